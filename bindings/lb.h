@@ -1,0 +1,46 @@
+/* lb.h: the glue toolkit. Every l_<noun>.c uses it; nothing else in bindings knows how types,
+ * errors and contexts are made.
+ *
+ * Rules: check every argument first (may raise, owns nothing), then act (cannot raise). Scratch
+ * memory is a userdata on the stack. A handle's userdata exists, valid and empty, before
+ * the handle is acquired. Misuse raises; the outside world returns nil, message, code.
+ * Lua counts from 1, the engine from 0: the conversion is in the binding and nowhere else.
+ */
+#ifndef LB_H
+#define LB_H
+
+#include <lua.h>
+#include <lauxlib.h>
+#include <lualib.h>
+
+#include "base.h"
+
+/* One context per loaded module, kept in the registry under the module's name. */
+lurn_ctx *lb_ctx (lua_State *L);
+
+/* Type names are the same in both precisions' modules but never the same metatable. */
+#define LB_TYPE(name) "lurn." LURN_PRECISION "." name
+
+/* Makes a metatable: methods into __index, meta (may be NULL) into the metatable itself,
+ * __name is what messages print ("lurn.tensor"). Leaves nothing on the stack. */
+void lb_type (lua_State *L, const char *tname, const luaL_Reg *methods, const luaL_Reg *meta);
+/* New userdata of that type with nuv user values, cleared to zero. */
+void *lb_new (lua_State *L, const char *tname, size_t size, int nuv);
+
+/* Raises lurn_status as an error when it is misuse (EINVAL, ENOMEM); otherwise pushes nil,
+ * message, code name and returns 3. LURN_OK: returns 0 and pushes nothing. */
+int lb_result (lua_State *L, lurn_status status);
+/* Raises whatever the status is; for calls that can only be misused. */
+void lb_check (lua_State *L, lurn_status status);
+
+/* Integers with a range; the message names the argument, the range and the value. */
+lua_Integer lb_integer (lua_State *L, int arg, lua_Integer low, lua_Integer high, const char *what);
+/* t[key] of the table at arg, same checks; def when nil. */
+lua_Integer lb_getinteger (lua_State *L, int arg, const char *key, lua_Integer low, lua_Integer high, lua_Integer def);
+double lb_getnumber (lua_State *L, int arg, const char *key, double def);
+int lb_getboolean (lua_State *L, int arg, const char *key, int def);
+const char *lb_getstring (lua_State *L, int arg, const char *key, const char *def);
+/* Index of the string at arg in a NULL-terminated list; the message lists the choices. */
+int lb_choice (lua_State *L, int arg, const char *const *list, const char *what);
+
+#endif
