@@ -1,0 +1,24 @@
+/* sha256.h: SHA-256 (FIPS 180-4), for content hashes of data sets and files.
+ *
+ *   lurn_sha256 s;  lurn_sha256_init(&s);  lurn_sha256_add(&s, bytes, n); ...
+ *   char hex[LURN_SHA256_HEX];  lurn_sha256_hex(&s, hex);
+ */
+#ifndef LURN_SHA256_H
+#define LURN_SHA256_H
+
+#include "base.h"
+
+#define LURN_SHA256_HEX 65      /* 64 digits and the terminator */
+
+typedef struct lurn_sha256 {
+  uint32_t h[8];
+  uint64_t size;                /* bytes so far */
+  uint8_t block[64];
+} lurn_sha256;
+
+void lurn_sha256_init (lurn_sha256 *s);
+void lurn_sha256_add (lurn_sha256 *s, const void *bytes, size_t n);
+/* Ends the sum; s must be initialised again before it is used again. Returns hex. */
+const char *lurn_sha256_hex (lurn_sha256 *s, char hex[LURN_SHA256_HEX]);
+
+#endif

@@ -1,0 +1,169 @@
+/* sys.c: POSIX and Linux. */
+#define _GNU_SOURCE
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PATH_SIZE 4096
+
+static lurn_status says_no (lurn_ctx *ctx, const char *path, const char *what) {
+  return lurn_fail(ctx, LURN_EIO, "%s: cannot %s: %s", path, what, strerror(errno));
+}
+
+/* ------------------------------------------------------------------ what the machine says */
+
+static double seconds (clockid_t clock) {
+  struct timespec t;
+  return clock_gettime(clock, &t) == 0 ? (double)t.tv_sec + 1e-9 * (double)t.tv_nsec : 0;
+}
+
+double lurn_sys_clock (void) { return seconds(CLOCK_MONOTONIC); }
+double lurn_sys_time (void) { return seconds(CLOCK_REALTIME); }
+int64_t lurn_sys_pid (void) { return (int64_t)getpid(); }
+int lurn_sys_isatty (int fd) { return isatty(fd) == 1; }
+
+int64_t lurn_sys_peak_rss (void) {
+  struct rusage use;
+  return getrusage(RUSAGE_SELF, &use) == 0 ? (int64_t)use.ru_maxrss * 1024 : 0;
+}
+
+int lurn_sys_columns (int fd) {
+  struct winsize size;
+  return ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+/* The affinity mask, not the machine: under a batch system the two differ. */
+int lurn_sys_cpus (void) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) return CPU_COUNT(&set);
+  long n = sysconf(_SC_NPROCESSORS_ONLN);
+  return n > 0 ? (int)n : 1;
+}
+
+const char *lurn_sys_cpu (char *text, size_t size) {
+  char line[512];
+  snprintf(text, size, "unknown");
+  FILE *f = fopen("/proc/cpuinfo", "r");
+  if (f == NULL) return text;
+  while (fgets(line, sizeof line, f)) {
+    char *value = strchr(line, ':');
+    if (strncmp(line, "model name", 10) != 0 || value == NULL) continue;
+    value += 1 + strspn(value + 1, " \t");
+    value[strcspn(value, "\n")] = '\0';
+    snprintf(text, size, "%s", value);
+    break;
+  }
+  fclose(f);
+  return text;
+}
+
+/* ------------------------------------------------------------------ mappings */
+
+void *lurn_sys_map (size_t size) {
+  if (size == 0) return NULL;
+  void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (p == MAP_FAILED) return NULL;
+  madvise(p, size, MADV_HUGEPAGE);      /* a hint: fewer page faults and table walks */
+  return p;
+}
+
+void lurn_sys_unmap (void *memory, size_t size) {
+  if (memory != NULL && size > 0) munmap(memory, size);
+}
+
+/* ------------------------------------------------------------------ files and folders */
+
+int lurn_sys_exists (const char *path) {
+  struct stat st;
+  return stat(path, &st) == 0;
+}
+
+lurn_status lurn_sys_filesize (lurn_ctx *ctx, const char *path, int64_t *size) {
+  struct stat st;
+  if (stat(path, &st) != 0) return says_no(ctx, path, "open");
+  if (S_ISDIR(st.st_mode)) return lurn_fail(ctx, LURN_EIO, "%s: is a folder, not a file", path);
+  if (!S_ISREG(st.st_mode)) return lurn_fail(ctx, LURN_EIO, "%s: not a regular file", path);
+  *size = (int64_t)st.st_size;
+  return LURN_OK;
+}
+
+static int is_folder (const char *path) {
+  struct stat st;
+  return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+lurn_status lurn_sys_mkdir (lurn_ctx *ctx, const char *path) {
+  char part[PATH_SIZE];
+  size_t n = strlen(path);
+  if (n == 0 || n >= sizeof part) return lurn_fail(ctx, LURN_EINVAL, "a path of %zu bytes", n);
+  memcpy(part, path, n + 1);
+  for (size_t i = 1; i <= n; i++) {
+    if (part[i] != '/' && part[i] != '\0') continue;
+    char kept = part[i];
+    part[i] = '\0';
+    if (mkdir(part, 0777) != 0 && !is_folder(part)) return says_no(ctx, part, "make the folder");
+    part[i] = kept;
+  }
+  return LURN_OK;
+}
+
+lurn_status lurn_sys_remove (lurn_ctx *ctx, const char *path) {
+  return unlink(path) == 0 ? LURN_OK : says_no(ctx, path, "remove");
+}
+
+/* Writes of several pieces are for signals and full disks only: O_APPEND makes one piece whole. */
+static int write_all (int fd, const char *text, size_t size) {
+  while (size > 0) {
+    ssize_t n = write(fd, text, size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return -1;
+    text += n;
+    size -= (size_t)n;
+  }
+  return 0;
+}
+
+lurn_status lurn_sys_append (lurn_ctx *ctx, const char *path, const char *text, size_t size) {
+  int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+  if (fd < 0) return says_no(ctx, path, "open for appending");
+  int bad = write_all(fd, text, size) != 0 || fdatasync(fd) != 0;
+  lurn_status status = bad ? says_no(ctx, path, "append") : LURN_OK;
+  if (close(fd) != 0 && status == LURN_OK) status = says_no(ctx, path, "append");
+  return status;
+}
+
+/* Some file systems cannot sync a folder and say EINVAL; then there is nothing to wait for. */
+static int sync_path (const char *path, int flags) {
+  int fd = open(path, flags | O_CLOEXEC);
+  if (fd < 0) return -1;
+  int rc = fsync(fd);
+  if (rc != 0 && (flags & O_DIRECTORY) && errno == EINVAL) rc = 0;
+  int kept = errno;
+  close(fd);
+  errno = kept;
+  return rc;
+}
+
+lurn_status lurn_sys_replace (lurn_ctx *ctx, const char *temp, const char *path) {
+  char folder[PATH_SIZE];
+  const char *slash = strrchr(path, '/');
+  size_t n = slash ? (size_t)(slash - path) + 1 : 0;
+  if (n + 2 > sizeof folder) return lurn_fail(ctx, LURN_EINVAL, "%s: too long a path", path);
+  memcpy(folder, slash ? path : ".", slash ? n : 1);
+  folder[slash ? n : 1] = '\0';
+  if (sync_path(temp, O_RDONLY) != 0) return says_no(ctx, path, "write");
+  if (rename(temp, path) != 0) return says_no(ctx, path, "replace");
+  if (sync_path(folder, O_RDONLY | O_DIRECTORY) != 0) return says_no(ctx, folder, "sync the folder");
+  return LURN_OK;
+}

@@ -1,0 +1,40 @@
+/* sys.h: everything lurn asks of the operating system beyond standard C.
+ *
+ * The one place that knows POSIX and Linux: clocks, terminals, folders, safe replacement of
+ * files, big mappings. A port to another system rewrites sys.c and nothing else.
+ *
+ * Values that the system does not tell are 0 or "unknown"; only what changes the disk can fail.
+ */
+#ifndef LURN_SYS_H
+#define LURN_SYS_H
+
+#include "base.h"
+
+double lurn_sys_clock (void);                 /* seconds, never runs backwards */
+double lurn_sys_time (void);                  /* seconds since 1970 */
+int64_t lurn_sys_pid (void);
+int64_t lurn_sys_peak_rss (void);             /* bytes this process ever had resident */
+int lurn_sys_isatty (int fd);
+int lurn_sys_columns (int fd);                /* width of the terminal; 0: not one */
+int lurn_sys_cpus (void);                     /* those this process may use, at least 1 */
+const char *lurn_sys_cpu (char *text, size_t size);      /* the model's name; returns text */
+
+/* A private mapping of zeros, page-aligned and given back to the system at once when unmapped,
+ * which freed heap blocks often are not. NULL when there is no room. */
+void *lurn_sys_map (size_t size);
+void lurn_sys_unmap (void *memory, size_t size);
+
+int lurn_sys_exists (const char *path);
+/* Bytes of a regular file. Anything else (missing, a folder, a pipe) is EIO and a message. */
+lurn_status lurn_sys_filesize (lurn_ctx *ctx, const char *path, int64_t *size);
+/* Makes the folder and the folders above it; one that is there already is fine. */
+lurn_status lurn_sys_mkdir (lurn_ctx *ctx, const char *path);
+lurn_status lurn_sys_remove (lurn_ctx *ctx, const char *path);
+/* Appends in one write and returns when the text is on disk: a line of a log is there whole or
+ * not at all, also when several processes append to the same file. */
+lurn_status lurn_sys_append (lurn_ctx *ctx, const char *path, const char *text, size_t size);
+/* temp becomes path: the file is on disk before it gets the name, and the name is on disk before
+ * this returns. At any instant path is the old file or the new one, whole. */
+lurn_status lurn_sys_replace (lurn_ctx *ctx, const char *temp, const char *path);
+
+#endif
