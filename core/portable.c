@@ -1,0 +1,73 @@
+/* portable.c: series and squaring, in plain double. */
+#include "portable.h"
+
+#include <float.h>
+#include <string.h>
+
+/* Wider intermediates (x87) would break the promise of the header without any test noticing on
+ * the machines that do not have them. */
+_Static_assert(FLT_EVAL_METHOD == 0, "double arithmetic must round to double");
+
+#define SQRT2   1.4142135623730951
+#define HALF_PI 1.5707963267948966
+/* ln 2 in two parts: the first has 20 zero bits at its end, so its product with any exponent
+ * is exact and only the second rounds. */
+#define LN2_HIGH 6.93147180369123816490e-01
+#define LN2_LOW  1.90821492927058770002e-10
+
+/* x = m 2^e with m in [sqrt(1/2), sqrt 2). */
+static double split (double x, int *e) {
+  uint64_t bits;
+  double m;
+  memcpy(&bits, &x, sizeof bits);
+  *e = (int)(bits >> 52) - 1023;
+  bits = (bits & 0x000fffffffffffffu) | 0x3ff0000000000000u;
+  memcpy(&m, &bits, sizeof m);
+  if (m >= SQRT2) {
+    m *= 0.5;
+    *e += 1;
+  }
+  return m;
+}
+
+/* ln m = 2 atanh s = 2 (s + s^3 / 3 + s^5 / 5 + ...), s = (m - 1) / (m + 1). Here |s| < 0.172, so
+ * that the first term left out is below 1e-18 of the sum. */
+double lurn_portable_log (double x) {
+  int e;
+  double m = split(x, &e), s = (m - 1.0) / (m + 1.0), q = s * s, sum = 0.0;
+  for (int k = 21; k >= 3; k -= 2) sum = (sum + 1.0 / k) * q;
+  return e * LN2_HIGH + (2.0 * s + (2.0 * s * sum + e * LN2_LOW));
+}
+
+/* Taylor series for |x| <= pi/4; the first terms left out are below 1e-17. */
+static double sine_series (double x) {
+  double q = x * x, sum = 0.0;
+  for (int k = 16; k >= 2; k -= 2) sum = -(1.0 + sum) * q / (k * (k + 1));
+  return x + x * sum;
+}
+
+static double cosine_series (double x) {
+  double q = x * x, sum = 0.0;
+  for (int k = 17; k >= 1; k -= 2) sum = -(1.0 + sum) * q / (k * (k + 1));
+  return 1.0 + sum;
+}
+
+void lurn_portable_turn (double t, double *sine, double *cosine) {
+  int quarter = (int)(4.0 * t + 0.5);
+  double x = (4.0 * t - quarter) * HALF_PI, s = sine_series(x), c = cosine_series(x);
+  switch (quarter & 3) {
+    case 0: *sine = s;  *cosine = c;  break;
+    case 1: *sine = c;  *cosine = -s; break;
+    case 2: *sine = -s; *cosine = -c; break;
+    case 3: *sine = -c; *cosine = s;  break;
+  }
+}
+
+double lurn_portable_power (double x, int64_t n) {
+  double y = 1.0;
+  for (; n > 0; n >>= 1) {
+    if (n & 1) y *= x;
+    x *= x;
+  }
+  return y;
+}
