@@ -15,14 +15,19 @@
 
 #include "base.h"
 
-/* One context per loaded module, kept in the registry under the module's name. */
+/* One context per loaded module and Lua state, a userdata in the registry under a key of this
+ * precision's own. lb_open_ctx makes it (or finds it, when the module is loaded again): memory by
+ * the state's allocator, kernels by LURN_ISA, an unknown or unsupported name of which raises.
+ * It leaves nothing on the stack. lb_ctx finds it, and raises when the module is not open. */
+void lb_open_ctx (lua_State *L);
 lurn_ctx *lb_ctx (lua_State *L);
 
 /* Type names are the same in both precisions' modules but never the same metatable. */
 #define LB_TYPE(name) "lurn." LURN_PRECISION "." name
 
 /* Makes a metatable: methods into __index, meta (may be NULL) into the metatable itself,
- * __name is what messages print ("lurn.tensor"). Leaves nothing on the stack. */
+ * __name is what messages print ("lurn.tensor"). Leaves nothing on the stack. Functions of meta
+ * find the table of methods in upvalue 1, so that an __index of theirs can fall back on it. */
 void lb_type (lua_State *L, const char *tname, const luaL_Reg *methods, const luaL_Reg *meta);
 /* New userdata of that type with nuv user values, cleared to zero. */
 void *lb_new (lua_State *L, const char *tname, size_t size, int nuv);
