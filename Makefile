@@ -1,0 +1,311 @@
+# lurn: build, run, test.
+#
+#   make            libraries and launcher into build/: no root, no network
+#   make run        what is missing is installed, then the main job: a language model of a book
+#                   TEXT=FILE another text, ARGS='--hidden 64' parameters of scripts/charlm.lua
+#   make test       what is missing is installed, then every C check and every spec
+#   make check      the same under the address and undefined-behaviour sanitizers, and once more
+#                   with a garbage collector that never rests
+#   make isa        the same with the kernels of each instruction set this machine has
+#   make bench      the speed table
+#   make lint       luacheck, layers, sizes
+#   make arm64      compiles everything for arm64 (see there what that shows)
+#   make install    PREFIX=/usr/local DESTDIR=
+#   make clean
+#
+# Variables: CC, CFLAGS, LDFLAGS, JOBS, BUILD (build), WERROR=1 (warnings are errors), V=1 (show commands).
+# Libraries come from pkg-config, or from LUA_PREFIX=, OPENBLAS_PREFIX=, HDF5_PREFIX=: an ordinary
+# prefix (/usr/local) or the usr folder of Debian packages unpacked with dpkg -x.
+
+-include config.mk
+
+BUILD  ?= build
+PREFIX ?= /usr/local
+CFLAGS ?= -O3 -g
+JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
+LUA    ?= lua5.4
+# Plain `busted` starts whatever `lua` is, which on Debian is 5.1: the interpreter is always named.
+BUSTED ?= /usr/bin/busted
+
+# One job per core unless the caller said otherwise; `make clean all` stays in order.
+ifeq ($(MAKELEVEL)$(filter -j% --jobs%,$(MAKEFLAGS)),0)
+MAKEFLAGS += --jobs=$(JOBS)
+endif
+ifneq ($(filter clean,$(MAKECMDGOALS)),)
+.NOTPARALLEL:
+endif
+MAKEFLAGS += --no-print-directory
+
+all:    # the default goal; what it is made of stands below
+
+# ---- libraries ------------------------------------------------------------------------------
+
+PKG_CONFIG ?= pkg-config
+MACHINE    := $(shell $(CC) -dumpmachine)
+MULTIARCH  := $(subst -pc-,-,$(MACHINE))
+
+first   = $(firstword $(wildcard $(1)))
+libname = $(patsubst lib%,%,$(basename $(notdir $(1))))
+# -L, -l and rpath for the library file $(2) under the prefix $(1). DT_RPATH rather than DT_RUNPATH,
+# because only that also finds the libraries' own libraries, which in an unpacked tree lie
+# beside them, or in the lib folder next to usr.
+rpath   = $(if $(1),-Wl,-rpath,$(abspath $(1)))
+link    = $(if $(2),-L$(abspath $(dir $(2))) -l$(call libname,$(2)) -Wl,--disable-new-dtags \
+            $(call rpath,$(dir $(2))) $(call rpath,$(call first,$(1)/lib/$(MULTIARCH))) \
+            $(call rpath,$(call first,$(1)/../lib/$(MULTIARCH))))
+# $(1) prefix, $(2) folders and file names, searched in the order given
+inc     = $(addprefix -I,$(abspath $(dir $(call first,$(addprefix $(1)/include/,$(2))))))
+lib     = $(call link,$(1),$(call first,$(foreach d,lib/$(MULTIARCH) lib64 lib,$(addprefix $(1)/$(d)/,$(2)))))
+pkg     = $(shell $(PKG_CONFIG) $(1) $(2) 2>/dev/null)
+
+ifdef LUA_PREFIX
+LUA_CFLAGS      ?= $(call inc,$(LUA_PREFIX),lua5.4/lua.h lua-5.4/lua.h lua.h) \
+                   $(addprefix -I,$(dir $(call first,$(LUA_PREFIX)/include/$(MULTIARCH)/lua5.4-deb-multiarch.h)))
+LUA_LIBS        ?= $(call lib,$(LUA_PREFIX),liblua5.4.so liblua-5.4.so liblua.so liblua5.4.a liblua.a)
+else
+LUA_CFLAGS      ?= $(call pkg,--cflags,lua5.4)
+LUA_LIBS        ?= $(call pkg,--libs,lua5.4)
+endif
+ifdef OPENBLAS_PREFIX
+OPENBLAS_CFLAGS ?= $(call inc,$(OPENBLAS_PREFIX),$(MULTIARCH)/openblas-pthread/cblas.h openblas/cblas.h cblas.h)
+OPENBLAS_LIBS   ?= $(call lib,$(OPENBLAS_PREFIX),openblas-pthread/libopenblas.so libopenblas.so)
+else
+OPENBLAS_CFLAGS ?= $(call pkg,--cflags,openblas)
+OPENBLAS_LIBS   ?= $(call pkg,--libs,openblas)
+endif
+# hdf5-serial, never hdf5: Debian's hdf5.pc may stand for the MPI build.
+ifdef HDF5_PREFIX
+HDF5_CFLAGS     ?= $(call inc,$(HDF5_PREFIX),hdf5/serial/hdf5.h hdf5.h)
+HDF5_LIBS       ?= $(call lib,$(HDF5_PREFIX),hdf5/serial/libhdf5.so libhdf5_serial.so libhdf5.so)
+else
+HDF5_CFLAGS     ?= $(call pkg,--cflags,hdf5-serial)
+HDF5_LIBS       ?= $(call pkg,--libs,hdf5-serial)
+endif
+# Asked once, not at every use.
+LUA_CFLAGS      := $(strip $(LUA_CFLAGS))
+LUA_LIBS        := $(strip $(LUA_LIBS))
+OPENBLAS_CFLAGS := $(strip $(OPENBLAS_CFLAGS))
+OPENBLAS_LIBS   := $(strip $(OPENBLAS_LIBS))
+HDF5_CFLAGS     := $(strip $(HDF5_CFLAGS))
+HDF5_LIBS       := $(strip $(HDF5_LIBS))
+MISSING := $(if $(LUA_LIBS),,lua5.4) $(if $(OPENBLAS_LIBS),,openblas) $(if $(HDF5_LIBS),,hdf5-serial)
+MISSING := $(strip $(MISSING))
+DEBIAN   = $(strip $(shell sed -n 's/\#.*//; s/^build *//p' .packages))
+
+# ---- flags ----------------------------------------------------------------------------------
+
+WARN  = -Wall -Wextra
+WARN += -Wshadow                # a name means one thing
+WARN += -Wundef                 # a misspelt macro in #if is not 0
+WARN += -Wstrict-prototypes     # f() is not f(void)
+WARN += -Wmissing-prototypes    # what is not static is in a header
+WARN += -Wwrite-strings         # literals are const
+WARN += -Wvla                   # stack use is known
+WARN += $(if $(WERROR),-Werror)
+
+# What a build may not choose, hence after CFLAGS. Same bits on every machine means: no fused
+# multiply-add that is not written, no reordering. Math functions need not set errno and
+# nobody reads the floating-point exception flags, which changes no result and lets loops with a
+# square root or a select be vectorised.
+ARITH  = -std=c11 -ffp-contract=off -fno-fast-math -fno-math-errno -fno-trapping-math
+# Hidden, so that the f32 and the f64 core, the same names twice, load side by side.
+MUST   = $(ARITH) -fPIC -fvisibility=hidden -pthread
+INCL   = -Icore -Icore/kernel -Ibindings $(LUA_CFLAGS) $(OPENBLAS_CFLAGS) $(HDF5_CFLAGS)
+SAN    = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+ALL    = $(strip $(CPPFLAGS) $(INCL) $(CFLAGS) $(MUST) $(WARN) $(SAN))
+LIBS   = $(OPENBLAS_LIBS) $(HDF5_LIBS) -lm
+# Modules stay mapped when a Lua state closes: OpenBLAS has threads and HDF5 exit handlers in them.
+SHARED = -shared -pthread -Wl,-z,nodelete $(LDFLAGS) $(SAN)
+
+# ---- sources (wildcards: a new file needs no line here) ---------------------------------------
+
+X86      := $(filter x86_64-% i386-% i486-% i586-% i686-%,$(MACHINE))
+X86_ONLY := core/kernel/isa_avx2.c core/kernel/isa_avx512.c
+CORE     := $(filter-out $(if $(X86),,$(X86_ONLY)),$(wildcard core/*.c core/*/*.c))
+LAUNCHER := $(wildcard bindings/launcher.c)
+BIND     := $(filter-out $(LAUNCHER),$(wildcard bindings/*.c))
+CHECKS   := $(basename $(notdir $(wildcard tests/c/check_*.c)))
+
+CORE32 := $(CORE:%.c=$(BUILD)/f32/%.o)
+CORE64 := $(CORE:%.c=$(BUILD)/f64/%.o)
+BIND32 := $(BIND:%.c=$(BUILD)/f32/%.o)
+BIND64 := $(BIND:%.c=$(BUILD)/f64/%.o)
+LIB32  := $(BUILD)/lib/liblurn32.a
+LIB64  := $(BUILD)/lib/liblurn64.a
+MODS   := $(if $(BIND),$(BUILD)/lib/lurn/f32.so $(BUILD)/lib/lurn/f64.so)
+BIN    := $(if $(LAUNCHER),$(BUILD)/bin/lurn)
+CHECKBINS := $(CHECKS:%=$(BUILD)/f32/%) $(CHECKS:%=$(BUILD)/f64/%)
+
+# ---- build ------------------------------------------------------------------------------------
+
+.PHONY: all libs checks force
+all: $(LIB32) $(LIB64) $(MODS) $(BIN)
+checks: $(CHECKBINS)
+
+# One short line a file, so that a warning is seen; V=1 shows the commands.
+say = $(if $(V),,@echo '  $(1)  $@';)
+
+libs:
+ifneq ($(MISSING),)
+	@printf '%s\n' 'lurn: cannot find: $(MISSING). Either' \
+	  '  install them, and pkg-config (Debian: $(DEBIAN)),' \
+	  '  or say where they are (LUA_PREFIX=/usr OPENBLAS_PREFIX=/usr HDF5_PREFIX=/usr),' \
+	  '  or let "make run" or "make test" install them.' >&2; exit 1
+endif
+
+# Changes its time only when compiler or flags change, and then everything is compiled anew.
+$(BUILD)/flags: force | libs
+	@mkdir -p $(@D)
+	@echo '$(CC) $(ALL) $(LIBS) $(LUA_LIBS) $(LDFLAGS)' | cmp -s - $@ || \
+	 echo '$(CC) $(ALL) $(LIBS) $(LUA_LIBS) $(LDFLAGS)' > $@
+
+# Only these two files may use more than the baseline; the choice between them is made at run time.
+%/core/kernel/isa_avx2.o:   ISA = -mavx2 -mfma
+%/core/kernel/isa_avx512.o: ISA = -mavx512f -mavx512dq -mavx512vl -mavx512bw -mfma
+
+$(BUILD)/f32/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC) $(CC) $(ALL) $(ISA) -MMD -MP -c $< -o $@
+
+$(BUILD)/f64/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC) $(CC) $(ALL) $(ISA) -DLURN_F64 -MMD -MP -c $< -o $@
+
+# Made anew each time: an archive keeps the objects of sources that are gone.
+$(LIB32): $(CORE32)
+$(LIB64): $(CORE64)
+$(LIB32) $(LIB64):
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(call say,AR) $(AR) rcs $@ $^
+
+# Not linked against liblua: the interpreter that loads the module has it.
+$(BUILD)/lib/lurn/f32.so: $(BIND32) $(CORE32)
+$(BUILD)/lib/lurn/f64.so: $(BIND64) $(CORE64)
+$(MODS):
+	@mkdir -p $(@D)
+	$(call say,LD) $(CC) $(SHARED) $^ $(LIBS) -o $@
+
+# In the tree the launcher finds the module beside itself: bin/../lib/?.so, and the Lua half in
+# bin/../../bindings/?.lua; installed, in bin/../lib/lua/5.4 and bin/../share/lua/5.4.
+$(BUILD)/bin/lurn: $(LAUNCHER) $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,LD) $(CC) $(ALL) -MMD -MP -MF $(BUILD)/launcher.d $(LAUNCHER) $(LDFLAGS) -Wl,-E $(LUA_LIBS) -lm -ldl -o $@
+
+$(BUILD)/f32/check_%: tests/c/check_%.c $(LIB32) $(BUILD)/flags
+	$(call say,LD) $(CC) $(ALL) -MMD -MP -MF $@.d $< $(LIB32) $(LDFLAGS) $(LIBS) -o $@
+
+$(BUILD)/f64/check_%: tests/c/check_%.c $(LIB64) $(BUILD)/flags
+	$(call say,LD) $(CC) $(ALL) -DLURN_F64 -MMD -MP -MF $@.d $< $(LIB64) $(LDFLAGS) $(LIBS) -o $@
+
+# A bare interpreter built with the same flags; `make check` needs one that is sanitised itself.
+$(BUILD)/bin/host: tests/tools/host.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,LD) $(CC) $(ALL) $< $(LDFLAGS) -Wl,-E $(LUA_LIBS) -lm -ldl -o $@
+
+-include $(wildcard $(BUILD)/launcher.d $(BUILD)/f??/*.d $(BUILD)/f??/*/*.d $(BUILD)/f??/*/*/*.d)
+
+# ---- run --------------------------------------------------------------------------------------
+
+.PHONY: run
+# Packages are asked for only where the libraries are not found in another way.
+run:
+	@.ci/packages.sh $(if $(MISSING),build) $(if $(TEXT),,--try book)
+	@$(MAKE) all
+	@$(if $(TEXT),,$(MAKE) book)
+	$(BUILD)/bin/lurn run scripts/charlm.lua --data $(or $(TEXT),$(BUILD)/book.txt) $(ARGS)
+
+# The King James Bible, public domain, from Debian's bible-kjv-text, without its verse labels
+# ("Ge1:1 "). Where it cannot be had, a text that is always here.
+.PHONY: book
+book:
+	@mkdir -p $(BUILD)
+	@if [ -s $(BUILD)/kjv.txt ]; then :; \
+	 elif command -v bible >/dev/null 2>&1; then \
+	   bible -f 'gen1:1-rev22:21' </dev/null | sed 's/^[^ ]* //' > $(BUILD)/kjv.tmp && \
+	   [ $$(wc -c < $(BUILD)/kjv.tmp) -gt 4000000 ] && mv $(BUILD)/kjv.tmp $(BUILD)/kjv.txt; fi; \
+	 if [ -s $(BUILD)/kjv.txt ]; then ln -sf kjv.txt $(BUILD)/book.txt; \
+	 else echo 'lurn: the book (Debian package bible-kjv) is not here: training on README.md, which is short'; \
+	   ln -sf ../README.md $(BUILD)/book.txt; fi
+
+# ---- tests ------------------------------------------------------------------------------------
+
+.PHONY: test suite check isa bench
+test:
+	@.ci/packages.sh $(if $(MISSING),build) test
+	@$(MAKE) all checks
+	@$(MAKE) suite
+
+# What specs may count on: the module built here, LURN_BIN (the launcher), LURN_BUILD (the folder).
+# The _5_4 variables would win over the plain ones.
+ENV = env -u LUA_INIT -u LUA_INIT_5_4 -u LUA_PATH_5_4 -u LUA_CPATH_5_4 \
+  LUA_PATH='$(CURDIR)/bindings/?.lua;$(CURDIR)/bindings/?/init.lua;;' LUA_CPATH='$(abspath $(BUILD))/lib/?.so;;' \
+  LURN_BUILD='$(abspath $(BUILD))' LURN_BIN='$(abspath $(BUILD))/bin/lurn' BUSTED='$(BUSTED)'
+SUITE = suite
+SPECS = $(sort $(wildcard tests/spec/*_spec.lua))
+suite:
+	@$(ENV) LUA='$(LUA)' .ci/suite.sh $(SUITE) $(BUILD)/$(SUITE) $(CHECKBINS) -- $(SPECS)
+
+# Leaks count too, except in children the specs start. LURN_CHECK tells specs that run long that
+# everything is several times slower here.
+ASAN = $(BUILD)/asan
+check:
+	@.ci/packages.sh $(if $(MISSING),build) test
+	@$(MAKE) BUILD=$(ASAN) SANITIZE=address,undefined CFLAGS='-O1 -g' all checks $(ASAN)/bin/host
+	@export ASAN_OPTIONS=detect_leaks=1:detect_odr_violation=0 UBSAN_OPTIONS=print_stacktrace=1 LURN_CHECK=1; \
+	 $(MAKE) BUILD=$(ASAN) SUITE=sanitized LUA='$(CURDIR)/$(ASAN)/bin/host' suite; a=$$?; \
+	 $(MAKE) BUILD=$(ASAN) SUITE=collector CHECKBINS= \
+	   LUA='$(CURDIR)/$(ASAN)/bin/host $(CURDIR)/tests/tools/collector.lua' suite; b=$$?; \
+	 exit $$((a | b))
+
+# Each instruction set in turn, as far as this CPU has them.
+ISAS = c $(shell grep -qw fma /proc/cpuinfo && grep -qw avx2 /proc/cpuinfo && echo avx2) \
+         $(shell grep -qw avx512vl /proc/cpuinfo && grep -qw avx512dq /proc/cpuinfo && echo avx512)
+isa: all checks
+	@rc=0; for i in $(ISAS); do LURN_ISA=$$i $(MAKE) SUITE=isa-$$i suite || rc=1; done; exit $$rc
+
+bench: all
+	$(BUILD)/bin/lurn bench $(ARGS)
+
+# ---- lint, arm64 ------------------------------------------------------------------------------
+
+.PHONY: lint arm64
+lint:
+	@.ci/packages.sh lint
+	$(LUA) tests/tools/layers.lua
+	luacheck --quiet bindings scripts datasets tests
+
+# Compiles core and bindings, both precisions, with a cross compiler, warnings as usual, into
+# objects and liblurn32.a, liblurn64.a. It shows that nothing in the sources is x86-only: no
+# intrinsics outside the two isa_avx files, no x86 headers, no 80-bit assumptions. It does not
+# link modules or run anything: that takes arm64 libraries and a machine. Headers of Lua, OpenBLAS
+# and HDF5 are this machine's, which for 64-bit little-endian Linux declare the same; of Lua's,
+# the one file that names the architecture is written here.
+CROSS = aarch64-linux-gnu
+arm64:
+	@.ci/packages.sh $(if $(MISSING),build) arm64
+	@mkdir -p $(BUILD)/arm64/include
+	@echo '#define DEB_HOST_MULTIARCH "$(CROSS)"' > $(BUILD)/arm64/include/lua5.4-deb-multiarch.h
+	@$(MAKE) BUILD=$(BUILD)/arm64 CC=$(CROSS)-gcc AR=$(CROSS)-ar CPPFLAGS='-I$(BUILD)/arm64/include' objects
+	@$(CROSS)-objdump -f $(BUILD)/arm64/lib/liblurn32.a | grep -q 'elf64-littleaarch64'
+	@echo 'arm64: $(words $(CORE)) files of core and $(words $(BIND)) of bindings compile'
+.PHONY: objects
+objects: $(LIB32) $(LIB64) $(BIND32) $(BIND64) $(LAUNCHER:%.c=$(BUILD)/f32/%.o)
+
+# ---- install, clean ---------------------------------------------------------------------------
+
+.PHONY: install clean
+D = $(DESTDIR)$(PREFIX)
+install: all
+	install -d '$(D)/bin' '$(D)/lib/lua/5.4/lurn' '$(D)/share/lua/5.4/lurn' '$(D)/include/lurn' '$(D)/share/lurn'
+	$(if $(BIN),install -m 755 $(BIN) '$(D)/bin/lurn')
+	$(if $(MODS),install -m 755 $(MODS) '$(D)/lib/lua/5.4/lurn/')
+	install -m 644 $(LIB32) $(LIB64) '$(D)/lib/'
+	install -m 644 $(wildcard core/*.h core/kernel/kernel.h) '$(D)/include/lurn/'
+	@for d in bindings/lurn:share/lua/5.4/lurn scripts:share/lurn/scripts datasets:share/lurn/datasets; do \
+	  from=$${d%%:*}; to='$(D)'/$${d#*:}; \
+	  (cd $$from && find . -name '*.lua') | while read -r f; do install -D -m 644 "$$from/$$f" "$$to/$$f"; done; \
+	done
+
+clean:
+	rm -rf $(BUILD)
