@@ -1,0 +1,157 @@
+--- Progress of a run, on stderr: one line that renews itself on a terminal (at most ten times a
+-- second), a plain line every few seconds anywhere else. NO_COLOR, TERM=dumb and COLUMNS are
+-- respected. Nothing here has any influence on the run.
+
+return function (lurn)
+  local M = {}
+
+  ---@class lurn.Progress
+  local Progress = {}
+  Progress.__index = Progress
+
+  local function clock ()
+    return lurn.sys and lurn.sys.clock and lurn.sys.clock() or os.time()
+  end
+
+  local function terminal ()
+    return lurn.sys and lurn.sys.isatty and lurn.sys.isatty(2) and os.getenv("TERM") ~= "dumb" or false
+  end
+
+  local function columns ()
+    local wide = math.tointeger(tonumber(os.getenv("COLUMNS") or "") or 0) or 0
+    if wide > 0 then return wide end
+    wide = lurn.sys and lurn.sys.columns and lurn.sys.columns(2) or 0
+    return wide > 0 and wide or 80
+  end
+
+  --- Seconds as people say them: 12s, 3m05s, 2h07m.
+  ---@param s number
+  ---@return string
+  function M.duration (s)
+    if s ~= s or s == math.huge then return "?" end
+    local whole = math.floor(s + 0.5)
+    if whole < 60 then return whole .. "s" end
+    if whole < 3600 then return ("%dm%02ds"):format(whole // 60, whole % 60) end
+    if whole < 86400 then return ("%dh%02dm"):format(whole // 3600, whole % 3600 // 60) end
+    return ("%dd%02dh"):format(whole // 86400, whole % 86400 // 3600)
+  end
+
+  --- A rate with a prefix: 950, 54.3k, 1.20M.
+  ---@param x number
+  ---@return string
+  function M.rate (x)
+    if x ~= x or x == math.huge then return "?" end
+    if x >= 1e6 then return ("%.2fM"):format(x / 1e6) end
+    if x >= 1e3 then return ("%.1fk"):format(x / 1e3) end
+    return x >= 10 and ("%.0f"):format(x) or ("%.2g"):format(x)
+  end
+
+  local DEFAULTS = {tty = nil, stream = nil, color = nil, clock = clock, every = 5, unit = "chars", quiet = false}
+
+  --- A reporter. Options are for tests: tty, stream, clock, columns, every (seconds between plain lines).
+  ---@param options? table
+  ---@return lurn.Progress
+  function M.new (options)
+    local self = setmetatable({}, Progress)
+    for k, v in pairs(DEFAULTS) do self[k] = v end
+    for k, v in pairs(options or {}) do self[k] = v end
+    if self.tty == nil then self.tty = terminal() end
+    self.stream = self.stream or io.stderr
+    if self.color == nil then self.color = self.tty and (os.getenv("NO_COLOR") or "") == "" end
+    self.began, self.shown, self.width = self.clock(), -math.huge, 0
+    self.mark = {time = self.began, count = 0, step = nil}
+    self.count = 0
+    return self
+  end
+
+  --- Smoothed loss: a mean that forgets with a memory of about 50 steps, and says the plain mean at first.
+  local function smooth (self, loss)
+    if type(loss) ~= "number" or loss ~= loss then return end
+    local n = math.min((self.seen or 0) + 1, 50)
+    self.seen = n
+    self.loss = (self.loss or 0) + (loss - (self.loss or 0)) / n
+  end
+
+  -- Speed over the last stretch of a few seconds; the steps done before a resume do not count.
+  local function measure (self, now, step)
+    local mark = self.mark
+    mark.step = mark.step or step - 1
+    local seconds = now - mark.time
+    if seconds > 0 then
+      self.speed = (self.count - mark.count) / seconds
+      self.step_seconds = step > mark.step and seconds / (step - mark.step) or self.step_seconds
+    end
+    if seconds > 10 then self.mark = {time = now, count = self.count, step = step} end
+  end
+
+  local function paint (self, code, text)
+    return self.color and ("\27[%sm%s\27[0m"):format(code, text) or text
+  end
+
+  local function parts (self, info, now)
+    local list = {}
+    local function add (...) list[#list + 1] = string.format(...) end
+    if info.total then add("%3d%% %d/%d", 100 * info.step // info.total, info.step, info.total)
+    else add("step %d", info.step) end
+    if info.epoch then add("epoch %d", info.epoch) end
+    if self.loss then add("loss %.4f", self.loss) end
+    if info.best then add("best %.4f", info.best) end
+    if self.speed and self.count > 0 then add("%s %s/s", M.rate(self.speed), self.unit) end
+    if info.grad_norm then add("norm %.3g", info.grad_norm) end
+    local left = info.total and self.step_seconds and (info.total - info.step) * self.step_seconds
+    add(left and "%s, %s left" or "%s", M.duration(now - self.began), left and M.duration(left))
+    return list
+  end
+
+  local function fit_to (line, width)
+    if #line <= width then return line end
+    return line:sub(1, math.max(0, width - 1))
+  end
+
+  local function draw (self, list)
+    local line = fit_to(table.concat(list, "  "), (self.columns or columns()) - 1)
+    local padding = (" "):rep(self.width - #line)
+    self.width = #line
+    local head, tail = line:match("^(%S*%s?%S*%%?)(.*)$")
+    self.stream:write("\r", paint(self, "1", head), tail, padding)
+    self.stream:flush()
+  end
+
+  --- One iteration is done. info: step, total, epoch, loss, best, grad_norm, count (characters or frames).
+  ---@param info table
+  function Progress:update (info)
+    if self.quiet then return end
+    smooth(self, info.loss)
+    self.count = self.count + (info.count or 0)
+    local now = self.clock()
+    local wait = self.tty and 0.1 or self.every
+    if self.shown == -math.huge and not self.tty and now - self.began < 1 and info.step ~= info.total then
+      wait = 0            -- the first line at once: it says that things work
+    end
+    if now - self.shown < wait then return end
+    self.shown = now
+    measure(self, now, info.step)
+    local list = parts(self, info, now)
+    if self.tty then draw(self, list)
+    else self.stream:write(table.concat(list, "  "), "\n") end
+  end
+
+  --- Wipes the renewing line, so that something else can be written.
+  function Progress:clear ()
+    if self.tty and self.width > 0 then
+      self.stream:write("\r", (" "):rep(self.width), "\r")
+      self.width = 0
+    end
+  end
+
+  --- A line of its own among the progress.
+  ---@param format string
+  function Progress:say (format, ...)
+    if self.quiet then return end
+    self:clear()
+    self.stream:write(select("#", ...) > 0 and format:format(...) or format, "\n")
+    self.stream:flush()
+  end
+
+  return M
+end
