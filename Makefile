@@ -226,7 +226,7 @@ book:
 	   [ $$(wc -c < $(BUILD)/kjv.tmp) -gt 4000000 ] && mv $(BUILD)/kjv.tmp $(BUILD)/kjv.txt; fi; \
 	 if [ -s $(BUILD)/kjv.txt ]; then ln -sf kjv.txt $(BUILD)/book.txt; \
 	 else echo 'lurn: the book (Debian package bible-kjv) is not here: training on README.md, which is short'; \
-	   ln -sf ../README.md $(BUILD)/book.txt; fi
+	   ln -sf "$(CURDIR)/README.md" $(BUILD)/book.txt; fi
 
 # ---- tests ------------------------------------------------------------------------------------
 
