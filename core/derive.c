@@ -1,0 +1,209 @@
+#include "derive.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "normalise.h"
+
+/* A reduction that waits for the end of the mirror's loop. */
+typedef struct later { lurn_reg to; int op; lurn_reg x, dy; int i0; } later;
+
+struct lurn_deriv {
+  lurn_ctx *ctx;
+  lurn_program *p;
+  int nreg;                     /* registers of the forward half */
+  uint8_t *need;                /* (nreg) a gradient can and must flow here */
+  lurn_reg *grad;               /* (nreg) its gradient so far, outside every loop */
+  lurn_reg *body;               /* (nreg) its gradient so far, inside the open mirror */
+  int mirror;                   /* 1: a mirror is open */
+  later *wait;
+  int nwait, cwait;
+};
+
+lurn_program *lurn_grad_program (lurn_deriv *d) { return d->p; }
+int lurn_grad_needed (const lurn_deriv *d, lurn_reg r) { return r >= 0 && r < d->nreg && d->need[r]; }
+
+/* ---------- contributions ---------- */
+
+static lurn_reg *slot (lurn_deriv *d, lurn_reg r) { return d->mirror ? &d->body[r] : &d->grad[r]; }
+
+/* Written after the loop: its x and dy are then whole time registers. */
+static void reduce_now (lurn_deriv *d, const later *l) {
+  lurn_reg *g = &d->grad[l->to];
+  lurn_reg second = l->op == LURN_OP_OUTER || l->op == LURN_OP_SCATTER ? l->dy : -1;
+  *g = lurn_emit(d->p, l->op, *g, l->x, second, 0, l->i0, 0, NULL);
+}
+
+static void reduce (lurn_deriv *d, later l) {
+  if (!d->mirror) { reduce_now(d, &l); return; }
+  if (d->nwait == d->cwait) {
+    int want = d->cwait ? 2 * d->cwait : 32;
+    later *more = lurn_realloc(d->ctx, d->wait, sizeof l * (size_t)d->cwait, sizeof l * (size_t)want);
+    if (!more) { lurn_program_fail(d->p, "not enough memory to derive a gradient"); return; }
+    d->wait = more;
+    d->cwait = want;
+  }
+  d->wait[d->nwait++] = l;
+}
+
+void lurn_grad_reduce (lurn_deriv *d, lurn_reg w, int op, lurn_reg x, lurn_reg dy, int i0) {
+  later l = {w, op, x, dy, i0};
+  if (lurn_grad_needed(d, w) && dy >= 0) reduce(d, l);
+}
+
+void lurn_grad_add (lurn_deriv *d, lurn_reg r, lurn_reg g) {
+  if (!lurn_grad_needed(d, r) || g < 0) return;
+  int have = d->p->reg[g].axis, want = d->p->reg[r].axis;
+  if (want < have) {
+    later l = {r, want == LURN_ONCE ? LURN_OP_COLSUM : LURN_OP_FOLD, g, -1, 0};
+    reduce(d, l);
+    return;
+  }
+  g = lurn_spread(d->p, g, want);
+  lurn_reg *s = slot(d, r);
+  *s = *s < 0 ? g : lurn_map2(d->p, LURN_MAP_add, *s, g);
+}
+
+void lurn_grad_product (lurn_deriv *d, lurn_reg x, lurn_reg dy, lurn_reg w, int trans) {
+  lurn_reg *s = slot(d, x);
+  *s = lurn_matmul(d->p, *s, dy, w, !trans);
+}
+
+/* ---------- where gradients flow ---------- */
+
+static int flows (const lurn_deriv *d, const lurn_instr *i) {
+  const lurn_op *op = lurn_op_info(i->op);
+  if ((op->flags & LURN_OP_NOGRAD) || d->p->reg[i->out].dtype == LURN_INDEX) return 0;
+  for (int k = 0; k < LURN_MAX_IN; k++)
+    if (i->in[k] >= 0 && d->need[i->in[k]]) return 1;
+  return 0;
+}
+
+static int flow_once (lurn_deriv *d) {
+  int changed = 0;
+  for (int n = 0; n < d->p->forward; n++) {
+    const lurn_instr *i = &d->p->instr[n];
+    if (!d->need[i->out] && flows(d, i)) changed = d->need[i->out] = 1;
+  }
+  for (int s = 0; s < d->p->nscan; s++)
+    for (int k = 0; k < d->p->scans[s].nstate; k++) {
+      const lurn_state *st = &d->p->scans[s].state[k];
+      if (!d->need[st->prev] && (d->need[st->next] || d->need[st->init])) changed = d->need[st->prev] = 1;
+    }
+  return changed;
+}
+
+static void mark_flow (lurn_deriv *d, const lurn_variant *v) {
+  for (lurn_reg r = 0; r < d->nreg; r++) {
+    const lurn_register *x = &d->p->reg[r];
+    if (x->kind == LURN_REG_PARAM) d->need[r] = 1;
+    if (x->kind == LURN_REG_INPUT && v->grad_inputs && x->dtype == LURN_REAL && strcmp(d->p->input[x->index].name, "x") == 0) d->need[r] = 1;
+  }
+  while (flow_once(d)) { }
+}
+
+/* ---------- one instruction, one scan ---------- */
+
+static void derive_instr (lurn_deriv *d, int n) {
+  const lurn_instr i = d->p->instr[n];             /* a copy: the array moves when rules emit */
+  lurn_reg dy = *slot(d, i.out);
+  const lurn_op *op = lurn_op_info(i.op);
+  if (dy >= 0 && d->need[i.out] && op->grad) op->grad(d, &i, dy);
+}
+
+/* The gradient of a state's next value: what came from outside, then what the step after it (in
+ * the mirror: the step before it) handed on. */
+static void open_mirror (lurn_deriv *d, int s, const lurn_scan *scan, lurn_reg *carry) {
+  char name[LURN_NAME];
+  lurn_reg zero[LURN_MAX_STATES];
+  for (int k = 0; k < scan->nstate; k++) {
+    const lurn_register *x = &d->p->reg[scan->state[k].prev];
+    zero[k] = d->need[scan->state[k].prev] ? lurn_fill(d->p, 0, LURN_ROW, x->rank, x->dim) : -1;
+  }
+  for (lurn_reg r = 0; r < d->nreg; r++)
+    if (d->p->reg[r].scan == s) d->body[r] = d->grad[r];
+  snprintf(name, sizeof name, "d %.90s", scan->name);
+  lurn_scan_begin(d->p, name, !scan->reverse);
+  d->mirror = 1;
+  for (int k = 0; k < scan->nstate; k++) {
+    carry[k] = zero[k] < 0 ? -1 : lurn_scan_state(d->p, scan->state[k].name, zero[k]);
+    lurn_grad_add(d, scan->state[k].next, carry[k]);
+  }
+}
+
+static void close_mirror (lurn_deriv *d, int s, const lurn_scan *scan, const lurn_reg *carry) {
+  lurn_reg last[LURN_MAX_STATES];
+  for (int k = 0; k < scan->nstate; k++) {
+    const lurn_register *x = &d->p->reg[scan->state[k].prev];
+    last[k] = -1;
+    if (carry[k] < 0) continue;
+    last[k] = d->body[scan->state[k].prev];
+    if (last[k] < 0) last[k] = lurn_fill(d->p, 0, LURN_TIME, x->rank, x->dim);
+    lurn_scan_next(d->p, carry[k], last[k]);
+    if (d->p->status == LURN_OK) last[k] = d->p->scans[d->p->scan].state[d->p->reg[carry[k]].index].next;
+  }
+  lurn_scan_end(d->p);
+  d->mirror = 0;
+  for (int n = 0; n < d->nwait; n++) reduce_now(d, &d->wait[n]);
+  d->nwait = 0;
+  for (int k = 0; k < scan->nstate; k++)           /* the mirror of a forward scan ends at step 0 */
+    if (last[k] >= 0 && lurn_grad_needed(d, scan->state[k].init))
+      lurn_grad_add(d, scan->state[k].init, lurn_emit(d->p, LURN_OP_LAST, last[k], -1, -1, 0, !scan->reverse, 0, NULL));
+  for (lurn_reg r = 0; r < d->nreg; r++) {
+    if (d->body[r] >= 0 && d->p->reg[r].scan != s) lurn_grad_add(d, r, d->body[r]);
+    d->body[r] = -1;
+  }
+}
+
+static void derive_scan (lurn_deriv *d, int s, int first, int last) {
+  const lurn_scan scan = d->p->scans[s];
+  lurn_reg carry[LURN_MAX_STATES];
+  int any = 0;
+  for (int n = first; n <= last; n++) any |= d->grad[d->p->instr[n].out] >= 0;
+  if (!any) return;
+  open_mirror(d, s, &scan, carry);
+  for (int n = last; n >= first && d->p->status == LURN_OK; n--) derive_instr(d, n);
+  close_mirror(d, s, &scan, carry);
+}
+
+static void derive_all (lurn_deriv *d) {
+  lurn_program *p = d->p;
+  for (int n = p->forward - 1; n >= 0 && p->status == LURN_OK; n--) {
+    int s = p->instr[n].scan, last = n;
+    if (s < 0) { derive_instr(d, n); continue; }
+    while (n > 0 && p->instr[n - 1].scan == s) n--;
+    derive_scan(d, s, n, last);
+  }
+}
+
+static void write_gradients (lurn_deriv *d) {
+  char name[LURN_NAME];
+  for (lurn_reg r = 0; r < d->nreg; r++) {
+    const lurn_register *x = &d->p->reg[r];
+    if (d->grad[r] < 0 || (x->kind != LURN_REG_PARAM && x->kind != LURN_REG_INPUT)) continue;
+    snprintf(name, sizeof name, "d:%.90s", x->kind == LURN_REG_PARAM ? d->p->params.p[x->index].path : d->p->input[x->index].name);
+    lurn_output_reg(d->p, name, d->grad[r]);
+  }
+}
+
+lurn_status lurn_derive (lurn_ctx *ctx, lurn_program *p, const lurn_variant *v) {
+  lurn_reg loss = lurn_find_output(p, "loss");
+  if (loss < 0) return lurn_fail(ctx, LURN_EINVAL, "no gradient without a loss: the model has no output \"loss\"");
+  if (p->reg[loss].axis != LURN_ONCE || p->reg[loss].cols != 1) return lurn_fail(ctx, LURN_EINVAL, "a loss is one number: reduce it with mean, sum or time");
+  size_t n = (size_t)p->nreg, bytes = n * (2 * sizeof(lurn_reg) + 1);
+  char *block = lurn_realloc(ctx, NULL, 0, bytes);
+  if (!block) return LURN_ENOMEM;
+  lurn_deriv d = {.ctx = ctx, .p = p, .nreg = p->nreg, .grad = (lurn_reg *)block};
+  d.body = d.grad + n;
+  d.need = (uint8_t *)(d.body + n);
+  for (size_t k = 0; k < 2 * n; k++) d.grad[k] = -1;
+  memset(d.need, 0, n);
+  mark_flow(&d, v);
+  int one = 1;
+  d.grad[loss] = lurn_fill(p, 1, LURN_ONCE, 1, &one);
+  derive_all(&d);
+  write_gradients(&d);
+  lurn_free(ctx, d.wait, sizeof *d.wait * (size_t)d.cwait);
+  lurn_free(ctx, block, bytes);
+  return lurn_program_status(p);
+}

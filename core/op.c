@@ -1,0 +1,81 @@
+#include "op.h"
+
+#include <string.h>
+
+#include "derive.h"
+
+/* ---------- elementwise maps: one rule for all ---------- */
+
+static int same_shape (const lurn_register *a, const lurn_register *b) {
+  if (a->rank != b->rank) return 0;
+  for (int i = 0; i < a->rank; i++)
+    if (a->dim[i] != b->dim[i]) return 0;
+  return 1;
+}
+
+/* fill has no operand: i[0] columns on axis i[1]; copy may raise the axis to i[1]. */
+static int map_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
+  char want[96], have[96];
+  int n = lurn_map_inputs((lurn_map)i->op);
+  if (n == 0) {
+    out->axis = (int16_t)i->i[1];
+    out->rank = 1;
+    out->dim[0] = i->i[0];
+    return 1;
+  }
+  const lurn_register *first = &p->reg[i->in[0]];
+  memcpy(out->dim, first->dim, sizeof out->dim);
+  out->rank = first->rank;
+  out->axis = first->axis;
+  for (int k = 0; k < n; k++) {
+    const lurn_register *x = &p->reg[i->in[k]];
+    if (x->dtype != LURN_REAL || !same_shape(first, x))
+      return lurn_program_fail(p, "%s: operand %d: expected %s, got %s", lurn_map_name((lurn_map)i->op), k + 1,
+                               lurn_reg_text(p, i->in[0], want, sizeof want), lurn_reg_text(p, i->in[k], have, sizeof have)), 0;
+    if (x->axis > out->axis) out->axis = x->axis;
+  }
+  if (i->op == LURN_MAP_copy && i->i[1] > out->axis) out->axis = (int16_t)i->i[1];
+  return 1;
+}
+
+/* A once operand (or a row operand met step by step) stands still while the rows pass: then the
+ * kernel is called row by row, otherwise once for everything. */
+static void map_play (const lurn_call *c) {
+  lurn_map_fn f = c->kernels->map[c->instr->op];
+  size_t cols = (size_t)lurn_out_info(c)->cols;
+  real k = (real)c->instr->k, *y = c->out;
+  const real *in[3] = {c->in[0], c->in[1], c->in[2]};
+  int still = 0;
+  for (int j = 0; j < 3; j++) still |= in[j] && c->step[j] == 0;
+  if (!still) { f(y, in[0], in[1], in[2], k, cols * (size_t)c->rows); return; }
+  for (int r = 0; r < c->rows; r++, y += cols) {
+    f(y, in[0], in[1], in[2], k, cols);
+    for (int j = 0; j < 3; j++) if (in[j]) in[j] += c->step[j];
+  }
+}
+
+/* ---------- the table ---------- */
+
+
+static const lurn_op maps[LURN_NMAPS] = {
+#define MAP_ROW(id, n, imm, formula) \
+  [LURN_MAP_##id] = {#id, 1, n, \
+    (LURN_MAP_##id == LURN_MAP_add || LURN_MAP_##id == LURN_MAP_mul || LURN_MAP_##id == LURN_MAP_eq) ? LURN_OP_COMMUTES : 0, \
+    map_shape, map_play, lurn_map_grad, formula},
+  LURN_MAPS(MAP_ROW)
+#undef MAP_ROW
+};
+
+const lurn_op *lurn_op_info (int op) {
+  if (op < LURN_NMAPS) return &maps[op];
+  if (op <= LURN_OP_FOLD) return &lurn_ops_product[op - LURN_OP_PRODUCT];
+  if (op <= LURN_OP_SAMPLE) return &lurn_ops_index[op - LURN_OP_GATHER];
+  if (op <= LURN_OP_ROWS) return &lurn_ops_reduce[op - LURN_OP_ROWSUM];
+  return &lurn_ops_shape[op - LURN_OP_SHIFT];
+}
+
+int lurn_op_find (const char *name) {
+  for (int op = 0; op < LURN_NOPS; op++)
+    if (strcmp(lurn_op_info(op)->name, name) == 0) return op;
+  return -1;
+}

@@ -1,0 +1,107 @@
+/* op.h: the op table, the whole vocabulary of a program.
+ *
+ * A row of the table declares what an op is: its operands, its shape rule, how it is played and
+ * how its gradient is written as further instructions. Ops 0 .. LURN_NMAPS-1 are the
+ * elementwise maps of kernel.h under the same numbers; the others follow.
+ *
+ * Notation: x (N,K) time register with K columns, W (K,M) once register, i index register.
+ */
+#ifndef LURN_OP_H
+#define LURN_OP_H
+
+#include "program.h"
+
+enum {
+  LURN_OP_PRODUCT = LURN_NMAPS, /* (acc?, x, W; trans) -> acc + x W; last dimension */
+  LURN_OP_OUTER,                /* (acc?, x, d) -> once: acc + x^T d, frames descending */
+  LURN_OP_COLSUM,               /* (acc?, d) -> once: acc + sum over frames, descending */
+  LURN_OP_FOLD,                 /* (acc?, d) -> row: acc + sum over the row's steps, descending */
+  LURN_OP_GATHER,               /* (W, i) -> W[i], zeros where i is -1 */
+  LURN_OP_SCATTER,              /* (acc?, d, i; rows) -> once: acc[i] += d, frames descending */
+  LURN_OP_PICK,                 /* (x, i) -> x[i], one column; 0 where i is -1 */
+  LURN_OP_UNPICK,               /* (d, i; cols) -> row of zeros with d at i */
+  LURN_OP_LIVE,                 /* (i) -> 1, or 0 where i is -1 */
+  LURN_OP_ARGMAX,               /* (x) -> index of the largest column */
+  LURN_OP_IWHERE,               /* (c, i, j) -> c != 0 ? i : j, indices */
+  LURN_OP_IFILL,                /* (; value) -> index register of the axis in i[1] */
+  LURN_OP_SAMPLE,               /* (x; k = temperature, name) -> index drawn from softmax(x / k) */
+  LURN_OP_ROWSUM,               /* (x) -> sum of the columns */
+  LURN_OP_ROWMAX,               /* (x) -> largest column */
+  LURN_OP_LSE,                  /* (x) -> log sum exp of the columns */
+  LURN_OP_EXPAND,               /* (x (N,1); cols) -> that column, cols times */
+  LURN_OP_TOTAL,                /* (x) -> once (1): sum of everything, in double */
+  LURN_OP_SIZE,                 /* (x) -> once (1): how many numbers x has */
+  LURN_OP_ROWS,                 /* (x) -> once (1): B */
+  LURN_OP_SHIFT,                /* (x; k) -> x of step t-k, zeros outside */
+  LURN_OP_LAST,                 /* (x; first) -> row: x at the row's last (first) step */
+  LURN_OP_UNLAST,               /* (d; first) -> time: d at that step, zeros elsewhere */
+  LURN_OP_CONCAT,               /* (a, b) -> columns side by side */
+  LURN_OP_SLICE,                /* (x; from, n) -> columns [from, from+n) */
+  LURN_OP_PAD,                  /* (d; from, cols) -> d at columns from.., zeros around */
+  LURN_OP_RESHAPE,              /* (x; see emit) -> the same numbers, another row shape */
+  LURN_OP_DROPOUT,              /* (x; k = rate, name) -> x * mask / (1-k); identity in evaluation */
+  LURN_OP_DETACH,               /* (x) -> x, no gradient */
+  LURN_NOPS
+};
+
+typedef struct lurn_moment {    /* what random ops may depend on */
+  uint64_t seed, step;
+  lurn_purpose purpose;         /* LURN_PURPOSE_TRAIN: dropout drops */
+} lurn_moment;
+
+/* One playing of an instruction: either over rows (frames or sequences, one step or many) or
+ * over the whole of an axis. */
+typedef struct lurn_call {
+  const lurn_ctx *ctx;
+  const lurn_kernels *kernels;
+  const lurn_program *program;
+  const lurn_instr *instr;
+  const lurn_batch *batch;
+  const lurn_moment *moment;
+  void *out;
+  const void *in[LURN_MAX_IN];  /* first row; NULL when absent */
+  ptrdiff_t step[LURN_MAX_IN];  /* elements from row to row; 0: the same row for all */
+  const real *packed;           /* PRODUCT: its weights, packed by these kernels */
+  int rows;                     /* rows to play */
+  int t;                        /* the step they belong to, where the op asks for it */
+} lurn_call;
+
+typedef struct lurn_deriv lurn_deriv;     /* derive.h */
+
+enum {
+  LURN_OP_COMMUTES = 1,         /* the first two operands may be swapped without changing a bit */
+  LURN_OP_RANDOM = 2,           /* depends on the moment and on frames' identities */
+  LURN_OP_ACC = 4,              /* operand 0 is an optional accumulator, continued in place */
+  LURN_OP_WHOLE = 8,            /* played over a whole axis at once */
+  LURN_OP_NOGRAD = 16           /* has no gradient: what flows in stops here */
+};
+
+typedef struct lurn_op {
+  const char *name;
+  int version;                  /* of its meaning; part of the text form when above 1 */
+  int nin;                      /* operands, an optional accumulator included */
+  int flags;
+  /* Checks operands and fills *out (axis, dtype, rank, dim); 0: failed, the error is set. */
+  int (*shape) (lurn_program *p, const lurn_instr *i, lurn_register *out);
+  void (*play) (const lurn_call *c);
+  /* Emits the gradient: dy is the gradient of the result. */
+  void (*grad) (lurn_deriv *d, const lurn_instr *i, lurn_reg dy);
+  const char *doc;
+} lurn_op;
+
+const lurn_op *lurn_op_info (int op);
+int lurn_op_find (const char *name);      /* -1: no such op */
+
+/* Rows of the families, joined by op.c. */
+extern const lurn_op lurn_ops_product[], lurn_ops_reduce[], lurn_ops_index[], lurn_ops_shape[];
+void lurn_map_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy);
+
+/* For the op families. */
+static inline const lurn_register *lurn_out_info (const lurn_call *c) {
+  return &c->program->reg[c->instr->out];
+}
+static inline const lurn_register *lurn_in_info (const lurn_call *c, int k) {
+  return &c->program->reg[c->instr->in[k]];
+}
+
+#endif

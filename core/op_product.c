@@ -1,0 +1,148 @@
+/* op_product.c: products with shared weights, and what folds frames into them. */
+#include <string.h>
+
+#include "blas.h"
+#include "derive.h"
+
+static int bad (lurn_program *p, const char *op, int operand, const char *want, lurn_reg got) {
+  char have[96];
+  lurn_program_fail(p, "%s: operand %d: expected %s, got %s", op, operand, want, lurn_reg_text(p, got, have, sizeof have));
+  return 0;
+}
+
+/* An accumulator has the result's shape; its axis may be lower (a bias has one row). */
+static int acc_fits (lurn_program *p, const char *op, lurn_reg acc, const lurn_register *out, int axis_may_differ) {
+  char want[64];
+  int64_t dim[LURN_MAX_RANK];
+  if (acc < 0) return 1;
+  const lurn_register *a = &p->reg[acc];
+  if (a->dtype == LURN_REAL && a->rank == out->rank && !memcmp(a->dim, out->dim, sizeof *a->dim * (size_t)a->rank)
+      && (a->axis == out->axis || (axis_may_differ && a->axis < out->axis))) return 1;
+  for (int i = 0; i < out->rank; i++) dim[i] = out->dim[i];
+  return bad(p, op, 1, lurn_shape_text(want, sizeof want, out->rank, dim), acc);
+}
+
+/* ---------- product: acc + x W ---------- */
+
+static int product_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
+  const lurn_register *x = &p->reg[i->in[1]], *w = &p->reg[i->in[2]];
+  char want[64];
+  if (w->axis != LURN_ONCE || w->rank != 2) return bad(p, "product", 3, "a matrix of parameters", i->in[2]);
+  int K = w->dim[i->i[0] ? 1 : 0], N = w->dim[i->i[0] ? 0 : 1];
+  int last = x->rank - 1;
+  if (x->dtype != LURN_REAL || last < 0 || x->dim[last] != K) {
+    int64_t dim[1] = {K};
+    return bad(p, "product", 2, lurn_shape_text(want, sizeof want, 1, dim), i->in[1]);
+  }
+  out->axis = x->axis;
+  out->rank = x->rank;
+  memcpy(out->dim, x->dim, sizeof out->dim);
+  out->dim[last] = N;
+  return acc_fits(p, "product", i->in[0], out, 1);
+}
+
+/* Rows of the matrix that x is: all but its last dimension, for each row played. */
+static int product_rows (const lurn_call *c, const lurn_register *x) {
+  return c->rows * (x->cols / x->dim[x->rank - 1]);
+}
+
+static void product_play (const lurn_call *c) {
+  const lurn_register *x = lurn_in_info(c, 1), *w = lurn_in_info(c, 2), *y = lurn_out_info(c);
+  int trans = c->instr->i[0], K = x->dim[x->rank - 1], N = y->dim[y->rank - 1], M = product_rows(c, x);
+  const lurn_register *acc = c->in[0] ? lurn_in_info(c, 0) : NULL;
+  int bias = acc && c->step[0] == 0;
+  if (c->ctx->blas) {
+    real *out = c->out;
+    const real *init = c->in[0];
+    for (int m = 0; m < M; m++) {
+      if (!init) memset(out + (size_t)m * (size_t)N, 0, sizeof *out * (size_t)N);
+      else if (bias || init != out) memmove(out + (size_t)m * (size_t)N, init + (bias ? 0 : (size_t)m * (size_t)N), sizeof *out * (size_t)N);
+    }
+    lurn_blas_gemm(0, trans, M, N, K, 1, c->in[1], K, c->in[2], w->dim[1], 1, out, N);
+    return;
+  }
+  lurn_product job = {.M = M, .N = N, .K = K, .a = c->in[1], .lda = K, .packed = c->packed, .init = c->in[0],
+                      .ldi = bias ? 0 : N, .c = c->out, .ldc = N};
+  c->kernels->product(&job);
+}
+
+static void product_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
+  int trans = i->i[0];
+  if (i->in[0] >= 0 && lurn_grad_needed(d, i->in[0])) lurn_grad_add(d, i->in[0], dy);
+  if (lurn_grad_needed(d, i->in[1])) lurn_grad_product(d, i->in[1], dy, i->in[2], trans);
+  if (lurn_grad_needed(d, i->in[2]))
+    lurn_grad_reduce(d, i->in[2], LURN_OP_OUTER, trans ? dy : i->in[1], trans ? i->in[1] : dy, 0);
+}
+
+/* ---------- folds: frames into parameters, frames into rows ---------- */
+
+static int outer_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
+  const lurn_register *x = &p->reg[i->in[1]], *y = &p->reg[i->in[2]];
+  if (x->axis != y->axis || x->cols / x->dim[x->rank - 1] != y->cols / y->dim[y->rank - 1])
+    return bad(p, "outer", 3, "as many rows as operand 2", i->in[2]);
+  out->axis = LURN_ONCE;
+  out->rank = 2;
+  out->dim[0] = x->dim[x->rank - 1];
+  out->dim[1] = y->dim[y->rank - 1];
+  return acc_fits(p, "outer", i->in[0], out, 0);
+}
+
+/* The accumulator is continued in place, or copied first, or zero. */
+static real *start (const lurn_call *c) {
+  real *y = c->out;
+  size_t bytes = sizeof *y * (size_t)lurn_out_info(c)->cols * (size_t)(lurn_out_info(c)->axis == LURN_ROW ? c->batch->B : 1);
+  if (!c->in[0]) memset(y, 0, bytes);
+  else if (c->in[0] != c->out) memcpy(y, c->in[0], bytes);
+  return y;
+}
+
+static void outer_play (const lurn_call *c) {
+  const lurn_register *x = lurn_in_info(c, 1);
+  int K = x->dim[x->rank - 1], N = lurn_out_info(c)->dim[1], M = product_rows(c, x);
+  real *y = start(c);
+  if (c->ctx->blas) lurn_blas_gemm(1, 0, K, N, M, 1, c->in[1], K, c->in[2], N, 1, y, N);
+  else c->kernels->outer(M, K, N, c->in[1], K, c->in[2], N, y, N);
+}
+
+static int colsum_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
+  const lurn_register *x = &p->reg[i->in[1]];
+  out->axis = LURN_ONCE;
+  out->rank = x->rank;
+  memcpy(out->dim, x->dim, sizeof out->dim);
+  return acc_fits(p, "colsum", i->in[0], out, 0);
+}
+
+static void colsum_play (const lurn_call *c) {
+  int cols = lurn_out_info(c)->cols;
+  c->kernels->column_sum(c->rows, cols, c->in[1], cols, start(c));
+}
+
+static void spread_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
+  const lurn_register *x = lurn_reg_info(lurn_grad_program(d), i->in[1]);
+  if (i->in[0] >= 0 && lurn_grad_needed(d, i->in[0])) lurn_grad_add(d, i->in[0], dy);
+  if (lurn_grad_needed(d, i->in[1])) lurn_grad_add(d, i->in[1], lurn_spread(lurn_grad_program(d), dy, x->axis));
+}
+
+static int fold_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
+  const lurn_register *x = &p->reg[i->in[1]];
+  if (x->axis != LURN_TIME) return bad(p, "fold", 2, "a time register", i->in[1]);
+  out->axis = LURN_ROW;
+  out->rank = x->rank;
+  memcpy(out->dim, x->dim, sizeof out->dim);
+  return acc_fits(p, "fold", i->in[0], out, 0);
+}
+
+static void fold_play (const lurn_call *c) {
+  size_t cols = (size_t)lurn_out_info(c)->cols;
+  real *y = start(c);
+  for (int t = c->batch->T - 1; t >= 0; t--)
+    c->kernels->map[LURN_MAP_add](y, y, (const real *)c->in[1] + (size_t)c->batch->start[t] * cols, NULL, 0,
+                                  cols * (size_t)c->batch->live[t]);
+}
+
+const lurn_op lurn_ops_product[] = {
+  {"product", 1, 3, LURN_OP_ACC, product_shape, product_play, product_grad, "acc + x W"},
+  {"outer", 1, 3, LURN_OP_ACC | LURN_OP_WHOLE | LURN_OP_NOGRAD, outer_shape, outer_play, NULL, "acc + x^T d"},
+  {"colsum", 1, 2, LURN_OP_ACC | LURN_OP_WHOLE, colsum_shape, colsum_play, spread_grad, "acc + sum over frames"},
+  {"fold", 1, 2, LURN_OP_ACC | LURN_OP_WHOLE, fold_shape, fold_play, spread_grad, "acc + sum over a row's steps"},
+};

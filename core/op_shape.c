@@ -1,0 +1,237 @@
+/* op_shape.c: ops that move numbers without computing: along time, along columns, or not at all
+ * (dropout multiplies, but by a mask that is a function of place). */
+#include <string.h>
+
+#include "derive.h"
+
+enum { LURN_DROPOUT_BLOCK = 64 };     /* columns whose words are drawn together */
+
+static int fail_move (lurn_program *p, const lurn_instr *i, const char *want) {
+  char have[96];
+  lurn_program_fail(p, "%s: expected %s, got %s", lurn_op_info(i->op)->name, want, lurn_reg_text(p, i->in[0], have, sizeof have));
+  return 0;
+}
+
+static int like (lurn_register *out, const lurn_register *x, int axis) {
+  out->axis = (int16_t)axis;
+  out->dtype = x->dtype;
+  out->rank = x->rank;
+  memcpy(out->dim, x->dim, sizeof out->dim);
+  return 1;
+}
+
+static void move_rows (void *y, const void *x, size_t cols, size_t rows) {
+  if (rows) memcpy(y, x, sizeof(real) * cols * rows);
+}
+
+/* ---------- along time ---------- */
+
+static int time_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
+  const lurn_register *x = &p->reg[i->in[0]];
+  if (x->axis != LURN_TIME || x->dtype != LURN_REAL) return fail_move(p, i, "a time register");
+  return like(out, x, i->op == LURN_OP_LAST ? LURN_ROW : LURN_TIME);
+}
+
+/* y_t = x_{t-k}: in both directions the rows that live at both steps are the first ones. */
+static void shift_play (const lurn_call *c) {
+  const lurn_batch *b = c->batch;
+  size_t cols = (size_t)lurn_out_info(c)->cols;
+  real *y = c->out;
+  for (int t = 0; t < b->T; y += cols * (size_t)b->live[t++]) {
+    int from = t - c->instr->i[0], n = 0;
+    if (from >= 0 && from < b->T) n = b->live[from] < b->live[t] ? b->live[from] : b->live[t];
+    if (n) move_rows(y, (const real *)c->in[0] + (size_t)b->start[from] * cols, cols, (size_t)n);
+    memset(y + (size_t)n * cols, 0, sizeof *y * cols * (size_t)(b->live[t] - n));
+  }
+}
+
+static void shift_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
+  lurn_grad_add(d, i->in[0], lurn_emit(lurn_grad_program(d), LURN_OP_SHIFT, dy, -1, -1, 0, -i->i[0], 0, NULL));
+}
+
+/* Rows [live[t+1], live[t]) end at step t. */
+static int first_ending (const lurn_batch *b, int t) { return t + 1 < b->T ? b->live[t + 1] : 0; }
+
+static void last_play (const lurn_call *c) {
+  const lurn_batch *b = c->batch;
+  size_t cols = (size_t)lurn_out_info(c)->cols;
+  const real *x = c->in[0];
+  real *y = c->out;
+  if (c->instr->i[0]) { move_rows(y, x, cols, (size_t)b->B); return; }
+  for (int t = 0; t < b->T; t++) {
+    size_t from = (size_t)first_ending(b, t);
+    move_rows(y + from * cols, x + ((size_t)b->start[t] + from) * cols, cols, (size_t)b->live[t] - from);
+  }
+}
+
+static void last_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
+  lurn_grad_add(d, i->in[0], lurn_emit(lurn_grad_program(d), LURN_OP_UNLAST, dy, -1, -1, 0, i->i[0], 0, NULL));
+}
+
+static int unlast_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
+  const lurn_register *x = &p->reg[i->in[0]];
+  if (x->axis != LURN_ROW || x->dtype != LURN_REAL) return fail_move(p, i, "a row register");
+  return like(out, x, LURN_TIME);
+}
+
+static void unlast_play (const lurn_call *c) {
+  const lurn_batch *b = c->batch;
+  size_t cols = (size_t)lurn_out_info(c)->cols;
+  const real *x = c->in[0];
+  real *y = c->out;
+  memset(y, 0, sizeof *y * cols * (size_t)b->N);
+  if (c->instr->i[0]) { move_rows(y, x, cols, (size_t)b->B); return; }
+  for (int t = 0; t < b->T; t++) {
+    size_t from = (size_t)first_ending(b, t);
+    move_rows(y + ((size_t)b->start[t] + from) * cols, x + from * cols, cols, (size_t)b->live[t] - from);
+  }
+}
+
+static void unlast_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
+  lurn_grad_add(d, i->in[0], lurn_emit(lurn_grad_program(d), LURN_OP_LAST, dy, -1, -1, 0, i->i[0], 0, NULL));
+}
+
+/* ---------- along columns ---------- */
+
+static int concat_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
+  const lurn_register *a = &p->reg[i->in[0]], *b = &p->reg[i->in[1]];
+  if (a->rank != 1 || b->rank != 1 || a->dtype != LURN_REAL || b->dtype != LURN_REAL) return fail_move(p, i, "two vectors per row");
+  like(out, a, a->axis > b->axis ? a->axis : b->axis);
+  out->dim[0] = a->cols + b->cols;
+  return 1;
+}
+
+static void concat_play (const lurn_call *c) {
+  size_t A = (size_t)lurn_in_info(c, 0)->cols, B = (size_t)lurn_in_info(c, 1)->cols;
+  const real *a = c->in[0], *b = c->in[1];
+  real *y = c->out;
+  for (int r = 0; r < c->rows; r++, y += A + B) {
+    move_rows(y, a + r * c->step[0], A, 1);
+    move_rows(y + A, b + r * c->step[1], B, 1);
+  }
+}
+
+static lurn_reg slice (lurn_program *p, lurn_reg x, int from, int n) {
+  return lurn_emit(p, LURN_OP_SLICE, x, -1, -1, 0, from, n, NULL);
+}
+
+static void concat_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
+  lurn_program *p = lurn_grad_program(d);
+  int A = lurn_reg_info(p, i->in[0])->cols, B = lurn_reg_info(p, i->in[1])->cols;
+  if (lurn_grad_needed(d, i->in[0])) lurn_grad_add(d, i->in[0], slice(p, dy, 0, A));
+  if (lurn_grad_needed(d, i->in[1])) lurn_grad_add(d, i->in[1], slice(p, dy, A, B));
+}
+
+static int slice_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
+  const lurn_register *x = &p->reg[i->in[0]];
+  if (x->rank != 1 || x->dtype != LURN_REAL) return fail_move(p, i, "a vector per row");
+  if (i->i[0] < 0 || i->i[1] < 1 || i->i[0] > x->cols - i->i[1])
+    return lurn_program_fail(p, "slice: columns %d to %d of %d", i->i[0] + 1, i->i[0] + i->i[1], x->cols), 0;
+  like(out, x, x->axis);
+  out->dim[0] = i->i[1];
+  return 1;
+}
+
+static void slice_play (const lurn_call *c) {
+  size_t n = (size_t)c->instr->i[1];
+  const real *x = (const real *)c->in[0] + c->instr->i[0];
+  real *y = c->out;
+  for (int r = 0; r < c->rows; r++, y += n) move_rows(y, x + r * c->step[0], n, 1);
+}
+
+static void slice_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
+  lurn_program *p = lurn_grad_program(d);
+  lurn_grad_add(d, i->in[0], lurn_emit(p, LURN_OP_PAD, dy, -1, -1, 0, i->i[0], lurn_reg_info(p, i->in[0])->cols, NULL));
+}
+
+static int pad_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
+  const lurn_register *x = &p->reg[i->in[0]];
+  if (x->rank != 1 || x->dtype != LURN_REAL || i->i[0] < 0 || i->i[1] - i->i[0] < x->cols) return fail_move(p, i, "a vector that fits");
+  like(out, x, x->axis);
+  out->dim[0] = i->i[1];
+  return 1;
+}
+
+static void pad_play (const lurn_call *c) {
+  size_t n = (size_t)lurn_in_info(c, 0)->cols, cols = (size_t)c->instr->i[1];
+  real *y = c->out;
+  memset(y, 0, sizeof *y * cols * (size_t)c->rows);
+  for (int r = 0; r < c->rows; r++, y += cols) move_rows(y + c->instr->i[0], (const real *)c->in[0] + r * c->step[0], n, 1);
+}
+
+static void pad_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
+  lurn_program *p = lurn_grad_program(d);
+  lurn_grad_add(d, i->in[0], slice(p, dy, i->i[0], lurn_reg_info(p, i->in[0])->cols));
+}
+
+/* ---------- not at all ---------- */
+
+/* Dimensions travel as i[0], i[1] and k; 0 ends them. */
+static int reshape_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
+  const lurn_register *x = &p->reg[i->in[0]];
+  int dim[3] = {i->i[0], i->i[1], (int)i->k}, cols = 1;
+  like(out, x, x->axis);
+  out->rank = 0;
+  for (int k = 0; k < 3 && dim[k] > 0; k++) cols *= out->dim[out->rank++] = dim[k];
+  return cols == x->cols && x->dtype == LURN_REAL ? 1 : fail_move(p, i, "as many numbers as the new shape has");
+}
+
+static void copy_play (const lurn_call *c) {
+  size_t cols = (size_t)lurn_out_info(c)->cols;
+  real *y = c->out;
+  for (int r = 0; r < c->rows; r++, y += cols) move_rows(y, (const real *)c->in[0] + r * c->step[0], cols, 1);
+}
+
+static void reshape_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
+  lurn_program *p = lurn_grad_program(d);
+  const lurn_register *x = lurn_reg_info(p, i->in[0]);
+  lurn_grad_add(d, i->in[0], lurn_emit(p, LURN_OP_RESHAPE, dy, -1, -1, x->rank > 2 ? x->dim[2] : 0, x->rank > 0 ? x->dim[0] : 0,
+                                       x->rank > 1 ? x->dim[1] : 0, NULL));
+}
+
+static int same_as_operand (lurn_program *p, const lurn_instr *i, lurn_register *out) {
+  const lurn_register *x = &p->reg[i->in[0]];
+  if (x->dtype != LURN_REAL) return fail_move(p, i, "numbers");
+  if (i->op == LURN_OP_DROPOUT && !(i->k >= 0 && i->k < 1))
+    return lurn_program_fail(p, "dropout: expected a rate in [0, 1), got %g", i->k), 0;
+  return like(out, x, x->axis);
+}
+
+/* Inverted dropout (Srivastava et al. 2014): y = x m / (1 - rate), m = 1 where a 32-bit word of
+ * (sequence, position, column) is at least rate 2^32. The backward pass plays the same. */
+static void dropout_play (const lurn_call *c) {
+  int cols = lurn_out_info(c)->cols;
+  const lurn_batch *b = c->batch;
+  if (c->moment->purpose != LURN_PURPOSE_TRAIN || c->instr->k <= 0) { copy_play(c); return; }
+  lurn_key key = lurn_key_make(c->moment->seed, LURN_PURPOSE_TRAIN, c->program->name[c->instr->name].text);
+  double limit = c->instr->k * 0x1p32;
+  real scale = (real)(1 / (1 - c->instr->k)), *y = c->out;
+  int on_time = lurn_out_info(c)->axis == LURN_TIME;
+  for (int r = 0; r < c->rows; r++, y += cols) {
+    const real *x = (const real *)c->in[0] + r * c->step[0];
+    uint64_t pos = on_time ? (uint64_t)(b->pos[r] + c->t) + 1 : 0;
+    for (int j = 0; j < cols; j += LURN_DROPOUT_BLOCK) {
+      uint32_t word[LURN_DROPOUT_BLOCK];
+      int n = cols - j < LURN_DROPOUT_BLOCK ? cols - j : LURN_DROPOUT_BLOCK;
+      lurn_random_words(word, n, key, c->moment->step, b->seq[r], pos * 0x100000 + (uint64_t)j);
+      for (int m = 0; m < n; m++) y[j + m] = word[m] >= limit ? x[j + m] * scale : 0;
+    }
+  }
+}
+
+static void dropout_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
+  lurn_program *p = lurn_grad_program(d);
+  lurn_grad_add(d, i->in[0], lurn_emit(p, LURN_OP_DROPOUT, dy, -1, -1, i->k, 0, 0, p->name[i->name].text));
+}
+
+const lurn_op lurn_ops_shape[] = {
+  {"shift", 1, 1, LURN_OP_WHOLE, time_shape, shift_play, shift_grad, "x of step t-k"},
+  {"last", 1, 1, LURN_OP_WHOLE, time_shape, last_play, last_grad, "x at the row's last step"},
+  {"unlast", 1, 1, LURN_OP_WHOLE, unlast_shape, unlast_play, unlast_grad, "d at the row's last step"},
+  {"concat", 1, 2, 0, concat_shape, concat_play, concat_grad, "columns side by side"},
+  {"slice", 1, 1, 0, slice_shape, slice_play, slice_grad, "some columns"},
+  {"pad", 1, 1, 0, pad_shape, pad_play, pad_grad, "zeros around"},
+  {"reshape", 1, 1, 0, reshape_shape, copy_play, reshape_grad, "another row shape"},
+  {"dropout", 1, 1, LURN_OP_RANDOM, same_as_operand, dropout_play, dropout_grad, "x mask / (1 - rate)"},
+  {"detach", 1, 1, LURN_OP_NOGRAD, same_as_operand, copy_play, NULL, "x, no gradient"},
+};
