@@ -49,8 +49,8 @@ libname = $(patsubst lib%,%,$(basename $(notdir $(1))))
 # -L, -l and rpath for the library file $(2) under the prefix $(1). DT_RPATH rather than DT_RUNPATH,
 # because only that also finds the libraries' own libraries, which in an unpacked tree lie
 # beside them, or in the lib folder next to usr.
-rpath   = $(if $(1),-Wl,-rpath,$(abspath $(1)))
-link    = $(if $(2),-L$(abspath $(dir $(2))) -l$(call libname,$(2)) -Wl,--disable-new-dtags \
+rpath   = $(if $(1),-Xlinker -rpath -Xlinker $(abspath $(1)))
+link    = $(if $(2),-L$(abspath $(dir $(2))) -l$(call libname,$(2)) -Xlinker --disable-new-dtags \
             $(call rpath,$(dir $(2))) $(call rpath,$(call first,$(1)/lib/$(MULTIARCH))) \
             $(call rpath,$(call first,$(1)/../lib/$(MULTIARCH))))
 # $(1) prefix, $(2) folders and file names, searched in the order given

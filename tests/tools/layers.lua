@@ -199,9 +199,9 @@ local function check_c(file, text, known)
   next_line, number = lines(code)
   for l in next_line do
     local n = number()
+    l = l:gsub("%->[%w_]+", ""):gsub("%.[%w_]+", "")            -- a member may be called free
     for _, f in ipairs(banned) do
-      local at = l:find("%f[%w_]" .. f .. "%s*%(")
-      if at and not allowed[f] and not l:sub(1, at - 1):find "[.>]$" then
+      if not allowed[f] and l:find("%f[%w_]" .. f .. "%s*%(") then
         complain(file, n, "%s() in core", f)
       end
     end
