@@ -110,9 +110,9 @@ static const char *push_shown (lua_State *L, int index) {
   }
 }
 
-/* Raises "bad argument #arg to 'f' (what: expected ..., got ...)"; the value is at index. */
-static int complain (lua_State *L, int arg, int index, const char *what, const char *expected) {
-  const char *got = push_shown(L, index);
+/* Raises "bad argument #arg to 'f' (what: expected ..., got ...)". `got` is pushed before `expected`
+ * is: a missing argument's index is where the next push goes. */
+static int complain (lua_State *L, int arg, const char *what, const char *expected, const char *got) {
   return luaL_argerror(L, arg, lua_pushfstring(L, "%s: expected %s, got %s", what, expected, got));
 }
 
@@ -128,7 +128,10 @@ static const char *push_range (lua_State *L, lua_Integer low, lua_Integer high) 
 static lua_Integer integer_at (lua_State *L, int arg, int index, lua_Integer low, lua_Integer high, const char *what) {
   int fits = 0;
   lua_Integer n = lua_type(L, index) == LUA_TNUMBER ? lua_tointegerx(L, index, &fits) : 0;
-  if (!fits || n < low || n > high) complain(L, arg, index, what, push_range(L, low, high));
+  if (!fits || n < low || n > high) {
+    const char *got = push_shown(L, index);
+    complain(L, arg, what, push_range(L, low, high), got);
+  }
   return n;
 }
 
@@ -150,7 +153,7 @@ lua_Integer lb_getinteger (lua_State *L, int arg, const char *key, lua_Integer l
 
 double lb_getnumber (lua_State *L, int arg, const char *key, double def) {
   int there = get(L, arg, key), top = lua_gettop(L);
-  if (there && lua_type(L, top) != LUA_TNUMBER) complain(L, arg, top, key, "a number");
+  if (there && lua_type(L, top) != LUA_TNUMBER) complain(L, arg, key, "a number", push_shown(L, top));
   double x = there ? (double)lua_tonumber(L, top) : def;
   lua_pop(L, 1);
   return x;
@@ -158,7 +161,7 @@ double lb_getnumber (lua_State *L, int arg, const char *key, double def) {
 
 int lb_getboolean (lua_State *L, int arg, const char *key, int def) {
   int there = get(L, arg, key), top = lua_gettop(L);
-  if (there && !lua_isboolean(L, top)) complain(L, arg, top, key, "true or false");
+  if (there && !lua_isboolean(L, top)) complain(L, arg, key, "true or false", push_shown(L, top));
   int x = there ? lua_toboolean(L, top) : def;
   lua_pop(L, 1);
   return x;
@@ -168,7 +171,7 @@ int lb_getboolean (lua_State *L, int arg, const char *key, int def) {
  * conversion would belong to nobody. */
 const char *lb_getstring (lua_State *L, int arg, const char *key, const char *def) {
   int there = get(L, arg, key), top = lua_gettop(L);
-  if (there && lua_type(L, top) != LUA_TSTRING) complain(L, arg, top, key, "a string");
+  if (there && lua_type(L, top) != LUA_TSTRING) complain(L, arg, key, "a string", push_shown(L, top));
   const char *s = there ? lua_tostring(L, top) : def;
   lua_pop(L, 1);
   return s;
@@ -178,7 +181,8 @@ int lb_choice (lua_State *L, int arg, const char *const *list, const char *what)
   if (lua_type(L, arg) == LUA_TSTRING)
     for (int i = 0; list[i]; i++)
       if (strcmp(list[i], lua_tostring(L, arg)) == 0) return i;
+  const char *got = push_shown(L, arg);
   push_list(L, list);
-  complain(L, arg, arg, what, lua_pushfstring(L, "one of %s", lua_tostring(L, -1)));
+  complain(L, arg, what, lua_pushfstring(L, "one of %s", lua_tostring(L, -1)), got);
   return 0;
 }
