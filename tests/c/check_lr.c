@@ -47,7 +47,8 @@ static void plateaus (void) {
   check(lurn_lr_plateau_report(&o, &s, (double)NAN, 1e-9) == 1e-9, "a change below eps is not made");
   plateau("min", (lurn_lr_plateau){.factor = 0.5, .patience = 2, .threshold = 0.01, .cooldown = 2, .min_lr = 0.03, .eps = 1e-8},
           1, ref_plateau_min);
-  plateau("max", (lurn_lr_plateau){.maximize = 1, .factor = 0.3, .patience = 1, .threshold = 0.05, .absolute = 1, .cooldown = 1, .eps = 1e-8},
+  plateau("max", (lurn_lr_plateau){.maximize = 1, .factor = 0.3, .patience = 1, .threshold = 0.05,
+                             .absolute = 1, .cooldown = 1, .eps = 1e-8},
           -1, ref_plateau_max);
 }
 

@@ -54,7 +54,8 @@ static void pytorch (lurn_ctx *ctx) {
       for (int i = 0; i < REF_N; i++) g[i] = (real)ref_grad[step][i];
       lurn_optim_update(o, &t, NULL, step + 1, w, g, m);
       for (int i = 0; i < REF_N; i++)
-        check(near((double)w[i], ref_optim[r].value[step][i], EITHER(1e-6, 1e-12)), "rule %zu step %d element %d: %.17g, PyTorch %.17g",
+        check(near((double)w[i], ref_optim[r].value[step][i], EITHER(1e-6, 1e-12)),
+              "rule %zu step %d element %d: %.17g, PyTorch %.17g",
               r, step + 1, i, (double)w[i], ref_optim[r].value[step][i]);
     }
   }
@@ -117,7 +118,8 @@ static void compare_element (const lurn_optim *o, const lurn_group *group, size_
   if (o->rule == LURN_RULE_ADAGRAD) m[0] = o->initial_accumulator;
   for (int step = 1; step <= 20; step++)
     formula(o, o->lr * group->lr_scale, group->weight_decay, step, &w, (double)(real)noise(1000 + step, at), m);
-  check(near((double)value[at], w, EITHER(3e-5, 1e-13)), "rule %d element %zu: %.17g, formula %.17g", o->rule, at, (double)value[at], w);
+  check(near((double)value[at], w, EITHER(3e-5, 1e-13)), "rule %d element %zu: %.17g, formula %.17g",
+        o->rule, at, (double)value[at], w);
   for (int k = 0; k < moments; k++)
     check(near((double)moment[(size_t)k * t->count + at], m[k], EITHER(3e-5, 1e-13)), "rule %d moment %d", o->rule, k);
 }
