@@ -1,0 +1,25 @@
+/* body.h: all kernels, written once. isa_*.c includes a vf_*.h and then this file, and so
+ * compiles them for one instruction set; everything here is static but the table.
+ */
+#ifndef LURN_BODY_H
+#define LURN_BODY_H
+
+#include "kernel.h"
+#include "tables.h"
+#include "body_math.h"
+#include "body_map.h"
+#include "body_row.h"
+#include "body_product.h"
+#include "body_outer.h"
+
+#define MAP_ENTRY(name, nin, imm, formula) map_##name,
+#define LURN_KERNEL_TABLE(isa_name) { \
+  .isa = isa_name, \
+  .map = { LURN_MAPS(MAP_ENTRY) }, \
+  .row_sum = row_sum, .row_max = row_max, .row_lse = row_lse, .row_argmax = row_argmax, \
+  .sum = sum, .sum_squares = sum_squares, \
+  .pack_count = pack_count, .pack = pack, .product = product, \
+  .outer = outer, .column_sum = column_sum \
+}
+
+#endif

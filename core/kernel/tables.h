@@ -1,0 +1,13 @@
+/* tables.h: the tables there are, for dispatch.c. One per isa_*.c. */
+#ifndef LURN_KERNEL_TABLES_H
+#define LURN_KERNEL_TABLES_H
+
+#include "kernel.h"
+
+extern const lurn_kernels lurn_kernels_c;
+#if defined(__x86_64__)
+extern const lurn_kernels lurn_kernels_avx2;
+extern const lurn_kernels lurn_kernels_avx512;
+#endif
+
+#endif

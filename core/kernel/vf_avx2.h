@@ -1,0 +1,85 @@
+/* vf_avx2.h: the primitives of vf_c.h on 256-bit registers, AVX2 and FMA. */
+#ifndef LURN_VF_H
+#define LURN_VF_H
+
+#if !defined(__AVX2__) || !defined(__FMA__)
+#error "vf_avx2.h needs -mavx2 -mfma"
+#endif
+
+#include <immintrin.h>
+#include "base.h"
+
+#define PANEL_VECS 2
+#define BLOCK_ROWS 6
+
+#ifdef LURN_F64
+#define VL 4
+#define MANTISSA_BITS 52
+#define OP(name) _mm256_##name##_pd
+#define SHIFT(name) _mm256_##name##i_epi64
+#define AS_INT _mm256_castpd_si256
+#define AS_REAL _mm256_castsi256_pd
+typedef __m256d vf;
+typedef __m256d vm;
+typedef int64_t vf_word;
+#else
+#define VL 8
+#define MANTISSA_BITS 23
+#define OP(name) _mm256_##name##_ps
+#define SHIFT(name) _mm256_##name##i_epi32
+#define AS_INT _mm256_castps_si256
+#define AS_REAL _mm256_castsi256_ps
+typedef __m256 vf;
+typedef __m256 vm;
+typedef int32_t vf_word;
+#endif
+
+/* The first n lanes true: a window into VL true words followed by VL false ones. */
+static inline __m256i vf_mask (int n) {
+  static const vf_word window[16] = {
+#ifdef LURN_F64
+    -1, -1, -1, -1
+#else
+    -1, -1, -1, -1, -1, -1, -1, -1
+#endif
+  };
+  return _mm256_loadu_si256((const __m256i *)(const void *)(window + VL - n));
+}
+
+static inline vf vf_load (const real *p) { return OP(loadu)(p); }
+static inline void vf_store (real *p, vf x) { OP(storeu)(p, x); }
+static inline vf vf_set (real x) { return OP(set1)(x); }
+static inline vf vf_load_n (const real *p, int n, real fill) {
+  const __m256i mask = vf_mask(n);
+  return OP(blendv)(vf_set(fill), OP(maskload)(p, mask), AS_REAL(mask));
+}
+static inline void vf_store_n (real *p, vf x, int n) { OP(maskstore)(p, vf_mask(n), x); }
+
+static inline vf vf_add (vf a, vf b) { return OP(add)(a, b); }
+static inline vf vf_sub (vf a, vf b) { return OP(sub)(a, b); }
+static inline vf vf_mul (vf a, vf b) { return OP(mul)(a, b); }
+static inline vf vf_div (vf a, vf b) { return OP(div)(a, b); }
+static inline vf vf_fma (vf a, vf b, vf c) { return OP(fmadd)(a, b, c); }
+static inline vf vf_fnma (vf a, vf b, vf c) { return OP(fnmadd)(a, b, c); }
+static inline vf vf_min (vf a, vf b) { return OP(min)(a, b); }
+static inline vf vf_max (vf a, vf b) { return OP(max)(a, b); }
+static inline vf vf_sqrt (vf a) { return OP(sqrt)(a); }
+
+static inline vf vf_and (vf a, vf b) { return OP(and)(a, b); }
+static inline vf vf_or (vf a, vf b) { return OP(or)(a, b); }
+static inline vf vf_xor (vf a, vf b) { return OP(xor)(a, b); }
+static inline vf vf_shl (vf a) { return AS_REAL(SHIFT(sll)(AS_INT(a), MANTISSA_BITS)); }
+static inline vf vf_shr (vf a) { return AS_REAL(SHIFT(srl)(AS_INT(a), MANTISSA_BITS)); }
+
+static inline vm vf_gt (vf a, vf b) { return OP(cmp)(a, b, _CMP_GT_OQ); }
+static inline vm vf_ge (vf a, vf b) { return OP(cmp)(a, b, _CMP_GE_OQ); }
+static inline vm vf_eq (vf a, vf b) { return OP(cmp)(a, b, _CMP_EQ_OQ); }
+static inline vm vf_nan (vf a) { return OP(cmp)(a, a, _CMP_UNORD_Q); }
+static inline vm vm_or (vm a, vm b) { return OP(or)(a, b); }
+static inline vf vf_select (vm m, vf a, vf b) { return OP(blendv)(b, a, m); }
+static inline int vm_first (vm m) {
+  const int bits = OP(movemask)(m);
+  return bits ? __builtin_ctz((unsigned)bits) : -1;
+}
+
+#endif

@@ -1,0 +1,74 @@
+/* vf_avx512.h: the primitives of vf_c.h on 512-bit registers, AVX-512 F and DQ. */
+#ifndef LURN_VF_H
+#define LURN_VF_H
+
+#if !defined(__AVX512F__) || !defined(__AVX512DQ__)
+#error "vf_avx512.h needs -mavx512f -mavx512dq"
+#endif
+
+#include <immintrin.h>
+#include "base.h"
+
+#define PANEL_VECS 4
+#define BLOCK_ROWS 6
+
+#ifdef LURN_F64
+#define VL 8
+#define MANTISSA_BITS 52
+#define OP(name) _mm512_##name##_pd
+#define CMP(a, b, how) _mm512_cmp_pd_mask(a, b, how)
+#define SHIFT(name) _mm512_##name##i_epi64
+#define AS_INT _mm512_castpd_si512
+#define AS_REAL _mm512_castsi512_pd
+typedef __m512d vf;
+typedef __mmask8 vm;
+#else
+#define VL 16
+#define MANTISSA_BITS 23
+#define OP(name) _mm512_##name##_ps
+#define CMP(a, b, how) _mm512_cmp_ps_mask(a, b, how)
+#define SHIFT(name) _mm512_##name##i_epi32
+#define AS_INT _mm512_castps_si512
+#define AS_REAL _mm512_castsi512_ps
+typedef __m512 vf;
+typedef __mmask16 vm;
+#endif
+
+static inline vm vf_mask (int n) { return (vm)((1u << n) - 1); }
+
+static inline vf vf_load (const real *p) { return OP(loadu)(p); }
+static inline void vf_store (real *p, vf x) { OP(storeu)(p, x); }
+static inline vf vf_set (real x) { return OP(set1)(x); }
+static inline vf vf_load_n (const real *p, int n, real fill) {
+  return OP(mask_loadu)(vf_set(fill), vf_mask(n), p);
+}
+static inline void vf_store_n (real *p, vf x, int n) { OP(mask_storeu)(p, vf_mask(n), x); }
+
+static inline vf vf_add (vf a, vf b) { return OP(add)(a, b); }
+static inline vf vf_sub (vf a, vf b) { return OP(sub)(a, b); }
+static inline vf vf_mul (vf a, vf b) { return OP(mul)(a, b); }
+static inline vf vf_div (vf a, vf b) { return OP(div)(a, b); }
+static inline vf vf_fma (vf a, vf b, vf c) { return OP(fmadd)(a, b, c); }
+static inline vf vf_fnma (vf a, vf b, vf c) { return OP(fnmadd)(a, b, c); }
+static inline vf vf_min (vf a, vf b) { return OP(min)(a, b); }
+static inline vf vf_max (vf a, vf b) { return OP(max)(a, b); }
+static inline vf vf_sqrt (vf a) { return OP(sqrt)(a); }
+
+static inline vf vf_and (vf a, vf b) { return OP(and)(a, b); }
+static inline vf vf_or (vf a, vf b) { return OP(or)(a, b); }
+static inline vf vf_xor (vf a, vf b) { return OP(xor)(a, b); }
+static inline vf vf_shl (vf a) { return AS_REAL(SHIFT(sll)(AS_INT(a), MANTISSA_BITS)); }
+static inline vf vf_shr (vf a) { return AS_REAL(SHIFT(srl)(AS_INT(a), MANTISSA_BITS)); }
+
+static inline vm vf_gt (vf a, vf b) { return CMP(a, b, _CMP_GT_OQ); }
+static inline vm vf_ge (vf a, vf b) { return CMP(a, b, _CMP_GE_OQ); }
+static inline vm vf_eq (vf a, vf b) { return CMP(a, b, _CMP_EQ_OQ); }
+static inline vm vf_nan (vf a) { return CMP(a, a, _CMP_UNORD_Q); }
+static inline vm vm_or (vm a, vm b) { return (vm)(a | b); }
+static inline vf vf_select (vm m, vf a, vf b) { return OP(mask_blend)(m, b, a); }
+static inline int vm_first (vm m) { return m ? __builtin_ctz((unsigned)m) : -1; }
+
+/* One instruction for x * 2^n; rounds once, as the general form in body_math.h does. */
+#define VF_SCALE(x, n) OP(scalef)(x, n)
+
+#endif
