@@ -167,3 +167,46 @@ lurn_status lurn_sys_replace (lurn_ctx *ctx, const char *temp, const char *path)
   if (sync_path(folder, O_RDONLY | O_DIRECTORY) != 0) return says_no(ctx, folder, "sync the folder");
   return LURN_OK;
 }
+
+/* ------------------------------------------------------------------ open files */
+
+lurn_status lurn_sys_create (lurn_ctx *ctx, const char *path, int *fd) {
+  *fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  return *fd >= 0 ? LURN_OK : says_no(ctx, path, "write");
+}
+
+int lurn_sys_write_at (int fd, const void *bytes, size_t n, int64_t at) {
+  const char *p = bytes;
+  while (n > 0) {
+    ssize_t k = pwrite(fd, p, n, (off_t)at);
+    if (k < 0 && errno == EINTR) continue;
+    if (k <= 0) return k < 0 ? errno : ENOSPC;
+    p += k;
+    at += k;
+    n -= (size_t)k;
+  }
+  return 0;
+}
+
+int lurn_sys_read_at (int fd, void *bytes, size_t n, int64_t at) {
+  char *p = bytes;
+  while (n > 0) {
+    ssize_t k = pread(fd, p, n, (off_t)at);
+    if (k < 0 && errno == EINTR) continue;
+    if (k < 0) return errno;
+    if (k == 0) break;
+    p += k;
+    at += k;
+    n -= (size_t)k;
+  }
+  memset(p, 0, n);
+  return 0;
+}
+
+int lurn_sys_close (int fd, int keep) {
+  int bad = keep && fsync(fd) != 0 ? errno : 0;
+  if (close(fd) != 0 && bad == 0) bad = errno;
+  return keep ? bad : 0;
+}
+
+const char *lurn_sys_error (int number) { return strerror(number); }
