@@ -202,14 +202,14 @@ return function (lurn)
       end
     end
     for _, name in ipairs(self.names) do
-      local d, value, message = self.declarations[name], given[name], nil
+      local d, value = self.declarations[name], given[name]
       if value == nil then
-        value = d.default
+        values[name] = d.default
       else
-        value, message = M.validate(d, value)
-        if value == nil then return nil, message end
+        local valid, message = M.validate(d, value)
+        if valid == nil then return nil, message end
+        values[name] = valid
       end
-      values[name] = value
     end
     return apply_when(self, values, given)
   end
@@ -311,12 +311,14 @@ return function (lurn)
   function M.compile (text, path)
     local chunk, message = load(text, "@" .. path, "t")
     if not chunk then return nil, message end
+    local before = {}
+    for name in next, package.loaded do before[name] = true end
     local ok, experiment = xpcall(chunk, traced)
     if not ok then return nil, tostring(experiment) end
     if getmetatable(experiment) ~= Experiment then
       return nil, path .. ": the script does not return lurn.experiment {...}"
     end
-    experiment.script, experiment.path = text, path
+    experiment.script, experiment.path, experiment.loaded_before = text, path, before
     return experiment
   end
 

@@ -1,0 +1,97 @@
+--- run:fit: training with everything that training usually wants, in plain Lua over public calls.
+-- Copy it into your script when you want another loop: nothing here is privileged.
+--
+--   local best = run:fit {model = model, optim = optim, train = data.train, valid = data.valid,
+--                         epochs = 10, batch = 50, seq = 50}
+--   best.loss, best.step          of the best evaluation; the model has its weights again
+
+return function (lurn)
+  local schema = lurn.schema
+
+  local OPTIONS = {
+    model = {"any", schema.required, nil, "what to train"},
+    optim = {"any", schema.required, nil, "the optimiser, made for that model"},
+    train = {"any", schema.required, nil, "the split to train on"},
+    valid = {"any", nil, nil, "the split to evaluate on; without it the mean training loss counts"},
+    epochs = {"number", nil, {0, 1e12}, "passes over train; parts of a pass count"},
+    steps = {"integer", nil, {0, 1e15}, "iterations, instead of epochs"},
+    batch = {"integer", 32, {1, 1e9}, "sequences side by side"},
+    seq = {"integer", 50, {1, 1e9}, "time steps in a window"},
+    shuffle = {"boolean", nil, nil, "another order every epoch"},
+    eval_every = {"integer", nil, {1, 1e15}, "iterations between evaluations; one epoch by default"},
+    eval_batch = {"integer", nil, {1, 1e9}, "as batch, for evaluation"},
+    eval_seq = {"integer", nil, {1, 1e9}, "as seq, for evaluation"},
+    patience = {"integer", nil, {1, 1e9}, "stop after so many evaluations without a new best"},
+    on_nan = {"string|function", "stop", {"stop", "skip", "rollback"}, "when the loss or the gradient is not finite"},
+    restore_best = {"boolean", true, nil, "put the best weights back at the end"},
+  }
+
+  local MOST_SKIPS = 100      -- in a row; then nothing will come of it
+
+  local function finite (x) return x and x == x and x ~= math.huge and x ~= -math.huge end
+
+  -- A diverging step has changed nothing: the engine commits only what is finite. What now?
+  --   stop      the run ends as diverged
+  --   skip      the batch is left out
+  --   rollback  the best weights so far (at first: the initial ones) and half the learning rate
+  --   function  decides: function (run, what) -> one of these words
+  local function trouble (run, o, s, what)
+    local policy = o.on_nan
+    if type(policy) == "function" then policy = policy(run, what) or "skip" end
+    s.skipped, s.in_a_row = s.skipped + 1, s.in_a_row + 1
+    if policy == "stop" or s.in_a_row >= MOST_SKIPS then
+      run:diverged(("step %d: loss %s, gradient norm %s"):format(run.steps, what.loss, what.norm or "not computed"))
+    elseif policy == "rollback" then
+      if not run:restore_best() then o.model:init(run.seed) end
+      o.model:resetstate()
+      o.optim.lr = o.optim.lr / 2
+    end
+  end
+
+  local function evaluate (run, o, s)
+    local value, name
+    if o.valid then
+      local result = o.model:evaluate(o.valid, {batch = o.eval_batch or o.batch, seq = o.eval_seq or o.seq})
+      value, name = result.loss, "valid_loss"
+    else
+      value, name = s.sum / math.max(1, s.count), "mean_loss"
+    end
+    s.sum, s.count = 0.0, 0
+    local improved = run:report(value, name)
+    s.waiting = improved and 0 or s.waiting + 1
+    run.progress:say("step %d  %s %.4f (%.3f bits)%s", run.steps, name, value, value / math.log(2),
+      improved and "  best" or "")
+  end
+
+  ---@param run lurn.Run
+  ---@param options table   see OPTIONS above
+  ---@return {loss: number, step: integer, steps: integer, skipped: integer}
+  return function (run, options)
+    local o = schema.check("run:fit", options, OPTIONS)
+    local model, optim = run:adopt("model", o.model), run:adopt("optim", o.optim)
+    local s = run:keep("fit", {waiting = 0, sum = 0.0, count = 0, skipped = 0, in_a_row = 0})
+
+    for batch, step, feed in run:batches(o.train, {batch = o.batch, seq = o.seq, epochs = o.epochs,
+                                                   steps = o.steps, shuffle = o.shuffle}) do
+      local loss, norm = model:forward(batch), nil
+      if finite(loss) then
+        model:backward()
+        norm = optim:step()
+      end
+      if finite(loss) and finite(norm) then
+        s.sum, s.count, s.in_a_row = s.sum + loss, s.count + 1, 0
+      else
+        trouble(run, o, s, {loss = loss, norm = norm, batch = batch})
+      end
+      run:log {loss = loss, grad_norm = norm}
+
+      if step % (o.eval_every or feed.steps) == 0 or step == run.total then
+        evaluate(run, o, s)
+        if o.patience and s.waiting >= o.patience then run:leave_loop() end
+      end
+    end
+
+    if o.restore_best then run:restore_best() end
+    return {loss = run.best.value, step = run.best.step, steps = run.steps, skipped = s.skipped}
+  end
+end

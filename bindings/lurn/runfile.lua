@@ -1,0 +1,358 @@
+--- The run file: everything a run is, in one HDF5 document that is written whole or not at all.
+--
+--   /                 attributes: format, version, name, status, created, updated, seed, precision,
+--                     best_value, best_step, steps, seconds
+--   /config           JSON: direction, params
+--   /manifest         JSON: versions, machine, engine, instruction set, threads, data, command, commit
+--   /counters         JSON: steps, loops (the cursor), random stream, seconds
+--   /run_state        JSON: run.state
+--   /script/text      the script; attribute path; /script/lua/NAME the Lua files it required
+--   /program          the normalised program, text
+--   /weights/PATH     parameters as they are      /best/PATH    those of the best evaluation
+--   /optim/NAME       moments; /optim/numbers JSON /state/NAME   carried state
+--   /metrics/NAME/step, /metrics/NAME/value
+--   /data/vocabulary  JSON list, when the data have one
+--
+-- A second model is in /program_2, /weights_2, /best_2, /state_2, a second optimiser in /optim_2, and
+-- so on. Beside the file, NAME.jsonl gets a line for every call of run:log while the run plays.
+
+return function (lurn)
+  local M = {}
+
+  M.format, M.version = "lurn run", 1
+
+  local function suffix (k) return k == 1 and "" or "_" .. k end
+
+  -- Inside this file the outside world's answers nil, message, code become errors that `guarded` turns
+  -- back, so that the code below reads as a list of what is in the file.
+  local World = {}
+
+  local function try (ok, message, code)
+    if ok == nil or ok == false then error(setmetatable({message = message, code = code}, World), 0) end
+    return ok
+  end
+
+  local function guarded (f, ...)
+    local ok, a = pcall(f, ...)
+    if ok then return a end
+    if getmetatable(a) == World then return nil, a.message, a.code end
+    error(a, 0)
+  end
+
+  ---------------------------------------------------------------- what goes into the file
+
+  --- The commit a folder is at, read from .git; nil when it is not in a repository.
+  ---@param folder string
+  ---@return string?
+  function M.commit_of (folder)
+    local function first_line (path)
+      local file = io.open(path, "r")
+      local line = file and file:read("l")
+      if file then file:close() end
+      return line
+    end
+    for _ = 1, 12 do
+      local head = first_line(folder .. "/.git/HEAD")
+      if head then
+        local ref = head:match("^ref: (%S+)")
+        return ref and first_line(folder .. "/.git/" .. ref) or (not ref and head or nil)
+      end
+      folder = folder .. "/.."
+    end
+  end
+
+  local function folder_of (path) return path:match("^(.*)/[^/]*$") or "." end
+
+  local function data_sources (run)
+    local list = {}
+    for i, data in ipairs(run.datasets) do
+      list[i] = {path = data.path, hash = data.hash}
+    end
+    return list
+  end
+
+  local function manifest (run)
+    local sys = lurn.sys or {}
+    local m = {
+      lurn = lurn.version, lua = _VERSION, precision = lurn.precision,
+      cpu = sys.cpu and sys.cpu(), cpus = sys.cpus and sys.cpus(), pid = sys.pid and sys.pid(),
+      threads = run.options.threads or 1, command = run.options.arguments, seed = run.seed,
+      commit = M.commit_of(folder_of(run.experiment.path or "./x")), data = data_sources(run),
+    }
+    local info = lurn.core and lurn.core.info
+    for k, v in next, type(info) == "function" and info() or info or {} do
+      if m[k] == nil and type(v) ~= "function" then m[k] = v end
+    end
+    return m
+  end
+
+  -- Lua files that the script required, by module name. lurn's own are named by its version.
+  local function required_files (run)
+    local before = run.experiment.loaded_before
+    local files = {}
+    if not before then return files end
+    for name in next, package.loaded do
+      local own = name == "lurn" or name:find("^lurn%.")
+      local path = not before[name] and not own and package.searchpath(name, package.path)
+      local file = path and io.open(path, "rb")
+      if file then
+        files[name] = file:read("a")
+        file:close()
+      end
+    end
+    return files
+  end
+
+  local function counters (run)
+    local loops = {}
+    for k, loop in ipairs(run.loops) do
+      loops[k] = {done = loop.done, total = loop.total, ended = loop.ended}
+    end
+    local b = run.boundary
+    return {steps = run.done, loops = loops, random = b.random or {name = "", i = 0}, seconds = run:seconds(),
+      live_bytes = b.live_bytes or 0}
+  end
+
+  ---------------------------------------------------------------- writing
+
+  local function write_text (w, name, text)
+    if text and #text > 0 then try(w:write(name, text)) end
+  end
+
+  local function write_json (w, name, value)
+    try(w:write(name, lurn.json.encode(value, {indent = true, name = name})))
+  end
+
+  local function write_model (w, run, k)
+    local model, s = run.models[k], suffix(k)
+    write_text(w, "/program" .. s, model:program())
+    for _, p in ipairs(model:parameters()) do try(w:write("/weights" .. s .. "/" .. p.path, p.value)) end
+    for name, tensor in next, model:state() or {} do try(w:write("/state" .. s .. "/" .. name, tensor)) end
+    for path, tensor in next, run.best.weights and run.best.weights[k] or {} do
+      try(w:write("/best" .. s .. "/" .. path, tensor))
+    end
+  end
+
+  local function write_optim (w, optim, k)
+    local saved, s = optim:save(), suffix(k)
+    write_json(w, "/optim" .. s .. "/numbers", saved.numbers)
+    for name, tensor in next, saved.tensors do try(w:write("/optim" .. s .. "/" .. name, tensor)) end
+  end
+
+  -- A step that was abandoned may have logged already; such points are not part of the state.
+  local function write_series (w, name, series, steps)
+    local n = #series.step
+    while n > 0 and series.step[n] > steps do n = n - 1 end
+    if n == 0 then return end
+    local group = "/metrics/" .. name:gsub("/", ".")
+    try(w:write(group .. "/step", table.move(series.step, 1, n, 1, {})))
+    try(w:write(group .. "/value", table.move(series.value, 1, n, 1, {}), {type = "f64"}))
+  end
+
+  local function write_script (w, run)
+    write_text(w, "/script/text", run.experiment.script)
+    if run.experiment.script then try(w:attr("/script/text", "path", run.experiment.path)) end
+    for name, text in next, required_files(run) do write_text(w, "/script/lua/" .. name, text) end
+  end
+
+  local function write_attributes (w, run, status)
+    local attributes = {format = M.format, version = M.version, name = run.experiment.name, status = status,
+      created = run.created, updated = os.date("!%Y-%m-%dT%H:%M:%SZ"), seed = run.seed, steps = run.done,
+      precision = lurn.precision, seconds = run:seconds(), best_value = run.best.value, best_step = run.best.step}
+    for key, value in next, attributes do try(w:attr("/", key, value)) end
+  end
+
+  local function vocabulary_of (run)
+    for _, data in ipairs(run.datasets) do
+      if data.vocab then return data.vocab end
+    end
+  end
+
+  local function write_all (run, status)
+    local folder = run.path:match("^(.*)/[^/]*$")
+    if folder then try(lurn.sys.mkdir(folder)) end
+    local w <close> = try(lurn.h5.create(run.path))
+    write_attributes(w, run, status)
+    write_json(w, "/config", {direction = run.experiment.direction, params = run.params})
+    run.manifest = run.manifest or manifest(run)
+    write_json(w, "/manifest", run.manifest)
+    write_json(w, "/counters", counters(run))
+    write_json(w, "/run_state", run.boundary.state or {})
+    write_script(w, run)
+    for k in ipairs(run.models) do write_model(w, run, k) end
+    for k, optim in ipairs(run.optims) do write_optim(w, optim, k) end
+    for name, series in next, run.metrics do write_series(w, name, series, run.done) end
+    local vocabulary = vocabulary_of(run)
+    if vocabulary then try(w:write("/data/vocabulary", M.vocabulary_text(vocabulary))) end
+    try(w:commit())
+    return true
+  end
+
+  --- Renews the file of a run from the state of its last boundary: true, or nil, message, code.
+  ---@param run lurn.Run
+  ---@param status string
+  function M.write (run, status)
+    return guarded(write_all, run, status)
+  end
+
+  --- Tokens may be any bytes, which JSON text cannot say: one token a line, in hexadecimal.
+  function M.vocabulary_text (tokens)
+    local lines = {}
+    for i, token in ipairs(tokens) do
+      lines[i] = token:gsub(".", function (c) return ("%02x"):format(c:byte()) end)
+    end
+    return table.concat(lines, "\n")
+  end
+
+  local function vocabulary_list (text)
+    local list = {}
+    for line in (text .. "\n"):gmatch("(.-)\n") do
+      list[#list + 1] = line:gsub("%x%x", function (h) return string.char(tonumber(h, 16)) end)
+    end
+    return list
+  end
+
+  ---------------------------------------------------------------- reading
+
+  local function damaged (path, what, ...)
+    try(nil, ("%s: damaged run file: %s"):format(path, what:format(...)), "EFORMAT")
+  end
+
+  -- What is there must be whole: a message of the reader is the message of the file.
+  local function read (r, name)
+    return r:exists(name) and try(r:read(name)) or nil
+  end
+
+  local function read_json (r, path, name)
+    local text = read(r, name)
+    if type(text) ~= "string" then damaged(path, "%s is missing", name) end
+    local value, message = lurn.json.decode(text, {nonfinite = true})
+    if value == nil then damaged(path, "%s: %s", name, message) end
+    return value
+  end
+
+  local function read_group (r, group, except)
+    local out = {}
+    if not r:exists(group) then return out end
+    for _, name in ipairs(try(r:list(group))) do
+      if name ~= except then out[name] = try(r:read(group .. "/" .. name)) end
+    end
+    return out
+  end
+
+  local function read_models (r, file)
+    file.best.weights = r:exists("/best") and {} or nil
+    for k = 1, 1000 do
+      local s = suffix(k)
+      if not r:exists("/weights" .. s) then break end
+      file.models[k] = {weights = read_group(r, "/weights" .. s), state = read_group(r, "/state" .. s),
+        program = read(r, "/program" .. s)}
+      if r:exists("/best" .. s) then file.best.weights[k] = read_group(r, "/best" .. s) end
+    end
+    for k = 1, 1000 do
+      local group = "/optim" .. suffix(k)
+      if not r:exists(group) then break end
+      file.optims[k] = {numbers = read_json(r, file.path, group .. "/numbers"),
+        tensors = read_group(r, group, "numbers")}
+    end
+  end
+
+  local function list_of (values)
+    if type(values) == "table" then return values end
+    return values:totable()
+  end
+
+  -- Metrics are doubles. Tensors of the f32 module would round them, so the f64 module reads them.
+  local function read_metrics (r, file)
+    if not r:exists("/metrics") then return end
+    local h5 = lurn.h5
+    if lurn.precision == "f32" then h5 = require("lurn.f64").h5 end
+    local r64 <close> = try(h5.open(file.path))
+    for _, name in ipairs(try(r:list("/metrics"))) do
+      local group = "/metrics/" .. name
+      local step, value = try(r64:read(group .. "/step")), try(r64:read(group .. "/value"))
+      file.metrics[name] = {step = list_of(step), value = list_of(value)}
+      if #file.metrics[name].step ~= #file.metrics[name].value then damaged(file.path, "%s is uneven", group) end
+    end
+  end
+
+  local function read_header (r, path)
+    local format, version = r:attr("/", "format"), r:attr("/", "version")
+    if format ~= M.format or math.type(version) ~= "integer" then
+      try(nil, ("%s: an HDF5 file, but not a run file of lurn"):format(path), "EFORMAT")
+    end
+    if version > M.version then
+      try(nil, ("%s: a run file of version %d; this lurn knows versions up to %d"):format(path, version, M.version),
+        "EFORMAT")
+    end
+    local file = {path = path, models = {}, optims = {}, metrics = {}}
+    for key, value in next, try(r:attrs("/")) do file[key] = value end
+    file.best = {value = file.best_value, step = file.best_step}
+    for _, key in ipairs {"name", "status", "seed", "precision"} do
+      if file[key] == nil then damaged(path, "the attribute %s is missing", key) end
+    end
+    return file
+  end
+
+  local function read_script (r, file)
+    file.script = {text = read(r, "/script/text"), lua = read_group(r, "/script/lua")}
+    file.script.path = file.script.text and r:attr("/script/text", "path") or nil
+  end
+
+  local function read_all (path, header_only)
+    local r <close> = try(lurn.h5.open(path))
+    local file = read_header(r, path)
+    file.config = read_json(r, path, "/config")
+    file.params = file.config.params or {}
+    file.manifest = read_json(r, path, "/manifest")
+    file.counters = read_json(r, path, "/counters")
+    if header_only then return file end
+    file.state = read_json(r, path, "/run_state")
+    read_script(r, file)
+    read_models(r, file)
+    read_metrics(r, file)
+    if r:exists("/data/vocabulary") then file.vocab = vocabulary_list(try(r:read("/data/vocabulary"))) end
+    return file
+  end
+
+  --- Reads a run file whole (or its header: attributes, config, manifest, counters). A file that is
+  -- missing, damaged, of a later version or something else gives nil, message, code.
+  ---@param path string
+  ---@param header_only? boolean
+  ---@return table? file
+  ---@return string? message
+  ---@return string? code
+  function M.read (path, header_only)
+    return guarded(read_all, path, header_only)
+  end
+
+  ---------------------------------------------------------------- live metrics
+
+  --- RUN.h5 -> RUN.jsonl
+  function M.live_path (path)
+    return (path:gsub("%.h5$", "")) .. ".jsonl"
+  end
+
+  --- Opens the lines beside the run file for appending. After a resume what was written later than
+  -- the checkpoint is cut off; it will come again.
+  ---@param path string    of the run file
+  ---@param bytes integer  to keep
+  ---@return file*? file
+  ---@return integer? bytes kept
+  function M.open_live (path, bytes)
+    local live = M.live_path(path)
+    local old = bytes > 0 and io.open(live, "rb")
+    local kept = ""
+    if old then
+      kept = old:read(bytes) or ""
+      old:close()
+    end
+    local file = io.open(live, "wb")
+    if not file then return nil end
+    file:write(kept)
+    file:setvbuf("line")
+    return file, #kept
+  end
+
+  return M
+end
