@@ -101,7 +101,8 @@ WARN += -Wstrict-prototypes     # f() is not f(void)
 WARN += -Wmissing-prototypes    # what is not static is in a header
 WARN += -Wwrite-strings         # literals are const
 WARN += -Wvla                   # stack use is known
-WARN += $(if $(WERROR),-Werror)
+# Not where sanitizers rewrite the code: gcc then warns of paths that only they have made.
+WARN += $(if $(SANITIZE),,$(if $(WERROR),-Werror))
 
 # What a build may not choose, hence after CFLAGS. Same bits on every machine means: no fused
 # multiply-add that is not written, no reordering. Math functions need not set errno and
@@ -153,11 +154,13 @@ ifneq ($(MISSING),)
 	  '  or let "make run" or "make test" install them.' >&2; exit 1
 endif
 
-# Changes its time only when compiler or flags change, and then everything is compiled anew.
+# Notes of what a build is made with and of; each changes its time only when its text changes. Other
+# flags: everything is compiled anew. A source that came or went: everything is linked anew.
+note = @mkdir -p $(@D); echo '$(1)' | cmp -s - $@ || echo '$(1)' > $@
 $(BUILD)/flags: force | libs
-	@mkdir -p $(@D)
-	@echo '$(CC) $(ALL) $(LIBS) $(LUA_LIBS) $(LDFLAGS)' | cmp -s - $@ || \
-	 echo '$(CC) $(ALL) $(LIBS) $(LUA_LIBS) $(LDFLAGS)' > $@
+	$(call note,$(CC) $(ALL) $(LIBS) $(LUA_LIBS) $(LDFLAGS))
+$(BUILD)/sources: force
+	$(call note,$(CORE) $(BIND))
 
 # Only these two files may use more than the baseline; the choice between them is made at run time.
 %/core/kernel/isa_avx2.o:   ISA = -mavx2 -mfma
@@ -172,19 +175,19 @@ $(BUILD)/f64/%.o: %.c $(BUILD)/flags
 	$(call say,CC) $(CC) $(ALL) $(ISA) -DLURN_F64 -MMD -MP -c $< -o $@
 
 # Made anew each time: an archive keeps the objects of sources that are gone.
-$(LIB32): $(CORE32)
-$(LIB64): $(CORE64)
+$(LIB32): $(CORE32) $(BUILD)/sources
+$(LIB64): $(CORE64) $(BUILD)/sources
 $(LIB32) $(LIB64):
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(call say,AR) $(AR) rcs $@ $^
+	$(call say,AR) $(AR) rcs $@ $(filter %.o,$^)
 
 # Not linked against liblua: the interpreter that loads the module has it.
-$(BUILD)/lib/lurn/f32.so: $(BIND32) $(CORE32)
-$(BUILD)/lib/lurn/f64.so: $(BIND64) $(CORE64)
+$(BUILD)/lib/lurn/f32.so: $(BIND32) $(CORE32) $(BUILD)/sources
+$(BUILD)/lib/lurn/f64.so: $(BIND64) $(CORE64) $(BUILD)/sources
 $(MODS):
 	@mkdir -p $(@D)
-	$(call say,LD) $(CC) $(SHARED) $^ $(LIBS) -o $@
+	$(call say,LD) $(CC) $(SHARED) $(filter %.o,$^) $(LIBS) -o $@
 
 # In the tree the launcher finds the module beside itself: bin/../lib/?.so, and the Lua half in
 # bin/../../bindings/?.lua; installed, in bin/../lib/lua/5.4 and bin/../share/lua/5.4.
