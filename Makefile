@@ -276,7 +276,7 @@ bench: all
 lint:
 	@.ci/packages.sh lint
 	$(LUA) tests/tools/layers.lua
-	luacheck --quiet bindings scripts datasets tests
+	luacheck --quiet --no-color $(wildcard bindings scripts datasets tests)
 
 # Compiles core and bindings, both precisions, with a cross compiler, warnings as usual, into
 # objects and liblurn32.a, liblurn64.a. It shows that nothing in the sources is x86-only: no
@@ -306,7 +306,7 @@ install: all
 	install -m 644 $(LIB32) $(LIB64) '$(D)/lib/'
 	install -m 644 $(wildcard core/*.h core/kernel/kernel.h) '$(D)/include/lurn/'
 	@for d in bindings/lurn:share/lua/5.4/lurn scripts:share/lurn/scripts datasets:share/lurn/datasets; do \
-	  from=$${d%%:*}; to='$(D)'/$${d#*:}; \
+	  from=$${d%%:*}; to='$(D)'/$${d#*:}; [ -d $$from ] || continue; \
 	  (cd $$from && find . -name '*.lua') | while read -r f; do install -D -m 644 "$$from/$$f" "$$to/$$f"; done; \
 	done
 

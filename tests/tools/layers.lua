@@ -50,6 +50,7 @@ local core = {
 local extra = {
   ["core/program.c"] = "op derive",         -- the builder asks the op table for shapes
   ["core/op.c"]      = "derive",            -- rows of the table name the gradient rules
+  ["core/derive.c"]  = "normalise",         -- gradients are emitted into normalise's programs
 }
 
 -- System headers: pattern of the header -> patterns of the files that may include it.
@@ -235,7 +236,7 @@ end
 local function source_files()
   local list = {}
   local pipe = assert(io.popen("find core bindings scripts datasets tests " ..
-                               "-name '*.[ch]' -o -name '*.lua' -o -name '*.sh'"))
+                               "-name '*.[ch]' -o -name '*.lua' -o -name '*.sh' 2>/dev/null"))
   for f in pipe:lines() do list[#list + 1] = f end
   pipe:close()
   table.sort(list)
