@@ -1,0 +1,136 @@
+/* launcher.c: the program `lurn`: a Lua interpreter that knows where its own files are.
+ *
+ * It finds the folder it lies in, puts lurn's files first on package.path and package.cpath,
+ * and leaves everything else to lurn/cli.lua. Two layouts, told apart by what is there:
+ *
+ *   a build      ROOT/build/bin/lurn      ROOT/bindings/?.lua  ROOT/?.lua     ROOT/build/lib/?.so
+ *   installed    PREFIX/bin/lurn          PREFIX/share/lua/5.4/?.lua          PREFIX/lib/lua/5.4/?.so
+ *                                         PREFIX/share/lurn/?.lua (data sets' importers)
+ */
+#define _POSIX_C_SOURCE 200809L      /* readlink */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <lua.h>
+#include <lauxlib.h>
+#include <lualib.h>
+
+#define PATH_SIZE 4096
+
+/* A folder name and a text behind it, into out. */
+static void join (char *out, const char *folder, const char *tail) {
+  size_t n = strlen(folder), m = strlen(tail);
+  if (n + m >= PATH_SIZE) m = n = 0;
+  memcpy(out, folder, n);
+  memcpy(out + n, tail, m);
+  out[n + m] = '\0';
+}
+
+static void cut_name (char *path) {
+  char *slash = strrchr(path, '/');
+  if (slash == NULL) strcpy(path, ".");
+  else *slash = '\0';
+}
+
+/* The folder of this program. Where the system does not tell, argv[0] has to do. */
+static void own_folder (char folder[PATH_SIZE], const char *argv0) {
+  ssize_t n = readlink("/proc/self/exe", folder, PATH_SIZE - 1);
+  if (n > 0) folder[n] = '\0';
+  else join(folder, argv0, "");
+  cut_name(folder);
+}
+
+static int is_there (const char *folder, const char *tail) {
+  char path[PATH_SIZE];
+  join(path, folder, tail);
+  FILE *f = fopen(path, "r");
+  if (f) fclose(f);
+  return f != NULL;
+}
+
+/* package[field] = the templates, each under folder, then what was there. */
+static void prepend (lua_State *L, const char *field, const char *folder, const char *const *tails) {
+  luaL_Buffer b;
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, field);
+  luaL_buffinit(L, &b);
+  for (; *tails; tails++) {
+    luaL_addstring(&b, folder);
+    luaL_addstring(&b, *tails);
+    luaL_addchar(&b, ';');
+  }
+  luaL_pushresult(&b);
+  lua_insert(L, -2);
+  lua_concat(L, 2);
+  lua_setfield(L, -2, field);
+  lua_pop(L, 1);
+}
+
+static void set_paths (lua_State *L, const char *folder) {
+  static const char *const build_path[] = {"/bindings/?.lua", "/bindings/?/init.lua", "/?.lua", NULL};
+  static const char *const build_cpath[] = {"/lib/?.so", NULL};
+  static const char *const path[] = {"/share/lua/5.4/?.lua", "/share/lua/5.4/?/init.lua", "/share/lurn/?.lua", NULL};
+  static const char *const cpath[] = {"/lib/lua/5.4/?.so", NULL};
+  char up[PATH_SIZE], root[PATH_SIZE];
+  join(up, folder, "");
+  cut_name(up);
+  join(root, up, "");
+  int in_tree = 0;
+  for (int i = 0; i < 3 && !in_tree; i++) {      /* build/, build/asan/, ... */
+    cut_name(root);
+    in_tree = is_there(root, "/bindings/lurn/cli.lua");
+  }
+  prepend(L, "path", in_tree ? root : up, in_tree ? build_path : path);
+  prepend(L, "cpath", up, in_tree ? build_cpath : cpath);
+}
+
+static int traceback (lua_State *L) {
+  const char *message = lua_tostring(L, 1);
+  if (message == NULL) message = luaL_tolstring(L, 1, NULL);
+  luaL_traceback(L, L, message, 1);
+  return 1;
+}
+
+/* require "lurn.cli".main {argv[1], ...}, with argv[0] at index 0; its result is the exit code. */
+static int start (lua_State *L) {
+  int argc = (int)lua_tointeger(L, 1);
+  char **argv = lua_touserdata(L, 2);           /* the stack: 1 argc, 2 argv, 3 the list of arguments */
+  char folder[PATH_SIZE];
+  luaL_openlibs(L);
+  own_folder(folder, argv[0]);
+  set_paths(L, folder);
+  lua_createtable(L, argc, 1);
+  for (int i = 0; i < argc; i++) {
+    lua_pushstring(L, argv[i]);
+    lua_rawseti(L, -2, i);
+  }
+  lua_pushvalue(L, -1);
+  lua_setglobal(L, "arg");
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "lurn.cli");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "main");
+  lua_pushvalue(L, 3);
+  lua_call(L, 1, 1);
+  return 1;
+}
+
+int main (int argc, char **argv) {
+  int code = EXIT_FAILURE;
+  lua_State *L = luaL_newstate();
+  if (L == NULL) {
+    fprintf(stderr, "lurn: not enough memory\n");
+    return code;
+  }
+  lua_pushcfunction(L, traceback);
+  lua_pushcfunction(L, start);
+  lua_pushinteger(L, argc);
+  lua_pushlightuserdata(L, argv);
+  if (lua_pcall(L, 2, 1, 1) == LUA_OK) code = (int)lua_tointeger(L, -1);
+  else fprintf(stderr, "lurn: %s\n", lua_tostring(L, -1));
+  lua_close(L);
+  return code;
+}

@@ -1,0 +1,303 @@
+--- The command line: one table of verbs, read by the parser, by `lurn help` and by the tests.
+--
+-- Results go to stdout, progress and messages to stderr; with --json stdout gets one JSON document
+-- and nothing else. Exit codes: 0 done, 1 the run failed, 2 usage, 3 bad input file, 130
+-- interrupted, 143 terminated.
+--
+-- Unlike its neighbours this module is no function of lurn: it decides which lurn to load.
+
+local M = {}
+
+local folder = ...
+folder = folder:gsub("%.cli$", "")
+
+local function part (name) return require(folder .. "." .. name) end
+local schema, json = part "schema" {}, part "json" {}
+
+M.OK, M.FAILED, M.USAGE, M.INPUT, M.INTERRUPTED, M.TERMINATED = 0, 1, 2, 3, 130, 143
+
+--- Ends a verb: caught in main, printed once, turned into the exit code.
+---@param code integer
+---@param message string
+---@param more? string   printed after the message, for example the list of parameters
+function M.fail (code, message, more)
+  error(setmetatable({code = code, message = message, more = more}, M), 0)
+end
+
+--- A mistake on the command line.
+function M.usage (message, more) M.fail(M.USAGE, message, more) end
+
+--- The instance of lurn for a precision ("f32" by default). Scripts that `require "lurn"` get the same.
+---@param precision? string
+function M.lurn (precision)
+  local lurn = require "lurn"
+  if precision and lurn.precision ~= precision then
+    lurn = lurn[precision] or M.fail(M.FAILED, "this build has no " .. precision)
+    package.loaded["lurn"] = lurn
+  end
+  return lurn
+end
+
+-- Options of verbs: {kind, help [, metavariable]}; kinds: flag, text, integer, number, or a list of words.
+local JSON = {"flag", "one JSON document on stdout"}
+
+M.verbs = {
+  run = {
+    usage = "lurn run SCRIPT [--PARAM VALUE]...   |   lurn run --resume RUN.h5",
+    help = "run an experiment",
+    options = {
+      seed = {"integer", "of everything random (1)"},
+      threads = {"integer", "threads of the engine (1)"},
+      precision = {{"f32", "f64"}, "of all numbers (f32)"},
+      out = {"text", "the run file (runs/NAME-ID.h5)", "FILE"},
+      resume = {"text", "go on where this run file stopped", "RUN.h5"},
+      json = JSON,
+      quiet = {"flag", "no progress"},
+    },
+    parameters = true,
+    from = "cli_run",
+  },
+  sample = {
+    usage = "lurn sample RUN.h5",
+    help = "let a trained language model write",
+    options = {
+      length = {"integer", "characters to write (500)"},
+      temperature = {"number", "below 1 bolder, above 1 wilder; 0 takes the likeliest (1)"},
+      top_k = {"integer", "choose among the k likeliest only"},
+      start = {"text", "text to go on from", "TEXT"},
+      seed = {"integer", "of the choices (1)"},
+      json = JSON,
+    },
+    from = "cli_files",
+  },
+  eval = {
+    usage = "lurn eval RUN.h5",
+    help = "the loss of a trained model on its own splits or on a file",
+    options = {
+      data = {"text", "a text or a data set; the run's own data by default", "FILE"},
+      batch = {"integer", "sequences side by side"},
+      seq = {"integer", "time steps in a window"},
+      json = JSON,
+    },
+    from = "cli_files",
+  },
+  inspect = {
+    usage = "lurn inspect FILE.h5",
+    help = "what is in a run file or a data set",
+    options = {json = JSON},
+    from = "cli_files",
+  },
+  data = {
+    usage = "lurn data text FILE -o OUT.h5",
+    help = "make a data set of a text",
+    options = {
+      out = {"text", "the data set to write", "OUT.h5"},
+      tokens = {{"chars", "bytes"}, "what a token is (chars)"},
+      json = JSON,
+    },
+    from = "cli_files",
+  },
+  env = {usage = "lurn env", help = "shell commands with which a stock lua5.4 finds the module", options = {}},
+  version = {usage = "lurn version", help = "versions", options = {json = JSON}},
+  help = {usage = "lurn help [VERB]", help = "this text, or that of a verb", options = {}},
+}
+
+local ORDER = {"run", "sample", "eval", "inspect", "data", "env", "version", "help"}
+
+---------------------------------------------------------------- parsing
+
+local function convert (name, kind, text)
+  if kind == "text" then return text end
+  if type(kind) == "table" then
+    for _, word in ipairs(kind) do if word == text then return word end end
+    M.usage(("--%s must be one of %s, got '%s'"):format(name, table.concat(kind, ", "), text))
+  end
+  local value = tonumber(text)
+  if kind == "integer" then value = math.tointeger(value) end
+  if not value then
+    M.usage(("--%s must be %s, got '%s'"):format(name, kind == "integer" and "an integer" or "a number", text))
+  end
+  return value
+end
+
+local function split_option (word)
+  if word == "-o" then return "out" end
+  if word == "-h" then return "help" end
+  local name, value = word:match("^%-%-([%w_-]+)=?(.*)$")
+  if not name then return nil end
+  return (name:gsub("-", "_")), word:find("=", 1, true) and value or nil
+end
+
+local function unknown_option (verb, name)
+  local names = {}
+  for known in pairs(verb.options) do names[#names + 1] = known end
+  M.usage(schema.unknown("unknown option", "--" .. name, {}) ..
+    (schema.nearest(name, names) and (", did you mean '--%s'?"):format(schema.nearest(name, names)) or ""),
+    M.describe(verb))
+end
+
+--- Words after the verb: options by name, the rest in order, and what a script may know as parameters.
+---@return table options
+---@return string[] rest
+---@return table<string, string> parameters
+function M.parse (verb, words)
+  local options, rest, parameters = {}, {}, {}
+  local i = 1
+  while i <= #words do
+    local word = words[i]
+    local name, value = split_option(word)
+    local rule = name and verb.options[name]
+    if not name then
+      if word:find("^%-.") and not tonumber(word) then unknown_option(verb, word:gsub("^%-+", "")) end
+      rest[#rest + 1] = word
+    elseif name == "help" then options.help = true
+    elseif rule and rule[1] == "flag" then options[name] = true
+    elseif not rule and not verb.parameters then unknown_option(verb, name)
+    else
+      local following = words[i + 1]
+      local has_value = value or (following and not following:find("^%-%-%a"))
+      if not value and has_value then value, i = following, i + 1 end
+      if rule and not value then M.usage("--" .. name .. " needs a value") end
+      if rule then options[name] = convert(name, rule[1], value) else parameters[name] = value or "true" end
+    end
+    i = i + 1
+  end
+  return options, rest, parameters
+end
+
+---------------------------------------------------------------- help
+
+local function option_lines (options)
+  local names, lines = {}, {}
+  for name in pairs(options) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local rule = options[name]
+    local kind, value = rule[1], ""
+    if type(kind) == "table" then value = " " .. table.concat(kind, "|")
+    elseif kind == "text" then value = " " .. (rule[3] or "TEXT")
+    elseif kind ~= "flag" then value = kind == "integer" and " N" or " X" end
+    lines[#lines + 1] = ("  %-22s %s"):format("--" .. name .. value, rule[2])
+  end
+  return table.concat(lines, "\n")
+end
+
+--- Usage and options of a verb.
+---@return string
+function M.describe (verb)
+  local text = "usage: " .. verb.usage
+  if next(verb.options) then text = text .. "\noptions:\n" .. option_lines(verb.options) end
+  return text
+end
+
+local function overview ()
+  local lines = {"lurn: recurrent neural networks, scripted in Lua", "", "  lurn                   a Lua prompt"}
+  for _, name in ipairs(ORDER) do
+    lines[#lines + 1] = ("  %-22s %s"):format("lurn " .. name, M.verbs[name].help)
+  end
+  lines[#lines + 1] = ""
+  lines[#lines + 1] = "lurn help VERB says more; lurn run SCRIPT --help lists the parameters of a script."
+  return table.concat(lines, "\n")
+end
+
+function M.verbs.help.call (_, rest)
+  if not rest[1] then print(overview()) return M.OK end
+  local verb = M.verbs[rest[1]]
+  if not verb then M.unknown_verb(rest[1]) end
+  print(verb.help .. "\n" .. M.describe(verb))
+  return M.OK
+end
+
+function M.verbs.version.call (options)
+  local lurn = M.lurn()
+  if options.json then M.document {lurn = lurn.version, lua = _VERSION}
+  else print(("lurn %s, %s"):format(lurn.version, _VERSION)) end
+  return M.OK
+end
+
+local function shell_quote (text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+
+function M.verbs.env.call ()
+  local cli = package.searchpath(folder .. ".cli", package.path)
+  local root = cli:match("^(.*)/[^/]+/cli%.lua$")
+  local parent = root:match("^(.*)/[^/]+$") or "."
+  local native = package.searchpath(folder .. ".f32", package.cpath) or package.cpath:match("^[^;]*")
+  local paths = {root .. "/?.lua", root .. "/?/init.lua"}
+  if root:find("/bindings$") then paths[3] = parent .. "/?.lua" end
+  print("export LUA_PATH=" .. shell_quote(table.concat(paths, ";") .. ";;"))
+  print("export LUA_CPATH=" .. shell_quote(native:gsub("/" .. folder .. "/f32%.so$", "/?.so") .. ";;"))
+  print("unset LUA_PATH_5_4 LUA_CPATH_5_4")
+  return M.OK
+end
+
+---------------------------------------------------------------- dispatch
+
+--- Prints the one JSON document of a verb.
+function M.document (value)
+  io.stdout:write(json.encode(value, {indent = true, name = "document"}), "\n")
+end
+
+function M.unknown_verb (word)
+  if word:find("%.lua$") then M.usage(("'%s' is a script: lurn run %s"):format(word, word)) end
+  M.usage(schema.unknown("unknown command", word, {table.unpack(ORDER)}), overview())
+end
+
+local function say (...) io.stderr:write("lurn: ", ...) end
+
+-- Under --json whatever a script prints goes to stderr.
+local function keep_stdout_clean ()
+  io.output(io.stderr)
+  rawset(_G, "print", function (...)
+    local words = table.pack(...)
+    for i = 1, words.n do words[i] = tostring(words[i]) end
+    io.stderr:write(table.concat(words, "\t"), "\n")
+  end)
+end
+
+local function wants_json (args)
+  for _, word in ipairs(args) do if word == "--json" then return true end end
+  return false
+end
+
+local function dispatch (args)
+  local name = args[1]
+  if name == "--help" or name == "-h" then name = "help" end
+  if name == "--version" then name = "version" end
+  local verb = M.verbs[name] or M.unknown_verb(name)
+  local options, rest, parameters = M.parse(verb, table.pack(table.unpack(args, 2)))
+  if options.json then keep_stdout_clean() end
+  if options.help and not (verb.parameters and rest[1]) then
+    print(verb.help .. "\n" .. M.describe(verb))
+    return M.OK
+  end
+  local call = verb.call or part(verb.from)(M)[name]
+  return call(options, rest, parameters)
+end
+
+-- A failure that a verb foresaw stays a table; anything else gets its traceback.
+local function explain (e)
+  if getmetatable(e) == M then return e end
+  return debug.traceback(tostring(e), 2)
+end
+
+local function report_failure (e, as_json)
+  if getmetatable(e) ~= M then
+    e = {code = M.FAILED, message = e}
+  end
+  say(e.message, "\n")
+  if e.more then io.stderr:write(e.more, "\n") end
+  if as_json then M.document {status = "failed", error = e.message, code = e.code} end
+  return e.code
+end
+
+--- Runs a command line; returns the exit code.
+---@param args string[]   what follows the program's name
+---@return integer
+function M.main (args)
+  if #args == 0 then return part "repl" (M.lurn()) end
+  local ok, result = xpcall(dispatch, explain, args)
+  if ok then return result or M.OK end
+  return report_failure(result, wants_json(args))
+end
+
+return M

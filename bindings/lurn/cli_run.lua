@@ -1,0 +1,152 @@
+--- lurn run: from the command line to a finished run and its exit code.
+
+return function (cli)
+  local M = {}
+
+  local function read_file (lurn, path)
+    local file, message = lurn.runfile.read(path)
+    if not file then cli.fail(cli.INPUT, message) end
+    return file
+  end
+
+  -- Modules that the script required come from the run file, not from wherever they are today.
+  local function preload (file)
+    for name, text in next, file.script.lua do
+      package.preload[name] = load(text, "@" .. name .. ".lua", "t")
+    end
+  end
+
+  --- The experiment inside a run file, ready to be run again.
+  ---@param lurn table
+  ---@param file table   what lurn.runfile.read returned
+  function M.experiment_of (lurn, file)
+    if not file.script.text then cli.fail(cli.INPUT, file.path .. ": the run was not started from a script") end
+    preload(file)
+    local experiment, message = lurn.experiment.compile(file.script.text, file.script.path)
+    if not experiment then cli.fail(cli.FAILED, message) end
+    return experiment
+  end
+
+  local function load_script (lurn, path)
+    local experiment, message, code = lurn.experiment.load(path)
+    if not experiment then cli.fail(code == "EIO" and cli.INPUT or cli.FAILED, message) end
+    return experiment
+  end
+
+  local function parameters_text (experiment)
+    return ("parameters of %s:\n%s"):format(experiment.path, experiment:help())
+  end
+
+  local function resolve (experiment, words)
+    local given, message = experiment:parse(words)
+    local values
+    if given then values, message = experiment:resolve(given) end
+    if not values then cli.usage(message, parameters_text(experiment)) end
+    return values
+  end
+
+  local function help (experiment)
+    if experiment.help_line then print(experiment.help_line) end
+    print(cli.describe(cli.verbs.run))
+    print(parameters_text(experiment))
+    return cli.OK
+  end
+
+  local function start_new (lurn, path, options, words, arguments)
+    lurn.repro.install {seed = options.seed or 1, name = "load", i = 0}
+    local experiment = load_script(lurn, path)
+    if options.help then return nil, experiment end
+    return experiment:start(resolve(experiment, words), {seed = options.seed, out = options.out,
+      quiet = options.quiet, threads = options.threads, arguments = arguments})
+  end
+
+  local function start_resumed (lurn, options, words, arguments)
+    local stray = next(words) or (options.seed and "seed") or (options.precision and "precision")
+    if stray then cli.usage("--resume goes on with the run's own settings; --" .. stray .. " cannot be changed") end
+    local file = read_file(lurn, options.resume)
+    if lurn.precision ~= file.precision then
+      lurn = cli.lurn(file.precision)
+      file = read_file(lurn, options.resume)
+    end
+    lurn.repro.install {seed = file.seed, name = "load", i = 0}
+    local experiment = M.experiment_of(lurn, file)
+    local known = {}
+    for name in next, experiment.declarations do known[name] = file.params[name] end
+    return experiment:start(known, {resume = file, out = options.out or options.resume, quiet = options.quiet,
+      threads = options.threads, arguments = arguments}), nil, lurn
+  end
+
+  local codes = {done = cli.OK, pruned = cli.OK, interrupted = cli.INTERRUPTED, terminated = cli.TERMINATED}
+
+  -- A script says assert(lurn.text(p.data)): its error is then the very message of the failed file.
+  local function exit_code (lurn, run)
+    if run.status == "failed" and run.error ~= nil and run.error == lurn.data.failure then return cli.INPUT end
+    return codes[run.status] or cli.FAILED
+  end
+
+  local function plain (value)
+    local kind = type(value)
+    if kind == "table" then
+      local out = {}
+      for k, v in next, value do out[type(k) == "string" and k or tostring(k)] = plain(v) end
+      return #value > 0 and table.move(value, 1, #value, 1, {}) or out
+    end
+    if kind == "number" or kind == "string" or kind == "boolean" or value == nil then return value end
+    return tostring(value)
+  end
+
+  --- The JSON document of a run.
+  function M.document (run)
+    return {run = run.path, name = run.experiment.name, status = run.status, steps = run.done,
+      seconds = run:seconds(), result = plain(run.result), params = run.params, seed = run.seed,
+      metrics = run:summary(), best = {value = run.best.value, step = run.best.step},
+      error = run.error and tostring(run.error) or run.message}
+  end
+
+  local function say_end (lurn, run)
+    local duration = lurn.progress.duration(run:seconds())
+    run.progress:say("%s: %s after %d steps, %s%s", run.experiment.name, run.status, run.done, duration,
+      run.written and run.path and "; run file " .. run.path or "")
+    local resumable = run.status == "interrupted" or run.status == "terminated"
+    if resumable and run.written and run.path then
+      run.progress:say("go on with: lurn run --resume %s", run.path)
+    end
+  end
+
+  local function say_failure (run, code)
+    if run.status == "failed" then
+      io.stderr:write("lurn: ", code == cli.INPUT and tostring(run.error) or run.trace, "\n")
+    elseif run.status == "diverged" then
+      io.stderr:write("lurn: diverged: ", run.message or "", "\n")
+    end
+  end
+
+  local function show_result (run)
+    local result = plain(run.result)
+    if type(result) == "number" then print(("result %.6g"):format(result))
+    elseif result ~= nil then print("result " .. (type(result) == "table"
+      and require("lurn.json")().encode(result) or tostring(result))) end
+  end
+
+  function M.run (options, rest, words)
+    if #rest > 1 then cli.usage(("one script, please; what is '%s'?"):format(rest[2]), cli.describe(cli.verbs.run)) end
+    if not rest[1] and not options.resume then cli.usage("which script?", cli.describe(cli.verbs.run)) end
+    if rest[1] and options.resume then cli.usage("--resume takes the script from the run file; leave it out") end
+    local lurn = cli.lurn(options.precision)
+    local arguments = table.move(rawget(_G, "arg") or {}, 1, #(rawget(_G, "arg") or {}), 1, {})
+    local run, experiment, other
+    if options.resume then run, experiment, other = start_resumed(lurn, options, words, arguments)
+    else run, experiment = start_new(lurn, rest[1], options, words, arguments) end
+    if not run then return help(experiment) end
+    lurn = other or lurn
+    run:play()
+    local code = exit_code(lurn, run)
+    say_end(lurn, run)
+    say_failure(run, code)
+    if options.json then cli.document(M.document(run))
+    elseif code == cli.OK then show_result(run) end
+    return code
+  end
+
+  return M
+end
