@@ -186,6 +186,21 @@ static void write_gradients (lurn_deriv *d) {
   }
 }
 
+/* What a rule wrote in a loop but does not change with time (a zero, a weight's transpose) moves in
+ * front of it, so that a body is one run of instructions. */
+static void gather_body (lurn_program *p, int s) {
+  int first = p->ninstr, last = -1;
+  for (int n = p->forward; n < p->ninstr; n++)
+    if (p->instr[n].scan == s) { if (n < first) first = n; last = n; }
+  for (int n = first, put = first; n <= last; n++) {
+    const lurn_instr i = p->instr[n];
+    if (i.scan == s) continue;
+    memmove(&p->instr[put + 1], &p->instr[put], sizeof i * (size_t)(n - put));
+    p->instr[put++] = i;
+  }
+  for (int n = first; n <= last; n++) p->reg[p->instr[n].out].index = n;
+}
+
 lurn_status lurn_derive (lurn_ctx *ctx, lurn_program *p, const lurn_variant *v) {
   lurn_reg loss = lurn_find_output(p, "loss");
   if (loss < 0) return lurn_fail(ctx, LURN_EINVAL, "no gradient without a loss: the model has no output \"loss\"");
@@ -202,6 +217,7 @@ lurn_status lurn_derive (lurn_ctx *ctx, lurn_program *p, const lurn_variant *v) 
   int one = 1;
   d.grad[loss] = lurn_fill(p, 1, LURN_ONCE, 1, &one);
   derive_all(&d);
+  for (int s = 0; s < p->nscan; s++) gather_body(p, s);
   write_gradients(&d);
   lurn_free(ctx, d.wait, sizeof *d.wait * (size_t)d.cwait);
   lurn_free(ctx, block, bytes);

@@ -1,0 +1,385 @@
+#include "schedule.h"
+
+#include <string.h>
+
+/* Where an instruction is played. */
+enum { TOP, BEFORE, STEP, AFTER };
+
+typedef struct work {
+  const lurn_program *p;
+  lurn_schedule *s;
+  uint64_t dice;
+  uint8_t *where;               /* (ninstr) TOP.. */
+  uint8_t *flag;                /* (ninstr) scratch of the current pass */
+  int *uses;                    /* (nreg) how many operands read it */
+  int *unit_of;                 /* (ninstr) the unit it is in */
+  int *top_of;                  /* (ninstr) the top-level unit it is in */
+} work;
+
+void lurn_choices_default (lurn_choices *c) {
+  *c = (lurn_choices){.hoist = 1, .fuse = 1, .alias = 1, .reuse = 1, .strip = 1024, .span = 0};
+}
+
+static int toss (uint64_t *dice, int n) {                /* 0..n-1, splitmix64 */
+  uint64_t z = (*dice += 0x9e3779b97f4a7c15u);
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  return (int)((z ^ (z >> 31)) % (uint64_t)n);
+}
+
+void lurn_choices_random (lurn_choices *c, uint64_t dice) {
+  static const int strips[] = {1, 7, 64, 1000, 4096};
+  uint64_t d = dice;
+  c->hoist = toss(&d, 3);       /* 0 never, 1 always, 2 by lot */
+  c->fuse = toss(&d, 3);
+  c->alias = toss(&d, 2);
+  c->reuse = toss(&d, 2);
+  c->strip = strips[toss(&d, 5)];
+  c->span = toss(&d, 5);
+  c->dice = dice | 1;
+}
+
+/* A lot for a choice that is 0, 1 or 2. */
+static int chosen (work *w, int choice) { return choice == 2 ? toss(&w->dice, 2) : choice; }
+
+/* ---------- hoisting ---------- */
+
+static int producer (const lurn_program *p, lurn_reg r, int scan) {
+  return r >= 0 && p->reg[r].kind == LURN_REG_VALUE && p->reg[r].scan == scan ? p->reg[r].index : -1;
+}
+
+static int reads_state (const lurn_program *p, const lurn_instr *i) {
+  for (int k = 0; k < LURN_MAX_IN; k++)
+    if (i->in[k] >= 0 && p->reg[i->in[k]].kind == LURN_REG_STATE) return 1;
+  return 0;
+}
+
+static void classify_before (work *w, int first, int end) {
+  const lurn_program *p = w->p;
+  for (int n = first; n < end; n++) {
+    const lurn_instr *i = &p->instr[n];
+    int held = reads_state(p, i) || !chosen(w, w->s->choices.hoist);
+    for (int k = 0; k < LURN_MAX_IN; k++) {
+      int from = producer(p, i->in[k], i->scan);
+      held |= from >= 0 && w->where[from] != BEFORE;
+    }
+    w->where[n] = held ? STEP : BEFORE;
+  }
+}
+
+/* flag: something that stays in the loop needs it. */
+static void classify_after (work *w, int first, int end) {
+  const lurn_program *p = w->p;
+  const lurn_scan *scan = &p->scans[p->instr[first].scan];
+  for (int n = first; n < end; n++) w->flag[n] = 0;
+  for (int k = 0; k < scan->nstate; k++) w->flag[p->reg[scan->state[k].next].index] = 1;
+  for (int n = end - 1; n >= first; n--) {
+    const lurn_instr *i = &p->instr[n];
+    if (w->where[n] == STEP && !w->flag[n] && chosen(w, w->s->choices.hoist)) w->where[n] = AFTER;
+    if (w->where[n] == AFTER) continue;
+    for (int k = 0; k < LURN_MAX_IN; k++) {
+      int from = producer(p, i->in[k], i->scan);
+      if (from >= 0) w->flag[from] = 1;
+    }
+  }
+}
+
+/* ---------- units ---------- */
+
+static int is_map (const lurn_instr *i) { return i->op < LURN_NMAPS; }
+
+/* Maps that can be one strip: the same rows and columns. */
+static int same_strip (const lurn_program *p, const lurn_instr *a, const lurn_instr *b) {
+  const lurn_register *x = &p->reg[a->out], *y = &p->reg[b->out];
+  return is_map(a) && is_map(b) && x->axis == y->axis && x->cols == y->cols;
+}
+
+typedef struct list { int first, end, where; } list;    /* instructions [first, end) with that place */
+
+static int pending (const work *w, list l, int n) {
+  return n >= l.first && n < l.end && w->where[n] == l.where && !w->flag[n];
+}
+
+static int ready (const work *w, list l, int n) {
+  for (int k = 0; k < LURN_MAX_IN; k++) {
+    lurn_reg r = w->p->instr[n].in[k];
+    if (r >= 0 && w->p->reg[r].kind == LURN_REG_VALUE && pending(w, l, w->p->reg[r].index)) return 0;
+  }
+  return 1;
+}
+
+static void place (work *w, int unit, int n) {
+  lurn_schedule *s = w->s;
+  w->flag[n] = 1;
+  w->unit_of[n] = unit;
+  s->order[s->norder++] = n;
+  s->unit[unit].count++;
+}
+
+static int open_unit (work *w, int kind) {
+  lurn_schedule *s = w->s;
+  s->unit[s->nunit] = (lurn_unit){.kind = kind, .first = s->norder, .scan = -1};
+  return s->nunit++;
+}
+
+/* A strip takes every map that is ready, and those that become ready by it. */
+static void place_strip (work *w, list l, int n) {
+  enum { MOST = 48 };
+  int unit = open_unit(w, LURN_UNIT_STRIP), first = n;
+  place(w, unit, n);
+  if (!chosen(w, w->s->choices.fuse)) return;
+  for (int again = 1; again && w->s->unit[unit].count < MOST; ) {
+    again = 0;
+    for (int m = l.first; m < l.end && w->s->unit[unit].count < MOST; m++)
+      if (pending(w, l, m) && same_strip(w->p, &w->p->instr[first], &w->p->instr[m]) && ready(w, l, m)) {
+        place(w, unit, m);
+        again = 1;
+      }
+  }
+}
+
+/* Products and the like as soon as they can, then maps in runs as long as they come. */
+static int place_list (work *w, list l) {
+  int before = w->s->nunit;
+  for (int n = l.first; n < l.end; n++) if (w->where[n] == l.where) w->flag[n] = 0;
+  for (int left = 1; left; ) {
+    int map = -1;
+    left = 0;
+    for (int n = l.first; n < l.end; n++) {
+      if (!pending(w, l, n) || !ready(w, l, n)) continue;
+      left = 1;
+      if (is_map(&w->p->instr[n])) { if (map < 0) map = n; continue; }
+      place(w, open_unit(w, LURN_UNIT_CALL), n);
+    }
+    if (map >= 0 && !pending(w, l, map)) continue;
+    if (map >= 0) place_strip(w, l, map);
+  }
+  return w->s->nunit - before;
+}
+
+static void place_scan (work *w, int first, int end) {
+  classify_before(w, first, end);
+  classify_after(w, first, end);
+  int unit = open_unit(w, LURN_UNIT_LOOP);
+  w->s->unit[unit].scan = w->p->instr[first].scan;
+  int before = place_list(w, (list){first, end, BEFORE});
+  int step = place_list(w, (list){first, end, STEP});
+  int after = place_list(w, (list){first, end, AFTER});
+  lurn_unit *u = &w->s->unit[unit];
+  u->before = before;
+  u->step = step;
+  u->after = after;
+}
+
+static void place_half (work *w, int first, int end) {
+  const lurn_program *p = w->p;
+  for (int n = first; n < end; ) {
+    int m = n;
+    while (m < end && p->instr[m].scan == p->instr[n].scan) m++;
+    if (p->instr[n].scan >= 0) place_scan(w, n, m);
+    else place_list(w, (list){n, m, TOP});
+    n = m;
+  }
+}
+
+static void number_tops (work *w) {
+  const lurn_schedule *s = w->s;
+  for (int u = 0; u < s->nunit; u++) {
+    int top = u, last = u;
+    if (s->unit[u].kind == LURN_UNIT_LOOP) last = u + s->unit[u].before + s->unit[u].step + s->unit[u].after;
+    for (; u <= last; u++)
+      for (int k = 0; k < s->unit[u].count; k++) w->top_of[s->order[s->unit[u].first + k]] = top;
+    u--;
+  }
+}
+
+/* ---------- storage ---------- */
+
+static int is_output (const lurn_program *p, lurn_reg r) {
+  for (int k = 0; k < p->noutput; k++) if (p->output[k].reg == r) return 1;
+  return 0;
+}
+
+static int is_next (const lurn_program *p, lurn_reg r) {
+  int scan = p->reg[r].scan;
+  for (int k = 0; scan >= 0 && k < p->scans[scan].nstate; k++)
+    if (p->scans[scan].state[k].next == r) return 1;
+  return 0;
+}
+
+static lurn_reg root_of (const lurn_schedule *s, lurn_reg r) {
+  while (s->root[r] != r) r = s->root[r];
+  return r;
+}
+
+/* An accumulator that only its product reads lives where the product is written. */
+static void alias_accumulators (work *w) {
+  const lurn_program *p = w->p;
+  for (int n = 0; n < p->ninstr; n++) {
+    const lurn_instr *i = &p->instr[n];
+    lurn_reg acc = i->in[0];
+    if (!(lurn_op_info(i->op)->flags & LURN_OP_ACC) || acc < 0 || !w->s->choices.alias) continue;
+    if (p->reg[acc].kind != LURN_REG_VALUE || p->reg[acc].axis != p->reg[i->out].axis) continue;
+    if (w->uses[acc] != 1 || is_output(p, acc) || is_next(p, acc)) continue;
+    w->s->root[i->out] = root_of(w->s, acc);
+  }
+}
+
+static void need_store (work *w, lurn_reg r, lurn_store store) {
+  uint8_t *have = &w->s->store[root_of(w->s, r)];
+  if (*have < store) *have = (uint8_t)store;
+}
+
+/* How far from its writer a reader is decides what storage the register needs. */
+static lurn_store distance (const work *w, int writer, int reader) {
+  const lurn_program *p = w->p;
+  int same_loop = w->top_of[writer] == w->top_of[reader];
+  if (w->unit_of[writer] == w->unit_of[reader]) return LURN_STORE_STRIP;
+  if (p->instr[writer].scan >= 0 && same_loop && w->where[writer] == STEP && w->where[reader] == STEP) return LURN_STORE_STEP;
+  return LURN_STORE_FULL;
+}
+
+static void store_operand (work *w, int reader, lurn_reg r) {
+  const lurn_program *p = w->p;
+  const lurn_register *x = &p->reg[r];
+  if (x->kind == LURN_REG_VALUE) need_store(w, r, distance(w, x->index, reader));
+  else if (x->kind == LURN_REG_STATE)
+    need_store(w, r, p->instr[reader].scan == x->scan && w->where[reader] == STEP ? LURN_STORE_STEP : LURN_STORE_FULL);
+}
+
+static void store_all (work *w) {
+  const lurn_program *p = w->p;
+  for (lurn_reg r = 0; r < p->nreg; r++) {
+    int bound = p->reg[r].kind == LURN_REG_PARAM || p->reg[r].kind == LURN_REG_INPUT;
+    w->s->store[r] = bound ? LURN_STORE_BOUND : LURN_STORE_NONE;
+  }
+  for (int n = 0; n < p->ninstr; n++) {
+    for (int k = 0; k < LURN_MAX_IN; k++) if (p->instr[n].in[k] >= 0) store_operand(w, n, p->instr[n].in[k]);
+    if (w->s->unit[w->unit_of[n]].kind == LURN_UNIT_CALL) need_store(w, p->instr[n].out, LURN_STORE_STEP);
+    if (w->s->root[p->instr[n].out] != p->instr[n].out) need_store(w, p->instr[n].out, LURN_STORE_STEP);
+  }
+  for (int k = 0; k < p->noutput; k++) need_store(w, p->output[k].reg, LURN_STORE_FULL);
+  for (int s = 0; s < p->nscan; s++)
+    for (int k = 0; k < p->scans[s].nstate; k++) {
+      need_store(w, p->scans[s].state[k].next, LURN_STORE_STEP);
+      need_store(w, p->scans[s].state[k].prev, LURN_STORE_STEP);
+    }
+  for (lurn_reg r = 0; r < p->nreg; r++)         /* step storage exists inside a loop's step only */
+    if (p->reg[r].kind == LURN_REG_VALUE && w->s->store[root_of(w->s, r)] == LURN_STORE_STEP
+        && w->where[p->reg[r].index] != STEP) need_store(w, r, LURN_STORE_FULL);
+}
+
+static void touch (work *w, lurn_reg r, int unit) {
+  lurn_schedule *s = w->s;
+  lurn_reg x = root_of(s, r);
+  if (s->birth[x] < 0 || unit < s->birth[x]) s->birth[x] = unit;
+  if (unit > s->death[x]) s->death[x] = unit;
+}
+
+static void live_all (work *w) {
+  const lurn_program *p = w->p;
+  for (lurn_reg r = 0; r < p->nreg; r++) w->s->birth[r] = w->s->death[r] = -1;
+  for (int n = 0; n < p->ninstr; n++) {
+    touch(w, p->instr[n].out, w->top_of[n]);
+    for (int k = 0; k < LURN_MAX_IN; k++) if (p->instr[n].in[k] >= 0) touch(w, p->instr[n].in[k], w->top_of[n]);
+  }
+  for (int u = 0; u < w->s->nunit; u++)
+    for (int k = 0; w->s->unit[u].kind == LURN_UNIT_LOOP && k < p->scans[w->s->unit[u].scan].nstate; k++) {
+      const lurn_state *st = &p->scans[w->s->unit[u].scan].state[k];
+      touch(w, st->prev, u);
+      touch(w, st->next, u);
+      touch(w, st->init, u);
+    }
+  for (int k = 0; k < p->noutput; k++) touch(w, p->output[k].reg, w->s->nunit);
+}
+
+/* Slots of a strip's scratch: a slot is free again after its register's last reader. */
+static void slots_of_strip (work *w, const lurn_unit *u) {
+  lurn_schedule *s = w->s;
+  int last[64], used = 0;       /* order index after which a slot is free */
+  for (int k = u->first; k < u->first + u->count; k++) {
+    lurn_reg out = w->p->instr[s->order[k]].out;
+    int end = k, slot = 0;
+    if (s->store[out] != LURN_STORE_STRIP && s->store[root_of(s, out)] != LURN_STORE_NONE) continue;
+    for (int m = k + 1; m < u->first + u->count; m++)
+      for (int j = 0; j < LURN_MAX_IN; j++) if (w->p->instr[s->order[m]].in[j] == out) end = m;
+    while (slot < used && last[slot] >= k) slot++;
+    if (slot == used) used++;
+    last[slot] = end;
+    s->slot[out] = (int16_t)slot;
+  }
+  if (used > s->nslot) s->nslot = used;
+}
+
+static void find_packs (work *w) {
+  const lurn_program *p = w->p;
+  lurn_schedule *s = w->s;
+  for (int n = 0; n < p->ninstr; n++) {
+    const lurn_instr *i = &p->instr[n];
+    s->packed[n] = -1;
+    if (i->op != LURN_OP_PRODUCT) continue;
+    for (int k = 0; k < s->npack; k++)
+      if (s->pack[k].w == i->in[2] && s->pack[k].trans == i->i[0]) s->packed[n] = k;
+    if (s->packed[n] >= 0) continue;
+    s->packed[n] = s->npack;
+    s->pack[s->npack++] = (lurn_pack){i->in[2], i->i[0], 0};
+  }
+}
+
+/* ---------- making one ---------- */
+
+static void make (work *w) {
+  const lurn_program *p = w->p;
+  lurn_schedule *s = w->s;
+  for (int n = 0; n < p->ninstr; n++)
+    for (int k = 0; k < LURN_MAX_IN; k++) if (p->instr[n].in[k] >= 0) w->uses[p->instr[n].in[k]]++;
+  for (int sc = 0; sc < p->nscan; sc++)
+    for (int k = 0; k < p->scans[sc].nstate; k++) w->uses[p->scans[sc].state[k].init]++;
+  for (lurn_reg r = 0; r < p->nreg; r++) s->root[r] = r;
+  place_half(w, 0, p->forward);
+  s->forward = s->nunit;
+  place_half(w, p->forward, p->ninstr);
+  number_tops(w);
+  alias_accumulators(w);
+  store_all(w);
+  live_all(w);
+  for (int u = 0; u < s->nunit; u++) if (s->unit[u].kind == LURN_UNIT_STRIP) slots_of_strip(w, &s->unit[u]);
+  find_packs(w);
+}
+
+lurn_status lurn_schedule_make (lurn_ctx *ctx, const lurn_program *p, const lurn_choices *c, lurn_schedule *s) {
+  size_t n = (size_t)p->ninstr + 1, r = (size_t)p->nreg + 1, u = n + (size_t)p->nscan;
+  memset(s, 0, sizeof *s);
+  s->bytes = sizeof(lurn_pack) * n + sizeof(lurn_unit) * u + sizeof(int) * (2 * n + 2 * r) + sizeof(lurn_reg) * r
+             + sizeof(int16_t) * r + r;
+  size_t scratch = sizeof(int) * (2 * n + r) + 2 * n;
+  char *block = s->block = lurn_realloc(ctx, NULL, 0, s->bytes);
+  char *temp = lurn_realloc(ctx, NULL, 0, scratch);
+  if (!block || !temp) { lurn_free(ctx, temp, scratch); lurn_schedule_free(ctx, s); return LURN_ENOMEM; }
+  memset(block, 0, s->bytes);
+  memset(temp, 0, scratch);
+  s->program = p;
+  s->choices = *c;
+  s->pack = (lurn_pack *)block;
+  s->unit = (lurn_unit *)(s->pack + n);
+  s->order = (int *)(s->unit + u);
+  s->packed = s->order + n;
+  s->birth = s->packed + n;
+  s->death = s->birth + r;
+  s->root = s->death + r;
+  s->slot = (int16_t *)(s->root + r);
+  s->store = (uint8_t *)(s->slot + r);
+  work w = {.p = p, .s = s, .dice = c->dice, .unit_of = (int *)temp};
+  w.top_of = w.unit_of + n;
+  w.uses = w.top_of + n;
+  w.where = (uint8_t *)(w.uses + r);
+  w.flag = w.where + n;
+  make(&w);
+  lurn_free(ctx, temp, scratch);
+  return LURN_OK;
+}
+
+void lurn_schedule_free (lurn_ctx *ctx, lurn_schedule *s) {
+  lurn_free(ctx, s->block, s->bytes);
+  memset(s, 0, sizeof *s);
+}

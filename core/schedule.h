@@ -1,0 +1,73 @@
+/* schedule.h: in which order, in which groups and where a normalised program is played.
+ *
+ * A schedule is a list of units. At the top level each works on a whole axis:
+ *   CALL   one instruction
+ *   STRIP  a run of elementwise maps over the same rows, played block by block so that what only
+ *          they read never leaves the first-level cache and has no place in the arena
+ *   LOOP   a scan: time in spans, and per span three lists of units:
+ *            before  what reads no state: the whole span at once
+ *            step    what is between state and state: one time step after the other
+ *            after   what no state reads: the whole span at once
+ * Registers get a kind of storage, accumulators share their product's place, and liveness
+ * over the top-level units lets the arena be reused. Every decision is a choice that cannot
+ * change a bit; lurn_choices holds them, and tests draw them at random.
+ */
+#ifndef LURN_SCHEDULE_H
+#define LURN_SCHEDULE_H
+
+#include "op.h"
+
+typedef struct lurn_choices {
+  int hoist;                    /* take out of the loop what need not be in it */
+  int fuse;                     /* elementwise runs in strips */
+  int alias;                    /* accumulate in place */
+  int reuse;                    /* arena places of dead registers are used again */
+  int strip;                    /* reals of a register per block of a strip */
+  int span;                     /* time steps per span; 0: all */
+  uint64_t dice;                /* not 0: hoisting and fusing are decided by lot (tests) */
+} lurn_choices;
+
+typedef enum lurn_unit_kind { LURN_UNIT_CALL, LURN_UNIT_STRIP, LURN_UNIT_LOOP } lurn_unit_kind;
+
+typedef struct lurn_unit {
+  int kind;
+  int first, count;             /* CALL, STRIP: a range of order[] */
+  int scan;                     /* LOOP */
+  int before, step, after;      /* LOOP: how many of the units that follow are in each list */
+} lurn_unit;
+
+typedef enum lurn_store {
+  LURN_STORE_NONE,              /* nobody reads it */
+  LURN_STORE_STRIP,             /* a slot of the strip's scratch */
+  LURN_STORE_STEP,              /* one time step: (Bmax, cols) */
+  LURN_STORE_FULL,              /* its whole axis */
+  LURN_STORE_BOUND              /* memory of somebody else: parameters, batch, carried state */
+} lurn_store;
+
+typedef struct lurn_pack { lurn_reg w; int trans; size_t count; } lurn_pack;
+
+typedef struct lurn_schedule {
+  const lurn_program *program;
+  lurn_choices choices;
+  int *order, norder;           /* instructions, unit by unit */
+  lurn_unit *unit;  int nunit;
+  int forward;                  /* units [0, forward) are the forward half */
+  uint8_t *store;               /* (nreg) lurn_store of a root */
+  int16_t *slot;                /* (nreg) place in the strip scratch */
+  int nslot;                    /* slots of the widest strip */
+  lurn_reg *root;               /* (nreg) the register whose memory this one lives in */
+  int *birth, *death;           /* (nreg) first and last top-level unit of a root */
+  int *packed;                  /* (ninstr) its entry in pack, or -1 */
+  lurn_pack *pack;  int npack;
+  void *block; size_t bytes;    /* all of the above */
+} lurn_schedule;
+
+void lurn_choices_default (lurn_choices *c);
+void lurn_choices_random (lurn_choices *c, uint64_t dice);
+
+lurn_status lurn_schedule_make (lurn_ctx *ctx, const lurn_program *p, const lurn_choices *c, lurn_schedule *s);
+void lurn_schedule_free (lurn_ctx *ctx, lurn_schedule *s);
+/* Units as text, one a line; same convention as lurn_program_print. */
+size_t lurn_schedule_print (const lurn_schedule *s, char *text, size_t size);
+
+#endif

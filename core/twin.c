@@ -1,0 +1,150 @@
+/* twin.c: the naive twin. Plays a normalised program instruction by instruction with the reference
+ * kernels: every register has a place of its own, every step is met one by one, nothing is
+ * hoisted, fused, shared or packed ahead. It knows nothing of schedules, and it is the oracle
+ * that schedules answer to, bit for bit. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "wave.h"
+
+static char *row (const lurn_wave *w, lurn_reg r, int frame) {
+  const lurn_register *x = &w->program->reg[r];
+  return (char *)w->base[r] + lurn_dtype_size((lurn_dtype)x->dtype) * (size_t)x->cols * (size_t)frame;
+}
+
+/* rows of out starting at frame (or row) number `first`; operands on the row axis start at 0. */
+static void play_rows (lurn_wave *w, int n, int first, int rows, int t) {
+  const lurn_instr *i = &w->program->instr[n];
+  lurn_call c = {.ctx = w->ctx, .kernels = w->kernels, .program = w->program, .instr = i, .batch = w->batch,
+                 .moment = &w->moment, .rows = rows, .t = t, .packed = w->packed[n]};
+  int time = w->program->reg[i->out].axis == LURN_TIME;
+  c.out = row(w, i->out, time ? first : 0);
+  for (int k = 0; k < LURN_MAX_IN; k++) {
+    if (i->in[k] < 0) continue;
+    const lurn_register *x = &w->program->reg[i->in[k]];
+    c.in[k] = row(w, i->in[k], x->axis == LURN_TIME ? first : 0);
+    c.step[k] = x->axis == LURN_ONCE ? 0 : x->cols;
+  }
+  if (i->op == LURN_OP_PRODUCT && !w->ctx->blas) {
+    const lurn_register *x = &w->program->reg[i->in[2]];
+    w->kernels->pack(w->packed[n], w->base[i->in[2]], x->dim[i->i[0] ? 1 : 0], x->dim[i->i[0] ? 0 : 1], i->i[0]);
+  }
+  lurn_op_info(i->op)->play(&c);
+}
+
+static int highest_axis (const lurn_wave *w, const lurn_instr *i) {
+  int axis = LURN_ONCE;
+  for (int k = 0; k < LURN_MAX_IN; k++)
+    if (i->in[k] >= 0 && w->program->reg[i->in[k]].axis > axis) axis = w->program->reg[i->in[k]].axis;
+  return axis;
+}
+
+static void play_outside (lurn_wave *w, int n) {
+  const lurn_instr *i = &w->program->instr[n];
+  const lurn_batch *b = w->batch;
+  int whole = lurn_op_info(i->op)->flags & LURN_OP_WHOLE;
+  int axis = whole ? highest_axis(w, i) : w->program->reg[i->out].axis;
+  if (axis != LURN_TIME || whole) play_rows(w, n, 0, axis == LURN_TIME ? b->N : axis == LURN_ROW ? b->B : 1, 0);
+  else for (int t = 0; t < b->T; t++) play_rows(w, n, b->start[t], b->live[t], t);
+}
+
+static void copy_row (lurn_wave *w, lurn_reg to, int to_row, lurn_reg from, int from_row) {
+  const lurn_register *x = &w->program->reg[to];
+  memcpy(row(w, to, to_row), row(w, from, from_row), lurn_dtype_size((lurn_dtype)x->dtype) * (size_t)x->cols);
+}
+
+/* Row r at step t: was it alive at the step before in playing order? */
+static void enter (lurn_wave *w, const lurn_scan *s, int t) {
+  const lurn_batch *b = w->batch;
+  int before = s->reverse ? t + 1 : t - 1;
+  for (int k = 0; k < s->nstate; k++)
+    for (int r = 0; r < b->live[t]; r++) {
+      const lurn_state *st = &s->state[k];
+      if (before >= 0 && before < b->T && r < b->live[before]) copy_row(w, st->prev, b->start[t] + r, st->next, b->start[before] + r);
+      else copy_row(w, st->prev, b->start[t] + r, st->init, r);
+    }
+}
+
+static void play_scan (lurn_wave *w, int first, int end) {
+  const lurn_batch *b = w->batch;
+  const lurn_scan *s = &w->program->scans[w->program->instr[first].scan];
+  for (int k = 0; k < b->T; k++) {
+    int t = s->reverse ? b->T - 1 - k : k;
+    enter(w, s, t);
+    for (int n = first; n < end; n++) play_rows(w, n, b->start[t], b->live[t], t);
+  }
+}
+
+lurn_status lurn_twin_play (lurn_wave *w, int first_instr, int last_instr) {
+  const lurn_program *p = w->program;
+  for (int n = first_instr; n < last_instr; ) {
+    int end = n + 1, scan = p->instr[n].scan;
+    if (w->ctx->stop && *w->ctx->stop) return lurn_fail(w->ctx, LURN_EINTR, "interrupted");
+    while (scan >= 0 && end < last_instr && p->instr[end].scan == scan) end++;
+    if (scan >= 0) play_scan(w, n, end);
+    else play_outside(w, n);
+    n = end;
+  }
+  return LURN_OK;
+}
+
+/* ---------- where did it break? ---------- */
+
+static int first_bad (const real *x, size_t n, size_t *at) {
+  for (size_t k = 0; k < n; k++) if (!isfinite(x[k])) { *at = k; return 1; }
+  return 0;
+}
+
+static int rows_played (const lurn_wave *w, int axis) {
+  return axis == LURN_TIME ? w->batch->N : axis == LURN_ROW ? w->batch->B : 1;
+}
+
+/* Names for people: the layer, and the parameter if the value came from one. */
+static const char *origin (const lurn_wave *w, const lurn_instr *i) {
+  const lurn_program *p = w->program;
+  if (i->scan >= 0) return p->scans[i->scan].name;
+  for (int k = 0; k < LURN_MAX_IN; k++)
+    if (i->in[k] >= 0 && p->reg[i->in[k]].kind == LURN_REG_PARAM) return p->params.p[p->reg[i->in[k]].index].path;
+  return "the model";
+}
+
+/* In a scan the earliest step counts, whichever instruction it is. */
+static int earliest_bad (const lurn_wave *w, int first, int end, int *instr, size_t *frame) {
+  int found = 0;
+  for (int n = first; n < end; n++) {
+    const lurn_register *x = &w->program->reg[w->program->instr[n].out];
+    size_t at;
+    if (x->dtype != LURN_REAL || !first_bad(w->base[w->program->instr[n].out], (size_t)rows_played(w, x->axis) * (size_t)x->cols, &at)) continue;
+    at /= (size_t)x->cols;
+    if (!found || at < *frame) { found = 1; *instr = n; *frame = at; }
+  }
+  return found;
+}
+
+int lurn_twin_blame (const lurn_wave *w, char *text, size_t size) {
+  const lurn_program *p = w->program;
+  size_t frame = 0, at;
+  int bad = -1;
+  for (int k = 0; k < p->params.n; k++)
+    if (first_bad(w->value + p->params.p[k].offset, p->params.p[k].count, &at))
+      return snprintf(text, size, "parameter %s is not finite (element %zu)", p->params.p[k].path, at + 1), 1;
+  for (int k = 0; k < p->ninput; k++) {
+    const lurn_register *x = &p->reg[p->input[k].reg];
+    if (x->dtype == LURN_REAL && w->base[p->input[k].reg] && first_bad(w->base[p->input[k].reg], (size_t)rows_played(w, x->axis) * (size_t)x->cols, &at))
+      return snprintf(text, size, "the batch's '%s' is not finite (element %zu)", p->input[k].name, at + 1), 1;
+  }
+  for (int n = 0; n < p->ninstr; ) {
+    int end = n + 1;
+    while (p->instr[n].scan >= 0 && end < p->ninstr && p->instr[end].scan == p->instr[n].scan) end++;
+    if (earliest_bad(w, n, end, &bad, &frame)) break;
+    n = end;
+  }
+  if (bad < 0) return 0;
+  const lurn_instr *i = &p->instr[bad];
+  int t = 0;
+  if (p->reg[i->out].axis == LURN_TIME) while (t + 1 < w->batch->T && (size_t)w->batch->start[t + 1] <= frame) t++;
+  snprintf(text, size, "%s pass: %s in %s (register r%d) at step %d, row %d", bad < p->forward ? "forward" : "backward",
+           lurn_op_info(i->op)->name, origin(w, i), (int)i->out, t + 1, (int)(frame - (size_t)(p->reg[i->out].axis == LURN_TIME ? w->batch->start[t] : 0)) + 1);
+  return 1;
+}

@@ -1,0 +1,254 @@
+#include "wave.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---------- the plan ---------- */
+
+static size_t rows_of (const lurn_wave *w, const lurn_register *x, lurn_store store) {
+  if (x->axis == LURN_ONCE) return 1;
+  return x->axis == LURN_ROW || store == LURN_STORE_STEP ? (size_t)w->B : (size_t)w->N;
+}
+
+static size_t register_bytes (const lurn_wave *w, lurn_reg r) {
+  const lurn_register *x = &w->program->reg[r];
+  lurn_store store = w->schedule ? (lurn_store)w->schedule->store[r] : LURN_STORE_FULL;
+  return lurn_align(lurn_dtype_size((lurn_dtype)x->dtype) * (size_t)x->cols * rows_of(w, x, store));
+}
+
+static int owns_memory (const lurn_wave *w, lurn_reg r) {
+  const lurn_program *p = w->program;
+  const lurn_register *x = &p->reg[r];
+  if (x->kind == LURN_REG_PARAM || x->kind == LURN_REG_INPUT) return 0;
+  if (x->kind == LURN_REG_VALUE && (x->index >= p->ninstr || p->instr[x->index].out != r)) return 0;    /* pruned */
+  if (!w->schedule) return 1;
+  return w->schedule->root[r] == r && (w->schedule->store[r] == LURN_STORE_STEP || w->schedule->store[r] == LURN_STORE_FULL);
+}
+
+/* The lowest place that no register alive at the same time overlaps. */
+static size_t first_fit (const lurn_wave *w, lurn_reg r) {
+  const lurn_schedule *s = w->schedule;
+  size_t at = 0, want = register_bytes(w, r);
+  for (int moved = 1; moved; ) {
+    moved = 0;
+    for (lurn_reg o = 0; o < r; o++) {
+      if (w->offset[o] == SIZE_MAX) continue;
+      int together = !s->choices.reuse || (s->birth[o] <= s->death[r] && s->birth[r] <= s->death[o]);
+      size_t end = w->offset[o] + register_bytes(w, o);
+      if (together && w->offset[o] < at + want && at < end) { at = end; moved = 1; }
+    }
+  }
+  return at;
+}
+
+static void plan_registers (lurn_wave *w) {
+  for (lurn_reg r = 0; r < w->program->nreg; r++) {
+    w->offset[r] = SIZE_MAX;
+    if (!owns_memory(w, r)) continue;
+    w->offset[r] = w->schedule ? first_fit(w, r) : w->bytes;
+    size_t end = w->offset[r] + register_bytes(w, r);
+    if (end > w->bytes) w->bytes = end;
+  }
+}
+
+static size_t pack_reals (const lurn_wave *w, lurn_reg r, int trans) {
+  const lurn_register *x = &w->program->reg[r];
+  return w->kernels->pack_count(x->dim[trans ? 1 : 0], x->dim[trans ? 0 : 1]);
+}
+
+/* Packed weights and the strips' scratch lie behind the registers. The twin packs per product. */
+static void layout_rest (lurn_wave *w, char *memory) {
+  const lurn_schedule *s = w->schedule;
+  size_t at = w->bytes;
+  for (int k = 0; s && k < s->npack; k++) {
+    if (memory) w->packed[k] = (real *)(void *)(memory + at);
+    at += lurn_align(sizeof(real) * pack_reals(w, s->pack[k].w, s->pack[k].trans));
+  }
+  for (int n = 0; !s && n < w->program->ninstr; n++) {
+    const lurn_instr *i = &w->program->instr[n];
+    if (i->op != LURN_OP_PRODUCT) continue;
+    if (memory) w->packed[n] = (real *)(void *)(memory + at);
+    at += lurn_align(sizeof(real) * pack_reals(w, i->in[2], i->i[0]));
+  }
+  if (s) {
+    if (memory) w->scratch = (real *)(void *)(memory + at);
+    at += (size_t)s->nslot * w->slot_bytes;
+  }
+  if (!memory) w->rest = at - w->bytes;
+}
+
+static void find_slot_bytes (lurn_wave *w) {
+  const lurn_schedule *s = w->schedule;
+  size_t cols = 1;
+  if (!s) return;
+  for (lurn_reg r = 0; r < w->program->nreg; r++)
+    if (s->store[r] == LURN_STORE_STRIP && (size_t)w->program->reg[r].cols > cols) cols = (size_t)w->program->reg[r].cols;
+  if (cols < (size_t)s->choices.strip) cols = (size_t)s->choices.strip;
+  w->slot_bytes = lurn_align(sizeof(real) * cols);
+}
+
+static void lower (int32_t *limit, int32_t to) {
+  if (*limit == 0 || to < *limit) *limit = to;
+}
+
+/* The smallest table that an index input is used to look up. */
+static void find_limits (lurn_wave *w) {
+  const lurn_program *p = w->program;
+  for (int n = 0; n < p->ninstr; n++) {
+    const lurn_instr *i = &p->instr[n];
+    int at = i->op == LURN_OP_SCATTER ? 2 : 1;
+    if (i->op != LURN_OP_GATHER && i->op != LURN_OP_PICK && i->op != LURN_OP_UNPICK && i->op != LURN_OP_SCATTER) continue;
+    const lurn_register *id = &p->reg[i->in[at]];
+    if (id->kind != LURN_REG_INPUT) continue;
+    if (i->op == LURN_OP_GATHER) lower(&w->limit[id->index], p->reg[i->in[0]].dim[0]);
+    else if (i->op == LURN_OP_PICK) lower(&w->limit[id->index], p->reg[i->in[0]].cols);
+    else lower(&w->limit[id->index], i->i[0]);
+  }
+}
+
+lurn_status lurn_wave_plan (lurn_ctx *ctx, lurn_wave *w, const lurn_program *p, const lurn_schedule *s,
+                            const lurn_kernels *k, int T, int B, int N) {
+  size_t r = (size_t)p->nreg + 1, n = (size_t)p->ninstr + 1, i = (size_t)p->ninput + 1;
+  memset(w, 0, sizeof *w);
+  w->ctx = ctx;
+  w->program = p;
+  w->schedule = s;
+  w->kernels = k;
+  w->T = T;
+  w->B = B;
+  w->N = N;
+  w->table_bytes = sizeof(void *) * (r + n) + sizeof(size_t) * r + sizeof(int32_t) * i;
+  char *block = w->tables = lurn_realloc(ctx, NULL, 0, w->table_bytes);
+  if (!block) return LURN_ENOMEM;
+  memset(block, 0, w->table_bytes);
+  w->base = (void **)(void *)block;
+  w->packed = (real **)(w->base + r);
+  w->offset = (size_t *)(w->packed + n);
+  w->limit = (int32_t *)(w->offset + r);
+  plan_registers(w);
+  find_slot_bytes(w);
+  layout_rest(w, NULL);
+  w->bytes += w->rest;
+  find_limits(w);
+  return LURN_OK;
+}
+
+void lurn_wave_place (lurn_wave *w, void *memory) {
+  for (lurn_reg r = 0; r < w->program->nreg; r++)
+    if (w->offset[r] != SIZE_MAX) w->base[r] = (char *)memory + w->offset[r];
+  w->bytes -= w->rest;
+  layout_rest(w, memory);
+  w->bytes += w->rest;
+  for (lurn_reg r = 0; w->schedule && r < w->program->nreg; r++) {
+    lurn_reg root = r;
+    while (w->schedule->root[root] != root) root = w->schedule->root[root];
+    w->base[r] = w->base[root];
+  }
+}
+
+void lurn_wave_free (lurn_wave *w) {
+  if (w->ctx) lurn_free(w->ctx, w->tables, w->table_bytes);
+  memset(w, 0, sizeof *w);
+}
+
+/* ---------- binding ---------- */
+
+/* A gradient is written where the model keeps it; the first register that claims a place has it. */
+static void bind_gradient (lurn_wave *w, const lurn_param *p, lurn_reg g) {
+  const lurn_schedule *s = w->schedule;
+  lurn_reg root = g;
+  if (!s || w->program->reg[g].kind != LURN_REG_VALUE) return;
+  while (s->root[root] != root) root = s->root[root];
+  for (int k = 0; k < w->program->params.n; k++)
+    if (w->base[root] == (void *)(w->grad + w->program->params.p[k].offset)) return;
+  for (lurn_reg r = 0; r < w->program->nreg; r++) {
+    lurn_reg x = r;
+    while (s->root[x] != x) x = s->root[x];
+    if (x == root) w->base[r] = w->grad + p->offset;
+  }
+}
+
+void lurn_wave_params (lurn_wave *w, real *value, real *grad) {
+  const lurn_params *t = &w->program->params;
+  char name[LURN_NAME];
+  w->value = value;
+  w->grad = grad;
+  for (lurn_reg r = 0; r < w->program->nreg; r++)
+    if (w->program->reg[r].kind == LURN_REG_PARAM) w->base[r] = value + t->p[w->program->reg[r].index].offset;
+  for (int k = 0; grad && k < t->n; k++) {
+    snprintf(name, sizeof name, "d:%.90s", t->p[k].path);
+    lurn_reg g = lurn_find_output(w->program, name);
+    if (g >= 0) bind_gradient(w, &t->p[k], g);
+  }
+}
+
+void lurn_wave_finish_grads (lurn_wave *w) {
+  const lurn_params *t = &w->program->params;
+  char name[LURN_NAME];
+  for (int k = 0; w->grad && k < t->n; k++) {
+    real *to = w->grad + t->p[k].offset;
+    snprintf(name, sizeof name, "d:%.90s", t->p[k].path);
+    lurn_reg g = lurn_find_output(w->program, name);
+    if (g < 0) memset(to, 0, sizeof *to * t->p[k].count);
+    else if (w->base[g] != (void *)to) memcpy(to, w->base[g], sizeof *to * t->p[k].count);
+  }
+}
+
+/* Only weights are packed ahead; a matrix that is computed is packed when it is used. */
+void lurn_wave_pack (lurn_wave *w) {
+  for (int k = 0; w->schedule && k < w->schedule->npack; k++) {
+    const lurn_pack *e = &w->schedule->pack[k];
+    const lurn_register *x = &w->program->reg[e->w];
+    if (x->kind == LURN_REG_PARAM && !w->ctx->blas)
+      w->kernels->pack(w->packed[k], w->base[e->w], x->dim[e->trans ? 1 : 0], x->dim[e->trans ? 0 : 1], e->trans);
+  }
+}
+
+static lurn_status check_indices (lurn_wave *w, const lurn_field *f, int rows, int32_t limit) {
+  const int32_t *id = f->data;
+  for (int r = 0; r < rows; r++)
+    if (id[r] < -1 || (limit && id[r] >= limit))
+      return lurn_fail(w->ctx, LURN_EINVAL, "%s: index %d is out of range: expected 1 to %d (0: none)", f->name, (int)id[r] + 1, (int)limit);
+  return LURN_OK;
+}
+
+static lurn_status bind_field (lurn_wave *w, const lurn_named *in) {
+  const lurn_register *x = &w->program->reg[in->reg];
+  const lurn_field *f = lurn_batch_field(w->batch, in->name);
+  if (!f && strncmp(in->name, "state:", 6) == 0) return LURN_OK;
+  if (!f) return lurn_fail(w->ctx, LURN_EINVAL, "the model asks for '%s', which the batch does not have", in->name);
+  char want[96];
+  if ((int)f->dtype != x->dtype || f->cols != x->cols || f->axis != x->axis)
+    return lurn_fail(w->ctx, LURN_EINVAL, "batch field '%s': the model expects %s, got %s (%d) %s", in->name,
+                     lurn_reg_text(w->program, in->reg, want, sizeof want), f->axis == LURN_TIME ? "time" : "row", f->cols,
+                     f->dtype == LURN_INDEX ? "index" : "real");
+  w->base[in->reg] = (void *)(uintptr_t)f->data;
+  if (f->dtype != LURN_INDEX) return LURN_OK;
+  return check_indices(w, f, f->axis == LURN_TIME ? w->batch->N : w->batch->B, w->limit[x->index]);
+}
+
+lurn_status lurn_wave_bind (lurn_wave *w, const lurn_batch *batch, const lurn_moment *moment) {
+  if (batch->T > w->T || batch->B > w->B || batch->N > w->N)
+    return lurn_fail(w->ctx, LURN_EINVAL, "a batch of %d steps, %d rows, %d frames does not fit the plan for %d, %d, %d",
+                     batch->T, batch->B, batch->N, w->T, w->B, w->N);
+  w->batch = batch;
+  w->moment = *moment;
+  for (int k = 0; k < w->program->ninput; k++) {
+    lurn_status status = bind_field(w, &w->program->input[k]);
+    if (status != LURN_OK) return status;
+  }
+  return LURN_OK;
+}
+
+int lurn_wave_input (lurn_wave *w, const char *name, void *data) {
+  lurn_reg r = lurn_find_input(w->program, name);
+  if (r >= 0) w->base[r] = data;
+  return r >= 0;
+}
+
+void *lurn_wave_output (const lurn_wave *w, const char *name, const lurn_register **info) {
+  lurn_reg r = lurn_find_output(w->program, name);
+  if (r < 0) return NULL;
+  if (info) *info = &w->program->reg[r];
+  return w->base[r];
+}
