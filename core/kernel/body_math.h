@@ -15,6 +15,7 @@
 #define ROUND_MAGIC 0x1.8p52
 #define EXPONENT_BIAS 1023
 #define LEAST_NORMAL 0x1p-1022
+#define MANTISSA_FIELD 0x0.fffffffffffffp-1022
 #define EXP_HIGHEST 710
 #define EXP_LOWEST (-746)
 #define EXPM1_LOWEST (-40)          /* e^x - 1 rounds to -1 from here on */
@@ -25,6 +26,7 @@
 #define ROUND_MAGIC 0x1.8p23f
 #define EXPONENT_BIAS 127
 #define LEAST_NORMAL 0x1p-126f
+#define MANTISSA_FIELD 0x0.fffffep-126f
 #define EXP_HIGHEST 89
 #define EXP_LOWEST (-104)
 #define EXPM1_LOWEST (-20)
@@ -101,6 +103,13 @@ static inline vf vf_expm1 (vf x) {
   return vf_select(small, x, vf_add(y, y));
 }
 
+/* a / (b + rest), where rest is what was lost in rounding b: one correction of the quotient. */
+static inline vf vf_quotient (vf a, vf b, vf rest) {
+  const vf inverse = vf_div(vf_set(1), b);
+  const vf y = vf_mul(a, inverse);
+  return vf_fma(vf_fnma(y, rest, vf_fnma(y, b, a)), inverse, y);
+}
+
 /* tanh |x| = (e^2|x| - 1) / (e^2|x| + 1), both by one fma from e^r - 1 = p and s = 2^n. */
 static inline vf vf_tanh (vf x) {
   const vf one = vf_set(1);
@@ -108,7 +117,9 @@ static inline vf vf_tanh (vf x) {
   vf n;
   const vf p = exp_reduced(vf_add(a, a), &n);
   const vf s = vf_pow2(n);
-  const vf y = vf_div(vf_fma(s, p, vf_sub(s, one)), vf_fma(s, p, vf_add(s, one)));
+  const vf s_plus = vf_add(s, one), below = vf_fma(s, p, s_plus);
+  const vf rest = vf_fma(s, p, vf_sub(s_plus, below));
+  const vf y = vf_quotient(vf_fma(s, p, vf_sub(s, one)), below, rest);
   return vf_or(y, vf_sign_bit(x));
 }
 
@@ -117,7 +128,8 @@ static inline vf vf_sigmoid (vf x) {
   const vf one = vf_set(1);
   const vf e = vf_exp(vf_neg(vf_abs(x)));
   const vf numerator = vf_select(vf_gt(vf_set(0), x), e, one);
-  return vf_div(numerator, vf_add(one, e));
+  const vf below = vf_add(one, e);
+  return vf_quotient(numerator, below, vf_sub(e, vf_sub(below, one)));
 }
 
 /* ---- logarithms ------------------------------------------------------------------------ */
@@ -131,7 +143,7 @@ static inline vf log_split (vf x, vf *e) {
   const vf unit = vf_set((real)((uint64_t)1 << MANTISSA_BITS));
   const vf field = vf_sub(vf_or(vf_shr(x), unit), unit);
   const vf bias = vf_select(tiny, vf_set(EXPONENT_BIAS + MANTISSA_BITS + 1), vf_set(EXPONENT_BIAS));
-  const vf m = vf_mul(x, vf_pow2(vf_sub(vf_set(EXPONENT_BIAS), field)));
+  const vf m = vf_or(vf_and(x, vf_set(MANTISSA_FIELD)), vf_set(1));
   const vm high = vf_gt(m, vf_set((real)1.4142135623730951));
   *e = vf_add(vf_sub(field, bias), vf_select(high, vf_set(1), vf_set(0)));
   return vf_select(high, vf_mul(m, vf_set((real)0.5)), m);

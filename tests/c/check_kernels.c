@@ -1,0 +1,233 @@
+/* check_kernels.c: every kernel of every table this CPU can run.
+ *
+ *   check_kernels         table "c" against references written here; the others against "c", bit
+ *                         by bit: odd sizes, unaligned, in place, special values, canaries
+ *   check_kernels -v      and one line per kernel; for the transcendental maps the worst ulps
+ *   check_kernels bench   speed: products in GF/s beside the measured peak, maps in ns/element
+ */
+#include "check.h"
+#include "kernel/kernel.h"
+#include "kernels_random.h"
+#include "kernels_maps.h"
+#include "kernels_bench.h"
+
+/* ---- rows ------------------------------------------------------------------------------- */
+
+typedef void (*row_fn) (real *y, const real *x, int rows, int cols);
+
+/* The reduction as the header has it: 16 lanes, then the tree. */
+static double lanes_sum (const real *x, size_t n, int squares) {
+  double lane[16] = {0};
+  for (size_t i = 0; i < n; i++) lane[i % 16] += squares ? (double)x[i] * (double)x[i] : (double)x[i];
+  for (int w = 8; w > 0; w /= 2)
+    for (int l = 0; l < w; l++) lane[l] += lane[l + w];
+  return lane[0];
+}
+
+static real naive_sum (const real *x, int n) {
+  real lane[16] = {0};
+  for (int i = 0; i < n; i++) lane[i % 16] += x[i];
+  for (int w = 8; w > 0; w /= 2)
+    for (int l = 0; l < w; l++) lane[l] += lane[l + w];
+  return lane[0];
+}
+
+static real naive_max (const real *x, int n) {
+  real max = (real)-INFINITY;
+  for (int i = 0; i < n; i++)
+    if (x[i] > max || x[i] != x[i]) max = x[i];
+    else if (max != max) break;
+  return max;
+}
+
+static int naive_argmax (const real *x, int n) {
+  const real max = naive_max(x, n);
+  for (int i = 0; i < n; i++)
+    if (x[i] == max || x[i] != x[i]) return i;
+  return 0;
+}
+
+/* log sum exp in long double: close enough where it is finite, the same where it is not. */
+static int lse_agrees (real y, const real *x, int n) {
+  const real max = naive_max(x, n);
+  long double sum = 0;
+  if (max - max != 0) return same(y, max);
+  for (int i = 0; i < n; i++) sum += expl((long double)x[i] - (long double)max);
+  return near((double)y, (double)((long double)max + logl(sum)), EITHER(1e-6, 1e-14));
+}
+
+static void row_case (const lurn_kernels *t, int rows, int cols, real (*value) (void)) {
+  const size_t n = (size_t)rows * (size_t)cols;
+  real *x = numbers(n + 1, value), *in = x + 1, *y = guarded((size_t)rows), *want = guarded((size_t)rows);
+  int32_t *arg = malloc(((size_t)rows + 1) * sizeof *arg);
+  arg[rows] = -7;
+  const row_fn fn[3] = { t->row_sum, t->row_max, t->row_lse };
+  const row_fn fn_plain[3] = { plain->row_sum, plain->row_max, plain->row_lse };
+  for (int f = 0; f < 3; f++) {
+    fn[f](y, in, rows, cols);
+    fn_plain[f](want, in, rows, cols);
+    check(same_all(y, want, (size_t)rows) && intact(y, (size_t)rows), "%s row %d (%d,%d)", t->isa, f, rows, cols);
+    for (int i = 0; i < rows && t == plain; i++) {
+      const real *r = in + (size_t)i * (size_t)cols;
+      check(f == 0 ? same(y[i], naive_sum(r, cols)) : f == 1 ? same(y[i], naive_max(r, cols)) : lse_agrees(y[i], r, cols),
+            "c row %d (%d,%d) against the reference: %g", f, rows, cols, (double)y[i]);
+    }
+  }
+  t->row_argmax(arg, in, rows, cols);
+  for (int i = 0; i < rows; i++)
+    check(arg[i] == naive_argmax(in + (size_t)i * (size_t)cols, cols), "%s row_argmax (%d,%d)", t->isa, rows, cols);
+  check(arg[rows] == -7, "%s row_argmax (%d,%d) writes beyond the end", t->isa, rows, cols);
+  const double s = t->sum(in, n), q = t->sum_squares(in, n), ls = lanes_sum(in, n, 0), lq = lanes_sum(in, n, 1);
+  check((s == ls || (s != s && ls != ls)) && (q == lq || (q != q && lq != lq)), "%s sums of %zu", t->isa, n);
+  free(x);
+  free(arg);
+  guarded_free(y);
+  guarded_free(want);
+}
+
+/* Few different values, so that there are equals, and sometimes a row of nothing but -inf. */
+static real few_values (void) { return (real)(below(3) - 1); }
+static real lowest (void) { return (real)-INFINITY; }
+
+static void check_rows (const lurn_kernels *t) {
+  begin();
+  for (int i = 0; i < NSIZES; i++)
+    for (int rows = 0; rows <= 3; rows++) {
+      row_case(t, rows, sizes[i], any_value);
+      row_case(t, rows, sizes[i], plain_value);
+      row_case(t, rows, sizes[i], few_values);
+      row_case(t, rows, sizes[i], lowest);
+    }
+  report(t->isa, "rows, sums", "");
+}
+
+/* ---- products --------------------------------------------------------------------------- */
+
+static real naive_fma (real a, real b, real c) { return EITHER(fmaf((float)a, (float)b, (float)c), fma((double)a, (double)b, (double)c)); }
+
+static void naive_product (const lurn_product *p, const real *w, int trans) {
+  for (int m = 0; m < p->M; m++)
+    for (int n = 0; n < p->N; n++) {
+      real acc = p->init ? p->init[m * p->ldi + n] : 0;
+      for (int k = 0; k < p->K; k++)
+        acc = naive_fma(p->a[m * p->lda + k], trans ? w[(ptrdiff_t)n * p->K + k] : w[(ptrdiff_t)k * p->N + n], acc);
+      p->c[m * p->ldc + n] = acc;
+    }
+}
+
+/* Nearly always ordinary; a NaN or an infinity must reach its own elements and no others. */
+static real product_value (void) { return below(2000) ? plain_value() : special(); }
+
+/* init: 0 none, 1 a matrix, 2 one row, 3 c itself */
+static void product_case (const lurn_kernels *t, int M, int N, int K, int init, int trans) {
+  const ptrdiff_t lda = K + below(3), ldc = N + below(3);
+  const size_t size = (size_t)M * (size_t)ldc;
+  real *a = numbers((size_t)(M * lda), product_value), *w = numbers((size_t)K * (size_t)N, product_value);
+  real *first = numbers(size + (size_t)N, product_value), *c = guarded(size), *want = guarded(size);
+  const size_t count = t->pack_count(K, N), bytes = lurn_align((count + 1) * sizeof(real));
+  real *packed = aligned_alloc(LURN_ALIGN, bytes);
+  if (init == 3) for (int m = 0; m < M; m++) {
+    memcpy(c + m * ldc, first + m * ldc, (size_t)N * sizeof *c);
+    memcpy(want + m * ldc, first + m * ldc, (size_t)N * sizeof *c);
+  }
+  memset(packed, CANARY, bytes);
+  t->pack(packed, w, K, N, trans);
+  check(canary_at(packed + count, 1), "%s pack (%d,%d) trans %d writes beyond the end", t->isa, K, N, trans);
+  lurn_product p = { M, N, K, a, lda, packed, init == 0 ? NULL : init == 3 ? c : first, init == 2 ? 0 : ldc, c, ldc };
+  t->product(&p);
+  p.c = want;
+  if (init == 3) p.init = want;
+  naive_product(&p, w, trans);
+  check(same_all(c, want, size) && intact(c, size), "%s product (%d,%d,%d) init %d trans %d", t->isa, M, N, K, init, trans);
+  free(a), free(w), free(first), free(packed);
+  guarded_free(c);
+  guarded_free(want);
+}
+
+static void check_product (const lurn_kernels *t) {
+  begin();
+  for (int i = 0; i < NSIZES; i++)
+    for (int init = 0; init < 4; init++) {
+      product_case(t, 1, sizes[i], any_size(), init, 0);
+      product_case(t, sizes[i], any_size(), 17, init, 1);
+    }
+  for (int i = 0; i < 150; i++) product_case(t, below(33), any_size(), below(70), below(4), below(2));
+  for (int i = 0; i < 150; i++) product_case(t, 1 + below(6), 1 + below(300), 1 + below(40), below(4), below(2));
+  report(t->isa, "product", "");
+}
+
+static void naive_outer (int M, int K, int N, const real *a, ptrdiff_t lda, const real *d, ptrdiff_t ldd,
+                         real *c, ptrdiff_t ldc) {
+  for (int m = M - 1; m >= 0; m--)
+    for (int k = 0; k < K; k++)
+      for (int n = 0; n < N; n++) c[k * ldc + n] = naive_fma(a[m * lda + k], d[m * ldd + n], c[k * ldc + n]);
+}
+
+static void outer_case (const lurn_kernels *t, int M, int K, int N) {
+  const ptrdiff_t lda = K + below(3), ldd = N + below(3), ldc = N + below(3);
+  const size_t size = (size_t)K * (size_t)ldc;
+  real *a = numbers((size_t)(M * lda), product_value), *d = numbers((size_t)(M * ldd), product_value);
+  real *first = numbers(size, product_value), *c = guarded(size), *want = guarded(size);
+  memcpy(c, first, size * sizeof *c);
+  memcpy(want, first, size * sizeof *c);
+  t->outer(M, K, N, a, lda, d, ldd, c, ldc);
+  naive_outer(M, K, N, a, lda, d, ldd, want, ldc);
+  check(same_all(c, want, size) && intact(c, size), "%s outer (%d,%d,%d)", t->isa, M, K, N);
+  if (K > 0) {
+    for (int n = 0; n < N; n++) {
+      c[n] = first[n];
+      for (int m = M - 1; m >= 0; m--) c[n] += d[m * ldd + n];
+    }
+    memcpy(want, first, (size_t)N * sizeof *c);
+    t->column_sum(M, N, d, ldd, want);
+    check(same_all(want, c, (size_t)N) && intact(want, size), "%s column_sum (%d,%d)", t->isa, M, N);
+  }
+  free(a), free(d), free(first);
+  guarded_free(c);
+  guarded_free(want);
+}
+
+static void check_outer (const lurn_kernels *t) {
+  begin();
+  for (int i = 0; i < NSIZES; i++) {
+    outer_case(t, sizes[i], any_size(), 17);
+    outer_case(t, sizes[i], 7, any_size());
+    outer_case(t, 3, sizes[i], 33);
+  }
+  for (int i = 0; i < 100; i++) outer_case(t, below(300), 1 + below(20), 1 + below(70));
+  outer_case(t, 2500, 3, 65);
+  report(t->isa, "outer", "");
+}
+
+/* ---- all of it -------------------------------------------------------------------------- */
+
+static void check_names (const char *const *list) {
+  check(lurn_kernels_find("c") == plain && lurn_kernels_find("none") == NULL, "lurn_kernels_find");
+  check(lurn_kernels_find(NULL) == lurn_kernels_find(""), "lurn_kernels_find, the best");
+  const char *best = NULL;
+  for (; *list; best = *list++)
+    check(strcmp(lurn_kernels_find(*list)->isa, *list) == 0, "lurn_kernels_find(\"%s\")", *list);
+  check(strcmp(lurn_kernels_find(NULL)->isa, best) == 0, "the best is the last of the list");
+  check(strcmp(lurn_map_name(LURN_MAP_where), "where") == 0 && lurn_map_inputs(LURN_MAP_where) == 3
+        && lurn_map_has_imm(LURN_MAP_gate_lt) && *lurn_map_formula(LURN_MAP_tanh) == 't', "names of maps");
+}
+
+int main (int argc, char **argv) {
+  const char *const *list = lurn_kernels_list();
+  plain = lurn_kernels_find("c");
+  if (argc > 1 && strcmp(argv[1], "bench") == 0) return bench(list);
+  verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
+  check_names(list);
+  for (int m = 0; m < LURN_NMAPS; m++) {
+    if (curve_of((lurn_map)m)) check_accuracy(curve_of((lurn_map)m));
+    else check_formula((lurn_map)m);
+  }
+  for (; *list; list++) {
+    const lurn_kernels *t = lurn_kernels_find(*list);
+    for (int m = 0; m < LURN_NMAPS; m++) check_map(t, (lurn_map)m);
+    check_rows(t);
+    check_product(t);
+    check_outer(t);
+  }
+  return check_done("check_kernels");
+}

@@ -1,0 +1,180 @@
+/* kernels_bench.h: check_kernels bench. Every figure is the best of several runs. */
+#ifndef KERNELS_BENCH_H
+#define KERNELS_BENCH_H
+
+#include <time.h>
+#include "kernels_random.h"
+#include "kernel/kernel.h"
+
+static double bench_now (void) {
+  struct timespec t;
+  timespec_get(&t, TIME_UTC);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- the peak: twelve independent chains of fused multiply-adds in registers ------------- */
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define BENCH_FMA(reg, i) "vfmadd231" BENCH_SUFFIX " %%" reg "12, %%" reg "13, %%" reg i "\n\t"
+#define BENCH_FMAS(reg) \
+  BENCH_FMA(reg, "0") BENCH_FMA(reg, "1") BENCH_FMA(reg, "2") BENCH_FMA(reg, "3") \
+  BENCH_FMA(reg, "4") BENCH_FMA(reg, "5") BENCH_FMA(reg, "6") BENCH_FMA(reg, "7") \
+  BENCH_FMA(reg, "8") BENCH_FMA(reg, "9") BENCH_FMA(reg, "10") BENCH_FMA(reg, "11")
+#define BENCH_LOOP(reg) \
+  __asm__ volatile("vzeroall\n\t" "1:\n\t" BENCH_FMAS(reg) "sub $1, %0\n\t" "jnz 1b\n\t" "vzeroupper" \
+    : "+r"(rounds) : : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", \
+    "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15")
+#ifdef LURN_F64
+#define BENCH_SUFFIX "pd"
+#else
+#define BENCH_SUFFIX "ps"
+#endif
+static int bench_chains (const char *isa, long rounds) {
+  if (strcmp(isa, "avx512") == 0) {
+    BENCH_LOOP("zmm");
+    return 64 / (int)sizeof(real);
+  }
+  if (strcmp(isa, "avx2") == 0) {
+    BENCH_LOOP("ymm");
+    return 32 / (int)sizeof(real);
+  }
+  return 0;
+}
+#else
+static int bench_chains (const char *isa, long rounds) { (void)isa, (void)rounds; return 0; }
+#endif
+
+static double bench_peak (const char *isa) {
+  const long rounds = 4000000;
+  double best = 0;
+  for (int i = 0; i < 5; i++) {
+    const double start = bench_now();
+    const double flops = 2.0 * 12 * (double)rounds * bench_chains(isa, rounds);
+    const double rate = 1e-9 * flops / (bench_now() - start);
+    if (rate > best) best = rate;
+  }
+  return best;
+}
+
+/* ---- products --------------------------------------------------------------------------- */
+
+static const int bench_shapes[][3] = {           /* M, K, N */
+  { 1, 128, 512 }, { 2, 128, 512 }, { 4, 128, 512 }, { 16, 64, 256 }, { 32, 128, 512 }, { 50, 128, 512 },
+  { 20, 650, 2600 }, { 64, 1024, 4096 }, { 2500, 128, 512 }
+};
+static const int bench_outers[][3] = { { 16, 64, 256 }, { 2500, 128, 512 }, { 700, 650, 2600 }, { 3200, 1024, 4096 } };
+
+typedef struct bench_job { const lurn_kernels *t; const int *s; real *a, *b, *c, *packed; } bench_job;
+
+static void bench_product (const bench_job *j) {
+  const int M = j->s[0], K = j->s[1], N = j->s[2];
+  const lurn_product p = { M, N, K, j->a, K, j->packed, NULL, 0, j->c, N };
+  j->t->product(&p);
+}
+
+static void bench_outer (const bench_job *j) {
+  const int M = j->s[0], K = j->s[1], N = j->s[2];
+  j->t->outer(M, K, N, j->a, K, j->b, N, j->c, N);
+}
+
+static void bench_pack (const bench_job *j) { j->t->pack(j->packed, j->b, j->s[1], j->s[2], 0); }
+static void bench_pack_trans (const bench_job *j) { j->t->pack(j->packed, j->b, j->s[1], j->s[2], 1); }
+
+/* Seconds of one call: the best of many within about 50 ms. */
+static double bench_time (void (*run) (const bench_job *), const bench_job *j) {
+  double best = 1e9, spent = 0;
+  for (int i = 0; i < 3 || (spent < 0.05 && i < 1000); i++) {
+    const double start = bench_now();
+    run(j);
+    const double seconds = bench_now() - start;
+    spent += seconds;
+    if (seconds < best) best = seconds;
+  }
+  return best;
+}
+
+static void bench_shape (const lurn_kernels *t, const int *s, double peak, int outer) {
+  const size_t M = (size_t)s[0], K = (size_t)s[1], N = (size_t)s[2];
+  const double flops = 2e-9 * (double)M * (double)K * (double)N;
+  const bench_job j = {
+    t, s, numbers(M * K, plain_value), numbers(outer ? M * N : K * N, plain_value), numbers((outer ? K : M) * N, plain_value),
+    aligned_alloc(LURN_ALIGN, lurn_align((t->pack_count(s[1], s[2]) + 1) * sizeof(real)))
+  };
+  if (!outer) t->pack(j.packed, j.b, s[1], s[2], 0);
+  const double rate = flops / bench_time(outer ? bench_outer : bench_product, &j);
+  printf("%-7s %-8s M %4d K %4d N %4d  %7.1f GF/s", t->isa, outer ? "outer" : "product", s[0], s[1], s[2], rate);
+  if (peak > 0) printf("  %3.0f %%", 100 * rate / peak);
+  if (!outer) printf("   pack %.2f, transposed %.2f ns/element", 1e9 * bench_time(bench_pack, &j) / (double)(K * N),
+                     1e9 * bench_time(bench_pack_trans, &j) / (double)(K * N));
+  printf("\n");
+  free(j.a), free(j.b), free(j.c), free(j.packed);
+}
+
+/* ---- maps and rows ---------------------------------------------------------------------- */
+
+#define BENCH_N 2048                 /* a strip that stays in the first-level cache */
+#define BENCH_REPEAT 20
+
+static double bench_map (const lurn_kernels *t, lurn_map map, real *y, const real *x) {
+  double best = 1e9;
+  for (int i = 0; i < 30; i++) {
+    const double start = bench_now();
+    for (int r = 0; r < BENCH_REPEAT; r++) t->map[map](y, x, x, x, 1, BENCH_N);
+    const double ns = 1e9 * (bench_now() - start) / (BENCH_N * BENCH_REPEAT);
+    if (ns < best) best = ns;
+  }
+  return best;
+}
+
+static double bench_row (int what, const lurn_kernels *t, const real *x) {
+  double best = 1e9, y = 0;
+  real out[1];
+  int32_t arg[1];
+  for (int i = 0; i < 200; i++) {
+    const double start = bench_now();
+    if (what == 0) t->row_sum(out, x, 1, BENCH_N);
+    if (what == 1) t->row_max(out, x, 1, BENCH_N);
+    if (what == 2) t->row_lse(out, x, 1, BENCH_N);
+    if (what == 3) t->row_argmax(arg, x, 1, BENCH_N);
+    if (what == 4) y = t->sum(x, BENCH_N);
+    if (what == 5) y = t->sum_squares(x, BENCH_N);
+    const double ns = 1e9 * (bench_now() - start) / BENCH_N;
+    if (ns < best) best = ns;
+  }
+  return y == HUGE_VAL ? 0 : best;
+}
+
+static void bench_elements (const char *const *list) {
+  static const char *const row[] = { "row_sum", "row_max", "row_lse", "row_argmax", "sum", "sum_squares" };
+  real *x = numbers(BENCH_N, plain_value), *y = numbers(BENCH_N, plain_value);
+  printf("\nns/element   ");
+  for (int i = 0; list[i]; i++) printf("%9s", list[i]);
+  for (int m = 0; m < LURN_NMAPS; m++) {
+    printf("\n%-13s", lurn_map_name((lurn_map)m));
+    for (int i = 0; list[i]; i++) printf("%9.3f", bench_map(lurn_kernels_find(list[i]), (lurn_map)m, y, x));
+  }
+  for (int r = 0; r < 6; r++) {
+    printf("\n%-13s", row[r]);
+    for (int i = 0; list[i]; i++) printf("%9.3f", bench_row(r, lurn_kernels_find(list[i]), x));
+  }
+  printf("\n");
+  free(x);
+  free(y);
+}
+
+static int bench (const char *const *list) {
+  for (int i = 0; list[i]; i++) {
+    const lurn_kernels *t = lurn_kernels_find(list[i]);
+    const double peak = bench_peak(t->isa);
+    if (peak > 0) printf("%-7s measured peak %.1f GF/s\n", t->isa, peak);
+    /* plain C where fma is a call: the small shapes say enough */
+    const int shapes = peak > 0 ? (int)(sizeof bench_shapes / sizeof *bench_shapes) : 6;
+    const int outers = peak > 0 ? (int)(sizeof bench_outers / sizeof *bench_outers) : 1;
+    for (int s = 0; s < shapes; s++) bench_shape(t, bench_shapes[s], peak, 0);
+    for (int s = 0; s < outers; s++) bench_shape(t, bench_outers[s], peak, 1);
+  }
+  bench_elements(list);
+  return EXIT_SUCCESS;
+}
+
+#endif
