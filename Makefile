@@ -216,20 +216,19 @@ run:
 	@.ci/packages.sh $(if $(MISSING),build) $(if $(TEXT),,--try book)
 	@$(MAKE) all
 	@$(if $(TEXT),,$(MAKE) book)
-	$(BUILD)/bin/lurn run scripts/charlm.lua --data $(or $(TEXT),$(BUILD)/book.txt) $(ARGS)
+	$(BUILD)/bin/lurn run scripts/charlm.lua --data "$$($(if $(TEXT),echo '$(TEXT)',cat $(BUILD)/book))" $(ARGS)
 
 # The King James Bible, public domain, from Debian's bible-kjv-text, without its verse labels
-# ("Ge1:1 "). Where it cannot be had, a text that is always here.
+# ("Ge1:1 "). Where it cannot be had, a text that is always here. $(BUILD)/book says which.
 .PHONY: book
 book:
 	@mkdir -p $(BUILD)
-	@if [ -s $(BUILD)/kjv.txt ]; then :; \
-	 elif command -v bible >/dev/null 2>&1; then \
+	@if [ ! -s $(BUILD)/kjv.txt ] && command -v bible >/dev/null 2>&1; then \
 	   bible -f 'gen1:1-rev22:21' </dev/null | sed 's/^[^ ]* //' > $(BUILD)/kjv.tmp && \
 	   [ $$(wc -c < $(BUILD)/kjv.tmp) -gt 4000000 ] && mv $(BUILD)/kjv.tmp $(BUILD)/kjv.txt; fi; \
-	 if [ -s $(BUILD)/kjv.txt ]; then ln -sf kjv.txt $(BUILD)/book.txt; \
+	 if [ -s $(BUILD)/kjv.txt ]; then echo $(BUILD)/kjv.txt > $(BUILD)/book; \
 	 else echo 'lurn: the book (Debian package bible-kjv) is not here: training on README.md, which is short'; \
-	   ln -sf "$(CURDIR)/README.md" $(BUILD)/book.txt; fi
+	   echo README.md > $(BUILD)/book; fi
 
 # ---- tests ------------------------------------------------------------------------------------
 

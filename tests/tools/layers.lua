@@ -5,8 +5,9 @@
 -- scripts -> bindings/lurn/*.lua -> bindings/l_*.c -> core, and inside core the table below.
 -- A file that the table does not know is an error: whoever adds a noun says here where it stands.
 
--- Inside core: a noun (core/<noun>.h, .c, or <noun>_*.c where it ends in *) and the nouns right below
--- it. What these see, it sees too. Nothing in the compute column sees storage.
+-- Inside core: a noun (core/<noun>.h, <noun>.c and the parts <noun>_*.c) and the nouns right below it.
+-- What these see, it sees too. A * stands for a family: files with one header, or with several.
+-- Nothing in the compute column sees storage.
 local core = {
   -- ground
   base        = "",
@@ -32,17 +33,17 @@ local core = {
   loss        = "program op",
   normalise   = "program op derive",
   schedule    = "normalise arena",
-  conductor   = "schedule pool blas",
-  twin        = "normalise blas",
-  wave        = "conductor twin sys",
-  gradcheck   = "wave param",
+  wave        = "schedule",
+  conductor   = "wave pool blas",
+  twin        = "wave normalise blas",
+  gradcheck   = "conductor twin param",
   -- storage
   h5          = "base sys tensor",
   data        = "h5 batch rng sha256 sys",
   text        = "data",
   feed        = "data",
   -- both: only these see a model and a file at once
-  checkpoint  = "h5 wave optim lr",
+  checkpoint  = "h5 conductor optim lr",
   runfile     = "checkpoint data",
   lurn        = "gradcheck cell loss runfile feed text",        -- the umbrella header
 }
@@ -107,6 +108,8 @@ local function noun_of(path)
   for noun in pairs(core) do
     if noun:sub(-1) == "*" and stem:find("^" .. noun:sub(1, -2)) then return noun end
   end
+  local head = stem:match "^(.+)_"                      -- data_file.c is a part of data
+  if core[head] then return head end
 end
 
 -- All nouns below one, by the table.
