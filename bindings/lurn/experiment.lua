@@ -47,6 +47,11 @@ return function (lurn)
     help = {"string", nil, nil, "one line"},
   }
 
+  -- Words that `lurn run` and its relatives keep for themselves.
+  local reserved = {}
+  for word in ("seed seeds threads precision out json quiet resume fork init help trials store study workers sampler "
+    .. "pruner timeout"):gmatch("%a+") do reserved[word] = true end
+
   local function kind_of (value, where)
     local kind = math.type(value) or type(value)
     local kinds = {integer = "int", float = "float", string = "string", boolean = "boolean"}
@@ -83,6 +88,7 @@ return function (lurn)
 
   local function declare (name, given)
     local where = ("parameter '%s'"):format(name)
+    if reserved[name] then error(where .. ": this is an option of lurn run; choose another name", 0) end
     local spec = type(given) == "table" and given or {given}
     schema.check(where, spec, PARAM, 4)
     local d = {name = name, default = spec[1], log = spec.log, step = spec.step, when = spec.when, help = spec.help}

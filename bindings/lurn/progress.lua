@@ -88,32 +88,51 @@ return function (lurn)
     return self.color and ("\27[%sm%s\27[0m"):format(code, text) or text
   end
 
+  -- What there is to say, in the order of the line. The number is the rank: where room is short, the
+  -- highest ranks go first.
   local function parts (self, info, now)
     local list = {}
-    local function add (...) list[#list + 1] = string.format(...) end
-    if info.total then add("%3d%% %d/%d", 100 * info.step // info.total, info.step, info.total)
-    else add("step %d", info.step) end
-    if info.epoch then add("epoch %d", info.epoch) end
-    if self.loss then add("loss %.4f", self.loss) end
-    if info.best then add("best %.4f", info.best) end
-    if self.speed and self.count > 0 then add("%s %s/s", M.rate(self.speed), self.unit) end
-    if info.grad_norm then add("norm %.3g", info.grad_norm) end
+    local function add (rank, ...) list[#list + 1] = {rank = rank, text = string.format(...)} end
+    if info.total then
+      add(2, "%3d%%", 100 * info.step // math.max(1, info.total))
+      add(5, "%d/%d", info.step, info.total)
+    else
+      add(2, "step %d", info.step)
+    end
+    if info.epoch then add(8, "epoch %d", info.epoch) end
+    if self.loss then add(1, "loss %.4f", self.loss) end
+    if info.best then add(6, "best %.4f", info.best) end
+    if self.speed and self.count > 0 then add(4, "%s %s/s", M.rate(self.speed), self.unit) end
+    if info.grad_norm then add(7, "norm %.3g", info.grad_norm) end
     local left = info.total and self.step_seconds and (info.total - info.step) * self.step_seconds
-    add(left and "%s, %s left" or "%s", M.duration(now - self.began), left and M.duration(left))
+    add(3, left and "%s, %s left" or "%s", M.duration(now - self.began), left and M.duration(left))
     return list
   end
 
-  local function fit_to (line, width)
-    if #line <= width then return line end
-    return line:sub(1, math.max(0, width - 1))
+  local function join (list)
+    local words = {}
+    for i, item in ipairs(list) do words[i] = item.text end
+    return table.concat(words, "  ")
+  end
+
+  local function fit_to (list, width)
+    local line = join(list)
+    while #line > width and #list > 1 do
+      local worst = 1
+      for i, item in ipairs(list) do
+        if item.rank > list[worst].rank then worst = i end
+      end
+      table.remove(list, worst)
+      line = join(list)
+    end
+    return line:sub(1, math.max(0, width))
   end
 
   local function draw (self, list)
-    local line = fit_to(table.concat(list, "  "), (self.columns or columns()) - 1)
+    local line = fit_to(list, (self.columns or columns()) - 1)
     local padding = (" "):rep(self.width - #line)
     self.width = #line
-    local head, tail = line:match("^(%S*%s?%S*%%?)(.*)$")
-    self.stream:write("\r", paint(self, "1", head), tail, padding)
+    self.stream:write("\r", (line:gsub("loss %S+", function (loss) return paint(self, "1", loss) end)), padding)
     self.stream:flush()
   end
 
@@ -133,7 +152,7 @@ return function (lurn)
     measure(self, now, info.step)
     local list = parts(self, info, now)
     if self.tty then draw(self, list)
-    else self.stream:write(table.concat(list, "  "), "\n") end
+    else self.stream:write(join(list), "\n") end
   end
 
   --- Wipes the renewing line, so that something else can be written.
