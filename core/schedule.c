@@ -261,6 +261,7 @@ static void store_all (work *w) {
   for (int k = 0; k < p->noutput; k++) need_store(w, p->output[k].reg, LURN_STORE_FULL);
   for (int s = 0; s < p->nscan; s++)
     for (int k = 0; k < p->scans[s].nstate; k++) {
+      if (p->reg[p->scans[s].state[k].init].kind == LURN_REG_VALUE) need_store(w, p->scans[s].state[k].init, LURN_STORE_FULL);
       need_store(w, p->scans[s].state[k].next, LURN_STORE_STEP);
       need_store(w, p->scans[s].state[k].prev, LURN_STORE_STEP);
     }
