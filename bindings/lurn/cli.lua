@@ -92,7 +92,7 @@ M.verbs = {
     help = "make a data set of a text",
     options = {
       out = {"text", "the data set to write", "OUT.h5"},
-      tokens = {{"chars", "bytes"}, "what a token is (chars)"},
+      level = {{"char", "byte"}, "what a token is (char)"},
       json = JSON,
     },
     from = "cli_files",

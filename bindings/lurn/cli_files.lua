@@ -60,9 +60,9 @@ return function (cli)
 
   local function splits_of (lurn, run, options, file)
     if options.data then
-      local data, message = lurn.text(options.data, {vocab = file.vocab, split = {0, 0, 1}})
+      local data, message = lurn.text(options.data, {vocab = file.vocab, level = file.level, split = {0, 0, 1}})
       if not data then cli.fail(cli.INPUT, message) end
-      return {{"all", data.test}}
+      return {{"all", data.test or data.all}}
     end
     local data = run.datasets[1]
     if not data then cli.fail(cli.INPUT, file.path .. ": the run has no data of its own; give --data FILE") end
@@ -155,10 +155,16 @@ return function (cli)
     end
     if not path or not options.out then cli.usage("which file, and where to?", cli.describe(cli.verbs.data)) end
     local lurn = cli.lurn()
-    local done, message = lurn.data.import_text(path, options.out, {tokens = options.tokens})
-    if not done then cli.fail(cli.INPUT, message) end
-    if options.json then cli.document(done)
-    else print(("%s: %d tokens, vocabulary of %d"):format(options.out, done.count or 0, done.vocabulary or 0)) end
+    local done, message = lurn.data.import_text(path, options.out, {level = options.level})
+    local data
+    if done then data, message = lurn.open(options.out) end
+    if not data then cli.fail(cli.INPUT, message) end
+    if options.json then
+      cli.document {file = options.out, tokens = data.count, vocabulary = #data.vocab, level = data.level,
+        hash = data.hash}
+    else
+      print(("%s: %d tokens, %d different"):format(options.out, data.count, #data.vocab))
+    end
     return cli.OK
   end
 

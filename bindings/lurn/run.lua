@@ -211,6 +211,36 @@ return function (lurn)
     return assert(split:feed {batch = o.batch, seq = o.seq, shuffle = o.shuffle, seed = self.seed})
   end
 
+  local function steps_of (feed, epoch)
+    return feed.steps_of and feed:steps_of(epoch) or feed.steps
+  end
+
+  -- Iterations in so many epochs, the last of which may be a part.
+  local function count_steps (feed, epochs)
+    local whole = math.floor(epochs)
+    local steps = 0
+    if feed.varies then
+      for epoch = 1, whole do steps = steps + steps_of(feed, epoch) end
+    else
+      steps = whole * feed.steps
+    end
+    return steps + math.ceil((epochs - whole) * steps_of(feed, whole + 1) - 1e-9)
+  end
+
+  -- Epoch and batch of the next iteration of the loop: a function of loop.done alone, found from where
+  -- the search stopped last.
+  local function locate (feed, loop)
+    loop.epoch, loop.before = loop.epoch or 1, loop.before or 0
+    if not feed.varies and loop.epoch == 1 then
+      loop.epoch = loop.done // feed.steps + 1
+      loop.before = (loop.epoch - 1) * feed.steps
+    end
+    while loop.done >= loop.before + steps_of(feed, loop.epoch) do
+      loop.before, loop.epoch = loop.before + steps_of(feed, loop.epoch), loop.epoch + 1
+    end
+    return loop.epoch, loop.done - loop.before + 1
+  end
+
   local function tell_schedules (self, total)
     for _, optim in ipairs(self.optims) do
       if optim.total == nil then optim.total = total end
@@ -225,14 +255,14 @@ return function (lurn)
     local o = schema.check("run:batches", options, BATCHES)
     local feed = open_feed(self, split, o)
     if feed.steps < 1 then error("run:batches: the split is too small for a single batch", 2) end
-    local total = o.steps or math.ceil((o.epochs or 1) * feed.steps - 1e-9)
+    local total = o.steps or count_steps(feed, o.epochs or 1)
     tell_schedules(self, total)
     local loop = open_loop(self, total)
     if loop.over then return function () end end
     return function ()
       at_boundary(self, loop)
       if loop.done >= total or loop.ended then return nil end
-      local epoch, index = loop.done // feed.steps + 1, loop.done % feed.steps + 1
+      local epoch, index = locate(feed, loop)
       local batch = assert(feed:batch(epoch, index))
       loop.playing = true
       self.steps, self.epoch, self.batch = self.done + 1, epoch, batch
@@ -302,7 +332,7 @@ return function (lurn)
 
   --- Targets in a batch, for speeds: characters of a text.
   function M.frames (batch)
-    local n = batch.frames or batch.count or batch.N
+    local n = batch.N or batch.frames
     return type(n) == "number" and n or 0
   end
 

@@ -11,7 +11,7 @@
 --   /weights/PATH     parameters as they are      /best/PATH    those of the best evaluation
 --   /optim/NAME       moments; /optim/numbers JSON /state/NAME   carried state
 --   /metrics/NAME/step, /metrics/NAME/value
---   /data/vocabulary  JSON list, when the data have one
+--   /data/vocabulary  one token a line, in hexadecimal; attribute level: char or byte
 --
 -- A second model is in /program_2, /weights_2, /best_2, /state_2, a second optimiser in /optim_2, and
 -- so on. Beside the file, NAME.jsonl gets a line for every call of run:log while the run plays.
@@ -162,9 +162,13 @@ return function (lurn)
     for key, value in next, attributes do try(w:attr("/", key, value)) end
   end
 
-  local function vocabulary_of (run)
+  local function write_vocabulary (w, run)
     for _, data in ipairs(run.datasets) do
-      if data.vocab then return data.vocab end
+      if data.vocab then
+        try(w:write("/data/vocabulary", M.vocabulary_text(data.vocab)))
+        try(w:attr("/data/vocabulary", "level", data.level or "char"))
+        return
+      end
     end
   end
 
@@ -182,8 +186,7 @@ return function (lurn)
     for k in ipairs(run.models) do write_model(w, run, k) end
     for k, optim in ipairs(run.optims) do write_optim(w, optim, k) end
     for name, series in next, run.metrics do write_series(w, name, series, run.done) end
-    local vocabulary = vocabulary_of(run)
-    if vocabulary then try(w:write("/data/vocabulary", M.vocabulary_text(vocabulary))) end
+    write_vocabulary(w, run)
     try(w:commit())
     return true
   end
@@ -311,7 +314,10 @@ return function (lurn)
     read_script(r, file)
     read_models(r, file)
     read_metrics(r, file)
-    if r:exists("/data/vocabulary") then file.vocab = vocabulary_list(try(r:read("/data/vocabulary"))) end
+    if r:exists("/data/vocabulary") then
+      file.vocab = vocabulary_list(try(r:read("/data/vocabulary")))
+      file.level = r:attr("/data/vocabulary", "level")
+    end
     return file
   end
 

@@ -36,7 +36,7 @@ describe("progress", function ()
     for line in text():gmatch("[^\n]+") do lines[#lines + 1] = line end
     assert.equal(2, #lines)
     assert.matches("loss 3%.9990", lines[1])
-    assert.matches("^ 50%% 50%d/1000  epoch 1  loss 3%.%d+  best 2%.0000  250%.0k chars/s  norm 1%.5  5s, 5s left$",
+    assert.matches("^ 50%%  501/1000  epoch 1  loss 3%.%d+  best 2%.0000  250%.0k chars/s  norm 1%.5  5s, 5s left$",
       lines[2])
     assert.not_matches("[\r\27]", text())
   end)
