@@ -75,10 +75,11 @@ static void setnumber (lua_State *L, lurn_tensor *t, int64_t i) {
 
 /* Reads the table on top of the stack, dimension d and below, row by row. */
 static void read_table (lua_State *L, lurn_tensor *t, int d, int64_t *at, int64_t *next) {
-  if (!lua_istable(L, -1) || (int64_t)lua_rawlen(L, -1) != t->dim[d]) ragged(L, d, at, t->dim[d], d == t->rank - 1);
+  int leaf = l_lastdim(t, d);
+  if (!lua_istable(L, -1) || (int64_t)lua_rawlen(L, -1) != t->dim[d]) ragged(L, d, at, t->dim[d], leaf);
   for (at[d] = 0; at[d] < t->dim[d]; at[d]++) {
     lua_rawgeti(L, -1, at[d] + 1);
-    if (d == t->rank - 1) setnumber(L, t, (*next)++);
+    if (leaf) setnumber(L, t, (*next)++);
     else read_table(L, t, d + 1, at, next);
     lua_pop(L, 1);
   }

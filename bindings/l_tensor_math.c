@@ -1,7 +1,7 @@
 /* l_tensor_math.c: elementwise functions, arithmetic and comparisons, with broadcasting.
  *
- * One row per function, and each function comes three times from its row: as t:f(...), which makes
- * a new tensor; as t:f_(...), which writes into t; and, where Lua has one, as an operator.
+ * One row per function, from which it comes up to three times: as t:f(...), which makes a new
+ * tensor; as t:f_(...), which writes into t; and, where Lua has one, as an operator.
  */
 #include "l_tensor_parts.h"
 
@@ -77,28 +77,30 @@ static int t_map (lua_State *L) {
 /* ==== Functions of two operands ==== */
 
 typedef struct pair_row {
-  const char *name, *event;
+  const char *name, *inplace, *event;
   int kernel;
   lurn_map_fn fn;
   int swap;                     /* f(b, a) */
 } pair_row;
 
+/* t:sub(a, b) is the rows a to b, as it is in Torch and for strings; so the method that subtracts
+ * has its long name. */
 static const pair_row pairs[] = {
-  {"add",     "__add", LURN_MAP_add, NULL,    0},
-  {"sub",     "__sub", LURN_MAP_sub, NULL,    0},
-  {"mul",     "__mul", LURN_MAP_mul, NULL,    0},
-  {"div",     "__div", LURN_MAP_div, NULL,    0},
-  {"pow",     "__pow", -1,           map_pow, 0},
-  {"mod",     NULL,    -1,           map_mod, 0},
-  {"maximum", NULL,    LURN_MAP_max, NULL,    0},
-  {"minimum", NULL,    LURN_MAP_min, NULL,    0},
-  {"gt",      NULL,    LURN_MAP_gt,  NULL,    0},
-  {"ge",      NULL,    LURN_MAP_ge,  NULL,    0},
-  {"lt",      NULL,    LURN_MAP_gt,  NULL,    1},
-  {"le",      NULL,    LURN_MAP_ge,  NULL,    1},
-  {"eq",      NULL,    LURN_MAP_eq,  NULL,    0},
-  {"ne",      NULL,    -1,           map_ne,  0},
-  {NULL, NULL, 0, NULL, 0}
+  {"add",      "add_",     "__add", LURN_MAP_add, NULL,    0},
+  {"subtract", "sub_",     "__sub", LURN_MAP_sub, NULL,    0},
+  {"mul",      "mul_",     "__mul", LURN_MAP_mul, NULL,    0},
+  {"div",      "div_",     "__div", LURN_MAP_div, NULL,    0},
+  {"pow",      "pow_",     "__pow", -1,           map_pow, 0},
+  {"mod",      "mod_",     NULL,    -1,           map_mod, 0},
+  {"maximum",  "maximum_", NULL,    LURN_MAP_max, NULL,    0},
+  {"minimum",  "minimum_", NULL,    LURN_MAP_min, NULL,    0},
+  {"gt",       "gt_",      NULL,    LURN_MAP_gt,  NULL,    0},
+  {"ge",       "ge_",      NULL,    LURN_MAP_ge,  NULL,    0},
+  {"lt",       "lt_",      NULL,    LURN_MAP_gt,  NULL,    1},
+  {"le",       "le_",      NULL,    LURN_MAP_ge,  NULL,    1},
+  {"eq",       "eq_",      NULL,    LURN_MAP_eq,  NULL,    0},
+  {"ne",       "ne_",      NULL,    -1,           map_ne,  0},
+  {NULL, NULL, NULL, 0, NULL, 0}
 };
 
 /* A number is a tensor of rank 0 that lives in *number. */
@@ -223,22 +225,19 @@ static void setfunction (lua_State *L, int idx, const char *field, lua_CFunction
   lua_setfield(L, idx, field);
 }
 
-static void setmethods (lua_State *L, const char *name, lua_CFunction f, const void *row) {
-  int idx = lua_gettop(L);
-  setfunction(L, idx, name, f, row, 0);
-  lua_pushfstring(L, "%s_", name);
-  setfunction(L, idx, lua_tostring(L, -1), f, row, 1);
-  lua_pop(L, 1);
-}
-
 void l_tensor_math_open (lua_State *L) {
-  int meta = lua_gettop(L) - 1;
-  for (const map_row *row = maps; row->name; row++) setmethods(L, row->name, t_map, row);
-  for (const pair_row *row = pairs; row->name; row++) {
-    setmethods(L, row->name, t_pair, row);
-    if (row->event) setfunction(L, meta, row->event, t_operator, row, 0);
+  int methods_at = lua_gettop(L), meta_at = methods_at - 1;
+  for (const map_row *row = maps; row->name; row++) {
+    setfunction(L, methods_at, row->name, t_map, row, 0);
+    setfunction(L, methods_at, lua_pushfstring(L, "%s_", row->name), t_map, row, 1);
+    lua_pop(L, 1);
   }
-  lua_pushcfunction(L, t_unm);
-  lua_setfield(L, meta, "__unm");
+  for (const pair_row *row = pairs; row->name; row++) {
+    setfunction(L, methods_at, row->name, t_pair, row, 0);
+    setfunction(L, methods_at, row->inplace, t_pair, row, 1);
+    if (row->event) setfunction(L, meta_at, row->event, t_operator, row, 0);
+  }
   luaL_setfuncs(L, methods, 0);
+  lua_pushcfunction(L, t_unm);
+  lua_setfield(L, meta_at, "__unm");
 }

@@ -19,6 +19,12 @@
 
 #define L_SHAPE_TEXT 128        /* room for the text of any shape */
 
+/* Is d the last dimension? The second bound is implied by the first, and lets a compiler see
+ * that a recursion over dimensions ends. */
+static inline int l_lastdim (const lurn_tensor *t, int d) {
+  return d == t->rank - 1 || d == LURN_MAX_RANK - 1;
+}
+
 /* From l_tensor.c: */
 lurn_tensor *l_checkreal (lua_State *L, int arg);              /* a tensor of numbers, not ids */
 int l_shapeerror (lua_State *L, int arg, const char *expected, const lurn_tensor *got);   /* raises */

@@ -6,13 +6,12 @@
 
 /* ==== totable ==== */
 
-/* Pushes the table of dimension d and below; `offset` elements into the memory. At most
- * LURN_MAX_RANK levels deep. */
+/* Pushes the table of dimension d and below; `offset` elements into the memory. */
 static void pushtable (lua_State *L, const lurn_tensor *t, int d, int64_t offset) {
   lua_createtable(L, (int)(t->dim[d] < INT32_MAX ? t->dim[d] : 0), 0);
   for (int64_t i = 0; i < t->dim[d]; i++) {
     int64_t at = offset + i * t->stride[d];
-    if (d == t->rank - 1) l_pushelement(L, t, at);
+    if (l_lastdim(t, d)) l_pushelement(L, t, at);
     else pushtable(L, t, d + 1, at);
     lua_rawseti(L, -2, i + 1);
   }

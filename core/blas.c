@@ -179,8 +179,8 @@ static lurn_status check_finite (lurn_ctx *ctx, const char *what, int M, int N, 
   size_t count = (size_t)M * (size_t)N;
   for (size_t i = 0; i < count; i++)
     if (!isfinite(a[i]))
-      return lurn_fail(ctx, LURN_EINVAL, "%s: the matrix (%d, %d) has a %s at (%zu, %zu)", what, M, N,
-                       isnan(a[i]) ? "NaN" : "infinite element", i / (size_t)N + 1, i % (size_t)N + 1);
+      return lurn_fail(ctx, LURN_EINVAL, "%s: the matrix (%d, %d) has %s at (%zu, %zu)", what, M, N,
+                       isnan(a[i]) ? "a NaN" : "an infinite element", i / (size_t)N + 1, i % (size_t)N + 1);
   return LURN_OK;
 }
 
