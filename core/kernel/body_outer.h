@@ -9,7 +9,7 @@
 #include "body_product.h"
 
 /* Frames of a chunk: a panel of them is 16 KiB, half of the smallest cache around. */
-#define CHUNK ((int)(16384 / (PANEL * sizeof(real))))
+#define CHUNK ((int)(32768 / (PANEL * sizeof(real))))
 
 /* d (count,N) backwards, from its last row on. */
 static void pack_backwards (real *packed, const real *last, ptrdiff_t ldd, int count, int width) {

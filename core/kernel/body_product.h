@@ -16,8 +16,12 @@
 
 #define PANEL (PANEL_VECS * VL)      /* columns of a full panel */
 #define ACCUMULATORS (BLOCK_ROWS * PANEL_VECS)
-/* With few rows one panel has too few chains to hide the latency of an fma: take several. */
+/* With a row or two one panel has too few chains to hide the latency of an fma: take more. */
 #define WIDE_VECS 8
+#define WIDE_VECS_2 (2 * PANEL_VECS)
+
+/* Rows of A taken at a time: so many bytes stay in the second-level cache while all panels pass. */
+#define ROWS_BYTES 262144
 
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #ifdef __clang__
@@ -48,9 +52,14 @@ static ALWAYS_INLINE void block_store (real *p, vf x, int n) {
   else vf_store_n(p, x, n);
 }
 
+/* A hint that this place is written soon. Integers, as it may be beyond the array. */
+static ALWAYS_INLINE void block_expect (const real *p, ptrdiff_t offset) {
+  __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)offset * sizeof(real)), 1);
+}
+
 /* c = chain over k of fma(a, b, acc); rows and vecs are constants where this is inlined. */
 static ALWAYS_INLINE void block (const int rows, const int vecs, const lurn_block *t) {
-  vf acc[ACCUMULATORS < WIDE_VECS ? WIDE_VECS : ACCUMULATORS];
+  vf acc[ACCUMULATORS < 2 * WIDE_VECS ? 2 * WIDE_VECS : ACCUMULATORS];
   const real *a = t->a, *b = t->b;
   const ptrdiff_t row = t->row, step = t->step, panel = t->panel, stride = t->stride;
   UNROLL for (int m = 0; m < rows; m++) {
@@ -58,6 +67,9 @@ static ALWAYS_INLINE void block (const int rows, const int vecs, const lurn_bloc
       acc[m * vecs + v] = t->init == NULL ? vf_set(0)
         : block_load(t->init + m * t->ldi + v * VL, v < vecs - 1 ? VL : t->last);
   }
+  /* the block below is next, and a store that misses the cache would hold it up */
+  UNROLL for (int m = 0; m < rows; m++)
+    UNROLL for (int v = 0; v < vecs; v++) block_expect(t->c, (rows + m) * t->ldc + v * VL);
   for (int k = t->K; k > 0; k--, a += step, b += stride) {
     vf w[WIDE_VECS];
     UNROLL for (int v = 0; v < vecs; v++)
@@ -105,8 +117,8 @@ static const block_fn blocks[PANEL_VECS + 1][BLOCK_ROWS + 1] = {
 #endif
 };
 
-/* One row over several full panels. */
-static void block_wide (const lurn_block *t) { block(1, WIDE_VECS, t); }
+static void block_wide_1 (const lurn_block *t) { block(1, WIDE_VECS, t); }
+static void block_wide_2 (const lurn_block *t) { block(2, WIDE_VECS_2, t); }
 
 static inline int vecs_of (int columns) { return (columns + VL - 1) / VL; }
 static inline int least (int a, int b) { return a < b ? a : b; }
@@ -130,8 +142,8 @@ static void pack_rows (real *packed, const real *w, int K, ptrdiff_t N, int widt
  * the panel that is written by columns stays in the first-level cache. */
 static void pack_columns (real *packed, const real *w, ptrdiff_t K, int width) {
   const int stride = vecs_of(width) * VL;
-  for (ptrdiff_t first = 0; first < K; first += 16) {
-    const ptrdiff_t end = K - first < 16 ? K : first + 16;
+  for (ptrdiff_t first = 0; first < K; first += 64) {
+    const ptrdiff_t end = K - first < 64 ? K : first + 64;
     for (int n = 0; n < stride; n++)
       for (ptrdiff_t k = first; k < end; k++)
         packed[k * stride + n] = n < width ? w[n * K + k] : 0;
@@ -149,13 +161,18 @@ static void pack (real *packed, const real *w, int K, int N, int trans) {
 
 /* ---- product ---------------------------------------------------------------------------- */
 
-/* The block whose first element of C is (m,n), `width` columns of one panel. */
+static inline int parts_of (int count, int largest) { return (count + largest - 1) / largest; }
+/* Where part i of `parts` nearly equal parts starts. */
+static inline int part_start (int count, int parts, int i) {
+  return (int)((int64_t)count * i / parts);
+}
+
+/* The block at row m and column n of C, `width` columns of one panel or more. */
 static inline lurn_block block_at (const lurn_product *p, int m, int n, int width) {
-  const int panels = n / PANEL;
   const lurn_block t = {
     .K = p->K, .a = p->a + m * p->lda, .row = p->lda, .step = 1,
-    .b = p->packed + pack_count(p->K, panels * PANEL), .panel = (ptrdiff_t)pack_count(p->K, PANEL),
-    .stride = least(vecs_of(width), PANEL_VECS) * VL,
+    .b = p->packed + pack_count(p->K, n), .stride = least(vecs_of(width), PANEL_VECS) * VL,
+    .panel = (ptrdiff_t)pack_count(p->K, PANEL),
     .init = p->init ? p->init + m * p->ldi + n : NULL, .ldi = p->ldi,
     .c = p->c + m * p->ldc + n, .ldc = p->ldc,
     .last = width - (vecs_of(width) - 1) * VL
@@ -163,25 +180,31 @@ static inline lurn_block block_at (const lurn_product *p, int m, int n, int widt
   return t;
 }
 
-/* Columns n .. n + width - 1 for all rows, in blocks of equal heights as far as that goes. */
-static void product_panel (const lurn_product *p, int n, int width) {
-  const int heights = (p->M + BLOCK_ROWS - 1) / BLOCK_ROWS;
-  for (int i = 0, m = 0; i < heights; i++) {
-    const int rows = (p->M - m + heights - i - 1) / (heights - i);
-    const lurn_block t = block_at(p, m, n, width);
+/* Rows m .. end - 1 of one panel. */
+static void product_panel (const lurn_product *p, int m, int end, int n) {
+  const int width = least(PANEL, p->N - n), count = end - m, parts = parts_of(count, BLOCK_ROWS);
+  for (int i = 0; i < parts; i++) {
+    const int first = part_start(count, parts, i), rows = part_start(count, parts, i + 1) - first;
+    const lurn_block t = block_at(p, m + first, n, width);
     blocks[vecs_of(width)][rows](&t);
-    m += rows;
   }
 }
 
-static void product (const lurn_product *p) {
+static void product_rows (const lurn_product *p, int m, int end) {
+  const int rows = end - m, wide = (rows == 1 ? WIDE_VECS : WIDE_VECS_2) * VL;
   int n = 0;
-  if (p->M == 1)
-    for (; n + WIDE_VECS * VL <= p->N; n += WIDE_VECS * VL) {
-      const lurn_block t = block_at(p, 0, n, WIDE_VECS * VL);
-      block_wide(&t);
-    }
-  for (; n < p->N; n += PANEL) product_panel(p, n, least(PANEL, p->N - n));
+  for (; rows <= 2 && n + wide <= p->N; n += wide) {
+    const lurn_block t = block_at(p, m, n, wide);
+    if (rows == 1) block_wide_1(&t);
+    else block_wide_2(&t);
+  }
+  for (; n < p->N; n += PANEL) product_panel(p, m, end, n);
+}
+
+static void product (const lurn_product *p) {
+  const int most = ROWS_BYTES / (int)sizeof(real) / (p->K + 1);
+  const int parts = parts_of(p->M, most > BLOCK_ROWS ? most : BLOCK_ROWS);
+  for (int i = 0; i < parts; i++) product_rows(p, part_start(p->M, parts, i), part_start(p->M, parts, i + 1));
 }
 
 #endif
