@@ -11,7 +11,7 @@ static size_t element (const lurn_register *x) { return lurn_dtype_size((lurn_dt
 static char *address (const lurn_wave *w, lurn_reg r, int t) {
   const lurn_register *x = &w->program->reg[r];
   char *base = w->base[r];
-  if (x->axis != LURN_TIME || w->schedule->store[w->schedule->root[r]] == LURN_STORE_STEP) return base;
+  if (x->axis != LURN_TIME || w->schedule->store[w->schedule->root[r]] == LURN_KEEP_STEP) return base;
   return base + element(x) * (size_t)x->cols * (size_t)w->batch->start[t];
 }
 
@@ -93,7 +93,7 @@ static real *strip_place (const lurn_wave *w, lurn_reg r, int t, ptrdiff_t *move
   const lurn_schedule *s = w->schedule;
   const lurn_register *x = &w->program->reg[r];
   *move = 0;
-  if (x->kind == LURN_REG_VALUE && s->store[s->root[r]] <= LURN_STORE_STRIP)
+  if (x->kind == LURN_REG_VALUE && s->store[s->root[r]] <= LURN_KEEP_STRIP)
     return (real *)(void *)((char *)w->scratch + (size_t)s->slot[r] * w->slot_bytes);
   *move = row_step(x);
   return (real *)(void *)address(w, r, t);
@@ -125,7 +125,7 @@ static void play_lane (const lane *l, int r, int n, size_t cols) {
   }
 }
 
-static void play_rows (lurn_wave *w, const lurn_unit *u, int t, int rows, int cols) {
+static void play_rows (lurn_wave *w, const lurn_section *u, int t, int rows, int cols) {
   lane lanes[STRIP_MOST];
   const int *order = w->schedule->order + u->first;
   int block = w->schedule->choices.strip / cols;
@@ -137,7 +137,7 @@ static void play_rows (lurn_wave *w, const lurn_unit *u, int t, int rows, int co
   }
 }
 
-static void play_strip (lurn_wave *w, const lurn_unit *u, int from, int to) {
+static void play_strip (lurn_wave *w, const lurn_section *u, int from, int to) {
   const int *order = w->schedule->order + u->first;
   const lurn_register *x = &w->program->reg[w->program->instr[order[0]].out];
   int stride = to - from;
@@ -152,9 +152,9 @@ static void play_strip (lurn_wave *w, const lurn_unit *u, int from, int to) {
 
 /* ---------- a loop ---------- */
 
-static void play_units (lurn_wave *w, const lurn_unit *u, int n, int from, int to) {
+static void play_units (lurn_wave *w, const lurn_section *u, int n, int from, int to) {
   for (; n > 0; n--, u++) {
-    if (u->kind == LURN_UNIT_STRIP) play_strip(w, u, from, to);
+    if (u->kind == LURN_SECTION_STRIP) play_strip(w, u, from, to);
     else for (int k = 0; k < u->count; k++) play_call(w, w->schedule->order[u->first + k], from, to);
   }
 }
@@ -174,9 +174,9 @@ static void enter_step (lurn_wave *w, const lurn_scan *s, int t) {
   }
 }
 
-static lurn_status play_loop (lurn_wave *w, const lurn_unit *u) {
+static lurn_status play_loop (lurn_wave *w, const lurn_section *u) {
   const lurn_scan *s = &w->program->scans[u->scan];
-  const lurn_unit *before = u + 1, *step = before + u->before, *after = step + u->step;
+  const lurn_section *before = u + 1, *step = before + u->before, *after = step + u->step;
   int T = w->batch->T, span = w->schedule->choices.span;
   if (span <= 0 || span > T) span = T;
   for (int done = 0; done < T; done += span) {
@@ -196,10 +196,10 @@ static lurn_status play_loop (lurn_wave *w, const lurn_unit *u) {
 
 lurn_status lurn_conductor_play (lurn_wave *w, int first_unit, int last_unit) {
   for (int k = first_unit; k < last_unit; k++) {
-    const lurn_unit *u = &w->schedule->unit[k];
+    const lurn_section *u = &w->schedule->unit[k];
     lurn_status status = LURN_OK;
     if (w->ctx->stop && *w->ctx->stop) return lurn_fail(w->ctx, LURN_EINTR, "interrupted");
-    if (u->kind != LURN_UNIT_LOOP) { play_units(w, u, 1, 0, w->batch->T); continue; }
+    if (u->kind != LURN_SECTION_LOOP) { play_units(w, u, 1, 0, w->batch->T); continue; }
     if ((status = play_loop(w, u)) != LURN_OK) return status;
     k += u->before + u->step + u->after;
   }

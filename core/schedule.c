@@ -118,14 +118,14 @@ static void place (work *w, int unit, int n) {
 
 static int open_unit (work *w, int kind) {
   lurn_schedule *s = w->s;
-  s->unit[s->nunit] = (lurn_unit){.kind = kind, .first = s->norder, .scan = -1};
+  s->unit[s->nunit] = (lurn_section){.kind = kind, .first = s->norder, .scan = -1};
   return s->nunit++;
 }
 
 /* A strip takes every map that is ready, and those that become ready by it. */
 static void place_strip (work *w, list l, int n) {
   enum { MOST = 48 };
-  int unit = open_unit(w, LURN_UNIT_STRIP), first = n;
+  int unit = open_unit(w, LURN_SECTION_STRIP), first = n;
   place(w, unit, n);
   if (!chosen(w, w->s->choices.fuse)) return;
   for (int again = 1; again && w->s->unit[unit].count < MOST; ) {
@@ -149,7 +149,7 @@ static int place_list (work *w, list l) {
       if (!pending(w, l, n) || !ready(w, l, n)) continue;
       left = 1;
       if (is_map(&w->p->instr[n])) { if (map < 0) map = n; continue; }
-      place(w, open_unit(w, LURN_UNIT_CALL), n);
+      place(w, open_unit(w, LURN_SECTION_CALL), n);
     }
     if (map >= 0 && !pending(w, l, map)) continue;
     if (map >= 0) place_strip(w, l, map);
@@ -160,12 +160,12 @@ static int place_list (work *w, list l) {
 static void place_scan (work *w, int first, int end) {
   classify_before(w, first, end);
   classify_after(w, first, end);
-  int unit = open_unit(w, LURN_UNIT_LOOP);
+  int unit = open_unit(w, LURN_SECTION_LOOP);
   w->s->unit[unit].scan = w->p->instr[first].scan;
   int before = place_list(w, (list){first, end, BEFORE});
   int step = place_list(w, (list){first, end, STEP});
   int after = place_list(w, (list){first, end, AFTER});
-  lurn_unit *u = &w->s->unit[unit];
+  lurn_section *u = &w->s->unit[unit];
   u->before = before;
   u->step = step;
   u->after = after;
@@ -186,7 +186,7 @@ static void number_tops (work *w) {
   const lurn_schedule *s = w->s;
   for (int u = 0; u < s->nunit; u++) {
     int top = u, last = u;
-    if (s->unit[u].kind == LURN_UNIT_LOOP) last = u + s->unit[u].before + s->unit[u].step + s->unit[u].after;
+    if (s->unit[u].kind == LURN_SECTION_LOOP) last = u + s->unit[u].before + s->unit[u].step + s->unit[u].after;
     for (; u <= last; u++)
       for (int k = 0; k < s->unit[u].count; k++) w->top_of[s->order[s->unit[u].first + k]] = top;
     u--;
@@ -225,18 +225,18 @@ static void alias_accumulators (work *w) {
   }
 }
 
-static void need_store (work *w, lurn_reg r, lurn_store store) {
+static void need_store (work *w, lurn_reg r, lurn_keep store) {
   uint8_t *have = &w->s->store[root_of(w->s, r)];
   if (*have < store) *have = (uint8_t)store;
 }
 
 /* How far from its writer a reader is decides what storage the register needs. */
-static lurn_store distance (const work *w, int writer, int reader) {
+static lurn_keep distance (const work *w, int writer, int reader) {
   const lurn_program *p = w->p;
   int same_loop = w->top_of[writer] == w->top_of[reader];
-  if (w->unit_of[writer] == w->unit_of[reader]) return LURN_STORE_STRIP;
-  if (p->instr[writer].scan >= 0 && same_loop && w->where[writer] == STEP && w->where[reader] == STEP) return LURN_STORE_STEP;
-  return LURN_STORE_FULL;
+  if (w->unit_of[writer] == w->unit_of[reader]) return LURN_KEEP_STRIP;
+  if (p->instr[writer].scan >= 0 && same_loop && w->where[writer] == STEP && w->where[reader] == STEP) return LURN_KEEP_STEP;
+  return LURN_KEEP_FULL;
 }
 
 static void store_operand (work *w, int reader, lurn_reg r) {
@@ -244,30 +244,30 @@ static void store_operand (work *w, int reader, lurn_reg r) {
   const lurn_register *x = &p->reg[r];
   if (x->kind == LURN_REG_VALUE) need_store(w, r, distance(w, x->index, reader));
   else if (x->kind == LURN_REG_STATE)
-    need_store(w, r, p->instr[reader].scan == x->scan && w->where[reader] == STEP ? LURN_STORE_STEP : LURN_STORE_FULL);
+    need_store(w, r, p->instr[reader].scan == x->scan && w->where[reader] == STEP ? LURN_KEEP_STEP : LURN_KEEP_FULL);
 }
 
 static void store_all (work *w) {
   const lurn_program *p = w->p;
   for (lurn_reg r = 0; r < p->nreg; r++) {
     int bound = p->reg[r].kind == LURN_REG_PARAM || p->reg[r].kind == LURN_REG_INPUT;
-    w->s->store[r] = bound ? LURN_STORE_BOUND : LURN_STORE_NONE;
+    w->s->store[r] = bound ? LURN_KEEP_BOUND : LURN_KEEP_NONE;
   }
   for (int n = 0; n < p->ninstr; n++) {
     for (int k = 0; k < LURN_MAX_IN; k++) if (p->instr[n].in[k] >= 0) store_operand(w, n, p->instr[n].in[k]);
-    if (w->s->unit[w->unit_of[n]].kind == LURN_UNIT_CALL) need_store(w, p->instr[n].out, LURN_STORE_STEP);
-    if (w->s->root[p->instr[n].out] != p->instr[n].out) need_store(w, p->instr[n].out, LURN_STORE_STEP);
+    if (w->s->unit[w->unit_of[n]].kind == LURN_SECTION_CALL) need_store(w, p->instr[n].out, LURN_KEEP_STEP);
+    if (w->s->root[p->instr[n].out] != p->instr[n].out) need_store(w, p->instr[n].out, LURN_KEEP_STEP);
   }
-  for (int k = 0; k < p->noutput; k++) need_store(w, p->output[k].reg, LURN_STORE_FULL);
+  for (int k = 0; k < p->noutput; k++) need_store(w, p->output[k].reg, LURN_KEEP_FULL);
   for (int s = 0; s < p->nscan; s++)
     for (int k = 0; k < p->scans[s].nstate; k++) {
-      if (p->reg[p->scans[s].state[k].init].kind == LURN_REG_VALUE) need_store(w, p->scans[s].state[k].init, LURN_STORE_FULL);
-      need_store(w, p->scans[s].state[k].next, LURN_STORE_STEP);
-      need_store(w, p->scans[s].state[k].prev, LURN_STORE_STEP);
+      if (p->reg[p->scans[s].state[k].init].kind == LURN_REG_VALUE) need_store(w, p->scans[s].state[k].init, LURN_KEEP_FULL);
+      need_store(w, p->scans[s].state[k].next, LURN_KEEP_STEP);
+      need_store(w, p->scans[s].state[k].prev, LURN_KEEP_STEP);
     }
   for (lurn_reg r = 0; r < p->nreg; r++)         /* step storage exists inside a loop's step only */
-    if (p->reg[r].kind == LURN_REG_VALUE && w->s->store[root_of(w->s, r)] == LURN_STORE_STEP
-        && w->where[p->reg[r].index] != STEP) need_store(w, r, LURN_STORE_FULL);
+    if (p->reg[r].kind == LURN_REG_VALUE && w->s->store[root_of(w->s, r)] == LURN_KEEP_STEP
+        && w->where[p->reg[r].index] != STEP) need_store(w, r, LURN_KEEP_FULL);
 }
 
 static void touch (work *w, lurn_reg r, int unit) {
@@ -285,7 +285,7 @@ static void live_all (work *w) {
     for (int k = 0; k < LURN_MAX_IN; k++) if (p->instr[n].in[k] >= 0) touch(w, p->instr[n].in[k], w->top_of[n]);
   }
   for (int u = 0; u < w->s->nunit; u++)
-    for (int k = 0; w->s->unit[u].kind == LURN_UNIT_LOOP && k < p->scans[w->s->unit[u].scan].nstate; k++) {
+    for (int k = 0; w->s->unit[u].kind == LURN_SECTION_LOOP && k < p->scans[w->s->unit[u].scan].nstate; k++) {
       const lurn_state *st = &p->scans[w->s->unit[u].scan].state[k];
       touch(w, st->prev, u);
       touch(w, st->next, u);
@@ -295,13 +295,13 @@ static void live_all (work *w) {
 }
 
 /* Slots of a strip's scratch: a slot is free again after its register's last reader. */
-static void slots_of_strip (work *w, const lurn_unit *u) {
+static void slots_of_strip (work *w, const lurn_section *u) {
   lurn_schedule *s = w->s;
   int last[64], used = 0;       /* order index after which a slot is free */
   for (int k = u->first; k < u->first + u->count; k++) {
     lurn_reg out = w->p->instr[s->order[k]].out;
     int end = k, slot = 0;
-    if (s->store[out] != LURN_STORE_STRIP && s->store[root_of(s, out)] != LURN_STORE_NONE) continue;
+    if (s->store[out] != LURN_KEEP_STRIP && s->store[root_of(s, out)] != LURN_KEEP_NONE) continue;
     for (int m = k + 1; m < u->first + u->count; m++)
       for (int j = 0; j < LURN_MAX_IN; j++) if (w->p->instr[s->order[m]].in[j] == out) end = m;
     while (slot < used && last[slot] >= k) slot++;
@@ -344,14 +344,14 @@ static void make (work *w) {
   alias_accumulators(w);
   store_all(w);
   live_all(w);
-  for (int u = 0; u < s->nunit; u++) if (s->unit[u].kind == LURN_UNIT_STRIP) slots_of_strip(w, &s->unit[u]);
+  for (int u = 0; u < s->nunit; u++) if (s->unit[u].kind == LURN_SECTION_STRIP) slots_of_strip(w, &s->unit[u]);
   find_packs(w);
 }
 
 lurn_status lurn_schedule_make (lurn_ctx *ctx, const lurn_program *p, const lurn_choices *c, lurn_schedule *s) {
   size_t n = (size_t)p->ninstr + 1, r = (size_t)p->nreg + 1, u = n + (size_t)p->nscan;
   memset(s, 0, sizeof *s);
-  s->bytes = sizeof(lurn_pack) * n + sizeof(lurn_unit) * u + sizeof(int) * (2 * n + 2 * r) + sizeof(lurn_reg) * r
+  s->bytes = sizeof(lurn_pack) * n + sizeof(lurn_section) * u + sizeof(int) * (2 * n + 2 * r) + sizeof(lurn_reg) * r
              + sizeof(int16_t) * r + r;
   size_t scratch = sizeof(int) * (2 * n + r) + 2 * n;
   char *block = s->block = lurn_realloc(ctx, NULL, 0, s->bytes);
@@ -362,7 +362,7 @@ lurn_status lurn_schedule_make (lurn_ctx *ctx, const lurn_program *p, const lurn
   s->program = p;
   s->choices = *c;
   s->pack = (lurn_pack *)block;
-  s->unit = (lurn_unit *)(s->pack + n);
+  s->unit = (lurn_section *)(s->pack + n);
   s->order = (int *)(s->unit + u);
   s->packed = s->order + n;
   s->birth = s->packed + n;

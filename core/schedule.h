@@ -27,22 +27,22 @@ typedef struct lurn_choices {
   uint64_t dice;                /* not 0: hoisting and fusing are decided by lot (tests) */
 } lurn_choices;
 
-typedef enum lurn_unit_kind { LURN_UNIT_CALL, LURN_UNIT_STRIP, LURN_UNIT_LOOP } lurn_unit_kind;
+typedef enum lurn_section_kind { LURN_SECTION_CALL, LURN_SECTION_STRIP, LURN_SECTION_LOOP } lurn_section_kind;
 
-typedef struct lurn_unit {
+typedef struct lurn_section {
   int kind;
   int first, count;             /* CALL, STRIP: a range of order[] */
   int scan;                     /* LOOP */
   int before, step, after;      /* LOOP: how many of the units that follow are in each list */
-} lurn_unit;
+} lurn_section;
 
-typedef enum lurn_store {
-  LURN_STORE_NONE,              /* nobody reads it */
-  LURN_STORE_STRIP,             /* a slot of the strip's scratch */
-  LURN_STORE_STEP,              /* one time step: (Bmax, cols) */
-  LURN_STORE_FULL,              /* its whole axis */
-  LURN_STORE_BOUND              /* memory of somebody else: parameters, batch, carried state */
-} lurn_store;
+typedef enum lurn_keep {
+  LURN_KEEP_NONE,              /* nobody reads it */
+  LURN_KEEP_STRIP,             /* a slot of the strip's scratch */
+  LURN_KEEP_STEP,              /* one time step: (Bmax, cols) */
+  LURN_KEEP_FULL,              /* its whole axis */
+  LURN_KEEP_BOUND              /* memory of somebody else: parameters, batch, carried state */
+} lurn_keep;
 
 typedef struct lurn_pack { lurn_reg w; int trans; size_t count; } lurn_pack;
 
@@ -50,9 +50,9 @@ typedef struct lurn_schedule {
   const lurn_program *program;
   lurn_choices choices;
   int *order, norder;           /* instructions, unit by unit */
-  lurn_unit *unit;  int nunit;
+  lurn_section *unit;  int nunit;
   int forward;                  /* units [0, forward) are the forward half */
-  uint8_t *store;               /* (nreg) lurn_store of a root */
+  uint8_t *store;               /* (nreg) lurn_keep of a root */
   int16_t *slot;                /* (nreg) place in the strip scratch */
   int nslot;                    /* slots of the widest strip */
   lurn_reg *root;               /* (nreg) the register whose memory this one lives in */

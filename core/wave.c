@@ -5,14 +5,14 @@
 
 /* ---------- the plan ---------- */
 
-static size_t rows_of (const lurn_wave *w, const lurn_register *x, lurn_store store) {
+static size_t rows_of (const lurn_wave *w, const lurn_register *x, lurn_keep store) {
   if (x->axis == LURN_ONCE) return 1;
-  return x->axis == LURN_ROW || store == LURN_STORE_STEP ? (size_t)w->B : (size_t)w->N;
+  return x->axis == LURN_ROW || store == LURN_KEEP_STEP ? (size_t)w->B : (size_t)w->N;
 }
 
 static size_t register_bytes (const lurn_wave *w, lurn_reg r) {
   const lurn_register *x = &w->program->reg[r];
-  lurn_store store = w->schedule ? (lurn_store)w->schedule->store[r] : LURN_STORE_FULL;
+  lurn_keep store = w->schedule ? (lurn_keep)w->schedule->store[r] : LURN_KEEP_FULL;
   return lurn_align(lurn_dtype_size((lurn_dtype)x->dtype) * (size_t)x->cols * rows_of(w, x, store));
 }
 
@@ -22,7 +22,7 @@ static int owns_memory (const lurn_wave *w, lurn_reg r) {
   if (x->kind == LURN_REG_PARAM || x->kind == LURN_REG_INPUT) return 0;
   if (x->kind == LURN_REG_VALUE && (x->index >= p->ninstr || p->instr[x->index].out != r)) return 0;    /* pruned */
   if (!w->schedule) return 1;
-  return w->schedule->root[r] == r && (w->schedule->store[r] == LURN_STORE_STEP || w->schedule->store[r] == LURN_STORE_FULL);
+  return w->schedule->root[r] == r && (w->schedule->store[r] == LURN_KEEP_STEP || w->schedule->store[r] == LURN_KEEP_FULL);
 }
 
 /* The lowest place that no register alive at the same time overlaps. */
@@ -82,7 +82,7 @@ static void find_slot_bytes (lurn_wave *w) {
   size_t cols = 1;
   if (!s) return;
   for (lurn_reg r = 0; r < w->program->nreg; r++)
-    if (s->store[r] == LURN_STORE_STRIP && (size_t)w->program->reg[r].cols > cols) cols = (size_t)w->program->reg[r].cols;
+    if (s->store[r] == LURN_KEEP_STRIP && (size_t)w->program->reg[r].cols > cols) cols = (size_t)w->program->reg[r].cols;
   if (cols < (size_t)s->choices.strip) cols = (size_t)s->choices.strip;
   w->slot_bytes = lurn_align(sizeof(real) * cols);
 }

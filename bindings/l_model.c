@@ -1,0 +1,633 @@
+/* l_model.c: models and players.
+ *
+ * A model is a traced program and the flat arrays of its weights. A player is one use of it (one
+ * wave): a variant of the program, a schedule, an arena, carried state. Training, evaluation
+ * and a stepping stream are players of one model and never touch each other.
+ *
+ * Carried state has two copies: committed, and pending, which a forward pass that went through
+ * leaves and the next one starts from. commit makes pending the committed one; rollback takes
+ * back what was not committed. So an abandoned step has never happened.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "l_data.h"
+#include "l_program.h"
+#include "l_tensor.h"
+#include "normalise.h"
+#include "gradcheck.h"
+#include "op.h"
+#include "optim.h"
+#include "sys.h"
+#include "wave.h"
+
+#define MODEL LB_TYPE("model")
+#define PLAYER LB_TYPE("player")
+
+typedef struct model {
+  const lurn_program *source;   /* user value 1 */
+  lurn_params params;           /* of the source, laid out by sorted path */
+  real *value, *grad;           /* user values 2 and 3 */
+  uint64_t version;             /* grows with every change of the weights */
+} model;
+
+typedef struct carried {        /* one state of one scan */
+  char name[LURN_NAME];
+  int cols;
+  size_t size;                  /* bytes per row */
+  char *committed, *pending;    /* (B, cols) */
+} carried;
+
+typedef struct player {
+  model *m;                     /* user value 1 */
+  lurn_ctx *ctx;
+  lurn_variant variant;
+  lurn_choices choices;
+  int twin;
+  lurn_program program;
+  lurn_schedule schedule;
+  lurn_wave wave;
+  int ready;                    /* program and schedule are made */
+  void *arena; size_t arena_bytes;
+  carried state[4 * LURN_MAX_STATES]; int nstate;
+  char *states; size_t states_bytes;              /* both copies of all of them */
+  real *fresh;                  /* (N) reset flags of a batch that starts anew; 1 in its first step */
+  int B;                        /* rows of the pending state; 0: none yet */
+  int committed_B;
+  uint64_t packed;              /* version of the weights that are packed */
+  int played;                   /* 1: a forward pass waits for its backward */
+  lurn_batch batch;             /* the one bound, with the reset field that was added */
+  lurn_moment moment;
+} player;
+
+static model *checkmodel (lua_State *L, int arg) { return luaL_checkudata(L, arg, MODEL); }
+static player *checkplayer (lua_State *L, int arg) { return luaL_checkudata(L, arg, PLAYER); }
+
+/* ---------- models ---------- */
+
+static int g_model (lua_State *L) {              /* program */
+  lurn_program *p = l_checkprogram(L, 1);
+  lb_check(L, lurn_program_status(p));
+  model *m = lb_new(L, MODEL, sizeof *m, 3);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  m->source = p;
+  if (p->params.count == 0) lurn_params_layout(&p->params);
+  m->params = p->params;                          /* borrowed: the program lives as long as the model */
+  m->value = l_newblock(L, sizeof(real) * (p->params.count + 1));
+  lua_setiuservalue(L, -2, 2);
+  m->grad = l_newblock(L, sizeof(real) * (p->params.count + 1));
+  lua_setiuservalue(L, -2, 3);
+  m->version = 1;
+  return 1;
+}
+
+static int m_init (lua_State *L) {               /* seed [, path] */
+  model *m = checkmodel(L, 1);
+  uint64_t seed = (uint64_t)luaL_checkinteger(L, 2);
+  const char *path = luaL_optstring(L, 3, NULL);
+  int k = path ? lurn_params_find(&m->params, path) : 0;
+  luaL_argcheck(L, k >= 0, 3, "no such parameter");
+  lb_check(L, path ? lurn_param_init(lb_ctx(L), &m->params.p[k], seed, m->value)
+                   : lurn_params_init(lb_ctx(L), &m->params, seed, m->value));
+  m->version++;
+  return 0;
+}
+
+static int push_array (lua_State *L, const model *m, int k, int which) {
+  const lurn_param *p = &m->params.p[k];
+  int64_t dim[LURN_MAX_RANK];
+  for (int j = 0; j < p->rank; j++) dim[j] = p->dim[j];
+  lua_getiuservalue(L, 1, which);
+  l_newview(L, lua_gettop(L), LURN_REAL, p->rank, dim, (which == 2 ? m->value : m->grad) + p->offset);
+  lua_remove(L, -2);
+  return 1;
+}
+
+/* List of {path, value, grad} by sorted path; value and grad are views. */
+static int m_parameters (lua_State *L) {
+  model *m = checkmodel(L, 1);
+  int n = m->params.n, *order = lua_newuserdatauv(L, sizeof *order * (size_t)(n + 1), 0);
+  lurn_params_order(&m->params, order);
+  lua_createtable(L, n, 0);
+  for (int k = 0; k < n; k++) {
+    lua_createtable(L, 0, 3);
+    lua_pushstring(L, m->params.p[order[k]].path);
+    lua_setfield(L, -2, "path");
+    push_array(L, m, order[k], 2);
+    lua_setfield(L, -2, "value");
+    push_array(L, m, order[k], 3);
+    lua_setfield(L, -2, "grad");
+    lua_rawseti(L, -2, k + 1);
+  }
+  return 1;
+}
+
+static int m_touch (lua_State *L) {              /* the weights were written through a view */
+  checkmodel(L, 1)->version++;
+  return 0;
+}
+
+static int m_count (lua_State *L) {
+  model *m = checkmodel(L, 1);
+  lua_Integer n = 0;
+  for (int k = 0; k < m->params.n; k++) n += (lua_Integer)m->params.p[k].count;
+  lua_pushinteger(L, n);
+  return 1;
+}
+
+static int m_gradcheck (lua_State *L) {          /* batch [, elements per parameter, seed] */
+  model *m = checkmodel(L, 1);
+  lurn_batch *b = l_checkbatch(L, 2);
+  lurn_gradcheck_result r;
+  lb_check(L, lurn_gradcheck(lb_ctx(L), m->source, b, m->value, (size_t)luaL_optinteger(L, 3, 0),
+                             (uint64_t)luaL_optinteger(L, 4, 1), &r));
+  m->version++;
+  lua_createtable(L, 0, 6);
+  lua_pushnumber(L, r.worst); lua_setfield(L, -2, "worst");
+  lua_pushstring(L, r.path); lua_setfield(L, -2, "path");
+  lua_pushinteger(L, (lua_Integer)r.index + 1); lua_setfield(L, -2, "index");
+  lua_pushnumber(L, r.analytic); lua_setfield(L, -2, "analytic");
+  lua_pushnumber(L, r.numeric); lua_setfield(L, -2, "numeric");
+  lua_pushinteger(L, (lua_Integer)r.checked); lua_setfield(L, -2, "checked");
+  return 1;
+}
+
+/* ---------- players: making, planning ---------- */
+
+static void drop_arena (player *p) {
+  if (p->arena) lurn_sys_unmap(p->arena, p->arena_bytes);
+  p->arena = NULL;
+  lurn_wave_free(&p->wave);
+}
+
+static int y_close (lua_State *L) {
+  player *p = checkplayer(L, 1);
+  drop_arena(p);
+  if (p->ready) lurn_schedule_free(p->ctx, &p->schedule);
+  if (p->ctx) lurn_program_free(&p->program);
+  if (p->states) lurn_sys_unmap(p->states, p->states_bytes);
+  p->states = NULL;
+  p->ready = 0;
+  return 0;
+}
+
+/* A state that starts from something else than zero needs the program to say what: then every
+ * batch has reset flags. */
+static int starts_from_zero (const lurn_program *p) {
+  for (int s = 0; s < p->nscan; s++)
+    for (int k = 0; k < p->scans[s].nstate; k++) {
+      const lurn_register *x = &p->reg[p->scans[s].state[k].init];
+      if (x->kind != LURN_REG_VALUE) return 0;
+      const lurn_instr *i = &p->instr[x->index];
+      while (i->op == LURN_OP_RESHAPE || i->op == LURN_MAP_copy) {
+        if (p->reg[i->in[0]].kind != LURN_REG_VALUE) return 0;
+        i = &p->instr[p->reg[i->in[0]].index];
+      }
+      if (i->op != LURN_MAP_fill || i->k != 0) return 0;
+    }
+  return 1;
+}
+
+/* {grad, grad_inputs, carry, reset, twin, dice} */
+static int m_player (lua_State *L) {
+  model *m = checkmodel(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  player *p = lb_new(L, PLAYER, sizeof *p, 2);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  p->m = m;
+  p->ctx = lb_ctx(L);
+  lurn_program_init(p->ctx, &p->program);
+  p->variant = (lurn_variant){.grad = lb_getboolean(L, 2, "grad", 0), .grad_inputs = lb_getboolean(L, 2, "grad_inputs", 0),
+                              .carry = lb_getboolean(L, 2, "carry", 1)};
+  p->variant.reset = lb_getboolean(L, 2, "reset", 0) || (p->variant.carry && !starts_from_zero(m->source));
+  p->twin = lb_getboolean(L, 2, "twin", 0);
+  lua_Integer dice = lb_getinteger(L, 2, "dice", 0, 1 << 30, 0);
+  if (dice) lurn_choices_random(&p->choices, (uint64_t)dice); else lurn_choices_default(&p->choices);
+  lb_check(L, lurn_normalise(p->ctx, m->source, &p->variant, &p->program));
+  if (!p->twin) lb_check(L, lurn_schedule_make(p->ctx, &p->program, &p->choices, &p->schedule));
+  p->ready = 1;
+  return 1;
+}
+
+static void list_states (player *p) {
+  p->nstate = 0;
+  for (int k = 0; k < p->program.ninput && p->nstate < (int)(sizeof p->state / sizeof *p->state); k++) {
+    const lurn_register *x = &p->program.reg[p->program.input[k].reg];
+    if (strncmp(p->program.input[k].name, "state:", 6) != 0) continue;
+    carried *c = &p->state[p->nstate++];
+    snprintf(c->name, sizeof c->name, "%s", p->program.input[k].name);
+    c->cols = x->cols;
+    c->size = lurn_dtype_size((lurn_dtype)x->dtype) * (size_t)x->cols;
+  }
+}
+
+/* Both copies of the carried state and the reset flags, in one mapping; what was carried stays. */
+static lurn_status place_states (player *p, int B, int N) {
+  carried old[sizeof p->state / sizeof *p->state];
+  memcpy(old, p->state, sizeof old);
+  char *was = p->states;
+  size_t was_bytes = p->states_bytes, at = 0;
+  int had = was ? p->nstate : 0;
+  if (!was) list_states(p);
+  for (int k = 0; k < p->nstate; k++) at += 2 * lurn_align(p->state[k].size * (size_t)B);
+  p->states_bytes = at + sizeof(real) * (size_t)N + LURN_ALIGN;
+  p->states = lurn_sys_map(p->states_bytes);
+  if (!p->states) return lurn_fail(p->ctx, LURN_ENOMEM, "no memory for the carried state of %d rows", B);
+  at = 0;
+  for (int k = 0; k < p->nstate; k++) {
+    carried *c = &p->state[k];
+    c->committed = p->states + at;
+    c->pending = c->committed + lurn_align(c->size * (size_t)B);
+    at += 2 * lurn_align(c->size * (size_t)B);
+    if (k >= had) continue;
+    memcpy(c->committed, old[k].committed, c->size * (size_t)p->committed_B);
+    memcpy(c->pending, old[k].pending, c->size * (size_t)p->B);
+  }
+  p->fresh = (real *)(void *)(p->states + at);
+  if (was) lurn_sys_unmap(was, was_bytes);
+  return LURN_OK;
+}
+
+static lurn_status plan (player *p, int T, int B, int N) {
+  const lurn_kernels *k = p->twin ? lurn_kernels_find("c") : p->ctx->kernels;
+  if (p->arena && T <= p->wave.T && B <= p->wave.B && N <= p->wave.N) return LURN_OK;
+  if (p->arena) {                                 /* grow: never below what was planned */
+    if (T < p->wave.T) T = p->wave.T;
+    if (B < p->wave.B) B = p->wave.B;
+    if (N < p->wave.N) N = p->wave.N;
+  }
+  drop_arena(p);
+  lurn_status status = lurn_wave_plan(p->ctx, &p->wave, &p->program, p->twin ? NULL : &p->schedule, k, T, B, N);
+  if (status != LURN_OK) return status;
+  p->arena_bytes = p->wave.bytes + LURN_ALIGN;
+  p->arena = lurn_sys_map(p->arena_bytes);
+  if (!p->arena) return lurn_fail(p->ctx, LURN_ENOMEM, "no memory for a plan of %zu bytes (%d steps, %d rows)", p->wave.bytes, T, B);
+  lurn_wave_place(&p->wave, p->arena);
+  lurn_wave_params(&p->wave, p->m->value, p->variant.grad ? p->m->grad : NULL);
+  p->packed = 0;
+  return place_states(p, B, N);
+}
+
+static int y_plan (lua_State *L) {               /* T, B [, N] -> bytes of arena, bytes of state */
+  player *p = checkplayer(L, 1);
+  int T = (int)lb_integer(L, 2, 1, 1 << 28, "steps"), B = (int)lb_integer(L, 3, 1, 1 << 24, "rows");
+  int N = lua_isnoneornil(L, 4) ? T * B : (int)lb_integer(L, 4, 1, 1 << 30, "frames");
+  lb_check(L, plan(p, T, B, N));
+  lua_pushinteger(L, (lua_Integer)p->wave.bytes);
+  lua_pushinteger(L, (lua_Integer)p->states_bytes);
+  return 2;
+}
+
+/* ---------- playing ---------- */
+
+static void zero_state (player *p, int pending_only) {
+  for (int k = 0; k < p->nstate; k++) {
+    memset(p->state[k].pending, 0, p->state[k].size * (size_t)p->wave.B);
+    if (!pending_only) memset(p->state[k].committed, 0, p->state[k].size * (size_t)p->wave.B);
+  }
+}
+
+static int y_rollback (lua_State *L) {
+  player *p = checkplayer(L, 1);
+  for (int k = 0; k < p->nstate; k++) memcpy(p->state[k].pending, p->state[k].committed, p->state[k].size * (size_t)p->wave.B);
+  p->B = p->committed_B;
+  p->played = 0;
+  return 0;
+}
+
+static int y_commit (lua_State *L) {
+  player *p = checkplayer(L, 1);
+  for (int k = 0; k < p->nstate; k++) memcpy(p->state[k].committed, p->state[k].pending, p->state[k].size * (size_t)p->wave.B);
+  p->committed_B = p->B;
+  return 0;
+}
+
+static int y_resetstate (lua_State *L) {
+  player *p = checkplayer(L, 1);
+  if (p->states) zero_state(p, 0);
+  p->B = p->committed_B = 0;
+  return 0;
+}
+
+/* A batch that starts anew, for a program that resets: flags of 1 in its first step. */
+static void add_fresh_flags (player *p, int anew) {
+  lurn_batch *b = &p->batch;
+  if (!p->variant.reset) return;
+  const lurn_field *f = lurn_batch_field(b, "reset");
+  for (int n = 0; n < b->N; n++) p->fresh[n] = f ? ((const real *)f->data)[n] : 0;
+  for (int r = 0; anew && r < b->B; r++) p->fresh[r] = 1;
+  if (f) b->field[f - b->field].data = p->fresh;
+  else if (b->nfield < LURN_MAX_FIELDS) b->field[b->nfield++] = (lurn_field){"reset", LURN_REAL, LURN_TIME, 1, p->fresh};
+}
+
+static lurn_status bind (player *p, const lurn_batch *batch) {
+  lurn_status status = plan(p, batch->T, batch->B, batch->N);
+  if (status != LURN_OK) return status;
+  p->batch = *batch;
+  int anew = !batch->carry || p->B == 0;
+  if (!anew && batch->B > p->B)
+    return lurn_fail(p->ctx, LURN_EINVAL, "a batch of %d rows cannot carry on the state of %d rows", batch->B, p->B);
+  if (anew) zero_state(p, 1);
+  add_fresh_flags(p, anew);
+  status = lurn_wave_bind(&p->wave, &p->batch, &p->moment);
+  for (int k = 0; k < p->nstate; k++) lurn_wave_input(&p->wave, p->state[k].name, p->state[k].pending);
+  return status;
+}
+
+static void take_state (player *p) {
+  for (int k = 0; k < p->nstate; k++)
+    memcpy(p->state[k].pending, lurn_wave_output(&p->wave, p->state[k].name, NULL), p->state[k].size * (size_t)p->batch.B);
+  p->B = p->batch.B;
+}
+
+static lurn_status play (player *p, int back) {
+  if (p->twin) return lurn_twin_play(&p->wave, back ? p->program.forward : 0, back ? p->program.ninstr : p->program.forward);
+  return lurn_conductor_play(&p->wave, back ? p->schedule.forward : 0, back ? p->schedule.nunit : p->schedule.forward);
+}
+
+/* Order of lurn_purpose. */
+static const char *const purposes[] = {"init", "shuffle", "train", "eval", "sample", "script", "data", "search", NULL};
+
+/* batch, seed, step, purpose -> loss, weight (nil when the model has none), or nil, message, code */
+static int y_forward (lua_State *L) {
+  player *p = checkplayer(L, 1);
+  lurn_batch *b = l_checkbatch(L, 2);
+  p->moment = (lurn_moment){.seed = (uint64_t)luaL_optinteger(L, 3, 1), .step = (uint64_t)luaL_optinteger(L, 4, 0),
+                            .purpose = (lurn_purpose)lb_choice(L, 5, purposes, "purpose")};
+  lua_settop(L, 5);
+  lua_pushvalue(L, 2);
+  lua_setiuservalue(L, 1, 2);                     /* the batch's memory is read again by backward */
+  lurn_status status = bind(p, b);
+  p->played = 0;
+  if (status == LURN_OK) {
+    if (p->packed != p->m->version) lurn_wave_pack(&p->wave);
+    p->packed = p->m->version;
+    status = play(p, 0);
+  }
+  if (status != LURN_OK) return lb_result(L, status);
+  p->played = 1;
+  take_state(p);
+  const real *loss = lurn_wave_output(&p->wave, "loss", NULL), *weight = lurn_wave_output(&p->wave, "weight", NULL);
+  if (loss) lua_pushnumber(L, *loss); else lua_pushboolean(L, 1);
+  if (weight) lua_pushnumber(L, *weight); else lua_pushnil(L);
+  return 2;
+}
+
+static int y_backward (lua_State *L) {
+  player *p = checkplayer(L, 1);
+  if (!p->variant.grad) return luaL_error(L, "backward: this player was made without gradients");
+  if (!p->played) return luaL_error(L, "backward without a forward pass before it");
+  lurn_status status = play(p, 1);
+  if (status != LURN_OK) return lb_result(L, status);
+  lurn_wave_finish_grads(&p->wave);
+  p->played = 0;
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* ---------- looking ---------- */
+
+/* What is on the time axis comes as (T, B, ...) with zeros where rows have ended. */
+static void spread_frames (const lurn_batch *b, const lurn_register *x, const char *from, lurn_tensor *t) {
+  size_t row = lurn_dtype_size((lurn_dtype)x->dtype) * (size_t)x->cols;
+  for (int s = 0; s < b->T; s++)
+    memcpy((char *)t->data.p + row * (size_t)s * (size_t)b->B, from + row * (size_t)b->start[s], row * (size_t)b->live[s]);
+}
+
+static int y_output (lua_State *L) {             /* name -> a copy, or nil */
+  player *p = checkplayer(L, 1);
+  const lurn_register *x = NULL;
+  const char *from = p->arena ? lurn_wave_output(&p->wave, luaL_checkstring(L, 2), &x) : NULL;
+  int64_t dim[LURN_MAX_RANK + 2];
+  int rank = 0;
+  if (!from) { lua_pushnil(L); return 1; }
+  if (x->axis == LURN_TIME) dim[rank++] = p->batch.T;
+  if (x->axis != LURN_ONCE) dim[rank++] = p->batch.B;
+  for (int k = 0; k < x->rank && rank < LURN_MAX_RANK; k++) dim[rank++] = x->dim[k];
+  if (x->dtype == LURN_INDEX && x->axis != LURN_ONCE) rank--;
+  lurn_tensor *t = l_newtensor(L, (lurn_dtype)x->dtype, rank, dim);
+  if (x->axis == LURN_TIME) spread_frames(&p->batch, x, from, t);
+  else memcpy(t->data.p, from, lurn_dtype_size((lurn_dtype)x->dtype) * (size_t)lurn_tensor_count(t));
+  return 1;
+}
+
+static int y_state (lua_State *L) {              /* committed state: name -> tensor (B, cols), a copy */
+  player *p = checkplayer(L, 1);
+  lua_newtable(L);
+  for (int k = 0; k < p->nstate && p->committed_B > 0; k++) {
+    int64_t dim[2] = {p->committed_B, p->state[k].cols};
+    lurn_register *x = &p->program.reg[lurn_find_input(&p->program, p->state[k].name)];
+    lurn_tensor *t = l_newtensor(L, (lurn_dtype)x->dtype, 2, dim);
+    memcpy(t->data.p, p->state[k].committed, p->state[k].size * (size_t)p->committed_B);
+    lua_setfield(L, -2, p->state[k].name + 6);    /* without "state:" */
+  }
+  return 1;
+}
+
+static int y_setstate (lua_State *L) {           /* what y_state gave */
+  player *p = checkplayer(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  int B = 0;
+  for (int pass = 0; pass < 2; pass++) {          /* check everything, then act */
+    if (pass && B == 0) { lua_settop(L, 1); return y_resetstate(L); }
+    if (pass) lb_check(L, plan(p, 1, B, B));
+    else if (p->nstate == 0) list_states(p);
+    for (int k = 0; k < p->nstate; k++) {
+      lua_getfield(L, 2, p->state[k].name + 6);
+      if (lua_isnil(L, -1) && k == 0 && !pass) { lua_pop(L, 1); break; }
+      const lurn_tensor *t = l_checktensor(L, lua_gettop(L));
+      if (t->rank != 2 || t->dim[1] != p->state[k].cols || !lurn_tensor_contiguous(t) || (k && t->dim[0] != B))
+        return luaL_error(L, "state '%s': expected (B, %d)", p->state[k].name + 6, p->state[k].cols);
+      B = (int)t->dim[0];
+      if (pass) {
+        memcpy(p->state[k].committed, t->data.p, p->state[k].size * (size_t)B);
+        memcpy(p->state[k].pending, t->data.p, p->state[k].size * (size_t)B);
+      }
+      lua_pop(L, 1);
+    }
+  }
+  p->B = p->committed_B = B;
+  return 0;
+}
+
+/* Replays the last forward (and backward) pass on a twin and names the first value that is not
+ * finite; nil when the twin finds none. */
+static int y_blame (lua_State *L) {
+  player *p = checkplayer(L, 1);
+  char text[256];
+  int found = 0;
+  lua_settop(L, 1);
+  lua_getiuservalue(L, 1, 1);
+  lua_newtable(L);
+  lua_pushcfunction(L, m_player);
+  lua_pushvalue(L, 2);
+  lua_createtable(L, 0, 5);
+  lua_pushboolean(L, 1); lua_setfield(L, -2, "twin");
+  lua_pushboolean(L, p->variant.grad); lua_setfield(L, -2, "grad");
+  lua_pushboolean(L, p->variant.carry); lua_setfield(L, -2, "carry");
+  lua_pushboolean(L, p->variant.reset); lua_setfield(L, -2, "reset");
+  lua_call(L, 2, 1);
+  player *twin = checkplayer(L, -1);
+  if (!p->arena) return 0;
+  lb_check(L, plan(twin, p->batch.T, p->batch.B, p->batch.N));
+  twin->moment = p->moment;
+  lurn_status status = lurn_wave_bind(&twin->wave, &p->batch, &p->moment);
+  real *grad = lua_newuserdatauv(L, sizeof(real) * (p->m->params.count + 1) + LURN_ALIGN, 0);
+  lurn_wave_params(&twin->wave, p->m->value, p->variant.grad ? grad : NULL);
+  for (int k = 0; k < p->nstate; k++) lurn_wave_input(&twin->wave, p->state[k].name, p->state[k].committed);
+  for (int k = 0; k < twin->nstate && !p->batch.carry; k++) lurn_wave_input(&twin->wave, twin->state[k].name, twin->state[k].pending);
+  if (status == LURN_OK) status = play(twin, 0);
+  if (status == LURN_OK && p->variant.grad) status = play(twin, 1);
+  if (status == LURN_OK) found = lurn_twin_blame(&twin->wave, text, sizeof text);
+  if (!found) return 0;
+  lua_pushstring(L, text);
+  return 1;
+}
+
+static int y_text (lua_State *L) {
+  l_pushtext(L, &checkplayer(L, 1)->program);
+  return 1;
+}
+
+static int y_schedule (lua_State *L) {
+  player *p = checkplayer(L, 1);
+  luaL_Buffer b;
+  if (p->twin) { lua_pushliteral(L, "the naive twin: no schedule\n"); return 1; }
+  size_t n = lurn_schedule_print(&p->schedule, NULL, 0);
+  char *text = luaL_buffinitsize(L, &b, n + 1);
+  lurn_schedule_print(&p->schedule, text, n + 1);
+  luaL_pushresultsize(&b, n);
+  return 1;
+}
+
+/* ---------- optimisers ---------- */
+
+/* Order of lurn_rule. */
+static const char *const rules[] = {"sgd", "rmsprop", "adagrad", "adadelta", "adam", "adamw", NULL};
+
+static void read_optim (lua_State *L, int arg, lurn_optim *o) {
+  lua_getfield(L, arg, "rule");
+  lurn_rule rule = (lurn_rule)lb_choice(L, lua_gettop(L), rules, "rule");
+  lua_pop(L, 1);
+  lurn_optim_defaults(o, rule);
+  o->lr = lb_getnumber(L, arg, "lr", o->lr);
+  o->momentum = lb_getnumber(L, arg, "momentum", o->momentum);
+  o->dampening = lb_getnumber(L, arg, "dampening", o->dampening);
+  o->nesterov = lb_getboolean(L, arg, "nesterov", o->nesterov);
+  o->alpha = lb_getnumber(L, arg, "alpha", o->alpha);
+  o->centered = lb_getboolean(L, arg, "centered", o->centered);
+  o->rho = lb_getnumber(L, arg, "rho", o->rho);
+  o->beta1 = lb_getnumber(L, arg, "beta1", o->beta1);
+  o->beta2 = lb_getnumber(L, arg, "beta2", o->beta2);
+  o->eps = lb_getnumber(L, arg, "eps", o->eps);
+  o->lr_decay = lb_getnumber(L, arg, "lr_decay", o->lr_decay);
+  o->initial_accumulator = lb_getnumber(L, arg, "initial_accumulator", o->initial_accumulator);
+  o->weight_decay = lb_getnumber(L, arg, "weight_decay", o->weight_decay);
+  o->clip_norm = lb_getnumber(L, arg, "clip_norm", o->clip_norm);
+  o->clip_value = lb_getnumber(L, arg, "clip_value", o->clip_value);
+}
+
+/* {path = {lr_scale, weight_decay, frozen}} into one entry per parameter, on a userdata; NULL: none. */
+static lurn_group *read_groups (lua_State *L, int arg, const model *m, const lurn_optim *o) {
+  if (!lua_istable(L, arg)) return NULL;
+  lurn_group *g = lua_newuserdatauv(L, sizeof *g * (size_t)(m->params.n + 1), 0);
+  for (int k = 0; k < m->params.n; k++) {
+    g[k] = (lurn_group){1, o->weight_decay, 0};
+    if (lua_getfield(L, arg, m->params.p[k].path) == LUA_TTABLE) {
+      g[k].lr_scale = lb_getnumber(L, lua_gettop(L), "lr_scale", 1);
+      g[k].weight_decay = lb_getnumber(L, lua_gettop(L), "weight_decay", o->weight_decay);
+      g[k].frozen = lb_getboolean(L, lua_gettop(L), "frozen", 0);
+    }
+    lua_pop(L, 1);
+  }
+  return g;
+}
+
+/* options -> list of {name, tensor}: the moments as flat tensors, cleared */
+static int m_moments (lua_State *L) {
+  model *m = checkmodel(L, 1);
+  lurn_optim o;
+  read_optim(L, 2, &o);
+  int n = lurn_optim_moments(&o);
+  int64_t all[1] = {(int64_t)m->params.count * (n ? n : 1)}, one[1] = {(int64_t)m->params.count};
+  lurn_tensor *flat = l_newtensor(L, LURN_REAL, 1, all);
+  int owner = lua_gettop(L);
+  lurn_optim_reset(&o, &m->params, flat->data.r);
+  lua_createtable(L, n, 0);
+  for (int k = 0; k < n; k++) {
+    lua_createtable(L, 0, 2);
+    lua_pushstring(L, lurn_optim_moment_name(&o, k));
+    lua_setfield(L, -2, "name");
+    l_newview(L, owner, LURN_REAL, 1, one, flat->data.r + (size_t)k * m->params.count);
+    lua_setfield(L, -2, "value");
+    lua_rawseti(L, -2, k + 1);
+  }
+  return 2;                                       /* flat, list of its parts */
+}
+
+/* options, groups or nil -> norm before clipping; the gradients are clipped in place */
+static int m_clip (lua_State *L) {
+  model *m = checkmodel(L, 1);
+  lurn_optim o;
+  read_optim(L, 2, &o);
+  lurn_group *g = read_groups(L, 3, m, &o);
+  lua_pushnumber(L, lurn_optim_clip(lb_ctx(L), &o, &m->params, g, m->grad));
+  return 1;
+}
+
+/* options, groups or nil, step (from 1), flat moments: the commit */
+static int m_update (lua_State *L) {
+  model *m = checkmodel(L, 1);
+  lurn_optim o;
+  read_optim(L, 2, &o);
+  lua_Integer step = luaL_checkinteger(L, 4);
+  lurn_tensor *moment = l_checktensor(L, 5);
+  int n = lurn_optim_moments(&o);
+  luaL_argcheck(L, lurn_tensor_count(moment) >= (int64_t)m->params.count * n, 5, "moments of another model");
+  lurn_group *g = read_groups(L, 3, m, &o);
+  lurn_optim_update(&o, &m->params, g, step, m->value, m->grad, moment->data.r);
+  m->version++;
+  return 0;
+}
+
+/* sum, k: sum += grad when k is 0; grad = sum / k otherwise. For gradients over several batches. */
+static int m_accumulate (lua_State *L) {
+  model *m = checkmodel(L, 1);
+  lurn_tensor *sum = l_checktensor(L, 2);
+  lua_Integer k = luaL_optinteger(L, 3, 0);
+  const lurn_kernels *f = lb_ctx(L)->kernels;
+  luaL_argcheck(L, lurn_tensor_count(sum) == (int64_t)m->params.count, 2, "a sum of another model");
+  if (k == 0) f->map[LURN_MAP_add](sum->data.r, sum->data.r, m->grad, NULL, 0, m->params.count);
+  else f->map[LURN_MAP_mul_imm](m->grad, sum->data.r, NULL, NULL, (real)(1.0 / (double)k), m->params.count);
+  return 0;
+}
+
+static int m_flat (lua_State *L) {               /* reals in a flat array */
+  lua_pushinteger(L, (lua_Integer)checkmodel(L, 1)->params.count);
+  return 1;
+}
+
+static const luaL_Reg model_methods[] = {
+  {"init", m_init}, {"parameters", m_parameters}, {"touch", m_touch}, {"count", m_count}, {"player", m_player},
+  {"gradcheck", m_gradcheck}, {"moments", m_moments}, {"clip", m_clip}, {"update", m_update},
+  {"accumulate", m_accumulate}, {"flat", m_flat}, {NULL, NULL}
+};
+static const luaL_Reg player_methods[] = {
+  {"plan", y_plan}, {"forward", y_forward}, {"backward", y_backward}, {"commit", y_commit}, {"rollback", y_rollback},
+  {"resetstate", y_resetstate}, {"state", y_state}, {"setstate", y_setstate}, {"output", y_output},
+  {"blame", y_blame}, {"text", y_text}, {"schedule", y_schedule}, {"close", y_close}, {NULL, NULL}
+};
+static const luaL_Reg player_meta[] = {{"__gc", y_close}, {"__close", y_close}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"model", g_model}, {NULL, NULL}};
+
+int l_model_open (lua_State *L);
+
+int l_model_open (lua_State *L) {
+  lb_type(L, MODEL, model_methods, NULL);
+  lb_type(L, PLAYER, player_methods, player_meta);
+  luaL_newlib(L, functions);
+  return 1;
+}

@@ -1,0 +1,118 @@
+/* l_module.c: the list of rooms. luaopen_lurn_f32 and luaopen_lurn_f64 are this file, compiled
+ * twice; it returns one table and touches nothing global.
+ */
+#include <stdlib.h>
+
+#include "blas.h"
+#include "kernel.h"
+#include "l_data.h"
+#include "l_program.h"
+#include "l_signal.h"
+#include "l_tensor.h"
+
+int l_rng_open (lua_State *L);
+int l_h5_open (lua_State *L);
+int l_sys_open (lua_State *L);
+int l_model_open (lua_State *L);
+
+#ifdef __GNUC__
+#define EXPORT __attribute__((visibility("default")))
+#else
+#define EXPORT
+#endif
+
+/* Every table of functions is merged into the module, or stands in it under a name. */
+static const struct { const char *name; lua_CFunction open; } rooms[] = {
+  {NULL, l_program_open}, {NULL, l_model_open}, {NULL, l_data_open}, {"tensor", l_tensor_open},
+  {"rng", l_rng_open}, {"h5", l_h5_open}, {"sys", l_sys_open}, {"signal", l_signal_open},
+};
+
+static void merge (lua_State *L, int into) {
+  for (lua_pushnil(L); lua_next(L, -2); ) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_settable(L, into);
+  }
+  lua_pop(L, 1);
+}
+
+/* What a manifest records of this build and this machine. */
+static int info (lua_State *L) {
+  char text[256];
+  lurn_ctx *ctx = lb_ctx(L);
+  lua_newtable(L);
+  lua_pushliteral(L, LURN_VERSION); lua_setfield(L, -2, "version");
+  lua_pushliteral(L, LURN_PRECISION); lua_setfield(L, -2, "precision");
+  lua_pushstring(L, ctx->kernels->isa); lua_setfield(L, -2, "isa");
+  lua_pushstring(L, ctx->blas ? "openblas" : "lurn"); lua_setfield(L, -2, "engine");
+  lua_pushstring(L, lurn_blas_config(text, sizeof text)); lua_setfield(L, -2, "blas");
+  if (lurn_blas_warning()) { lua_pushstring(L, lurn_blas_warning()); lua_setfield(L, -2, "blas_warning"); }
+  lua_pushliteral(L, __VERSION__); lua_setfield(L, -2, "compiler");
+  return 1;
+}
+
+/* engine("lurn" | "openblas"): who does the products from now on; without an argument, who does. */
+static int engine (lua_State *L) {
+  static const char *const names[] = {"lurn", "openblas", NULL};
+  lurn_ctx *ctx = lb_ctx(L);
+  if (!lua_isnoneornil(L, 1)) ctx->blas = lb_choice(L, 1, names, "engine");
+  lua_pushstring(L, names[ctx->blas]);
+  return 1;
+}
+
+/* isa() -> the kernels in use and the list of those that can run here; isa(name) changes them. */
+static int isa (lua_State *L) {
+  lurn_ctx *ctx = lb_ctx(L);
+  const char *name = luaL_optstring(L, 1, NULL);
+  if (name) {
+    const lurn_kernels *k = lurn_kernels_find(name);
+    luaL_argcheck(L, k, 1, "no such kernels on this machine");
+    ctx->kernels = k;
+  }
+  lua_pushstring(L, ctx->kernels->isa);
+  lua_newtable(L);
+  for (int k = 0; lurn_kernels_list()[k]; k++) { lua_pushstring(L, lurn_kernels_list()[k]); lua_rawseti(L, -2, k + 1); }
+  return 2;
+}
+
+static const luaL_Reg functions[] = {{"info", info}, {"engine", engine}, {"isa", isa}, {NULL, NULL}};
+
+/* Where lurn has no vector kernels of its own, OpenBLAS is the default engine. */
+static void choose_engine (lurn_ctx *ctx) {
+  const char *forced = getenv("LURN_ISA");
+#if !defined __x86_64__
+  ctx->blas = !(forced && *forced);
+#else
+  (void)forced;
+  ctx->blas = 0;
+#endif
+}
+
+static int open_all (lua_State *L) {
+  lb_open_ctx(L);
+  lurn_blas_start();
+  lurn_ctx *ctx = lb_ctx(L);
+  ctx->stop = l_signal_flag();
+  choose_engine(ctx);
+  luaL_newlib(L, functions);
+  int module = lua_gettop(L);
+  for (size_t k = 0; k < sizeof rooms / sizeof *rooms; k++) {
+    lua_pushcfunction(L, rooms[k].open);
+    lua_call(L, 0, 1);
+    if (rooms[k].name) lua_setfield(L, module, rooms[k].name);
+    else merge(L, module);
+  }
+  lua_pushliteral(L, LURN_VERSION);
+  lua_setfield(L, module, "version");
+  lua_pushliteral(L, LURN_PRECISION);
+  lua_setfield(L, module, "precision");
+  return 1;
+}
+
+#ifdef LURN_F64
+EXPORT int luaopen_lurn_f64 (lua_State *L);
+int luaopen_lurn_f64 (lua_State *L) { return open_all(L); }
+#else
+EXPORT int luaopen_lurn_f32 (lua_State *L);
+int luaopen_lurn_f32 (lua_State *L) { return open_all(L); }
+#endif

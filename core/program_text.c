@@ -1,0 +1,323 @@
+/* program_text.c: programs as text: what a checkpoint keeps, what lurn.show prints, and what another
+ * precision's core reads. One line per thing, in an order from which a builder could have
+ * made it; registers are named by their numbers.
+ */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "op.h"
+
+/* ---------- printing ---------- */
+
+typedef struct sink { char *text; size_t size, at; } sink;
+
+static void put (sink *s, const char *fmt, ...)
+#ifdef __GNUC__
+  __attribute__((format(printf, 2, 3)))
+#endif
+  ;
+
+static void put (sink *s, const char *fmt, ...) {
+  va_list args;
+  size_t room = s->at < s->size ? s->size - s->at : 0;
+  va_start(args, fmt);
+  int n = vsnprintf(room ? s->text + s->at : NULL, room, fmt, args);
+  va_end(args);
+  if (n > 0) s->at += (size_t)n;
+}
+
+static const char *const axes[] = {"once", "row", "time"};
+
+static void put_dims (sink *s, int rank, const int *dim) {
+  put(s, "(");
+  for (int k = 0; k < rank; k++) put(s, k ? ",%d" : "%d", dim[k]);
+  put(s, ")");
+}
+
+static void put_leaf (sink *s, const lurn_program *p, lurn_reg r) {
+  const lurn_register *x = &p->reg[r];
+  if (x->kind == LURN_REG_PARAM) {
+    const lurn_param *a = &p->params.p[x->index];
+    put(s, "param r%d %s ", r, a->path);
+    put_dims(s, x->rank, x->dim);
+    put(s, " %d %.17g %.17g\n", (int)a->init.kind, a->init.a, a->init.b);
+  } else if (x->kind == LURN_REG_INPUT) {
+    put(s, "input r%d %s %s %s ", r, p->input[x->index].name, x->dtype == LURN_INDEX ? "index" : "real", axes[x->axis]);
+    put_dims(s, x->rank, x->dim);
+    put(s, "\n");
+  }
+}
+
+static void put_instr (sink *s, const lurn_program *p, const lurn_instr *i) {
+  const lurn_op *op = lurn_op_info(i->op);
+  put(s, "%sr%d = %s", i->scan >= 0 ? "  " : "", i->out, op->name);
+  for (int k = 0; k < op->nin; k++) {
+    if (i->in[k] < 0) put(s, " -");
+    else put(s, " r%d", i->in[k]);
+  }
+  put(s, " [%.17g %d %d", i->k, i->i[0], i->i[1]);
+  if (i->name >= 0) put(s, " %s", p->name[i->name].text);
+  put(s, "]  # ");
+  put(s, "%s ", axes[p->reg[i->out].axis]);
+  put_dims(s, p->reg[i->out].rank, p->reg[i->out].dim);
+  put(s, "\n");
+}
+
+static void put_scan (sink *s, const lurn_program *p, int scan) {
+  const lurn_scan *x = &p->scans[scan];
+  put(s, "scan %s %s\n", x->reverse ? "backward" : "forward", x->name);
+  for (int k = 0; k < x->nstate; k++) put(s, "  state r%d %s from r%d\n", x->state[k].prev, x->state[k].name, x->state[k].init);
+}
+
+static void put_end (sink *s, const lurn_program *p, int scan) {
+  const lurn_scan *x = &p->scans[scan];
+  for (int k = 0; k < x->nstate; k++) put(s, "  next %s r%d\n", x->state[k].name, x->state[k].next);
+  put(s, "end\n");
+}
+
+size_t lurn_program_print (const lurn_program *p, char *text, size_t size) {
+  sink s = {text, size, 0};
+  int open = -1;
+  put(&s, "lurn program %d\n", LURN_PROGRAM_VERSION);
+  for (lurn_reg r = 0; r < p->nreg; r++) put_leaf(&s, p, r);
+  for (int n = 0; n < p->ninstr; n++) {
+    int scan = p->instr[n].scan;
+    if (scan != open && open >= 0) put_end(&s, p, open);
+    if (scan != open && scan >= 0) put_scan(&s, p, scan);
+    if (n == p->forward && n > 0) put(&s, "# backward\n");
+    open = scan;
+    put_instr(&s, p, &p->instr[n]);
+  }
+  if (open >= 0) put_end(&s, p, open);
+  for (int k = 0; k < p->noutput; k++) put(&s, "output %s r%d\n", p->output[k].name, p->output[k].reg);
+  return s.at;
+}
+
+uint64_t lurn_program_hash (const lurn_program *p) {
+  size_t n = lurn_program_print(p, NULL, 0);
+  uint64_t h = 0xcbf29ce484222325u;
+  char *text = lurn_realloc(p->ctx, NULL, 0, n + 1);
+  if (!text) return 0;
+  lurn_program_print(p, text, n + 1);
+  for (size_t k = 0; k < n; k++) h = (h ^ (unsigned char)text[k]) * 0x100000001b3u;
+  lurn_free(p->ctx, text, n + 1);
+  return h;
+}
+
+/* ---------- parsing ---------- */
+
+typedef struct reader {
+  lurn_program *p;
+  const char *at, *end;
+  int line;
+  char word[LURN_NAME + 32];
+  lurn_reg *to; int nto;        /* register numbers of the text -> of the program */
+  size_t bytes;
+} reader;
+
+static lurn_status fail_text (reader *r, const char *what) {
+  return lurn_fail(r->p->ctx, LURN_EFORMAT, "program text, line %d: %s, got '%.60s'", r->line, what, r->word);
+}
+
+static int blank (char c) { return c == ' ' || c == '\t'; }
+
+/* The next word of the line into r->word; 0 at its end. Brackets are words of their own. */
+static int word (reader *r) {
+  size_t n = 0;
+  while (r->at < r->end && blank(*r->at)) r->at++;
+  if (r->at < r->end && *r->at == '#') while (r->at < r->end && *r->at != '\n') r->at++;
+  if (r->at < r->end && (*r->at == '[' || *r->at == ']')) r->word[n++] = *r->at++;
+  else while (r->at < r->end && !blank(*r->at) && *r->at != '\n' && *r->at != ']' && n + 1 < sizeof r->word) r->word[n++] = *r->at++;
+  r->word[n] = 0;
+  return n > 0;
+}
+
+static int next_line (reader *r) {
+  while (r->at < r->end && *r->at != '\n') r->at++;
+  if (r->at < r->end) r->at++;
+  r->line++;
+  return r->at < r->end;
+}
+
+static int number (reader *r, double *x) {
+  char *stop;
+  if (!word(r)) return 0;
+  *x = strtod(r->word, &stop);
+  return *stop == 0;
+}
+
+static int whole (reader *r, int *x) {
+  double d;
+  if (!number(r, &d) || !(d >= -2147483647.0 && d <= 2147483647.0) || d != floor(d)) return 0;
+  *x = (int)d;
+  return 1;
+}
+
+/* "r12" of the text; a name that is new in this text when `fresh`. */
+static int regname (const reader *r, int *n) {
+  char *stop;
+  if (r->word[0] != 'r' || r->word[1] < '0' || r->word[1] > '9') return 0;
+  long v = strtol(r->word + 1, &stop, 10);
+  if (*stop || v < 0 || v >= r->nto) return 0;
+  *n = (int)v;
+  return 1;
+}
+
+static int known (reader *r, lurn_reg *reg) {
+  int n;
+  if (strcmp(r->word, "-") == 0) { *reg = -1; return 1; }
+  if (!regname(r, &n) || r->to[n] < 0) return 0;
+  *reg = r->to[n];
+  return 1;
+}
+
+static int dims (reader *r, int *rank, int *dim) {
+  if (!word(r) || r->word[0] != '(') return 0;
+  const char *s = r->word + 1;
+  for (*rank = 0; *rank < LURN_MAX_RANK; ) {
+    char *stop;
+    long v = strtol(s, &stop, 10);
+    if (stop == s || v < 1 || v > (1 << 28)) return 0;
+    dim[(*rank)++] = (int)v;
+    if (*stop == ')') return stop[1] == 0;
+    if (*stop != ',') return 0;
+    s = stop + 1;
+  }
+  return 0;
+}
+
+static int choice (const reader *r, const char *const *list, int n) {
+  for (int k = 0; k < n; k++) if (strcmp(r->word, list[k]) == 0) return k;
+  return -1;
+}
+
+static lurn_status read_param (reader *r) {
+  char path[LURN_NAME];
+  int at, rank, dim[LURN_MAX_RANK], kind;
+  double a, b;
+  if (!word(r) || !regname(r, &at) || !word(r)) return fail_text(r, "expected a register and a path");
+  snprintf(path, sizeof path, "%.95s", r->word);
+  if (!dims(r, &rank, dim)) return fail_text(r, "expected dimensions");
+  if (!whole(r, &kind) || kind < 0 || kind > LURN_INIT_FAN_UNIFORM || !number(r, &a) || !number(r, &b)) return fail_text(r, "expected an initialiser");
+  r->to[at] = lurn_param_reg(r->p, path, rank, dim, (lurn_init){(lurn_init_kind)kind, a, b});
+  return LURN_OK;
+}
+
+static lurn_status read_input (reader *r) {
+  static const char *const dtypes[] = {"real", "index"};
+  char name[LURN_NAME];
+  int at, rank, dim[LURN_MAX_RANK], dtype, axis;
+  if (!word(r) || !regname(r, &at) || !word(r)) return fail_text(r, "expected a register and a name");
+  snprintf(name, sizeof name, "%.95s", r->word);
+  if (!word(r) || (dtype = choice(r, dtypes, 2)) < 0) return fail_text(r, "expected real or index");
+  if (!word(r) || (axis = choice(r, axes, 3)) < 0) return fail_text(r, "expected an axis");
+  if (!dims(r, &rank, dim)) return fail_text(r, "expected dimensions");
+  r->to[at] = lurn_input_reg(r->p, name, (lurn_dtype)dtype, axis, rank, dim);
+  return LURN_OK;
+}
+
+static lurn_status read_scan (reader *r) {
+  static const char *const ways[] = {"forward", "backward"};
+  int way;
+  if (!word(r) || (way = choice(r, ways, 2)) < 0 || !word(r)) return fail_text(r, "expected a direction and a name");
+  char name[LURN_NAME];
+  snprintf(name, sizeof name, "%.95s", r->word);
+  while (r->at < r->end && *r->at == ' ' && strlen(name) + 2 < sizeof name && word(r)) {   /* a mirror's name has two words */
+    strncat(name, " ", sizeof name - strlen(name) - 1);
+    strncat(name, r->word, sizeof name - strlen(name) - 1);
+  }
+  lurn_scan_begin(r->p, name, way);
+  return LURN_OK;
+}
+
+static lurn_status read_state (reader *r) {
+  char name[16];
+  int at;
+  lurn_reg init;
+  if (!word(r) || !regname(r, &at) || !word(r)) return fail_text(r, "expected a register and a name");
+  snprintf(name, sizeof name, "%.15s", r->word);
+  if (!word(r) || !word(r) || !known(r, &init)) return fail_text(r, "expected an initial value");
+  r->to[at] = lurn_scan_state(r->p, name, init);
+  return LURN_OK;
+}
+
+static lurn_status read_next (reader *r) {
+  char name[16];
+  lurn_reg next;
+  if (!word(r)) return fail_text(r, "expected a state");
+  snprintf(name, sizeof name, "%.15s", r->word);
+  if (!word(r) || !known(r, &next) || r->p->scan < 0) return fail_text(r, "expected a register, in a scan");
+  const lurn_scan *s = &r->p->scans[r->p->scan];
+  for (int k = 0; k < s->nstate; k++)
+    if (strcmp(s->state[k].name, name) == 0) { lurn_scan_next(r->p, s->state[k].prev, next); return LURN_OK; }
+  return fail_text(r, "expected a state of the open scan");
+}
+
+static lurn_status read_output (reader *r) {
+  char name[LURN_NAME];
+  lurn_reg reg;
+  if (!word(r)) return fail_text(r, "expected a name");
+  snprintf(name, sizeof name, "%.95s", r->word);
+  if (!word(r) || !known(r, &reg)) return fail_text(r, "expected a register");
+  lurn_output_reg(r->p, name, reg);
+  return LURN_OK;
+}
+
+/* r7 = op r1 r2 - [k i0 i1 name] */
+static lurn_status read_instr (reader *r, int at) {
+  lurn_reg in[LURN_MAX_IN] = {-1, -1, -1};
+  char name[LURN_NAME];
+  double k;
+  int i0, i1, op;
+  if (!word(r) || strcmp(r->word, "=") != 0 || !word(r)) return fail_text(r, "expected '= op'");
+  if ((op = lurn_op_find(r->word)) < 0) return fail_text(r, "expected an op");
+  for (int j = 0; j < lurn_op_info(op)->nin; j++)
+    if (!word(r) || !known(r, &in[j])) return fail_text(r, "expected a register");
+  if (!word(r) || strcmp(r->word, "[") != 0 || !number(r, &k) || !whole(r, &i0) || !whole(r, &i1)) return fail_text(r, "expected [k i0 i1]");
+  int named = word(r) && strcmp(r->word, "]") != 0;
+  if (named) snprintf(name, sizeof name, "%.95s", r->word);
+  if ((op == LURN_OP_DROPOUT || op == LURN_OP_SAMPLE) && !named) return fail_text(r, "expected the name of a random stream");
+  r->to[at] = lurn_emit(r->p, op, in[0], in[1], in[2], k, i0, i1, named ? name : NULL);
+  return LURN_OK;
+}
+
+static lurn_status read_line (reader *r) {
+  static const struct { const char *word; lurn_status (*read) (reader *); } kinds[] = {
+    {"param", read_param}, {"input", read_input}, {"scan", read_scan}, {"state", read_state}, {"next", read_next}, {"output", read_output}};
+  int at;
+  if (!word(r)) return LURN_OK;
+  for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+    if (strcmp(r->word, kinds[k].word) == 0) return kinds[k].read(r);
+  if (strcmp(r->word, "end") == 0) { lurn_scan_end(r->p); return LURN_OK; }
+  if (!regname(r, &at)) return fail_text(r, "expected a statement");
+  return read_instr(r, at);
+}
+
+static lurn_status read_all (reader *r) {
+  int version;
+  if (!word(r) || strcmp(r->word, "lurn") != 0 || !word(r) || strcmp(r->word, "program") != 0 || !whole(r, &version))
+    return fail_text(r, "expected 'lurn program'");
+  if (version != LURN_PROGRAM_VERSION) return fail_text(r, "this lurn reads version 1");
+  while (next_line(r)) {
+    lurn_status status = read_line(r);
+    if (status != LURN_OK) return status;
+    if (r->p->status != LURN_OK) return lurn_fail(r->p->ctx, LURN_EFORMAT, "program text, line %d: %s", r->line, r->p->error);
+  }
+  return r->p->scan < 0 ? LURN_OK : fail_text(r, "a scan is not ended");
+}
+
+/* A register needs a line, and a line has at least eight bytes: so many numbers at most. */
+lurn_status lurn_program_parse (lurn_program *p, const char *text, size_t size) {
+  reader r = {.p = p, .at = text, .end = text + size, .line = 1, .nto = (int)(size < (1u << 26) ? size : (1u << 26)) + 16};
+  r.bytes = sizeof *r.to * (size_t)r.nto;
+  r.to = lurn_realloc(p->ctx, NULL, 0, r.bytes);
+  if (!r.to) return LURN_ENOMEM;
+  for (int k = 0; k < r.nto; k++) r.to[k] = -1;
+  lurn_status status = read_all(&r);
+  lurn_free(p->ctx, r.to, r.bytes);
+  if (status == LURN_OK) { lurn_params_layout(&p->params); p->forward = p->ninstr; }
+  return status;
+}
