@@ -2,7 +2,6 @@
 
 return function (cli)
   local M = {}
-  local folder = "lurn"
 
   local function only_file (verb, rest)
     if not rest[1] then cli.usage("which file?", cli.describe(cli.verbs[verb])) end
@@ -24,13 +23,14 @@ return function (cli)
   -- The model of a run with its best weights. The script is played up to the first step of its loop,
   -- with the state of the file put back there; then it is stopped.
   local function rebuild (lurn, file)
-    local experiment = require(folder .. ".cli_run")(cli).experiment_of(lurn, file)
+    local cli_run = require("lurn.cli_run")(cli)
+    local experiment = cli_run.experiment_of(lurn, file)
     local known = {}
     for name in next, experiment.declarations do known[name] = file.params[name] end
     local run = experiment:start(known, {resume = file, probe = true, write = false, quiet = true})
     run:play()
     if run.status ~= "probed" then
-      local code = run.error ~= nil and run.error == lurn.data.failure and cli.INPUT or cli.FAILED
+      local code = cli_run.bad_input(lurn, run) and cli.INPUT or cli.FAILED
       cli.fail(code, ("%s: the script does not build its model again: %s"):format(file.path,
         tostring(run.error or run.message or run.status)))
     end
@@ -43,6 +43,8 @@ return function (cli)
     if not file.vocab then cli.fail(cli.INPUT, file.path .. ": the run has no vocabulary: not a language model") end
     local run = rebuild(lurn, file)
     local start = options.start or ""
+    local readable, why = lurn.sample.codec(file.vocab).encode(start)
+    if not readable then cli.usage("--start: " .. why) end
     local function write (text)
       if not options.json then
         io.stdout:write(text)
@@ -50,9 +52,8 @@ return function (cli)
       end
     end
     write(start)
-    local text, message = lurn.sample(run.model, file.vocab, {length = options.length, start = start,
+    local text = lurn.sample(run.model, file.vocab, {length = options.length, start = start,
       temperature = options.temperature, top_k = options.top_k, seed = options.seed, write = write})
-    if not text then cli.usage("--start: " .. message) end
     if options.json then cli.document {run = file.path, start = start, text = text}
     else write("\n") end
     return cli.OK
@@ -66,6 +67,7 @@ return function (cli)
     end
     local data = run.datasets[1]
     if not data then cli.fail(cli.INPUT, file.path .. ": the run has no data of its own; give --data FILE") end
+    if data.missing then cli.fail(cli.INPUT, data.missing .. " (the run's own data; or give --data FILE)") end
     return {{"valid", data.valid}, {"test", data.test}}
   end
 

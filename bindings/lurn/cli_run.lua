@@ -78,10 +78,12 @@ return function (cli)
 
   local codes = {done = cli.OK, pruned = cli.OK, interrupted = cli.INTERRUPTED, terminated = cli.TERMINATED}
 
-  -- A script says assert(lurn.text(p.data)): its error is then the very message of the failed file.
-  local function exit_code (lurn, run)
-    if run.status == "failed" and run.error ~= nil and run.error == lurn.data.failure then return cli.INPUT end
-    return codes[run.status] or cli.FAILED
+  --- The message of a bad input file when that is what ended the run, or nil. A script says
+  -- assert(lurn.text(p.data)): its error is then the message of the failed file behind a place in the script.
+  function M.bad_input (lurn, run)
+    local message = lurn.data.failure
+    if run.status ~= "failed" or type(run.error) ~= "string" or not message then return nil end
+    return run.error:sub(-#message) == message and message or nil
   end
 
   local function plain (value)
@@ -113,9 +115,9 @@ return function (cli)
     end
   end
 
-  local function say_failure (run, code)
+  local function say_failure (run, bad_input)
     if run.status == "failed" then
-      io.stderr:write("lurn: ", code == cli.INPUT and tostring(run.error) or run.trace, "\n")
+      io.stderr:write("lurn: ", bad_input or run.trace, "\n")
     elseif run.status == "diverged" then
       io.stderr:write("lurn: diverged: ", run.message or "", "\n")
     end
@@ -140,9 +142,10 @@ return function (cli)
     if not run then return help(experiment) end
     lurn = other or lurn
     run:play()
-    local code = exit_code(lurn, run)
-    say_end(lurn, run)
-    say_failure(run, code)
+    local bad_input = M.bad_input(lurn, run)
+    local code = bad_input and cli.INPUT or codes[run.status] or cli.FAILED
+    if not bad_input then say_end(lurn, run) end
+    say_failure(run, bad_input)
     if options.json then cli.document(M.document(run))
     elseif code == cli.OK then show_result(run) end
     return code

@@ -168,8 +168,8 @@ return function (lurn)
     level = level or "char"
     local unknown
     for id, token in ipairs(vocab) do if token == "<unk>" then unknown = id end end
-    return lurn.core.dataset {{x = lurn.core.tensor.ids and lurn.core.tensor.ids {1} or {1}},
-      vocab = map_list(vocab, word_of, level), level = level, unknown = unknown}, level
+    return lurn.core.dataset {{x = {1}}, vocab = map_list(vocab, word_of, level), level = level,
+      targets = "next", unknown = unknown}, level
   end
 
   --- Writes a text as a data set: true and what was written, or nil, message, code.
@@ -190,6 +190,16 @@ return function (lurn)
     return head == "\137HDF\r\n\26\n"
   end
 
+  -- To sample from a run file its text is not needed, only its vocabulary: while a script is played for its
+  -- model alone, a text that is no longer there is replaced by an empty one with that vocabulary.
+  local function stand_in (path, message)
+    local saved = lurn.current and lurn.current.options.probe and lurn.current.options.resume
+    if not (saved and saved.vocab) then return nil end
+    local data = wrap(frozen(saved.vocab, saved.level), path)
+    data.train, data.valid, data.test, data.missing = data.all, data.all, data.all, message
+    return data
+  end
+
   local temporary = 0
   local function temporary_path ()
     temporary = temporary + 1
@@ -207,7 +217,11 @@ return function (lurn)
     if is_hdf5(path) then return M.open(path) end
     local out = temporary_path()
     local ok, message, code = M.import_text(path, out, options)
-    if not ok then return nil, message, code end
+    if not ok then
+      local data = stand_in(path, message)
+      if data then return data end
+      return nil, message, code
+    end
     local set
     set, message, code = lurn.core.dataset.open(out)
     os.remove(out)

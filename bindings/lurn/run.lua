@@ -145,7 +145,6 @@ return function (lurn)
     if lurn.signal then lurn.signal.hold(false) end
     local pending = lurn.signal and lurn.signal.pending()
     if pending then finish_by(pending == "TERM" and "terminated" or "interrupted") end
-    if self.options.probe then finish_by("probed") end
     if self.give_up then finish_by(self.give_up) end
     if self.checkpoint_due or clock() - (self.written or -math.huge) >= RENEW then self:checkpoint() end
     if self.budget then
@@ -253,6 +252,10 @@ return function (lurn)
   ---@return function      gives batch, step and the feed; steps count all iterations of the run from 1
   function Run:batches (split, options)
     local o = schema.check("run:batches", options, BATCHES)
+    if self.options.probe then
+      open_loop(self, 0)
+      finish_by("probed")
+    end
     local feed = open_feed(self, split, o)
     if feed.steps < 1 then error("run:batches: the split is too small for a single batch", 2) end
     local total = o.steps or count_steps(feed, o.epochs or 1)
