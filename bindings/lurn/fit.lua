@@ -16,11 +16,11 @@ return function (lurn)
     epochs = {"number", nil, {0, 1e12}, "passes over train; parts of a pass count"},
     steps = {"integer", nil, {0, 1e15}, "iterations, instead of epochs"},
     batch = {"integer", 32, {1, 1e9}, "sequences side by side"},
-    seq = {"integer", 50, {1, 1e9}, "time steps in a window"},
+    seq = {"integer", 50, {0, 1e9}, "time steps in a window; 0: whole sequences"},
     shuffle = {"boolean", nil, nil, "another order every epoch"},
     eval_every = {"integer", nil, {1, 1e15}, "iterations between evaluations; one epoch by default"},
     eval_batch = {"integer", nil, {1, 1e9}, "as batch, for evaluation"},
-    eval_seq = {"integer", nil, {1, 1e9}, "as seq, for evaluation"},
+    eval_seq = {"integer", nil, {0, 1e9}, "as seq, for evaluation"},
     patience = {"integer", nil, {1, 1e9}, "stop after so many evaluations without a new best"},
     on_nan = {"string|function", "stop", {"stop", "skip", "rollback"}, "when the loss or the gradient is not finite"},
     restore_best = {"boolean", true, nil, "put the best weights back at the end"},
@@ -59,6 +59,7 @@ return function (lurn)
     s.sum, s.count = 0.0, 0
     local improved = run:report(value, name)
     s.waiting = improved and 0 or s.waiting + 1
+    if improved then s.loss, s.step = value, run.steps end
     run.progress:say("step %d  %s %.4f (%.3f bits)%s", run.steps, name, value, value / math.log(2),
       improved and "  best" or "")
   end
@@ -70,6 +71,8 @@ return function (lurn)
     local o = schema.check("run:fit", options, OPTIONS)
     local model, optim = run:adopt("model", o.model), run:adopt("optim", o.optim)
     local s = run:keep("fit", {waiting = 0, sum = 0.0, count = 0, skipped = 0, in_a_row = 0})
+    if not s.begun then run:forget_best() end      -- a second fit in a run has a best of its own
+    s.begun = true
 
     for batch, step, feed in run:batches(o.train, {batch = o.batch, seq = o.seq, epochs = o.epochs,
                                                    steps = o.steps, shuffle = o.shuffle}) do
@@ -92,6 +95,6 @@ return function (lurn)
     end
 
     if o.restore_best then run:restore_best() end
-    return {loss = run.best.value, step = run.best.step, steps = run.steps, skipped = s.skipped}
+    return {loss = s.loss, step = s.step, steps = run.steps, skipped = s.skipped}
   end
 end

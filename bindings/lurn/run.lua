@@ -160,6 +160,7 @@ return function (lurn)
         :format(what, p.path), 0) end
       p.value:copy(value)
     end
+    if model.touch then model:touch() end      -- what was made of the old values (packed weights) is stale
   end
 
   -- At the first boundary after a resume: whatever the script did up to here, the saved state holds.
@@ -199,7 +200,7 @@ return function (lurn)
 
   local BATCHES = {
     batch = {"integer", 32, {1, 1e9}, "sequences side by side"},
-    seq = {"integer", 50, {1, 1e9}, "time steps in a window of a long sequence"},
+    seq = {"integer", 50, {0, 1e9}, "time steps in a window; 0: whole sequences"},
     epochs = {"number", nil, {0, 1e12}, "passes over the split; parts of a pass count"},
     steps = {"integer", nil, {0, 1e15}, "iterations, instead of epochs"},
     shuffle = {"boolean", nil, nil, "another order every epoch; streams of text keep theirs"},
@@ -375,6 +376,11 @@ return function (lurn)
     self.checkpoint_due = true
     if self.options.pruner and self.options.pruner(self.steps, value) then self.give_up = "pruned" end
     return improved
+  end
+
+  --- Forgets the best value so far: what is reported from now on is measured against itself only.
+  function Run:forget_best ()
+    self.best = {}
   end
 
   --- Puts the best weights so far back into the models. False when nothing was reported yet.

@@ -1,0 +1,108 @@
+--- The recurrent network by hand, beside the engine: the same equations, the same gradients.
+--
+--   lurn run scripts/rnn.lua --precision f64
+--
+--   h_t = act(x_t Wx + h_{t-1} Wh + b)          o_t = act(h_t Wo + bo)          L = sum over t of l_t(o_t, y_t)
+--
+-- The seed's letters and lurn's names. A model lists its parameters by path:
+--
+--   Wx (D,H)   rnn1.Wx          Wo (H,O)   linear1.W
+--   Wh (H,H)   rnn1.Wh          bo (O)     linear1.b
+--   b  (H)     rnn1.b           L          lurn.loss.mse {reduction = "time"}: summed over t, averaged over rows
+--
+-- Below, `%` is the matrix product and `*` goes element by element. Arrays over time are lists of (B, ...).
+
+local lurn = require "lurn"
+
+-- act(a) and its derivative as a function of the value: d tanh(a)/da = 1 - tanh(a)^2.
+local function act (a) return a:tanh() end
+local function dact (value) return 1 - value * value end
+
+--- Forward: fills h[0..T] and o[1..T], returns L with l_t the mean of (o_t - y_t)^2 over the columns.
+local function forward (w, x, y, h0)
+  local h, o, L = {[0] = h0}, {}, 0
+  for t = 1, #x do
+    h[t] = act(x[t] % w.Wx + h[t - 1] % w.Wh + w.b)
+    o[t] = act(h[t] % w.Wo + w.bo)
+    local error = o[t] - y[t]
+    L = L + (error * error):mean()
+  end
+  return L, h, o
+end
+
+--- Backpropagation through time: dL/dWx, dL/dWh, dL/db, dL/dWo, dL/dbo. A gradient is d + name; dh carries
+-- what flows back from later steps.
+local function backward (w, x, y, h, o)
+  local d = {}
+  for name, value in pairs(w) do d[name] = value * 0 end
+  local dh = h[0] * 0
+  for t = #x, 1, -1 do
+    local count = o[t]:numel()
+    local do_a = (o[t] - y[t]) * (2 / count) * dact(o[t])        -- at h_t Wo + bo
+    d.Wo = d.Wo + h[t]:t() % do_a
+    d.bo = d.bo + do_a:sum(1)
+    dh = dh + do_a % w.Wo:t()
+    local dh_a = dh * dact(h[t])                                 -- at x_t Wx + h_{t-1} Wh + b
+    d.Wx = d.Wx + x[t]:t() % dh_a
+    d.Wh = d.Wh + h[t - 1]:t() % dh_a
+    d.b = d.b + dh_a:sum(1)
+    dh = dh_a % w.Wh:t()
+  end
+  return d
+end
+
+local PATHS = {Wx = "rnn1.Wx", Wh = "rnn1.Wh", b = "rnn1.b", Wo = "linear1.W", bo = "linear1.b"}
+
+-- B sequences of T steps as the engine wants them (a batch, time first) and as lists for the loops above.
+local function make_batch (p, seed)
+  local x = lurn.normal(p.steps, p.rows, p.inputs, {seed = seed, name = "x"})
+  local y = lurn.uniform(p.steps, p.rows, p.outputs, {seed = seed, name = "y", low = -0.9, high = 0.9})
+  local xs, ys = {}, {}
+  for t = 1, p.steps do xs[t], ys[t] = x[t], y[t] end
+  return lurn.batch {x = x, y = y}, xs, ys
+end
+
+local function largest_difference (a, b)
+  return (a - b):abs():max()
+end
+
+return lurn.experiment {
+  name = "rnn", direction = "minimize",
+  help = "a recurrent network by hand and by the engine: the same loss and gradients",
+
+  params = {
+    steps = {6, int = {1, 1000}, help = "T"}, rows = {4, int = {1, 1000}, help = "B"},
+    inputs = {3, int = {1, 1000}, help = "D"}, hidden = {5, int = {1, 1000}, help = "H"},
+    outputs = {2, int = {1, 1000}, help = "O"},
+  },
+
+  run = function (run, p)
+    local model = lurn.stack {input = p.inputs,
+      lurn.rnn {hidden = p.hidden, activation = "tanh"},
+      lurn.linear {size = p.outputs, activation = "tanh"},
+      loss = lurn.loss.mse {reduction = "time"}}
+    local batch, x, y = make_batch(p, run.seed)
+
+    local engine_loss = model:forward(batch)
+    model:backward()
+    local parameter = {}
+    for _, q in ipairs(model:parameters()) do parameter[q.path] = q end
+    local w = {}
+    for name, path in pairs(PATHS) do w[name] = parameter[path].value end
+    local L, h, o = forward(w, x, y, lurn.zeros(p.rows, p.hidden))
+    local d = backward(w, x, y, h, o)
+
+    print(("L          by hand %.12f   engine %.12f"):format(L, engine_loss))
+    local worst = math.abs(L - engine_loss)
+    for _, name in ipairs {"Wx", "Wh", "b", "Wo", "bo"} do
+      local engine = parameter[PATHS[name]].grad
+      local difference = largest_difference(d[name], engine)
+      worst = math.max(worst, difference)
+      print(("dL/d%-4s   by hand |%.12f|   engine |%.12f|   largest difference %.1e"):format(name, d[name]:norm(),
+        engine:norm(), difference))
+    end
+    local tolerance = lurn.precision == "f64" and 1e-12 or 1e-5
+    print(worst < tolerance and "equal" or "NOT EQUAL")
+    return worst
+  end,
+}
