@@ -4,11 +4,11 @@
 --
 --   h_t = act(x_t Wx + h_{t-1} Wh + b)          o_t = act(h_t Wo + bo)          L = sum over t of l_t(o_t, y_t)
 --
--- The seed's letters and lurn's names. A model lists its parameters by path:
+-- The letters are those of the equations; lurn lists a model's parameters by path, with the same letters:
 --
---   Wx (D,H)   rnn1.Wx          Wo (H,O)   linear1.W
---   Wh (H,H)   rnn1.Wh          bo (O)     linear1.b
---   b  (H)     rnn1.b           L          lurn.loss.mse {reduction = "time"}: summed over t, averaged over rows
+--   Wx (D,H)   rnn1.Wx          Wo (H,O)   rnn1.Wo          L    lurn.loss.mse {reduction = "time"}:
+--   Wh (H,H)   rnn1.Wh          bo (O)     rnn1.bo               summed over t, averaged over rows
+--   b  (H)     rnn1.b           act        activation, out_activation
 --
 -- Below, `%` is the matrix product and `*` goes element by element. Arrays over time are lists of (B, ...).
 
@@ -51,15 +51,14 @@ local function backward (w, x, y, h, o)
   return d
 end
 
-local PATHS = {Wx = "rnn1.Wx", Wh = "rnn1.Wh", b = "rnn1.b", Wo = "linear1.W", bo = "linear1.b"}
-
--- B sequences of T steps as the engine wants them (a batch, time first) and as lists for the loops above.
-local function make_batch (p, seed)
+-- B sequences of T steps: a batch for the engine, and lists over time of (B, ...) for the loops above.
+local function make_data (p, seed)
   local x = lurn.normal(p.steps, p.rows, p.inputs, {seed = seed, name = "x"})
   local y = lurn.uniform(p.steps, p.rows, p.outputs, {seed = seed, name = "y", low = -0.9, high = 0.9})
-  local xs, ys = {}, {}
+  local sequences, xs, ys = {}, {}, {}
+  for row = 1, p.rows do sequences[row] = {x = x:select(2, row), y = y:select(2, row)} end
   for t = 1, p.steps do xs[t], ys[t] = x[t], y[t] end
-  return lurn.batch {x = x, y = y}, xs, ys
+  return assert(lurn.dataset(sequences)), xs, ys
 end
 
 local function largest_difference (a, b)
@@ -77,29 +76,28 @@ return lurn.experiment {
   },
 
   run = function (run, p)
-    local model = lurn.stack {input = p.inputs,
-      lurn.rnn {hidden = p.hidden, activation = "tanh"},
-      lurn.linear {size = p.outputs, activation = "tanh"},
+    local data, x, y = make_data(p, run.seed)
+    local model = lurn.stack {input = data,
+      lurn.rnn {hidden = p.hidden, activation = "tanh", out = p.outputs, out_activation = "tanh"},
       loss = lurn.loss.mse {reduction = "time"}}
-    local batch, x, y = make_batch(p, run.seed)
-
-    local engine_loss = model:forward(batch)
+    local engine_loss = model:forward(data.all:feed({batch = p.rows}):batch(1, 1))
     model:backward()
-    local parameter = {}
-    for _, q in ipairs(model:parameters()) do parameter[q.path] = q end
-    local w = {}
-    for name, path in pairs(PATHS) do w[name] = parameter[path].value end
+
+    local w, engine = {}, {}
+    for _, q in ipairs(model:parameters()) do
+      local letter = q.path:match("[^.]+$")
+      w[letter], engine[letter] = q.value, q.grad
+    end
     local L, h, o = forward(w, x, y, lurn.zeros(p.rows, p.hidden))
     local d = backward(w, x, y, h, o)
 
     print(("L          by hand %.12f   engine %.12f"):format(L, engine_loss))
     local worst = math.abs(L - engine_loss)
     for _, name in ipairs {"Wx", "Wh", "b", "Wo", "bo"} do
-      local engine = parameter[PATHS[name]].grad
-      local difference = largest_difference(d[name], engine)
+      local difference = largest_difference(d[name], engine[name])
       worst = math.max(worst, difference)
       print(("dL/d%-4s   by hand |%.12f|   engine |%.12f|   largest difference %.1e"):format(name, d[name]:norm(),
-        engine:norm(), difference))
+        engine[name]:norm(), difference))
     end
     local tolerance = lurn.precision == "f64" and 1e-12 or 1e-5
     print(worst < tolerance and "equal" or "NOT EQUAL")
