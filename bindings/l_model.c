@@ -13,24 +13,18 @@
 #include <string.h>
 
 #include "l_data.h"
+#include "l_model.h"
 #include "l_program.h"
 #include "l_tensor.h"
 #include "normalise.h"
 #include "gradcheck.h"
 #include "op.h"
-#include "optim.h"
 #include "sys.h"
 #include "wave.h"
 
 #define MODEL LB_TYPE("model")
 #define PLAYER LB_TYPE("player")
 
-typedef struct model {
-  const lurn_program *source;   /* user value 1 */
-  lurn_params params;           /* of the source, laid out by sorted path */
-  real *value, *grad;           /* user values 2 and 3 */
-  uint64_t version;             /* grows with every change of the weights */
-} model;
 
 typedef struct carried {        /* one state of one scan */
   char name[LURN_NAME];
@@ -61,7 +55,7 @@ typedef struct player {
   lurn_moment moment;
 } player;
 
-static model *checkmodel (lua_State *L, int arg) { return luaL_checkudata(L, arg, MODEL); }
+model *l_checkmodel (lua_State *L, int arg) { return luaL_checkudata(L, arg, MODEL); }
 static player *checkplayer (lua_State *L, int arg) { return luaL_checkudata(L, arg, PLAYER); }
 
 /* ---------- models ---------- */
@@ -84,7 +78,7 @@ static int g_model (lua_State *L) {              /* program */
 }
 
 static int m_init (lua_State *L) {               /* seed [, path] */
-  model *m = checkmodel(L, 1);
+  model *m = l_checkmodel(L, 1);
   uint64_t seed = (uint64_t)luaL_checkinteger(L, 2);
   const char *path = luaL_optstring(L, 3, NULL);
   int k = path ? lurn_params_find(&m->params, path) : 0;
@@ -107,7 +101,7 @@ static int push_array (lua_State *L, const model *m, int k, int which) {
 
 /* List of {path, value, grad} by sorted path; value and grad are views. */
 static int m_parameters (lua_State *L) {
-  model *m = checkmodel(L, 1);
+  model *m = l_checkmodel(L, 1);
   int n = m->params.n, *order = lua_newuserdatauv(L, sizeof *order * (size_t)(n + 1), 0);
   lurn_params_order(&m->params, order);
   lua_createtable(L, n, 0);
@@ -125,12 +119,12 @@ static int m_parameters (lua_State *L) {
 }
 
 static int m_touch (lua_State *L) {              /* the weights were written through a view */
-  checkmodel(L, 1)->version++;
+  l_checkmodel(L, 1)->version++;
   return 0;
 }
 
 static int m_count (lua_State *L) {
-  model *m = checkmodel(L, 1);
+  model *m = l_checkmodel(L, 1);
   lua_Integer n = 0;
   for (int k = 0; k < m->params.n; k++) n += (lua_Integer)m->params.p[k].count;
   lua_pushinteger(L, n);
@@ -138,7 +132,7 @@ static int m_count (lua_State *L) {
 }
 
 static int m_gradcheck (lua_State *L) {          /* batch [, elements per parameter, seed] */
-  model *m = checkmodel(L, 1);
+  model *m = l_checkmodel(L, 1);
   lurn_batch *b = l_checkbatch(L, 2);
   lurn_gradcheck_result r;
   lb_check(L, lurn_gradcheck(lb_ctx(L), m->source, b, m->value, (size_t)luaL_optinteger(L, 3, 0),
@@ -192,7 +186,7 @@ static int starts_from_zero (const lurn_program *p) {
 
 /* {grad, grad_inputs, carry, reset, twin, dice} */
 static int m_player (lua_State *L) {
-  model *m = checkmodel(L, 1);
+  model *m = l_checkmodel(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
   player *p = lb_new(L, PLAYER, sizeof *p, 2);
   lua_pushvalue(L, 1);
@@ -202,6 +196,7 @@ static int m_player (lua_State *L) {
   lurn_program_init(p->ctx, &p->program);
   p->variant = (lurn_variant){.grad = lb_getboolean(L, 2, "grad", 0), .grad_inputs = lb_getboolean(L, 2, "grad_inputs", 0),
                               .carry = lb_getboolean(L, 2, "carry", 1)};
+  p->variant.infer = lb_getboolean(L, 2, "infer", 0);
   p->variant.reset = lb_getboolean(L, 2, "reset", 0) || (p->variant.carry && !starts_from_zero(m->source));
   p->twin = lb_getboolean(L, 2, "twin", 0);
   lua_Integer dice = lb_getinteger(L, 2, "dice", 0, 1 << 30, 0);
@@ -503,117 +498,9 @@ static int y_schedule (lua_State *L) {
   return 1;
 }
 
-/* ---------- optimisers ---------- */
-
-/* Order of lurn_rule. */
-static const char *const rules[] = {"sgd", "rmsprop", "adagrad", "adadelta", "adam", "adamw", NULL};
-
-static void read_optim (lua_State *L, int arg, lurn_optim *o) {
-  lua_getfield(L, arg, "rule");
-  lurn_rule rule = (lurn_rule)lb_choice(L, lua_gettop(L), rules, "rule");
-  lua_pop(L, 1);
-  lurn_optim_defaults(o, rule);
-  o->lr = lb_getnumber(L, arg, "lr", o->lr);
-  o->momentum = lb_getnumber(L, arg, "momentum", o->momentum);
-  o->dampening = lb_getnumber(L, arg, "dampening", o->dampening);
-  o->nesterov = lb_getboolean(L, arg, "nesterov", o->nesterov);
-  o->alpha = lb_getnumber(L, arg, "alpha", o->alpha);
-  o->centered = lb_getboolean(L, arg, "centered", o->centered);
-  o->rho = lb_getnumber(L, arg, "rho", o->rho);
-  o->beta1 = lb_getnumber(L, arg, "beta1", o->beta1);
-  o->beta2 = lb_getnumber(L, arg, "beta2", o->beta2);
-  o->eps = lb_getnumber(L, arg, "eps", o->eps);
-  o->lr_decay = lb_getnumber(L, arg, "lr_decay", o->lr_decay);
-  o->initial_accumulator = lb_getnumber(L, arg, "initial_accumulator", o->initial_accumulator);
-  o->weight_decay = lb_getnumber(L, arg, "weight_decay", o->weight_decay);
-  o->clip_norm = lb_getnumber(L, arg, "clip_norm", o->clip_norm);
-  o->clip_value = lb_getnumber(L, arg, "clip_value", o->clip_value);
-}
-
-/* {path = {lr_scale, weight_decay, frozen}} into one entry per parameter, on a userdata; NULL: none. */
-static lurn_group *read_groups (lua_State *L, int arg, const model *m, const lurn_optim *o) {
-  if (!lua_istable(L, arg)) return NULL;
-  lurn_group *g = lua_newuserdatauv(L, sizeof *g * (size_t)(m->params.n + 1), 0);
-  for (int k = 0; k < m->params.n; k++) {
-    g[k] = (lurn_group){1, o->weight_decay, 0};
-    if (lua_getfield(L, arg, m->params.p[k].path) == LUA_TTABLE) {
-      g[k].lr_scale = lb_getnumber(L, lua_gettop(L), "lr_scale", 1);
-      g[k].weight_decay = lb_getnumber(L, lua_gettop(L), "weight_decay", o->weight_decay);
-      g[k].frozen = lb_getboolean(L, lua_gettop(L), "frozen", 0);
-    }
-    lua_pop(L, 1);
-  }
-  return g;
-}
-
-/* options -> list of {name, tensor}: the moments as flat tensors, cleared */
-static int m_moments (lua_State *L) {
-  model *m = checkmodel(L, 1);
-  lurn_optim o;
-  read_optim(L, 2, &o);
-  int n = lurn_optim_moments(&o);
-  int64_t all[1] = {(int64_t)m->params.count * (n ? n : 1)}, one[1] = {(int64_t)m->params.count};
-  lurn_tensor *flat = l_newtensor(L, LURN_REAL, 1, all);
-  int owner = lua_gettop(L);
-  lurn_optim_reset(&o, &m->params, flat->data.r);
-  lua_createtable(L, n, 0);
-  for (int k = 0; k < n; k++) {
-    lua_createtable(L, 0, 2);
-    lua_pushstring(L, lurn_optim_moment_name(&o, k));
-    lua_setfield(L, -2, "name");
-    l_newview(L, owner, LURN_REAL, 1, one, flat->data.r + (size_t)k * m->params.count);
-    lua_setfield(L, -2, "value");
-    lua_rawseti(L, -2, k + 1);
-  }
-  return 2;                                       /* flat, list of its parts */
-}
-
-/* options, groups or nil -> norm before clipping; the gradients are clipped in place */
-static int m_clip (lua_State *L) {
-  model *m = checkmodel(L, 1);
-  lurn_optim o;
-  read_optim(L, 2, &o);
-  lurn_group *g = read_groups(L, 3, m, &o);
-  lua_pushnumber(L, lurn_optim_clip(lb_ctx(L), &o, &m->params, g, m->grad));
-  return 1;
-}
-
-/* options, groups or nil, step (from 1), flat moments: the commit */
-static int m_update (lua_State *L) {
-  model *m = checkmodel(L, 1);
-  lurn_optim o;
-  read_optim(L, 2, &o);
-  lua_Integer step = luaL_checkinteger(L, 4);
-  lurn_tensor *moment = l_checktensor(L, 5);
-  int n = lurn_optim_moments(&o);
-  luaL_argcheck(L, lurn_tensor_count(moment) >= (int64_t)m->params.count * n, 5, "moments of another model");
-  lurn_group *g = read_groups(L, 3, m, &o);
-  lurn_optim_update(&o, &m->params, g, step, m->value, m->grad, moment->data.r);
-  m->version++;
-  return 0;
-}
-
-/* sum, k: sum += grad when k is 0; grad = sum / k otherwise. For gradients over several batches. */
-static int m_accumulate (lua_State *L) {
-  model *m = checkmodel(L, 1);
-  lurn_tensor *sum = l_checktensor(L, 2);
-  lua_Integer k = luaL_optinteger(L, 3, 0);
-  const lurn_kernels *f = lb_ctx(L)->kernels;
-  luaL_argcheck(L, lurn_tensor_count(sum) == (int64_t)m->params.count, 2, "a sum of another model");
-  if (k == 0) f->map[LURN_MAP_add](sum->data.r, sum->data.r, m->grad, NULL, 0, m->params.count);
-  else f->map[LURN_MAP_mul_imm](m->grad, sum->data.r, NULL, NULL, (real)(1.0 / (double)k), m->params.count);
-  return 0;
-}
-
-static int m_flat (lua_State *L) {               /* reals in a flat array */
-  lua_pushinteger(L, (lua_Integer)checkmodel(L, 1)->params.count);
-  return 1;
-}
-
 static const luaL_Reg model_methods[] = {
   {"init", m_init}, {"parameters", m_parameters}, {"touch", m_touch}, {"count", m_count}, {"player", m_player},
-  {"gradcheck", m_gradcheck}, {"moments", m_moments}, {"clip", m_clip}, {"update", m_update},
-  {"accumulate", m_accumulate}, {"flat", m_flat}, {NULL, NULL}
+  {"gradcheck", m_gradcheck}, {NULL, NULL}
 };
 static const luaL_Reg player_methods[] = {
   {"plan", y_plan}, {"forward", y_forward}, {"backward", y_backward}, {"commit", y_commit}, {"rollback", y_rollback},
@@ -621,12 +508,14 @@ static const luaL_Reg player_methods[] = {
   {"blame", y_blame}, {"text", y_text}, {"schedule", y_schedule}, {"close", y_close}, {NULL, NULL}
 };
 static const luaL_Reg player_meta[] = {{"__gc", y_close}, {"__close", y_close}, {NULL, NULL}};
-static const luaL_Reg functions[] = {{"model", g_model}, {NULL, NULL}};
-
-int l_model_open (lua_State *L);
+static const luaL_Reg functions[] = {{"model", g_model}, {"lr", l_optim_lr}, {"plateau", l_optim_plateau}, {NULL, NULL}};
 
 int l_model_open (lua_State *L) {
   lb_type(L, MODEL, model_methods, NULL);
+  luaL_getmetatable(L, MODEL);
+  lua_getfield(L, -1, "__index");
+  luaL_setfuncs(L, l_optim_methods, 0);
+  lua_pop(L, 2);
   lb_type(L, PLAYER, player_methods, player_meta);
   luaL_newlib(L, functions);
   return 1;

@@ -100,8 +100,10 @@ static int sweep (const lurn_program *p, uint8_t *need) {
   return changed;
 }
 
-static void mark_needed (const lurn_program *p, uint8_t *need) {
-  for (int k = 0; k < p->noutput; k++) mark(need, p->output[k].reg);
+/* only: the one output that counts, NULL for all. */
+static void mark_needed (const lurn_program *p, uint8_t *need, const char *only) {
+  for (int k = 0; k < p->noutput; k++)
+    if (!only || strcmp(only, p->output[k].name) == 0) mark(need, p->output[k].reg);
   while (sweep(p, need)) { }
 }
 
@@ -268,7 +270,8 @@ static void write_instrs (work *w) {
 
 static void write_outputs (work *w) {
   const lurn_program *p = w->src;
-  for (int k = 0; k < p->noutput; k++) lurn_output_reg(w->dst, p->output[k].name, w->to[p->output[k].reg]);
+  for (int k = 0; k < p->noutput; k++)
+    if (!w->variant.infer || strcmp(p->output[k].name, "out") == 0) lurn_output_reg(w->dst, p->output[k].name, w->to[p->output[k].reg]);
   for (int s = 0; w->variant.carry && s < w->dst->nscan; s++) {
     const lurn_scan scan = w->dst->scans[s];
     for (int k = 0; k < scan.nstate && !scan.reverse; k++) {
@@ -280,7 +283,7 @@ static void write_outputs (work *w) {
 }
 
 static lurn_status run (work *w) {
-  mark_needed(w->src, w->need);
+  mark_needed(w->src, w->need, w->variant.infer ? "out" : NULL);
   hash_all(w);
   order_all(w);
   w->dst->share = 1;
@@ -337,7 +340,7 @@ lurn_status lurn_prune (lurn_ctx *ctx, lurn_program *p) {
   uint8_t *need = lurn_realloc(ctx, NULL, 0, bytes);
   if (!need) return LURN_ENOMEM;
   memset(need, 0, bytes);
-  mark_needed(p, need);
+  mark_needed(p, need, NULL);
   keep_needed(p, need);
   for (int s = 0; s < p->nscan; s++) {             /* a state that nobody reads is none */
     lurn_scan *scan = &p->scans[s];

@@ -19,6 +19,7 @@ typedef struct lurn_variant {
   int grad;                     /* derive the backward half: outputs "d:<path>" for parameters */
   int grad_inputs;              /* and "d:x" for real inputs on the time axis */
   int carry;                    /* states come from input and go to output "state:<scan>.<name>" */
+  int infer;                    /* output "out" alone: no loss, no targets */
   int reset;                    /* input "reset" (N,1): 1 where a state starts anew */
 } lurn_variant;
 

@@ -1,0 +1,332 @@
+--- Models: a program traced from layers or from a function, its weights, and its uses.
+--
+--   local model = lurn.stack {input = data, lurn.embedding {size = 128}, lurn.lstm {hidden = 128},
+--                             lurn.linear {size = #data.vocab}, loss = lurn.loss.cross_entropy()}
+--   local model = lurn.model(function (m)
+--     local x, y = m:input("x", "real", "time", {3}), m:input("y", "real", "row", {1})
+--     local h = m:apply(lurn.gru {hidden = 32}, x)
+--     local out = m:apply(lurn.linear {size = 1}, lurn.last(h))
+--     return {loss = lurn.total((out - y)^2), out = out}
+--   end)
+--
+-- A model is traced twice and the two programs compared: what a script draws at random or reads from a clock
+-- while it builds is an error, not a model that no one can build again.
+--
+-- Training, evaluation and each stream are players of their own (core l_model.c): none disturbs another.
+
+return function (lurn)
+  local schema, core = lurn.schema, lurn.core
+  local M = {}
+
+  ---------------------------------------------------------------- building
+
+  -- What layers and model functions see of the model under construction.
+  local Builder = {}
+  Builder.__index = Builder
+
+  --- A field of the batch as a symbol.
+  ---@param name string
+  ---@param dtype "real"|"index"
+  ---@param axis "time"|"row"
+  ---@param shape integer[]
+  function Builder:input (name, dtype, axis, shape) return self.program:input(name, dtype, axis, shape) end
+
+  --- A parameter of the model.
+  function Builder:param (path, shape, init) return self.program:param(path, shape, init or {"xavier_uniform"}) end
+
+  --- Applies a layer, or a function of a symbol.
+  function Builder:apply (layer, x)
+    if type(layer) == "function" then return layer(x) end
+    if type(layer) ~= "table" or not layer.apply then error("expected a layer or a function, got " .. type(layer), 2) end
+    return layer:apply(self, x)
+  end
+
+  -- "lstm1", "lstm2": the layer's name and how many of that name came before.
+  function Builder:path (layer)
+    self.names[layer.name] = (self.names[layer.name] or 0) + 1
+    return layer.name .. self.names[layer.name]
+  end
+
+  local function builder () return setmetatable({program = core.program(), names = {}}, Builder) end
+
+  -- Traces once; returns the builder with its outputs written.
+  local function trace (build)
+    local m = builder()
+    local outputs = build(m)
+    if lurn.is_symbol(outputs) then outputs = {out = outputs} end
+    if type(outputs) ~= "table" then error("a model's function returns {loss = ..., out = ...}", 0) end
+    local names = {}
+    for name in next, outputs do names[#names + 1] = name end
+    table.sort(names)
+    for _, name in ipairs(names) do m.program:output(name, outputs[name]) end
+    return m
+  end
+
+  ---------------------------------------------------------------- models
+
+  ---@class lurn.Model
+  local Model = {}
+  Model.__index = Model
+
+  function Model.__tostring (self)
+    local lines = {("model: %d parameters"):format(self:count())}
+    for _, p in ipairs(self:parameters()) do
+      lines[#lines + 1] = ("  %-28s %s"):format(p.path, table.concat(p.value.shape, " x "))
+    end
+    return table.concat(lines, "\n")
+  end
+
+  local function create (build, info)
+    local m = trace(build)
+    if trace(build).program:text() ~= m.program:text() then
+      error("the model is not the same when it is built again: its function must not draw random numbers or read clocks", 3)
+    end
+    local self = setmetatable({source = m.program, native = core.model(m.program), info = info or {}, step_count = 0, seed = 1}, Model)
+    self:init(1)
+    if lurn.current then lurn.current:adopt("model", self) end
+    return self
+  end
+
+  --- New weights: a pure function of seed, path and initialiser. Forgets the carried state.
+  function Model:init (seed)
+    self.seed = seed
+    self.native:init(seed)
+    if self.train_player then self.train_player:resetstate() end
+  end
+
+  --- List of {path, value, grad} by sorted path; value and grad are views of the model's own memory.
+  function Model:parameters () return self.native:parameters() end
+
+  --- How many numbers the model learns.
+  function Model:count () return self.native:count() end
+
+  --- The normalised program of training, as text.
+  function Model:program () return self:player():text() end
+
+  --- What a checkpoint keeps: the program before any variant was made of it.
+  function Model:source_text () return self.source:normalise {}:text() end
+
+  -- The training player; made when it is first asked for.
+  function Model:player ()
+    if not self.train_player then
+      self.train_player = self.native:player {grad = true, carry = not self.info.no_carry, dice = self.info.dice}
+    end
+    return self.train_player
+  end
+
+  -- nil and "EINTR" from the engine is a signal on its way to the run.
+  local function finish (self, value, message, code)
+    if value ~= nil then return value end
+    if code == "EINTR" then
+      self.train_player:rollback()
+      error(lurn.interrupted, 0)
+    end
+    error(message, 3)
+  end
+
+  --- The loss of a batch, with everything that backward needs. Rows carry on from the batch before
+  -- when the batch says so.
+  ---@return number loss
+  function Model:forward (batch)
+    local player = self:player()
+    return finish(self, player:forward(batch, self.seed, self.step_count, "train"))
+  end
+
+  --- Gradients of the last forward pass, into parameters()[i].grad.
+  function Model:backward ()
+    finish(self, self:player():backward())
+  end
+
+  --- What the last forward pass gave: (T, B, ...) for values over time.
+  ---@param name? string   "out" by default
+  function Model:output (name) return self:player():output(name or "out") end
+
+  --- Where the first NaN or Inf of the last pass appeared: a sentence, or nil.
+  function Model:blame () return self:player():blame() end
+
+  -- Called by the optimiser: the step is committed, or never was.
+  function Model:commit ()
+    self:player():commit()
+    self.step_count = self.step_count + 1
+  end
+
+  function Model:rollback () self:player():rollback() end
+
+  --- The committed carried state, name -> tensor (B, H); setstate takes the same.
+  function Model:state () return self:player():state() end
+  function Model:setstate (state) self:player():setstate(state) end
+  function Model:resetstate () self:player():resetstate() end
+
+  --- Bytes of the training arena for windows of T steps and B rows.
+  function Model:plan (T, B)
+    local player = self:player()
+    if not T then T, B = 1, 1 end
+    local arena, state = player:plan(T, B)
+    return {bytes = arena + state, arena = arena, state = state}
+  end
+
+  ---------------------------------------------------------------- evaluation
+
+  local EVALUATE = {
+    batch = {"integer", nil, {1, 1e9}, "rows side by side; 1 for a stream, 32 for sequences"},
+    seq = {"integer", nil, {0, 1e9}, "steps in a window; 50 for a stream, whole sequences otherwise"},
+  }
+
+  --- Mean loss over a split, every target counted once, state carried from window to window.
+  ---@return {loss: number, count: number, bits: number, perplexity: number}
+  function Model:evaluate (split, options)
+    local o = schema.check("model:evaluate", options or {}, EVALUATE)
+    local stream = split.data and split.data.stream
+    local feed = split:feed {batch = o.batch or (stream and 1 or 32), seq = o.seq, shuffle = stream and nil or false}
+    self.eval_player = self.eval_player or self.native:player {carry = not self.info.no_carry}
+    local player, sum, count = self.eval_player, 0.0, 0.0
+    player:resetstate()
+    for step = 1, feed.steps do
+      local loss, weight, code = player:forward(feed:batch(1, step), self.seed, step, "eval")
+      if loss == nil then
+        if code == "EINTR" then error(lurn.interrupted, 0) end
+        error(weight, 2)
+      end
+      weight = weight or 1
+      sum, count = sum + loss * weight, count + weight
+      player:commit()
+    end
+    local loss = count > 0 and sum / count or 0 / 0
+    return {loss = loss, count = count, bits = loss / math.log(2), perplexity = math.exp(loss)}
+  end
+
+  ---------------------------------------------------------------- streams
+
+  ---@class lurn.Stream
+  local Stream = {}
+  Stream.__index = Stream
+
+  local function one (id) return type(id) == "number" and lurn.ids {{id}} or id end
+
+  --- One step: an id (from 1) or a vector; returns the output, the logits of a classifier.
+  function Stream:step (x)
+    if type(x) == "table" then x = lurn.tensor {{x}} end
+    local batch = core.batch {x = one(x), carry = self.steps > 0}
+    local ok, message = self.player:forward(batch, self.seed, self.steps, "eval")
+    if ok == nil then error(message, 2) end
+    self.player:commit()
+    self.steps = self.steps + 1
+    self.out = self.player:output("out")[1][1]
+    return self.out
+  end
+
+  function Stream:reset ()
+    self.player:resetstate()
+    self.steps = 0
+  end
+
+  --- Name -> tensor of the state; setstate takes the same.
+  function Stream:state () return self.player:state() end
+  function Stream:setstate (state)
+    self.player:setstate(state)
+    self.steps = math.max(1, self.steps)
+  end
+
+  -- The k largest stay; ties at the border stay too.
+  local function cut (values, k)
+    local sorted = table.move(values, 1, #values, 1, {})
+    table.sort(sorted, function (a, b) return a > b end)
+    local least = sorted[math.min(k, #sorted)]
+    for i, v in ipairs(values) do if v < least then values[i] = -math.huge end end
+  end
+
+  --- An id drawn from softmax(out / temperature); top_k: among the k likeliest.
+  function Stream:sample (options)
+    local o = options or {}
+    local values, total = self.out:totable(), 0.0
+    if o.top_k then cut(values, o.top_k) end
+    local most = math.max(table.unpack(values))
+    for i, v in ipairs(values) do
+      values[i] = math.exp((v - most) / (o.temperature or 1))
+      total = total + values[i]
+    end
+    self.draws = self.draws + 1
+    local u, run = lurn.rng.uniform(self.seed, "sample", "stream", self.draws) * total, 0.0
+    for i, v in ipairs(values) do
+      run = run + v
+      if u < run then return i end
+    end
+    return #values
+  end
+
+  --- The model step by step, with a state of its own.
+  ---@param options? {seed: integer?}
+  function Model:stream (options)
+    local player = self.native:player {carry = true, infer = true}
+    return setmetatable({player = player, seed = options and options.seed or 1, steps = 0, draws = 0}, Stream)
+  end
+
+  ---------------------------------------------------------------- checks
+
+  --- Gradients against differences of the loss, in f64 whatever this instance's precision.
+  ---@param batch any      made by lurn.batch, or a function (lurn) -> batch when this is not the f64 instance
+  ---@return {worst: number, path: string, checked: integer}
+  function M.gradcheck (model, batch, options)
+    local o = options or {}
+    if lurn.precision == "f64" then
+      if type(batch) == "function" then batch = batch(lurn) end
+      return model.native:gradcheck(batch, o.most or 0, o.seed or 1)
+    end
+    if type(batch) ~= "function" then error("gradcheck of an f32 model: give function (lurn) return lurn.batch {...} end, called with the f64 instance", 2) end
+    local other = lurn.f64
+    local native = other.core.model(assert(other.core.parse(model:source_text())))
+    local values = {}
+    for _, p in ipairs(model:parameters()) do values[p.path] = p.value:totable() end
+    for _, p in ipairs(native:parameters()) do p.value:copy(other.tensor(values[p.path])) end
+    native:touch()
+    return native:gradcheck(batch(other), o.most or 0, o.seed or 1)
+  end
+
+  --- A program, its schedule and its memory bill.
+  function M.show (x)
+    if getmetatable(x) ~= Model then return tostring(x) end
+    local player = x:player()
+    return ("%s\n%s\n%s"):format(tostring(x), player:text(), player:schedule())
+  end
+
+  ---------------------------------------------------------------- two ways to say what a model is
+
+  --- A model of any shape: f (m) -> {loss =, out =, weight =} or any named symbols.
+  ---@param f fun(m: any): table
+  ---@param options? table   dice: schedule choices by lot (tests)
+  function M.model (f, options) return create(f, options) end
+
+  local STACK = {
+    {"any"},
+    input = {"any", schema.required, nil, "a data set, or {dim = D}, or {vocab = V}"},
+    loss = {"any", nil, nil, "lurn.loss.* (), or a function (out, y) -> loss per frame"},
+    mask = {"boolean", false, nil, "the batch has a field mask: how much each frame counts"},
+  }
+
+  -- What a stack must know of its input: columns of numbers, or the size of a vocabulary.
+  local function facts (input)
+    local set = input.set or input
+    local vocab = type(input.vocab) == "number" and input.vocab or set.vocab_size or (type(input.vocab) == "table" and #input.vocab)
+    if vocab == 0 then vocab = nil end
+    local classes = input.classes or set.classes
+    return {dim = set.dim or input.dim, vocab = vocab or nil, classes = type(classes) == "table" and #classes or classes}
+  end
+
+  --- Layers one after the other. Elements are layers or functions of a symbol: lurn.tanh, lurn.last.
+  function M.stack (options)
+    local o = schema.check("lurn.stack", options, STACK)
+    local known = facts(o.input)
+    local loss = o.loss
+    if type(loss) == "function" then loss = lurn.loss.custom(loss) end
+    return create(function (m)
+      m.vocab, m.classes, m.mask = known.vocab, known.classes, o.mask
+      local x = known.vocab and m:input("x", "index", "time", {1}) or m:input("x", "real", "time", {known.dim or error("lurn.stack: input has neither dim nor vocab", 0)})
+      for _, layer in ipairs(o) do x = m:apply(layer, x) end
+      if not loss then return {out = x} end
+      local l, weight = loss:build(m, x)
+      return {loss = l, weight = weight, out = x}
+    end)
+  end
+
+  return M
+end

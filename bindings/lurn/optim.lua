@@ -1,0 +1,170 @@
+--- Optimisers: lurn.optim.adam(model, {lr = 1e-3, clip_norm = 5, schedule = "cosine"}).
+--
+-- optim:step() ends a step as a transaction: gradients are clipped, and when their norm is finite the
+-- parameters, the moments, the carried state and the counters change together. A norm that is not
+-- finite changes nothing at all and is returned for the script to decide.
+--
+-- Names, defaults and formulas are torch.optim's (core/optim.c).
+
+return function (lurn)
+  local schema, core = lurn.schema, lurn.core
+  local M = {}
+
+  local COMMON = {
+    lr = {"number", nil, {0, 1e6}, "learning rate"},
+    weight_decay = {"number", 0, {0, 1e6}, "L2 penalty; decoupled for adamw"},
+    clip_norm = {"number", 0, {0, 1e30}, "largest global norm of the gradient; 0: any"},
+    clip_value = {"number", 0, {0, 1e30}, "largest size of one gradient element; 0: any"},
+    schedule = {"string|table", "constant", nil, "of the rate: a name, or {name, warmup =, gamma =, every =, total =, low =}"},
+    total = {"integer", nil, {1, 1e15}, "steps that the schedule spans; the run's by default"},
+    groups = {"table", nil, nil, "list of {\"pattern\", lr =, weight_decay =, frozen =}; the first that fits a path counts"},
+    accumulate = {"integer", 1, {1, 1e9}, "batches whose gradients make one step"},
+  }
+
+  local RULES = {
+    sgd = {momentum = {"number", 0, {0, 1}, "share of the last update"}, dampening = {"number", 0, {0, 1}, "of the gradient in the momentum"},
+      nesterov = {"boolean", false, nil, "look ahead"}},
+    rmsprop = {alpha = {"number", 0.99, {0, 1}, "smoothing"}, eps = {"number", 1e-8, {0, 1}, "added to the root"},
+      centered = {"boolean", false, nil, "divide by the deviation"}, momentum = {"number", 0, {0, 1}, "share of the last update"}},
+    adagrad = {lr_decay = {"number", 0, {0, 1e6}, "of the rate"}, eps = {"number", 1e-10, {0, 1}, "added to the root"},
+      initial_accumulator = {"number", 0, {0, 1e30}, "where the sum of squares starts"}},
+    adadelta = {rho = {"number", 0.9, {0, 1}, "smoothing"}, eps = {"number", 1e-6, {0, 1}, "inside the roots"}},
+    adam = {beta1 = {"number", 0.9, {0, 1}, "of the mean"}, beta2 = {"number", 0.999, {0, 1}, "of the square"}, eps = {"number", 1e-8, {0, 1}, "added to the root"}},
+  }
+  RULES.adamw = RULES.adam
+  local RATES = {sgd = 1e-3, rmsprop = 1e-2, adagrad = 1e-2, adadelta = 1, adam = 1e-3, adamw = 1e-3}
+  local DECAY = {adamw = 1e-2}
+
+  local SCHEDULE = {
+    {"any"},
+    warmup = {"integer", 0, {0, 1e15}, "steps of linear warm-up"},
+    gamma = {"number", nil, {0, 1e6}, "factor of step and exponential"},
+    every = {"integer", nil, {1, 1e15}, "steps between the factors of step"},
+    total = {"integer", nil, {1, 1e15}, "last step of cosine; the run's by default"},
+    low = {"number", 0, {0, 1e6}, "rate at the end of cosine"},
+    factor = {"number", 0.1, {0, 1}, "of plateau"}, patience = {"integer", 10, {0, 1e9}, "of plateau: reports without a new best"},
+    threshold = {"number", 1e-4, {0, 1e6}, "of plateau: relative improvement that counts"},
+    cooldown = {"integer", 0, {0, 1e9}, "of plateau"}, min_lr = {"number", 0, {0, 1e6}, "of plateau"},
+  }
+  local NAMES = {constant = true, step = true, exponential = true, cosine = true, plateau = true}
+
+  local function read_schedule (s)
+    if type(s) == "string" then s = {s} end
+    local o = schema.check("schedule", s, SCHEDULE)
+    o.name = o[1] or "constant"
+    if not NAMES[o.name] then error("schedule: expected constant, step, exponential, cosine or plateau, got " .. tostring(o.name), 4) end
+    return o
+  end
+
+  -- What the engine is given of each parameter that a group names.
+  local function read_groups (model, groups, lr, decay)
+    if not groups then return nil end
+    local out = {}
+    for _, p in ipairs(model:parameters()) do
+      for _, g in ipairs(groups) do
+        if p.path:find(g[1]) then
+          out[p.path] = {lr_scale = (g.lr or lr) / (lr > 0 and lr or 1), weight_decay = g.weight_decay or decay, frozen = g.frozen or false}
+          break
+        end
+      end
+    end
+    return out
+  end
+
+  ---@class lurn.Optim
+  ---@field lr number       the base rate; assigning it changes the rest of the run
+  ---@field steps integer   committed steps
+  local Optim = {}
+  Optim.__index = Optim
+
+  function Optim.__tostring (self) return ("optim %s: lr %g, %d steps"):format(self.rule, self:rate(), self.steps) end
+
+  local function create (rule, model, options)
+    local declared = {}
+    for k, v in next, COMMON do declared[k] = v end
+    for k, v in next, RULES[rule] do declared[k] = v end
+    local o = schema.check("lurn.optim." .. rule, options or {}, declared)
+    if (options or {}).weight_decay == nil then o.weight_decay = DECAY[rule] or 0 end
+    local self = setmetatable({rule = rule, model = model, options = o, lr = o.lr or RATES[rule], steps = 0, gathered = 0}, Optim)
+    self.native = {rule = rule}
+    for k in next, RULES[rule] do self.native[k] = o[k] end
+    self.native.weight_decay, self.native.clip_norm, self.native.clip_value = o.weight_decay, o.clip_norm, o.clip_value
+    self.schedule = read_schedule(o.schedule)
+    self.groups = read_groups(model, o.groups, self.lr, o.weight_decay)
+    self.flat, self.moments = model.native:moments(self.native)
+    if o.accumulate > 1 then self.sum = lurn.zeros(model.native:flat()) end
+    self.plateau = {best = math.huge, bad = 0, cooling = 0}
+    if lurn.current then lurn.current:adopt("optim", self) end
+    return self
+  end
+
+  --- The rate of the step that comes next.
+  function Optim:rate ()
+    local s = self.schedule
+    if s.name == "plateau" then return self.lr end
+    local total = s.total or self.options.total or (lurn.current and lurn.current.total)
+    if s.name == "cosine" and not total then error("schedule cosine: total is not given and no run says how many steps there are", 3) end
+    return core.lr({kind = s.name, base = self.lr, warmup = s.warmup, gamma = s.gamma, every = s.every, total = total, low = s.low}, self.steps + 1)
+  end
+
+  --- For schedule plateau: a report of the metric that should fall.
+  function Optim:report (metric)
+    if self.schedule.name == "plateau" then self.lr = core.plateau(self.schedule, self.plateau, metric, self.lr) end
+  end
+
+  local function finite (x) return x == x and x ~= math.huge and x ~= -math.huge end
+
+  --- The end of a step: clip, update, commit. Returns the gradient's norm before it was scaled; a norm that is
+  -- not finite has changed nothing. With accumulate = k only every k-th call changes the weights.
+  ---@return number norm
+  function Optim:step ()
+    local native = self.model.native
+    if self.sum then
+      self.gathered = self.gathered + 1
+      native:accumulate(self.sum)
+      if self.gathered < self.options.accumulate then return native:clip {rule = self.rule} end
+      native:accumulate(self.sum, self.gathered)
+    end
+    local norm = native:clip(self.native, self.groups)
+    if self.sum then
+      self.sum:fill(0)
+      self.gathered = 0
+    end
+    if not finite(norm) then
+      self.model:rollback()
+      return norm
+    end
+    self.native.lr = self:rate()
+    if self.committed then self.committed() end
+    native:update(self.native, self.groups, self.steps + 1, self.flat)
+    self.steps = self.steps + 1
+    self.model:commit()
+    return norm
+  end
+
+  --- What a checkpoint keeps: {numbers =, tensors =}; load takes the same.
+  function Optim:save ()
+    local tensors = {}
+    for _, m in ipairs(self.moments) do tensors[m.name] = m.value end
+    if self.sum then tensors.gradient_sum = self.sum end
+    local best = self.plateau.best
+    return {numbers = {steps = self.steps, lr = self.lr, gathered = self.gathered, model_steps = self.model.step_count,
+      plateau_best = finite(best) and best or nil, plateau_bad = self.plateau.bad, plateau_cooling = self.plateau.cooling}, tensors = tensors}
+  end
+
+  function Optim:load (saved)
+    local n = saved.numbers
+    for _, m in ipairs(self.moments) do
+      m.value:copy(saved.tensors[m.name] or error("the optimiser's " .. m.name .. " is missing", 2))
+    end
+    if self.sum and saved.tensors.gradient_sum then self.sum:copy(saved.tensors.gradient_sum) end
+    self.steps, self.lr, self.gathered = n.steps, n.lr, n.gathered or 0
+    self.model.step_count = n.model_steps or n.steps
+    self.plateau = {best = n.plateau_best or math.huge, bad = n.plateau_bad or 0, cooling = n.plateau_cooling or 0}
+  end
+
+  for rule in next, RULES do
+    M[rule] = function (model, options) return create(rule, model, options) end
+  end
+  return M
+end
