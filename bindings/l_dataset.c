@@ -4,7 +4,6 @@
  * then they are compared, measured and copied. An error may be raised at any point: every block is a
  * userdata, kept by a list that the set keeps.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "l_data.h"
@@ -64,7 +63,6 @@ static void push_rows (lua_State *L, int list) {
 
 /* The value at `at` as a contiguous tensor, pushed. */
 static void push_tensor (lua_State *L, int at, int reals) {
-  int64_t one = 1;
   if (l_testtensor(L, at)) l_pushcontiguous(L, at);
   else if (lua_type(L, at) == LUA_TTABLE) {
     int nested = lua_rawgeti(L, at, 1) == LUA_TTABLE;
@@ -73,8 +71,8 @@ static void push_tensor (lua_State *L, int at, int reals) {
     else push_flat(L, at, reals);
   } else if (lua_isinteger(L, at) && !reals) {
     lua_Integer id = lb_integer(L, at, 0, INT32_MAX, "id");
-    l_newtensor(L, LURN_INDEX, 1, &one)->data.i[0] = (int32_t)(id - 1);
-  } else l_newtensor(L, LURN_REAL, 1, &one)->data.r[0] = (real)luaL_checknumber(L, at);
+    l_newtensor(L, LURN_INDEX, 0, NULL)->data.i[0] = (int32_t)(id - 1);
+  } else l_newtensor(L, LURN_REAL, 0, NULL)->data.r[0] = (real)luaL_checknumber(L, at);
 }
 
 /* ------------------------------------------------------------------ measuring */
@@ -91,12 +89,15 @@ static shape shape_of (const lurn_tensor *t, int axis) {
   return s;
 }
 
-/* targets = "sequence" | "step" decides; else one value for several steps means the sequence. */
-static int axis_of (int k, const lurn_tensor *t, int64_t steps, const char *targets) {
+/* targets = "sequence" | "step" decides; else one value for several steps means the sequence, and
+ * one for one step means what it means for the first sequence. */
+static int axis_of (int k, const lurn_tensor *t, int64_t steps, const char *targets, const shape *first) {
   if (k != 1) return LURN_TIME;
   if (targets && strcmp(targets, "sequence") == 0) return LURN_ROW;
   if (targets && strcmp(targets, "step") == 0) return LURN_TIME;
-  return t->rank == 0 || (t->rank == 1 && t->dim[0] == 1 && steps != 1) ? LURN_ROW : LURN_TIME;
+  if (t->rank == 0) return LURN_ROW;
+  if (t->rank > 1 || t->dim[0] != 1) return LURN_TIME;
+  return steps != 1 ? LURN_ROW : first->there ? first->axis : LURN_TIME;
 }
 
 /* Sequence i, column k: its tensor goes to tensors[3 i + k]; it must look like the others. */
@@ -105,7 +106,7 @@ static void take_value (lua_State *L, int tensors, int64_t i, int k, const char 
   push_tensor(L, at, k == 2);
   const lurn_tensor *t = l_checktensor(L, -1);
   if (k == 0) *steps = t->rank > 0 ? t->dim[0] : 1;
-  shape s = shape_of(t, axis_of(k, t, *steps, targets));
+  shape s = shape_of(t, axis_of(k, t, *steps, targets, &all[k]));
   if (!all[k].there && i == 0) all[k] = s;
   if (!all[k].there || s.dtype != all[k].dtype || s.cols != all[k].cols || s.axis != all[k].axis)
     luaL_error(L, "a data set: %s of sequence %I is not like that of the first (type, columns, or one per step or sequence)",
@@ -196,11 +197,6 @@ static void take_ranges (lua_State *L, int list, lurn_split *s) {
   }
 }
 
-static int by_name (const void *a, const void *b) {
-  return strcmp(((const lurn_split *)a)->name, ((const lurn_split *)b)->name);
-}
-
-/* Tables have no order; files have theirs by name, and the hash counts on it. */
 static void take_splits (lua_State *L, int keep, lurn_data *d) {
   if (lua_getfield(L, 1, "split") == LUA_TNIL) return;
   luaL_checktype(L, -1, LUA_TTABLE);
@@ -216,7 +212,6 @@ static void take_splits (lua_State *L, int keep, lurn_data *d) {
     strcpy(s->name, name);
     d->nsplit++;
   }
-  qsort(d->split, (size_t)d->nsplit, sizeof d->split[0], by_name);
 }
 
 static void take_notes (lua_State *L, lurn_data *d) {

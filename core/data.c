@@ -240,6 +240,14 @@ static void add_part (lurn_sha256 *s, const char *part, const char *name, long l
   lurn_sha256_add(s, line, (size_t)n);
 }
 
+/* The next split in the order of names, which is not always the order in which they were made. */
+static const lurn_split *split_after (const lurn_data *d, const char *name) {
+  const lurn_split *best = NULL;
+  for (int i = 0; i < d->nsplit; i++)
+    if (strcmp(d->split[i].name, name) > 0 && (best == NULL || strcmp(d->split[i].name, best->name) < 0)) best = &d->split[i];
+  return best;
+}
+
 lurn_status lurn_data_hash (lurn_ctx *ctx, lurn_data *d, char hex[LURN_SHA256_HEX]) {
   lurn_sha256 s;
   lurn_sha256_init(&s);
@@ -251,9 +259,9 @@ lurn_status lurn_data_hash (lurn_ctx *ctx, lurn_data *d, char hex[LURN_SHA256_HE
   }
   hash_integers(d->offset, d->n + 1, hex);
   add_part(&s, "offsets", d->next ? "next" : "-", d->n + 1, 1, hex);
-  for (int i = 0; i < d->nsplit; i++) {
-    hash_integers(d->split[i].range, 2 * d->split[i].nrange, hex);
-    add_part(&s, d->unit == LURN_UNIT_FRAME ? "frames" : "sequences", d->split[i].name, d->split[i].nrange, 2, hex);
+  for (const lurn_split *p = split_after(d, ""); p; p = split_after(d, p->name)) {
+    hash_integers(p->range, 2 * p->nrange, hex);
+    add_part(&s, d->unit == LURN_UNIT_FRAME ? "frames" : "sequences", p->name, p->nrange, 2, hex);
   }
   hash_words(&d->vocab, hex);
   add_part(&s, "words", "vocab", d->vocab.n, 1, hex);
