@@ -1,0 +1,234 @@
+-- Batches: every target once, in an order that is a function of the seed, and nothing made up.
+local lurn = require "lurn"
+local core = lurn.core
+
+local function ids (n) local t = {} for i = 1, n do t[i] = i end return t end
+
+-- A text of n different symbols, so that an id tells its place.
+local function text (n, split, unit)
+  return core.dataset {{x = ids(n)}, kind = "text", targets = "next", unit = unit or "frame", split = split}
+end
+
+-- Sequences of those lengths; the value of frame t of sequence i is 100 i + t.
+local function sequences (lengths, more)
+  local t = {}
+  for i, length in ipairs(lengths) do
+    local x, y = {}, {}
+    for s = 1, length do x[s], y[s] = {100 * i + s}, {-(100 * i + s)} end
+    t[i] = {x = x, y = y}
+  end
+  for key, value in pairs(more or {}) do t[key] = value end
+  return core.dataset(t)
+end
+
+local function each (feed, epoch)
+  local step, steps = 0, feed:steps(epoch)
+  return function ()
+    step = step + 1
+    if step <= steps then return assert(feed:batch(epoch, step)), step end
+  end
+end
+
+describe("a stream", function ()
+  it("plays every target once, whatever the sizes", function ()
+    for _, n in ipairs {2, 3, 10, 50, 101} do
+      local d = text(n)
+      for _, B in ipairs {1, 2, 3, 7, 50} do
+        for _, seq in ipairs {1, 2, 5, 100} do
+          local f = core.feed {data = d, batch = B, seq = seq}
+          local seen, count = {}, 0
+          for b in each(f, 1) do
+            local x, y, lengths = b.x:totable(), b.y:totable(), b.lengths
+            assert.truthy(b.B <= B and b.T <= seq and b.T <= f.T and b.N <= f.N)
+            for r = 1, b.B do
+              for t = 1, b.T do
+                if t <= lengths[r] then
+                  assert.equal(x[t][r] + 1, y[t][r])
+                  assert.is_nil(seen[y[t][r]])
+                  seen[y[t][r]] = true
+                  count = count + 1
+                else
+                  assert.equal(0, y[t][r])
+                end
+              end
+            end
+          end
+          assert.equal(n - 1, count)
+          assert.equal(n - 1, f:frames())
+        end
+      end
+    end
+  end)
+
+  it("carries rows on from window to window", function ()
+    local f = core.feed {data = text(41), batch = 4, seq = 3}
+    local last = {}
+    for b, step in each(f, 1) do
+      assert.equal(step > 1, b.carry)
+      local x = b.x:totable()
+      for r = 1, b.B do
+        if step > 1 then assert.equal(last[r] + 1, x[1][r]) end
+        assert.equal(r, b.seq[r])
+        assert.equal(3 * (step - 1) + 1, b.pos[r])
+        last[r] = x[b.lengths[r]][r]
+      end
+    end
+  end)
+
+  it("stays inside its split", function ()
+    local d = text(100, {train = {1, 80}, valid = {{81, 85}, {90, 100}}, test = {3, 3}, none = {5, 4}})
+    local seen = {}
+    for b in each(core.feed {data = d, split = "valid", batch = 1, seq = 4}, 1) do
+      for _, row in ipairs(b.y:totable()) do seen[#seen + 1] = row[1] end
+    end
+    assert.same({82, 83, 84, 85, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99, 100}, seen)
+    for _, name in ipairs {"test", "none"} do
+      local f = core.feed {data = d, split = name, batch = 2, seq = 4}
+      assert.equal(0, f:steps(1))
+      assert.error_matches(function () f:batch(1, 1) end, "nothing to play")
+    end
+    assert.error_matches(function () core.feed {data = d, split = "vaild", seq = 1} end, "no split")
+  end)
+
+  it("is the same from a file that does not fit into memory", function ()
+    local path = os.tmpname()
+    finally(function () os.remove(path) end)
+    local d = text(200000)
+    assert(d:save(path))
+    local e = assert(core.dataset.open(path, 0))
+    local f, g = core.feed {data = d, batch = 3, seq = 7}, core.feed {data = e, batch = 3, seq = 7, mode = "stream"}
+    assert.equal(f:steps(1), g:steps(1))
+    for _, step in ipairs {1, 2, 5000, 17, f:steps(1), 3} do
+      assert.same(f:batch(1, step).y:totable(), g:batch(1, step).y:totable())
+    end
+  end)
+end)
+
+describe("sequences", function ()
+  local lengths = {3, 1, 4, 1, 5, 9, 2, 6}
+
+  it("come whole, each once, longest first in a batch", function ()
+    local d = sequences(lengths)
+    for B = 1, 9 do
+      local f, seen = core.feed {data = d, batch = B, seed = 7}, {}
+      for b in each(f, 3) do
+        local x, y = b.x:totable(), b.y:totable()
+        for r = 1, b.B do
+          local i = b.seq[r]
+          assert.is_nil(seen[i])
+          seen[i] = true
+          assert.equal(lengths[i], b.lengths[r])
+          if r > 1 then assert.truthy(b.lengths[r] <= b.lengths[r - 1]) end
+          for t = 1, b.T do
+            local expected = t <= lengths[i] and 100 * i + t or 0
+            assert.equal(expected, x[t][r][1])
+            assert.equal(-expected, y[t][r][1])
+          end
+        end
+        assert.is_false(b.carry)
+      end
+      for i = 1, #lengths do assert.is_true(seen[i]) end
+    end
+  end)
+
+  it("have an order that is a function of seed and epoch", function ()
+    local d = sequences(lengths)
+    local function order (seed, epoch, shuffle)
+      local t = {}
+      for b in each(core.feed {data = d, batch = 1, seed = seed, shuffle = shuffle}, epoch) do t[#t + 1] = b.seq[1] end
+      return table.concat(t, " ")
+    end
+    assert.equal(order(1, 1), order(1, 1))
+    assert.not_equal(order(1, 1), order(1, 2))
+    assert.not_equal(order(1, 1), order(2, 1))
+    assert.equal("1 2 3 4 5 6 7 8", order(1, 1, false))
+    -- Asked for in any order, epochs are what they are.
+    local f = core.feed {data = d, batch = 3, seed = 5}
+    local first = f:batch(1, 2).seq
+    f:batch(9, 1)
+    assert.same(first, f:batch(1, 2).seq)
+  end)
+
+  it("keep equal lengths in the order in which they came", function ()
+    local b = core.feed({data = sequences {2, 3, 2, 3}, batch = 4, shuffle = false}):batch(1, 1)
+    assert.same({2, 4, 1, 3}, b.seq)
+  end)
+
+  it("are played in windows, rows dropping out as they end", function ()
+    local d = sequences {5, 2, 4}
+    local f = core.feed {data = d, batch = 3, seq = 2, shuffle = false}
+    local shape = {}
+    for b in each(f, 1) do
+      shape[#shape + 1] = {b.carry, b.seq, b.lengths, b.pos}
+    end
+    assert.same({
+      {false, {1, 3, 2}, {2, 2, 2}, {1, 1, 1}}, {true, {1, 3}, {2, 2}, {3, 3}}, {true, {1}, {1}, {5}}
+    }, shape)
+    for epoch = 1, 5 do
+      f = core.feed {data = sequences(lengths), batch = 3, seq = 2, seed = 1}
+      local frames = 0
+      for b in each(f, epoch) do frames = frames + b.N end
+      assert.equal(31, frames)
+    end
+  end)
+
+  it("have the next x for a target when they are asked to", function ()
+    local d = core.dataset {{x = {1, 2, 3}}, {x = {7}}, {x = {4, 5}}, targets = "next"}
+    local f = core.feed {data = d, batch = 3, shuffle = false}
+    local b = f:batch(1, 1)
+    assert.same({{1, 4}, {2, 0}}, b.x:totable())
+    assert.same({{2, 5}, {3, 0}}, b.y:totable())
+    assert.same({1, 3}, b.seq)
+    assert.equal(3, f:frames())
+  end)
+
+  it("may have one target each, and weights", function ()
+    local d = core.dataset {{x = {1, 2}, y = 2, mask = {1, 0}}, {x = {3}, y = 1, mask = {0.5}}}
+    local b = core.feed({data = d, batch = 2, shuffle = false}):batch(1, 1)
+    assert.same({2, 1}, b.y:totable())
+    assert.same({{{1}, {0.5}}, {{0}, {0}}}, b.mask:totable())
+    assert.error_matches(function () core.feed {data = d, batch = 2, seq = 1} end, "whole sequences")
+  end)
+
+  it("keep the data alive", function ()
+    local f = core.feed {data = sequences(lengths), batch = 2}
+    local b = f:batch(1, 1)
+    f = nil
+    collectgarbage()
+    collectgarbage()
+    assert.equal(2, b.B)
+    assert.truthy(b.x:totable())
+    assert.is_nil(f)
+  end)
+end)
+
+describe("a batch of tensors", function ()
+  it("sorts its rows and remembers the order", function ()
+    local b = core.batch {
+      x = lurn.tensor {{{1}, {2}, {3}}, {{4}, {5}, {6}}, {{7}, {8}, {9}}}, y = lurn.ids {1, 2, 3},
+      mask = lurn.tensor {{1, 1, 1}, {1, 1, 0}, {1, 1, 1}}, lengths = {1, 3, 2}
+    }
+    assert.same({3, 3, 6}, {b.T, b.B, b.N})
+    assert.same({2, 3, 1}, b.order)
+    assert.same({3, 2, 1}, b.lengths)
+    assert.same({{{2}, {3}, {1}}, {{5}, {6}, {0}}, {{8}, {0}, {0}}}, b.x:totable())
+    assert.same({2, 3, 1}, b.y:totable())
+    assert.same({{{1}, {1}, {1}}, {{1}, {0}, {0}}, {{1}, {0}, {0}}}, b.mask:totable())
+  end)
+
+  it("is one row when its x is (T,D), or ids (T)", function ()
+    local b = core.batch {x = lurn.tensor {{1, 2}, {3, 4}}, y = lurn.ids {1, 2}}
+    assert.same({2, 1}, {b.T, b.B})
+    assert.same({{{1, 2}}, {{3, 4}}}, b.x:totable())
+    assert.same({{1}, {2}}, b.y:totable())
+    b = core.batch {x = lurn.ids {5, 6, 7}, y = lurn.ids {1}}
+    assert.same({{5}, {6}, {7}}, b.x:totable())
+    assert.same({1}, b.y:totable())
+  end)
+
+  it("says what does not fit", function ()
+    assert.error_matches(function () core.batch {} end, "expected a tensor")
+    assert.error_matches(function () core.batch {x = lurn.tensor {{1, 2}}, y = lurn.ids {1, 2, 3}} end, "y: expected")
+    assert.error_matches(function () core.batch {x = lurn.ids {1, 2}, lengths = {3}} end, "length of a row")
+  end)
+end)
