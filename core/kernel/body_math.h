@@ -53,10 +53,10 @@ static inline vf vf_clamp (vf x, real lo, real hi) {
   return vf_max(vf_set(lo), vf_min(vf_set(hi), x));
 }
 
-/* The nearest integer, |x| < 2^22 (2^51): after the addition no fraction bits are left. */
-static inline vf vf_round (vf x) {
+/* The integer nearest to x k, below 2^22 (2^51): after the addition no fraction bits are left. */
+static inline vf vf_round (vf x, real k) {
   const vf magic = vf_set(ROUND_MAGIC);
-  return vf_sub(vf_add(x, magic), magic);
+  return vf_sub(vf_fma(x, vf_set(k), magic), magic);
 }
 
 /* 2^n for an integer n in the normal range: the sum's low bits are the biased exponent. */
@@ -69,7 +69,7 @@ static inline vf vf_scale (vf x, vf n) {
 #ifdef VF_SCALE
   return VF_SCALE(x, n);
 #else
-  const vf half = vf_round(vf_mul(n, vf_set((real)0.5)));
+  const vf half = vf_round(n, (real)0.5);
   return vf_mul(vf_mul(x, vf_pow2(half)), vf_pow2(vf_sub(n, half)));
 #endif
 }
@@ -79,7 +79,7 @@ static inline vf vf_scale (vf x, vf n) {
 /* x = n ln 2 + r, |r| <= ln 2 / 2; returns e^r - 1 to about half an ulp. The first fma is
  * exact; `lost` is what rounding r threw away. */
 static inline vf exp_reduced (vf x, vf *n) {
-  *n = vf_round(vf_mul(x, vf_set(INV_LN2)));
+  *n = vf_round(x, INV_LN2);
   const vf head = vf_fnma(*n, vf_set(LN2_1), x);
   const vf r = vf_fnma(*n, vf_set(LN2_2), head);
   const vf lost = vf_fnma(*n, vf_set(LN2_2), vf_sub(head, r));
@@ -103,11 +103,13 @@ static inline vf vf_expm1 (vf x) {
   return vf_select(small, x, vf_add(y, y));
 }
 
-/* a / (b + rest), where rest is what was lost in rounding b: one correction of the quotient. */
-static inline vf vf_quotient (vf a, vf b, vf rest) {
+/* (a + a_rest) / (b + b_rest), the rests being what was lost in rounding a and b: the quotient
+ * and one correction of it. */
+static inline vf vf_quotient (vf a, vf a_rest, vf b, vf b_rest) {
   const vf inverse = vf_div(vf_set(1), b);
   const vf y = vf_mul(a, inverse);
-  return vf_fma(vf_fnma(y, rest, vf_fnma(y, b, a)), inverse, y);
+  const vf left = vf_fnma(y, b_rest, vf_add(vf_fnma(y, b, a), a_rest));
+  return vf_fma(left, inverse, y);
 }
 
 /* tanh |x| = (e^2|x| - 1) / (e^2|x| + 1), both by one fma from e^r - 1 = p and s = 2^n. */
@@ -116,11 +118,10 @@ static inline vf vf_tanh (vf x) {
   const vf a = vf_min(vf_set(TANH_HIGHEST), vf_abs(x));
   vf n;
   const vf p = exp_reduced(vf_add(a, a), &n);
-  const vf s = vf_pow2(n);
-  const vf s_plus = vf_add(s, one), below = vf_fma(s, p, s_plus);
-  const vf rest = vf_fma(s, p, vf_sub(s_plus, below));
-  const vf y = vf_quotient(vf_fma(s, p, vf_sub(s, one)), below, rest);
-  return vf_or(y, vf_sign_bit(x));
+  const vf s = vf_pow2(n), s_minus = vf_sub(s, one), s_plus = vf_add(s, one);
+  const vf above = vf_fma(s, p, s_minus), above_rest = vf_fma(s, p, vf_sub(s_minus, above));
+  const vf below = vf_fma(s, p, s_plus), below_rest = vf_fma(s, p, vf_sub(s_plus, below));
+  return vf_or(vf_quotient(above, above_rest, below, below_rest), vf_sign_bit(x));
 }
 
 /* e = e^-|x| cannot overflow: 1 / (1 + e) for x >= 0, e / (1 + e) below. */
@@ -129,7 +130,7 @@ static inline vf vf_sigmoid (vf x) {
   const vf e = vf_exp(vf_neg(vf_abs(x)));
   const vf numerator = vf_select(vf_gt(vf_set(0), x), e, one);
   const vf below = vf_add(one, e);
-  return vf_quotient(numerator, below, vf_sub(e, vf_sub(below, one)));
+  return vf_quotient(numerator, vf_set(0), below, vf_sub(e, vf_sub(below, one)));
 }
 
 /* ---- logarithms ------------------------------------------------------------------------ */
@@ -196,13 +197,18 @@ static inline vf vf_log1p (vf x) {
 static inline vf trig_reduce (vf x, vf *quadrant, vf *lost) {
   const vm outside = vf_gt(vf_abs(x), vf_set(SIN_HIGHEST));
   x = vf_select(outside, vf_set((real)NAN), x);
-  const vf n = vf_round(vf_mul(x, vf_set(TWO_OVER_PI)));
+  const vf n = vf_round(x, TWO_OVER_PI);
   /* exact, for n PIO2_1 and x have few enough bits in common */
   const vf head = vf_fnma(n, vf_set(PIO2_1), x);
-  const vf r = vf_fnma(n, vf_set(PIO2_2), head);
-  const vf d = vf_fnma(n, vf_set(PIO2_2), vf_sub(head, r));
-  *lost = vf_fnma(n, vf_set(PIO2_3), d);
-  *quadrant = vf_fnma(vf_set(4), vf_round(vf_mul(n, vf_set((real)0.25))), n);
+  /* r = head - product; near a multiple of pi/2 almost nothing of it may be left, so what both
+   * roundings lose is kept exactly: of the product by an fma, of the difference by Knuth's sum */
+  const vf product = vf_mul(n, vf_set(PIO2_2));
+  const vf product_lost = vf_fma(n, vf_set(PIO2_2), vf_neg(product));
+  const vf r = vf_sub(head, product);
+  const vf part = vf_sub(r, head);
+  const vf r_lost = vf_sub(vf_sub(head, vf_sub(r, part)), vf_add(product, part));
+  *lost = vf_fnma(n, vf_set(PIO2_3), vf_sub(r_lost, product_lost));
+  *quadrant = vf_fnma(vf_set(4), vf_round(n, (real)0.25), n);
   return r;
 }
 

@@ -17,7 +17,9 @@
 #include "base.h"
 
 /* Elementwise maps: X(name, number of inputs, uses the immediate k, formula). NaN in gives NaN
- * out unless the formula selects another value; max and min return b when either is NaN. */
+ * out unless the formula selects another value; max and min return b when either is NaN.
+ * The transcendental maps are off by less than 2 ulp (the worst seen is 1.83, of tanh), denormals
+ * included. sin and cos are defined for |a| <= 1e5 (f64: 1e6) and give NaN beyond. */
 #define LURN_MAPS(X) \
   X(copy,         1, 0, "a") \
   X(fill,         0, 1, "k") \
@@ -87,7 +89,7 @@ typedef struct lurn_kernels {
   void (*row_sum) (real *y, const real *x, int rows, int cols);
   void (*row_max) (real *y, const real *x, int rows, int cols);      /* cols >= 1; NaN if any is */
   void (*row_lse) (real *y, const real *x, int rows, int cols);      /* log sum exp; max first */
-  void (*row_argmax) (int32_t *y, const real *x, int rows, int cols); /* first of equals */
+  void (*row_argmax) (int32_t *y, const real *x, int rows, int cols); /* from 0; first of equals or of NaNs */
 
   /* sums in double over a flat array, 16 lanes and the tree */
   double (*sum) (const real *x, size_t n);

@@ -69,8 +69,9 @@ static void row_case (const lurn_kernels *t, int rows, int cols, real (*value) (
     check(same_all(y, want, (size_t)rows) && intact(y, (size_t)rows), "%s row %d (%d,%d)", t->isa, f, rows, cols);
     for (int i = 0; i < rows && t == plain; i++) {
       const real *r = in + (size_t)i * (size_t)cols;
-      check(f == 0 ? same(y[i], naive_sum(r, cols)) : f == 1 ? same(y[i], naive_max(r, cols)) : lse_agrees(y[i], r, cols),
-            "c row %d (%d,%d) against the reference: %g", f, rows, cols, (double)y[i]);
+      const int right = f == 0 ? same(y[i], naive_sum(r, cols))
+                      : f == 1 ? same(y[i], naive_max(r, cols)) : lse_agrees(y[i], r, cols);
+      check(right, "c row %d (%d,%d) against the reference: %g", f, rows, cols, (double)y[i]);
     }
   }
   t->row_argmax(arg, in, rows, cols);
@@ -103,7 +104,9 @@ static void check_rows (const lurn_kernels *t) {
 
 /* ---- products --------------------------------------------------------------------------- */
 
-static real naive_fma (real a, real b, real c) { return EITHER(fmaf((float)a, (float)b, (float)c), fma((double)a, (double)b, (double)c)); }
+static real naive_fma (real a, real b, real c) {
+  return EITHER(fmaf((float)a, (float)b, (float)c), fma((double)a, (double)b, (double)c));
+}
 
 static void naive_product (const lurn_product *p, const real *w, int trans) {
   for (int m = 0; m < p->M; m++)
@@ -126,7 +129,7 @@ static void product_case (const lurn_kernels *t, int M, int N, int K, int init, 
   real *first = numbers(size + (size_t)N, product_value), *c = guarded(size), *want = guarded(size);
   const size_t count = t->pack_count(K, N), bytes = lurn_align((count + 1) * sizeof(real));
   real *packed = aligned_alloc(LURN_ALIGN, bytes);
-  if (init == 3) for (int m = 0; m < M; m++) {
+  for (int m = 0; init == 3 && m < M; m++) {
     memcpy(c + m * ldc, first + m * ldc, (size_t)N * sizeof *c);
     memcpy(want + m * ldc, first + m * ldc, (size_t)N * sizeof *c);
   }
