@@ -255,9 +255,9 @@ check:
 	@.ci/packages.sh $(if $(MISSING),build) test
 	@$(MAKE) BUILD=$(ASAN) SANITIZE=address,undefined CFLAGS='-O1 -g' all checks $(ASAN)/bin/host
 	@export ASAN_OPTIONS=detect_leaks=1:detect_odr_violation=0 UBSAN_OPTIONS=print_stacktrace=1 LURN_CHECK=1; \
-	 $(MAKE) BUILD=$(ASAN) SUITE=sanitized LUA='$(CURDIR)/$(ASAN)/bin/host' suite; a=$$?; \
+	 $(MAKE) BUILD=$(ASAN) SUITE=sanitized LUA='$(abspath $(ASAN))/bin/host' suite; a=$$?; \
 	 $(MAKE) BUILD=$(ASAN) SUITE=collector CHECKBINS= \
-	   LUA='$(CURDIR)/$(ASAN)/bin/host $(CURDIR)/tests/tools/collector.lua' suite; b=$$?; \
+	   LUA='$(abspath $(ASAN))/bin/host $(CURDIR)/tests/tools/collector.lua' suite; b=$$?; \
 	 exit $$((a | b))
 
 # Each instruction set in turn, as far as this CPU has them.
