@@ -42,7 +42,7 @@ return function (lurn)
     if policy == "stop" or s.in_a_row >= MOST_SKIPS then
       run:diverged(("step %d: loss %s, gradient norm %s"):format(run.steps, what.loss, what.norm or "not computed"))
     elseif policy == "rollback" then
-      if not run:restore_best() then o.model:init(run.seed) end
+      if not run:restore_best() then o.model:init(o.model.seed or run.seed) end
       o.model:resetstate()
       o.optim.lr = o.optim.lr / 2
     end

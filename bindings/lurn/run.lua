@@ -160,7 +160,8 @@ return function (lurn)
         :format(what, p.path), 0) end
       p.value:copy(value)
     end
-    if model.touch then model:touch() end      -- what was made of the old values (packed weights) is stale
+    local native = model.touch and model or model.native
+    if native and native.touch then native:touch() end      -- what was made of the old values (packs) is stale
   end
 
   -- At the first boundary after a resume: whatever the script did up to here, the saved state holds.
@@ -243,7 +244,8 @@ return function (lurn)
 
   local function tell_schedules (self, total)
     for _, optim in ipairs(self.optims) do
-      if optim.total == nil then optim.total = total end
+      local options = optim.options or optim      -- each optimiser's schedule spans the first loop it sees
+      if options.total == nil then options.total = total end
     end
   end
 
