@@ -43,8 +43,11 @@ static hid_t native (lurn_h5_type type) {
 
 typedef struct hushed { H5E_auto2_t print; void *data; } hushed;
 
+/* HDF5's own tidying up at exit trips, with a message, over files it could not open; every
+ * document is closed by its owner, so it has nothing to do. It must be told before it starts. */
 static hushed hush (void) {
   hushed h = {NULL, NULL};
+  H5dont_atexit();
   H5Eget_auto2(H5E_DEFAULT, &h.print, &h.data);
   H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
   H5Eclear2(H5E_DEFAULT);
@@ -221,9 +224,11 @@ static lurn_status create_temp (lurn_ctx *ctx, lurn_h5 *f) {
   return status;
 }
 
-/* Files are made for this handle alone, so the driver is registered for as long as the file is open. */
+/* The driver stays registered for as long as the file is open. The format of HDF5 1.8 has checksums
+ * in its structures: damage becomes a message, where the older format brings HDF5 down. */
 static hid_t create_file (lurn_h5 *f) {
   hid_t access = file_access(), driver = H5FDregister(&disk_class), file = -1;
+  H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18);
   if (driver >= 0 && H5Pset_driver(access, driver, &f) >= 0)
     file = H5Fcreate(f->temp, H5F_ACC_TRUNC, H5P_DEFAULT, access);
   drop(access);

@@ -164,7 +164,8 @@ describe("a document", function ()
 
   it("can be read by h5py, and reads what h5py wrote", function ()
     local path, other = temp(), temp()
-    write(path, {["/x"] = lurn.tensor {{1, 2}, {3, 4}}, ["/off"] = {0, 2}, ["/words"] = {"a", "\u{e9}"}}, {who = "lurn"})
+    local words = {"a", "\u{e9}"}
+    write(path, {["/x"] = lurn.tensor {{1, 2}, {3, 4}}, ["/off"] = {0, 2}, ["/words"] = words}, {who = "lurn"})
     local out = python([==[
 import sys, h5py, numpy as np
 with h5py.File(sys.argv[1], "r") as f:
