@@ -50,6 +50,7 @@ local core = {
 -- A .c file may know one more header than its own header admits. Each with its reason.
 local extra = {
   ["core/program.c"] = "op derive",         -- the builder asks the op table for shapes
+  ["core/program_text.c"] = "op",           -- the text form names ops
   ["core/op.c"]      = "derive",            -- rows of the table name the gradient rules
   ["core/derive.c"]  = "normalise",         -- gradients are emitted into normalise's programs
 }
