@@ -34,7 +34,7 @@ static void prepare (lurn_wave *w, lurn_call *c, int n) {
 
 static void point (const lurn_wave *w, lurn_call *c, int t) {
   c->out = address(w, c->instr->out, t);
-  for (int k = 0; k < LURN_MAX_IN; k++) if (c->instr->in[k] >= 0) c->in[k] = address(w, c->instr->in[k], t);
+  for (int k = 0; k < LURN_MAX_IN; k++) if (c->instr->in[k] >= 0) c->in[k] = address(w, c->instr->in[k], lurn_is_memory(c->instr, k) ? 0 : t);
   c->t = t;
 }
 
@@ -49,7 +49,7 @@ static int whole_rows (const lurn_wave *w, const lurn_instr *i) {
 /* Must be met step by step: an operand with one row per sequence, or a result that depends on
  * which sequence a frame belongs to. */
 static int by_step (const lurn_wave *w, const lurn_instr *i) {
-  if (lurn_op_info(i->op)->flags & LURN_OP_RANDOM) return 1;
+  if (lurn_op_info(i->op)->flags & (LURN_OP_RANDOM | LURN_OP_MEMORY)) return 1;
   for (int k = 0; k < LURN_MAX_IN; k++)
     if (i->in[k] >= 0 && w->program->reg[i->in[k]].axis == LURN_ROW) return 1;
   return 0;

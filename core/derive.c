@@ -6,7 +6,7 @@
 #include "normalise.h"
 
 /* A reduction that waits for the end of the mirror's loop. */
-typedef struct later { lurn_reg to; int op; lurn_reg x, dy; int i0; } later;
+typedef struct later { lurn_reg to; int op; lurn_reg in[LURN_MAX_IN]; int i0; } later;
 
 struct lurn_deriv {
   lurn_ctx *ctx;
@@ -27,11 +27,12 @@ int lurn_grad_needed (const lurn_deriv *d, lurn_reg r) { return r >= 0 && r < d-
 
 static lurn_reg *slot (lurn_deriv *d, lurn_reg r) { return d->mirror ? &d->body[r] : &d->grad[r]; }
 
-/* Written after the loop: its x and dy are then whole time registers. */
+/* Written after the loop: its operands are then whole time registers. What accumulates goes on from
+ * the gradient so far. */
 static void reduce_now (lurn_deriv *d, const later *l) {
   lurn_reg *g = &d->grad[l->to];
-  lurn_reg second = l->op == LURN_OP_OUTER || l->op == LURN_OP_SCATTER ? l->dy : -1;
-  *g = lurn_emit(d->p, l->op, *g, l->x, second, 0, l->i0, 0, NULL);
+  if (lurn_op_info(l->op)->flags & LURN_OP_ACC) *g = lurn_emit(d->p, l->op, *g, l->in[1], l->in[2], 0, l->i0, 0, NULL);
+  else lurn_grad_add(d, l->to, lurn_emit(d->p, l->op, l->in[0], l->in[1], l->in[2], 0, l->i0, 0, NULL));
 }
 
 static void reduce (lurn_deriv *d, later l) {
@@ -47,15 +48,20 @@ static void reduce (lurn_deriv *d, later l) {
 }
 
 void lurn_grad_reduce (lurn_deriv *d, lurn_reg w, int op, lurn_reg x, lurn_reg dy, int i0) {
-  later l = {w, op, x, dy, i0};
+  later l = {w, op, {-1, x, dy}, i0};
   if (lurn_grad_needed(d, w) && dy >= 0) reduce(d, l);
+}
+
+void lurn_grad_whole (lurn_deriv *d, lurn_reg to, int op, lurn_reg a, lurn_reg b, lurn_reg c) {
+  later l = {to, op, {a, b, c}, 0};
+  if (lurn_grad_needed(d, to)) reduce(d, l);
 }
 
 void lurn_grad_add (lurn_deriv *d, lurn_reg r, lurn_reg g) {
   if (!lurn_grad_needed(d, r) || g < 0) return;
   int have = d->p->reg[g].axis, want = d->p->reg[r].axis;
   if (want < have) {
-    later l = {r, want == LURN_ONCE ? LURN_OP_COLSUM : LURN_OP_FOLD, g, -1, 0};
+    later l = {r, want == LURN_ONCE ? LURN_OP_COLSUM : LURN_OP_FOLD, {-1, g, -1}, 0};
     reduce(d, l);
     return;
   }

@@ -71,7 +71,8 @@ const lurn_op *lurn_op_info (int op) {
   if (op <= LURN_OP_FOLD) return &lurn_ops_product[op - LURN_OP_PRODUCT];
   if (op <= LURN_OP_SAMPLE) return &lurn_ops_index[op - LURN_OP_GATHER];
   if (op <= LURN_OP_ROWS) return &lurn_ops_reduce[op - LURN_OP_ROWSUM];
-  return &lurn_ops_shape[op - LURN_OP_SHIFT];
+  if (op <= LURN_OP_DETACH) return &lurn_ops_shape[op - LURN_OP_SHIFT];
+  return &lurn_ops_attend[op - LURN_OP_ATTEND];
 }
 
 int lurn_op_find (const char *name) {

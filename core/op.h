@@ -41,6 +41,9 @@ enum {
   LURN_OP_RESHAPE,              /* (x; see emit) -> the same numbers, another row shape */
   LURN_OP_DROPOUT,              /* (x; k = rate, name) -> x * mask / (1-k); identity in evaluation */
   LURN_OP_DETACH,               /* (x) -> x, no gradient */
+  LURN_OP_ATTEND,               /* (q, memory) -> softmax(q . m_j) m_j summed over the memory's steps j */
+  LURN_OP_ATTEND_DQ,            /* (dy, q, memory) -> its gradient in q */
+  LURN_OP_ATTEND_DM,            /* (dy, q, memory) -> its gradient in the memory */
   LURN_NOPS
 };
 
@@ -73,6 +76,7 @@ enum {
   LURN_OP_RANDOM = 2,           /* depends on the moment and on frames' identities */
   LURN_OP_ACC = 4,              /* operand 0 is an optional accumulator, continued in place */
   LURN_OP_WHOLE = 8,            /* played over a whole axis at once */
+  LURN_OP_MEMORY = 32,          /* the last operand is a whole time axis, whatever step is played */
   LURN_OP_NOGRAD = 16           /* has no gradient: what flows in stops here */
 };
 
@@ -93,10 +97,15 @@ const lurn_op *lurn_op_info (int op);
 int lurn_op_find (const char *name);      /* -1: no such op */
 
 /* Rows of the families, joined by op.c. */
-extern const lurn_op lurn_ops_product[], lurn_ops_reduce[], lurn_ops_index[], lurn_ops_shape[];
+extern const lurn_op lurn_ops_product[], lurn_ops_reduce[], lurn_ops_index[], lurn_ops_shape[], lurn_ops_attend[];
 void lurn_map_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy);
 
 /* For the op families. */
+/* Operand k of i is read whole. */
+static inline int lurn_is_memory (const lurn_instr *i, int k) {
+  const lurn_op *op = lurn_op_info(i->op);
+  return (op->flags & LURN_OP_MEMORY) && k == op->nin - 1;
+}
 static inline const lurn_register *lurn_out_info (const lurn_call *c) {
   return &c->program->reg[c->instr->out];
 }

@@ -28,7 +28,7 @@ static void move_rows (void *y, const void *x, size_t cols, size_t rows) {
 
 static int time_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
   const lurn_register *x = &p->reg[i->in[0]];
-  if (x->axis != LURN_TIME || x->dtype != LURN_REAL) return fail_move(p, i, "a time register");
+  if (x->axis != LURN_TIME || (x->dtype != LURN_REAL && i->op != LURN_OP_LAST)) return fail_move(p, i, "a time register");
   return like(out, x, i->op == LURN_OP_LAST ? LURN_ROW : LURN_TIME);
 }
 
@@ -52,15 +52,16 @@ static void shift_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
 /* Rows [live[t+1], live[t]) end at step t. */
 static int first_ending (const lurn_batch *b, int t) { return t + 1 < b->T ? b->live[t + 1] : 0; }
 
+/* Bytes are counted here: a carried index has a last value too. */
 static void last_play (const lurn_call *c) {
   const lurn_batch *b = c->batch;
-  size_t cols = (size_t)lurn_out_info(c)->cols;
-  const real *x = c->in[0];
-  real *y = c->out;
-  if (c->instr->i[0]) { move_rows(y, x, cols, (size_t)b->B); return; }
+  size_t row = (size_t)lurn_out_info(c)->cols * lurn_dtype_size((lurn_dtype)lurn_out_info(c)->dtype);
+  const char *x = c->in[0];
+  char *y = c->out;
+  if (c->instr->i[0]) { memcpy(y, x, row * (size_t)b->B); return; }
   for (int t = 0; t < b->T; t++) {
-    size_t from = (size_t)first_ending(b, t);
-    move_rows(y + from * cols, x + ((size_t)b->start[t] + from) * cols, cols, (size_t)b->live[t] - from);
+    size_t from = (size_t)first_ending(b, t), n = (size_t)b->live[t] - from;
+    if (n) memcpy(y + from * row, x + ((size_t)b->start[t] + from) * row, row * n);
   }
 }
 

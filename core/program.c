@@ -249,6 +249,11 @@ static lurn_reg common (const lurn_program *p, const lurn_instr *i) {
 /* A body instruction is what changes with time; everything else of a cell stands outside. */
 static int place_in_scan (lurn_program *p, const lurn_op *op, const lurn_instr *i, const lurn_register *out) {
   if (p->scan < 0) return -1;
+  for (int k = 0; k < op->nin; k++)
+    if (lurn_is_memory(i, k) && p->reg[i->in[k]].scan == p->scan) {
+      lurn_program_fail(p, "%s: the memory must be complete before the scan '%s' begins", op->name, p->scans[p->scan].name);
+      return -1;
+    }
   if (op->flags & LURN_OP_WHOLE)
     for (int k = 0; k < LURN_MAX_IN; k++)
       if (i->in[k] >= 0 && p->reg[i->in[k]].axis == LURN_TIME) {

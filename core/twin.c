@@ -23,7 +23,7 @@ static void play_rows (lurn_wave *w, int n, int first, int rows, int t) {
   for (int k = 0; k < LURN_MAX_IN; k++) {
     if (i->in[k] < 0) continue;
     const lurn_register *x = &w->program->reg[i->in[k]];
-    c.in[k] = row(w, i->in[k], x->axis == LURN_TIME ? first : 0);
+    c.in[k] = row(w, i->in[k], x->axis == LURN_TIME && !lurn_is_memory(i, k) ? first : 0);
     c.step[k] = x->axis == LURN_ONCE ? 0 : x->cols;
   }
   if (i->op == LURN_OP_PRODUCT && !w->ctx->blas) {

@@ -134,6 +134,9 @@ return function (lurn)
   function M.gather (w, i) return w.program:emit("gather", w, i) end
   function M.one_hot (i, n) return i.program:emit("unpick", i.program:fill(1, "once", {1}), i, nil, 0, n) end
 
+  --- Attention of q over the steps of `memory`: softmax(q . m_j) m_j, summed over j (Luong's "dot").
+  function M.attend (q, memory) return q.program:emit("attend", q, memory) end
+
   --- 1 where there is a target, 0 where the index is none.
   function M.live (i) return i.program:emit("live", i) end
 

@@ -8,8 +8,16 @@
 
 #include "body_product.h"
 
-/* Frames of a chunk: a panel of them is 16 KiB, half of the smallest cache around. */
+/* Frames of a chunk: a panel of them is 32 KiB, what the first-level cache holds. */
 #define CHUNK ((int)(32768 / (PANEL * sizeof(real))))
+
+typedef struct lurn_outer {
+  int K, N;
+  const real *a; ptrdiff_t lda;      /* (count,K), the frames of one chunk */
+  const real *d; ptrdiff_t ldd;      /* (N), the last of these frames */
+  real *c; ptrdiff_t ldc;            /* (K,N) */
+  int count;
+} lurn_outer;
 
 /* d (count,N) backwards, from its last row on. */
 static void pack_backwards (real *packed, const real *last, ptrdiff_t ldd, int count, int width) {
@@ -21,20 +29,30 @@ static void pack_backwards (real *packed, const real *last, ptrdiff_t ldd, int c
   }
 }
 
+/* Asks for the panel of d at column n, to be packed next: some of its rows with every block, as
+ * d comes from far away and all of it at once would have to be waited for. */
+static inline void outer_expect (const lurn_outer *o, int n, int from, int to) {
+  const int line = LURN_ALIGN / (int)sizeof(real);
+  for (int m = from; m < to; m++)
+    for (int v = 0; v < PANEL; v += line) block_expect(o->d, n + v - m * o->ldd);
+}
+
 /* One chunk of frames, one panel of columns, all rows of C. */
-static void outer_panel (int count, int K, int width, const real *a, ptrdiff_t lda,
-                         const real *packed, real *c, ptrdiff_t ldc) {
-  const int heights = (K + BLOCK_ROWS - 1) / BLOCK_ROWS;
-  for (int i = 0, k = 0; i < heights; i++) {
-    const int rows = (K - k + heights - i - 1) / (heights - i);
+static void outer_panel (const lurn_outer *o, int n, const real *packed) {
+  const int width = least(PANEL, o->N - n), parts = parts_of(o->K, BLOCK_ROWS);
+  /* after the last panel comes the first one of the chunk before */
+  const int more = n + PANEL < o->N, next = more ? n + PANEL : 0, skip = more ? 0 : o->count;
+  for (int i = 0; i < parts; i++) {
+    const int k = part_start(o->K, parts, i), rows = part_start(o->K, parts, i + 1) - k;
     const lurn_block t = {
-      .K = count, .a = a + (count - 1) * lda + k, .row = 1, .step = -lda,
-      .b = packed, .panel = 0, .stride = vecs_of(width) * VL,
-      .init = c + k * ldc, .ldi = ldc, .c = c + k * ldc, .ldc = ldc,
+      .K = o->count, .a = o->a + (o->count - 1) * o->lda + k, .row = 1, .step = -o->lda,
+      .b = packed, .stride = vecs_of(width) * VL,
+      .init = o->c + k * o->ldc + n, .ldi = o->ldc, .c = o->c + k * o->ldc + n, .ldc = o->ldc,
       .last = width - (vecs_of(width) - 1) * VL
     };
+    outer_expect(o, next, skip + part_start(o->count, parts, i),
+                 skip + part_start(o->count, parts, i + 1));
     blocks[vecs_of(width)][rows](&t);
-    k += rows;
   }
 }
 
@@ -43,11 +61,10 @@ static void outer (int M, int K, int N, const real *a, ptrdiff_t lda, const real
   _Alignas(LURN_ALIGN) real packed[CHUNK * PANEL];
   for (int end = M; end > 0; end -= CHUNK) {
     const int count = least(CHUNK, end);
-    const real *first = a + (end - count) * lda, *last = d + (end - 1) * ldd;
+    const lurn_outer o = { K, N, a + (end - count) * lda, lda, d + (end - 1) * ldd, ldd, c, ldc, count };
     for (int n = 0; n < N; n += PANEL) {
-      const int width = least(PANEL, N - n);
-      pack_backwards(packed, last + n, ldd, count, width);
-      outer_panel(count, K, width, first, lda, packed, c + n, ldc);
+      pack_backwards(packed, o.d + n, ldd, count, least(PANEL, N - n));
+      outer_panel(&o, n, packed);
     }
   }
 }

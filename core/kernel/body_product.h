@@ -52,9 +52,9 @@ static ALWAYS_INLINE void block_store (real *p, vf x, int n) {
   else vf_store_n(p, x, n);
 }
 
-/* A hint that this place is written soon. Integers, as it may be beyond the array. */
+/* A hint that this place is needed soon. Integers, as it may be beyond the array. */
 static ALWAYS_INLINE void block_expect (const real *p, ptrdiff_t offset) {
-  __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)offset * sizeof(real)), 1);
+  __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)offset * sizeof(real)));
 }
 
 /* c = chain over k of fma(a, b, acc); rows and vecs are constants where this is inlined. */
