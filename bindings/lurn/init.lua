@@ -31,14 +31,14 @@ local function make (precision)
   local lurn = {core = core, version = core.version, precision = precision, interrupted = setmetatable({}, {
     __tostring = function () return "interrupted" end})}
   instances[precision] = lurn
-  for _, name in ipairs {"h5", "sys", "signal", "rng"} do lurn[name] = core[name] end
+  for _, name in ipairs {"h5", "sys", "signal", "rng", "batch"} do lurn[name] = core[name] end
   for name, f in next, core.tensor do lurn[name] = f end
   for _, name in ipairs(parts) do
     local module = require(folder .. "." .. name)(lurn)
-    if name == "experiment" then lurn.experiments = module end
     lurn[name] = lurn[name] == nil and module or lurn[name]
     adopt(lurn, name, module)
   end
+  lurn.load = lurn.experiment.load
   return setmetatable(lurn, {__index = function (_, key)
     if key == "f32" or key == "f64" then return instances[key] or make(key) end
   end})

@@ -12,8 +12,8 @@ return function (lurn)
 
   -- What counts: frames with a mask, targets that are some.
   local function weight_of (m, y, index)
-    local mask = m.mask and m:input("mask", "real", y.axis, {1})
-    if not index then return mask end
+    local mask = m.mask and m:input("mask", "real", y.axis, {1}) or nil
+    if not index then return mask or nil end
     local live = lurn.live(y)
     return mask and live * mask or live
   end
