@@ -76,15 +76,30 @@ return function (lurn)
     return table.concat(lines, "\n")
   end
 
+  local function wrap (program, info)
+    return setmetatable({source = program, native = core.model(program), info = info or {}, step_count = 0, seed = 1}, Model)
+  end
+
   local function create (build, info)
     local m = trace(build)
     if trace(build).program:text() ~= m.program:text() then
       error("the model is not the same when it is built again: its function must not draw random numbers or read clocks", 3)
     end
-    local self = setmetatable({source = m.program, native = core.model(m.program), info = info or {}, step_count = 0, seed = 1}, Model)
+    local self = wrap(m.program, info)
     self:init(1)
     if lurn.current then lurn.current:adopt("model", self) end
     return self
+  end
+
+  --- The model that a source_text describes, with weights of zero: no Lua of the script that made it is run.
+  ---@param text string
+  ---@return lurn.Model? model
+  ---@return string? message
+  ---@return string? code
+  function M.from_program (text)
+    local program, message, code = core.parse(text)
+    if not program then return nil, message, code end
+    return wrap(program)
   end
 
   --- New weights: a pure function of seed, path and initialiser. Forgets the carried state.
@@ -99,6 +114,9 @@ return function (lurn)
 
   --- How many numbers the model learns.
   function Model:count () return self.native:count() end
+
+  --- To be called when weights were written through a view: packed copies are made anew.
+  function Model:touch () self.native:touch() end
 
   --- The normalised program of training, as text.
   function Model:program () return self:player():text() end
