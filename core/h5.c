@@ -211,19 +211,6 @@ static lurn_status keep_path (lurn_ctx *ctx, lurn_h5 *f, const char *path) {
   return LURN_OK;
 }
 
-/* Beside the target, so that a rename can put it there. */
-static lurn_status create_temp (lurn_ctx *ctx, lurn_h5 *f) {
-  const char *slash = strrchr(f->path, '/');
-  int folder = slash ? (int)(slash - f->path) + 1 : 0;
-  int k = 0;
-  do
-    snprintf(f->temp, sizeof f->temp, "%.*s.%s.%lld-%d.tmp", folder, f->path, f->path + folder, (long long)lurn_sys_pid(), k);
-  while (lurn_sys_exists(f->temp) && ++k < 1000);
-  lurn_status status = lurn_sys_create(ctx, f->temp, &f->fd);
-  f->writing = status == LURN_OK;
-  return status;
-}
-
 /* The driver stays registered for as long as the file is open. The format of HDF5 1.8 has checksums
  * in its structures: damage becomes a message, where the older format brings HDF5 down. */
 static hid_t create_file (lurn_h5 *f) {
@@ -254,8 +241,9 @@ lurn_status lurn_h5_create (lurn_ctx *ctx, lurn_h5 *f, const char *path) {
   int64_t size;
   lurn_status status = keep_path(ctx, f, path);
   if (status == LURN_OK && lurn_sys_exists(path)) status = lurn_sys_filesize(ctx, path, &size);
-  if (status == LURN_OK) status = create_temp(ctx, f);
+  if (status == LURN_OK) status = lurn_sys_create_temp(ctx, path, f->temp, sizeof f->temp, &f->fd);
   if (status != LURN_OK) return status;
+  f->writing = 1;
   hushed h = hush();
   hid_t file = create_file(f);
   if (file >= 0) f->file = file;

@@ -3,7 +3,7 @@
  * The only file that knows HDF5. A document is written whole or not at all, and read with the
  * suspicion that a file from elsewhere deserves.
  *
- * Writing   lurn_h5_create makes a hidden temporary file beside `path` (".name.pid-k.tmp"); nothing
+ * Writing   lurn_h5_create makes a hidden temporary file beside `path` (".name.host.pid-k.tmp"); nothing
  *           shows under `path` until lurn_h5_commit has closed it, put it on disk and renamed it.
  *           lurn_h5_abort (or a failed commit) removes it; `path` keeps the old file, whole. After
  *           one failed write there is nothing left to commit: that fails with the same reason.
@@ -49,7 +49,7 @@ typedef struct lurn_h5 {
   int64_t size;                 /* of the file, when reading */
   int fd, error;                /* when writing: the temporary file, and the first error number */
   char path[LURN_H5_PATH];
-  char temp[LURN_H5_PATH + 64];
+  char temp[LURN_H5_PATH + 128];
 } lurn_h5;
 
 /* What an array is. type NONE: a group. Integers that fit neither in 32 signed nor in 8 unsigned bits are I64. */

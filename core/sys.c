@@ -2,10 +2,13 @@
 #define _GNU_SOURCE
 #include "sys.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -170,8 +173,43 @@ lurn_status lurn_sys_replace (lurn_ctx *ctx, const char *temp, const char *path)
 
 /* ------------------------------------------------------------------ open files */
 
-lurn_status lurn_sys_create (lurn_ctx *ctx, const char *path, int *fd) {
-  *fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+/* What all temporary files for path on this host have in common: ".name.host." */
+static int temp_prefix (const char *path, char *prefix, size_t size) {
+  char host[33] = "";
+  const char *slash = strrchr(path, '/');
+  if (gethostname(host, sizeof host - 1) != 0 || host[0] == '\0') strcpy(host, "host");
+  return snprintf(prefix, size, ".%s.%s.", slash ? slash + 1 : path, host);
+}
+
+/* "1234-0.tmp" behind the prefix, and no process 1234. */
+static int is_orphan (const char *rest) {
+  char *end;
+  long pid = strtol(rest, &end, 10);
+  if (pid <= 0 || *end != '-') return 0;
+  strtol(end + 1, &end, 10);
+  return strcmp(end, ".tmp") == 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+}
+
+static void sweep (const char *folder, const char *prefix, size_t n) {
+  DIR *dir = opendir(folder);
+  if (dir == NULL) return;
+  for (struct dirent *e = readdir(dir); e; e = readdir(dir))
+    if (strncmp(e->d_name, prefix, n) == 0 && is_orphan(e->d_name + n)) unlinkat(dirfd(dir), e->d_name, 0);
+  closedir(dir);
+}
+
+lurn_status lurn_sys_create_temp (lurn_ctx *ctx, const char *path, char *temp, size_t size, int *fd) {
+  char prefix[PATH_SIZE], folder[PATH_SIZE];
+  const char *slash = strrchr(path, '/');
+  int n = temp_prefix(path, prefix, sizeof prefix), k = 0;
+  int f = snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + 1 : 2, slash ? path : "./");
+  if (n >= (int)sizeof prefix || f >= (int)sizeof folder || (size_t)f + (size_t)n + 32 > size)
+    return lurn_fail(ctx, LURN_EINVAL, "%s: too long a path", path);
+  sweep(folder, prefix, (size_t)n);
+  do {
+    snprintf(temp, size, "%s%s%lld-%d.tmp", slash ? folder : "", prefix, (long long)getpid(), k);
+    *fd = open(temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  } while (*fd < 0 && errno == EEXIST && ++k < 1000);
   return *fd >= 0 ? LURN_OK : says_no(ctx, path, "write");
 }
 

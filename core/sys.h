@@ -36,8 +36,9 @@ lurn_status lurn_sys_append (lurn_ctx *ctx, const char *path, const char *text, 
 /* temp becomes path: the file is on disk before it gets the name, and the name is on disk before
  * this returns. At any instant path is the old file or the new one, whole. */
 lurn_status lurn_sys_replace (lurn_ctx *ctx, const char *temp, const char *path);
-/* A new file, open for reading and writing. A name that is taken is EIO. */
-lurn_status lurn_sys_create (lurn_ctx *ctx, const char *path, int *fd);
+/* A new file beside path, hidden, ".name.host.pid-k.tmp"; its name goes into temp. Files like it whose
+ * process, on this host, is no more are removed first: somebody was killed while writing. */
+lurn_status lurn_sys_create_temp (lurn_ctx *ctx, const char *path, char *temp, size_t size, int *fd);
 /* All n bytes at that place, or an error number. Reading beyond the end gives zeros. */
 int lurn_sys_write_at (int fd, const void *bytes, size_t n, int64_t at);
 int lurn_sys_read_at (int fd, void *bytes, size_t n, int64_t at);
