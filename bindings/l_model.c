@@ -194,7 +194,8 @@ static int m_player (lua_State *L) {
   p->m = m;
   p->ctx = lb_ctx(L);
   lurn_program_init(p->ctx, &p->program);
-  p->variant = (lurn_variant){.grad = lb_getboolean(L, 2, "grad", 0), .grad_inputs = lb_getboolean(L, 2, "grad_inputs", 0),
+  p->variant = (lurn_variant){.grad = lb_getboolean(L, 2, "grad", 0),
+      .grad_inputs = lb_getboolean(L, 2, "grad_inputs", 0),
                               .carry = lb_getboolean(L, 2, "carry", 1)};
   p->variant.infer = lb_getboolean(L, 2, "infer", 0);
   p->variant.reset = lb_getboolean(L, 2, "reset", 0) || (p->variant.carry && !starts_from_zero(m->source));
@@ -259,7 +260,8 @@ static lurn_status plan (player *p, int T, int B, int N) {
   if (status != LURN_OK) return status;
   p->arena_bytes = p->wave.bytes + LURN_ALIGN;
   p->arena = lurn_sys_map(p->arena_bytes);
-  if (!p->arena) return lurn_fail(p->ctx, LURN_ENOMEM, "no memory for a plan of %zu bytes (%d steps, %d rows)", p->wave.bytes, T, B);
+  if (!p->arena) return lurn_fail(p->ctx, LURN_ENOMEM, "no memory for a plan of %zu bytes (%d steps, %d rows)",
+                                  p->wave.bytes, T, B);
   lurn_wave_place(&p->wave, p->arena);
   lurn_wave_params(&p->wave, p->m->value, p->variant.grad ? p->m->grad : NULL);
   p->packed = 0;
@@ -287,7 +289,8 @@ static void zero_state (player *p, int pending_only) {
 
 static int y_rollback (lua_State *L) {
   player *p = checkplayer(L, 1);
-  for (int k = 0; k < p->nstate; k++) memcpy(p->state[k].pending, p->state[k].committed, p->state[k].size * (size_t)p->wave.B);
+  for (int k = 0; k < p->nstate; k++) memcpy(p->state[k].pending, p->state[k].committed,
+                                             p->state[k].size * (size_t)p->wave.B);
   p->B = p->committed_B;
   p->played = 0;
   return 0;
@@ -295,7 +298,8 @@ static int y_rollback (lua_State *L) {
 
 static int y_commit (lua_State *L) {
   player *p = checkplayer(L, 1);
-  for (int k = 0; k < p->nstate; k++) memcpy(p->state[k].committed, p->state[k].pending, p->state[k].size * (size_t)p->wave.B);
+  for (int k = 0; k < p->nstate; k++) memcpy(p->state[k].committed, p->state[k].pending,
+                                             p->state[k].size * (size_t)p->wave.B);
   p->committed_B = p->B;
   return 0;
 }
@@ -315,7 +319,8 @@ static void add_fresh_flags (player *p, int anew) {
   for (int n = 0; n < b->N; n++) p->fresh[n] = f ? ((const real *)f->data)[n] : 0;
   for (int r = 0; anew && r < b->B; r++) p->fresh[r] = 1;
   if (f) b->field[f - b->field].data = p->fresh;
-  else if (b->nfield < LURN_MAX_FIELDS) b->field[b->nfield++] = (lurn_field){"reset", LURN_REAL, LURN_TIME, 1, p->fresh};
+  else if (b->nfield < LURN_MAX_FIELDS) b->field[b->nfield++] = (lurn_field){"reset", LURN_REAL, LURN_TIME, 1,
+      p->fresh};
 }
 
 static lurn_status bind (player *p, const lurn_batch *batch) {
@@ -324,7 +329,8 @@ static lurn_status bind (player *p, const lurn_batch *batch) {
   p->batch = *batch;
   int anew = !batch->carry || p->B == 0;
   if (!anew && batch->B > p->B)
-    return lurn_fail(p->ctx, LURN_EINVAL, "a batch of %d rows cannot carry on the state of %d rows", batch->B, p->B);
+    return lurn_fail(p->ctx, LURN_EINVAL, "a batch of %d rows cannot carry on the state of %d rows", batch->B,
+                     p->B);
   if (anew) zero_state(p, 1);
   add_fresh_flags(p, anew);
   status = lurn_wave_bind(&p->wave, &p->batch, &p->moment);
@@ -334,23 +340,28 @@ static lurn_status bind (player *p, const lurn_batch *batch) {
 
 static void take_state (player *p) {
   for (int k = 0; k < p->nstate; k++)
-    memcpy(p->state[k].pending, lurn_wave_output(&p->wave, p->state[k].name, NULL), p->state[k].size * (size_t)p->batch.B);
+    memcpy(p->state[k].pending, lurn_wave_output(&p->wave, p->state[k].name, NULL),
+           p->state[k].size * (size_t)p->batch.B);
   p->B = p->batch.B;
 }
 
 static lurn_status play (player *p, int back) {
-  if (p->twin) return lurn_twin_play(&p->wave, back ? p->program.forward : 0, back ? p->program.ninstr : p->program.forward);
-  return lurn_conductor_play(&p->wave, back ? p->schedule.forward : 0, back ? p->schedule.nunit : p->schedule.forward);
+  if (p->twin) return lurn_twin_play(&p->wave, back ? p->program.forward : 0, back ? p->program.ninstr
+                                     : p->program.forward);
+  return lurn_conductor_play(&p->wave, back ? p->schedule.forward : 0, back ? p->schedule.nunit
+                             : p->schedule.forward);
 }
 
 /* Order of lurn_purpose. */
-static const char *const purposes[] = {"init", "shuffle", "train", "eval", "sample", "script", "data", "search", NULL};
+static const char *const purposes[] = {"init", "shuffle", "train", "eval", "sample", "script", "data", "search",
+    NULL};
 
 /* batch, seed, step, purpose -> loss, weight (nil when the model has none), or nil, message, code */
 static int y_forward (lua_State *L) {
   player *p = checkplayer(L, 1);
   lurn_batch *b = l_checkbatch(L, 2);
-  p->moment = (lurn_moment){.seed = (uint64_t)luaL_optinteger(L, 3, 1), .step = (uint64_t)luaL_optinteger(L, 4, 0),
+  p->moment = (lurn_moment){.seed = (uint64_t)luaL_optinteger(L, 3, 1),
+      .step = (uint64_t)luaL_optinteger(L, 4, 0),
                             .purpose = (lurn_purpose)lb_choice(L, 5, purposes, "purpose")};
   lua_settop(L, 5);
   lua_pushvalue(L, 2);
@@ -365,7 +376,8 @@ static int y_forward (lua_State *L) {
   if (status != LURN_OK) return lb_result(L, status);
   p->played = 1;
   take_state(p);
-  const real *loss = lurn_wave_output(&p->wave, "loss", NULL), *weight = lurn_wave_output(&p->wave, "weight", NULL);
+  const real *loss = lurn_wave_output(&p->wave, "loss", NULL),
+      *weight = lurn_wave_output(&p->wave, "weight", NULL);
   if (loss) lua_pushnumber(L, *loss); else lua_pushboolean(L, 1);
   if (weight) lua_pushnumber(L, *weight); else lua_pushnil(L);
   return 2;
@@ -389,7 +401,8 @@ static int y_backward (lua_State *L) {
 static void spread_frames (const lurn_batch *b, const lurn_register *x, const char *from, lurn_tensor *t) {
   size_t row = lurn_dtype_size((lurn_dtype)x->dtype) * (size_t)x->cols;
   for (int s = 0; s < b->T; s++)
-    memcpy((char *)t->data.p + row * (size_t)s * (size_t)b->B, from + row * (size_t)b->start[s], row * (size_t)b->live[s]);
+    memcpy((char *)t->data.p + row * (size_t)s * (size_t)b->B, from + row * (size_t)b->start[s],
+           row * (size_t)b->live[s]);
 }
 
 static int y_output (lua_State *L) {             /* name -> a copy, or nil */
@@ -473,7 +486,8 @@ static int y_blame (lua_State *L) {
   real *grad = lua_newuserdatauv(L, sizeof(real) * (p->m->params.count + 1) + LURN_ALIGN, 0);
   lurn_wave_params(&twin->wave, p->m->value, p->variant.grad ? grad : NULL);
   for (int k = 0; k < p->nstate; k++) lurn_wave_input(&twin->wave, p->state[k].name, p->state[k].committed);
-  for (int k = 0; k < twin->nstate && !p->batch.carry; k++) lurn_wave_input(&twin->wave, twin->state[k].name, twin->state[k].pending);
+  for (int k = 0; k < twin->nstate && !p->batch.carry; k++) lurn_wave_input(&twin->wave, twin->state[k].name,
+      twin->state[k].pending);
   if (status == LURN_OK) status = play(twin, 0);
   if (status == LURN_OK && p->variant.grad) status = play(twin, 1);
   if (status == LURN_OK) found = lurn_twin_blame(&twin->wave, text, sizeof text);
@@ -503,12 +517,14 @@ static const luaL_Reg model_methods[] = {
   {"gradcheck", m_gradcheck}, {NULL, NULL}
 };
 static const luaL_Reg player_methods[] = {
-  {"plan", y_plan}, {"forward", y_forward}, {"backward", y_backward}, {"commit", y_commit}, {"rollback", y_rollback},
+  {"plan", y_plan}, {"forward", y_forward}, {"backward", y_backward}, {"commit", y_commit},
+      {"rollback", y_rollback},
   {"resetstate", y_resetstate}, {"state", y_state}, {"setstate", y_setstate}, {"output", y_output},
   {"blame", y_blame}, {"text", y_text}, {"schedule", y_schedule}, {"close", y_close}, {NULL, NULL}
 };
 static const luaL_Reg player_meta[] = {{"__gc", y_close}, {"__close", y_close}, {NULL, NULL}};
-static const luaL_Reg functions[] = {{"model", g_model}, {"lr", l_optim_lr}, {"plateau", l_optim_plateau}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"model", g_model}, {"lr", l_optim_lr}, {"plateau", l_optim_plateau},
+    {NULL, NULL}};
 
 int l_model_open (lua_State *L) {
   lb_type(L, MODEL, model_methods, NULL);

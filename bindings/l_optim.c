@@ -158,5 +158,6 @@ int l_optim_plateau (lua_State *L) {
 }
 
 const luaL_Reg l_optim_methods[] = {
-  {"moments", m_moments}, {"clip", m_clip}, {"update", m_update}, {"accumulate", m_accumulate}, {"flat", m_flat}, {NULL, NULL}
+  {"moments", m_moments}, {"clip", m_clip}, {"update", m_update}, {"accumulate", m_accumulate}, {"flat", m_flat},
+      {NULL, NULL}
 };

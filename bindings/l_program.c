@@ -132,7 +132,8 @@ static int s_pow (lua_State *L) {
 }
 
 static int s_compare (lua_State *L) {
-  return luaL_error(L, "a symbol has no value while a cell is traced: it cannot be compared or branched on; use lurn.where(lurn.gt(a, b), x, y)");
+  return luaL_error(L,
+                    "a symbol has no value while a cell is traced: it cannot be compared or branched on; use lurn.where(lurn.gt(a, b), x, y)");
 }
 
 static int s_tostring (lua_State *L) {
@@ -200,7 +201,8 @@ static lurn_init checkinit (lua_State *L, int arg) {
   init.kind = (lurn_init_kind)lb_choice(L, lua_gettop(L), init_names, "initialiser");
   lua_rawgeti(L, arg, 2);
   lua_rawgeti(L, arg, 3);
-  init.a = lua_isnil(L, -2) ? (init.kind == LURN_INIT_CONSTANT || init.kind == LURN_INIT_NORMAL ? 0 : 1) : lua_tonumber(L, -2);
+  init.a = lua_isnil(L, -2) ? (init.kind == LURN_INIT_CONSTANT || init.kind == LURN_INIT_NORMAL ? 0 : 1)
+      : lua_tonumber(L, -2);
   init.b = lua_isnil(L, -1) ? 1 : lua_tonumber(L, -1);
   lua_pop(L, 3);
   return init;
@@ -237,7 +239,8 @@ static int p_emit (lua_State *L) {
   int i0 = (int)luaL_optinteger(L, 7, 0), i1 = (int)luaL_optinteger(L, 8, 0);
   const char *random = luaL_optstring(L, 9, NULL);
   lurn_reg y;
-  if (op >= LURN_NMAPS || lurn_map_inputs((lurn_map)op) == 0) y = lurn_emit(p, op, in[0], in[1], in[2], k, i0, i1, random);
+  if (op >= LURN_NMAPS || lurn_map_inputs((lurn_map)op) == 0) y = lurn_emit(p, op, in[0], in[1], in[2], k, i0,
+      i1, random);
   else if (lurn_map_inputs((lurn_map)op) == 1) y = lurn_map1k(p, (lurn_map)op, in[0], k);
   else if (lurn_map_inputs((lurn_map)op) == 2) y = lurn_map2k(p, (lurn_map)op, in[0], in[1], k);
   else y = lurn_map3(p, (lurn_map)op, in[0], in[1], in[2]);
@@ -291,7 +294,8 @@ static int p_affine (lua_State *L) {
   lurn_program *p = l_checkprogram(L, 1);
   lurn_term term[16];
   int n = lua_gettop(L) - 6;
-  const char *path = luaL_checkstring(L, 2), *gate = luaL_optstring(L, 3, NULL), *bias = luaL_optstring(L, 5, NULL);
+  const char *path = luaL_checkstring(L, 2), *gate = luaL_optstring(L, 3, NULL),
+      *bias = luaL_optstring(L, 5, NULL);
   int out = (int)lb_integer(L, 4, 1, 1 << 24, "columns");
   lurn_init init = checkinit(L, 6);
   luaL_argcheck(L, n >= 1 && n <= 16, 7, "expected 1 to 16 operands");
@@ -332,7 +336,8 @@ static int p_cell (lua_State *L) {
 
 static int p_loss (lua_State *L) {               /* "mse" | "cross_entropy" | "bce", out, y */
   static const char *const names[] = {"mse", "cross_entropy", "bce", NULL};
-  static lurn_reg (*const fns[]) (lurn_program *, lurn_reg, lurn_reg) = {lurn_loss_mse, lurn_loss_cross_entropy, lurn_loss_bce};
+  static lurn_reg (*const fns[]) (lurn_program *, lurn_reg, lurn_reg) = {lurn_loss_mse, lurn_loss_cross_entropy,
+      lurn_loss_bce};
   lurn_program *p = l_checkprogram(L, 1);
   int kind = lb_choice(L, 2, names, "loss");
   return pushsymbol(L, 1, p, fns[kind](p, checksymbol(L, 3, p), checksymbol(L, 4, p)));
@@ -412,12 +417,14 @@ static const luaL_Reg program_methods[] = {
 };
 static const luaL_Reg program_meta[] = {{"__gc", g_gc}, {"__tostring", p_text}, {NULL, NULL}};
 static const luaL_Reg symbol_meta[] = {
-  {"__add", s_add}, {"__sub", s_sub}, {"__mul", s_mul}, {"__div", s_div}, {"__unm", s_unm}, {"__mod", s_mod}, {"__pow", s_pow},
+  {"__add", s_add}, {"__sub", s_sub}, {"__mul", s_mul}, {"__div", s_div}, {"__unm", s_unm}, {"__mod", s_mod},
+      {"__pow", s_pow},
   {"__lt", s_compare}, {"__le", s_compare}, {"__eq", s_compare}, {"__concat", s_compare},
   {"__tostring", s_tostring}, {"__index", s_index}, {NULL, NULL}
 };
 static const luaL_Reg functions[] = {
-  {"program", g_new}, {"parse", g_parse}, {"ops", g_ops}, {"activations", g_activations}, {"issymbol", g_issymbol}, {NULL, NULL}
+  {"program", g_new}, {"parse", g_parse}, {"ops", g_ops}, {"activations", g_activations},
+      {"issymbol", g_issymbol}, {NULL, NULL}
 };
 
 int l_program_open (lua_State *L) {

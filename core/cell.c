@@ -24,11 +24,13 @@ static lurn_reg a_tanh (lurn_program *p, lurn_reg x) { return map1(p, LURN_MAP_t
 static lurn_reg a_sigmoid (lurn_program *p, lurn_reg x) { return map1(p, LURN_MAP_sigmoid, x); }
 static lurn_reg a_relu (lurn_program *p, lurn_reg x) { return imm(p, LURN_MAP_max_imm, x, 0); }
 static lurn_reg a_elu (lurn_program *p, lurn_reg x) { return elu(p, x, 1, 1); }
-static lurn_reg a_selu (lurn_program *p, lurn_reg x) { return elu(p, x, 1.6732632423543772848, 1.0507009873554804934); }
+static lurn_reg a_selu (lurn_program *p, lurn_reg x) { return elu(p, x, 1.6732632423543772848,
+                                                                  1.0507009873554804934); }
 static lurn_reg a_sin (lurn_program *p, lurn_reg x) { return map1(p, LURN_MAP_sin, x); }
 
 static lurn_reg a_leaky_relu (lurn_program *p, lurn_reg x) {
-  return map2(p, LURN_MAP_add, imm(p, LURN_MAP_max_imm, x, 0), imm(p, LURN_MAP_mul_imm, imm(p, LURN_MAP_min_imm, x, 0), 0.01));
+  return map2(p, LURN_MAP_add, imm(p, LURN_MAP_max_imm, x, 0),
+              imm(p, LURN_MAP_mul_imm, imm(p, LURN_MAP_min_imm, x, 0), 0.01));
 }
 
 /* softplus(x) = max(x, 0) + log(1 + e^-|x|) */
@@ -47,7 +49,8 @@ static lurn_reg a_gelu (lurn_program *p, lurn_reg x) {
   return map2(p, LURN_MAP_mul, imm(p, LURN_MAP_mul_imm, x, 0.5), imm(p, LURN_MAP_add_imm, e, 1));
 }
 
-static lurn_reg a_silu (lurn_program *p, lurn_reg x) { return map2(p, LURN_MAP_mul, x, map1(p, LURN_MAP_sigmoid, x)); }
+static lurn_reg a_silu (lurn_program *p, lurn_reg x) { return map2(p, LURN_MAP_mul, x,
+                                                                   map1(p, LURN_MAP_sigmoid, x)); }
 
 static lurn_reg clamp (lurn_program *p, lurn_reg x, double low, double high) {
   return imm(p, LURN_MAP_min_imm, imm(p, LURN_MAP_max_imm, x, low), high);
@@ -109,7 +112,8 @@ lurn_reg lurn_affine (lurn_program *p, const char *path, const char *gate, int n
 
 /* ---------- cells ---------- */
 
-static lurn_reg gate (lurn_program *p, const lurn_cell_options *o, const char *name, lurn_reg x, lurn_reg h, double bias) {
+static lurn_reg gate (lurn_program *p, const lurn_cell_options *o, const char *name, lurn_reg x, lurn_reg h,
+                      double bias) {
   lurn_term term[2] = {{x, "Wx"}, {h, "Wh"}};
   return lurn_affine(p, o->path, name, 2, term, o->hidden, "b", (lurn_init){LURN_INIT_CONSTANT, bias, 0});
 }
@@ -149,7 +153,8 @@ static void step_gru (lurn_program *p, const lurn_cell_options *o, lurn_reg x, l
     n = gate(p, o, "n", x, map2(p, LURN_MAP_mul, r, h), 0);
   }
   n = lurn_activation(p, o->activation, n);
-  s[0] = map2(p, LURN_MAP_add, map2(p, LURN_MAP_mul, imm(p, LURN_MAP_rsub_imm, z, 1), n), map2(p, LURN_MAP_mul, z, h));
+  s[0] = map2(p, LURN_MAP_add, map2(p, LURN_MAP_mul, imm(p, LURN_MAP_rsub_imm, z, 1), n),
+              map2(p, LURN_MAP_mul, z, h));
 }
 
 static const lurn_cell cells[] = {
@@ -168,7 +173,8 @@ void lurn_cell_defaults (lurn_cell_options *o) {
   *o = (lurn_cell_options){.path = "rnn", .hidden = 128, .activation = "tanh", .reset_after = 1, .forget_bias = 1};
 }
 
-lurn_reg lurn_cell_layer (lurn_program *p, const lurn_cell *cell, const lurn_cell_options *o, lurn_reg x, int reverse) {
+lurn_reg lurn_cell_layer (lurn_program *p, const lurn_cell *cell, const lurn_cell_options *o, lurn_reg x,
+                          int reverse) {
   lurn_reg state[LURN_MAX_STATES], s[LURN_MAX_STATES];
   int n = 0;
   lurn_scan_begin(p, o->path, reverse);
@@ -211,12 +217,15 @@ lurn_reg lurn_loss_bce (lurn_program *p, lurn_reg z, lurn_reg y) {
 lurn_reg lurn_reduce_loss (lurn_program *p, lurn_reg l, lurn_reg weight, const char *how, lurn_reg *count) {
   int one = 1;
   if (weight >= 0)              /* a frame of weight 0 is selected away: it may hold a NaN */
-    l = lurn_map3(p, LURN_MAP_where, weight, map2(p, LURN_MAP_mul, l, weight), lurn_fill(p, 0, LURN_ONCE, 1, &one));
+    l = lurn_map3(p, LURN_MAP_where, weight, map2(p, LURN_MAP_mul, l, weight),
+                  lurn_fill(p, 0, LURN_ONCE, 1, &one));
   lurn_reg total = lurn_emit(p, LURN_OP_TOTAL, l, -1, -1, 0, 0, 0, NULL);
   if (strcmp(how, "sum") == 0) *count = lurn_fill(p, 1, LURN_ONCE, 1, &one);
   else if (strcmp(how, "time") == 0) *count = lurn_emit(p, LURN_OP_ROWS, l, -1, -1, 0, 0, 0, NULL);
-  else if (strcmp(how, "mean") != 0) return lurn_program_fail(p, "reduction: expected mean, time or sum, got %s", how);
+  else if (strcmp(how, "mean") != 0) return lurn_program_fail(p, "reduction: expected mean, time or sum, got %s",
+                                                              how);
   else if (weight < 0) *count = lurn_emit(p, LURN_OP_SIZE, l, -1, -1, 0, 0, 0, NULL);
   else *count = lurn_emit(p, LURN_OP_TOTAL, weight, -1, -1, 0, 0, 0, NULL);
-  return map2(p, LURN_MAP_div, total, strcmp(how, "mean") == 0 ? imm(p, LURN_MAP_max_imm, *count, 1e-30) : *count);
+  return map2(p, LURN_MAP_div, total, strcmp(how, "mean") == 0 ? imm(p, LURN_MAP_max_imm, *count, 1e-30)
+              : *count);
 }

@@ -34,7 +34,8 @@ static void prepare (lurn_wave *w, lurn_call *c, int n) {
 
 static void point (const lurn_wave *w, lurn_call *c, int t) {
   c->out = address(w, c->instr->out, t);
-  for (int k = 0; k < LURN_MAX_IN; k++) if (c->instr->in[k] >= 0) c->in[k] = address(w, c->instr->in[k], lurn_is_memory(c->instr, k) ? 0 : t);
+  for (int k = 0; k < LURN_MAX_IN; k++) if (c->instr->in[k] >= 0) c->in[k] = address(w, c->instr->in[k],
+      lurn_is_memory(c->instr, k) ? 0 : t);
   c->t = t;
 }
 
@@ -170,7 +171,8 @@ static void enter_step (lurn_wave *w, const lurn_scan *s, int t) {
     char *to = address(w, s->state[k].prev, t);
     if (old > 0) memcpy(to, address(w, s->state[k].next, before), row * (size_t)old);
     if (live > old)
-      memcpy(to + row * (size_t)old, (char *)w->base[s->state[k].init] + row * (size_t)old, row * (size_t)(live - old));
+      memcpy(to + row * (size_t)old, (char *)w->base[s->state[k].init] + row * (size_t)old,
+             row * (size_t)(live - old));
   }
 }
 

@@ -31,7 +31,8 @@ static lurn_reg *slot (lurn_deriv *d, lurn_reg r) { return d->mirror ? &d->body[
  * the gradient so far. */
 static void reduce_now (lurn_deriv *d, const later *l) {
   lurn_reg *g = &d->grad[l->to];
-  if (lurn_op_info(l->op)->flags & LURN_OP_ACC) *g = lurn_emit(d->p, l->op, *g, l->in[1], l->in[2], 0, l->i0, 0, NULL);
+  if (lurn_op_info(l->op)->flags & LURN_OP_ACC) *g = lurn_emit(d->p, l->op, *g, l->in[1], l->in[2], 0, l->i0, 0,
+                                                               NULL);
   else lurn_grad_add(d, l->to, lurn_emit(d->p, l->op, l->in[0], l->in[1], l->in[2], 0, l->i0, 0, NULL));
 }
 
@@ -103,7 +104,8 @@ static void mark_flow (lurn_deriv *d, const lurn_variant *v) {
   for (lurn_reg r = 0; r < d->nreg; r++) {
     const lurn_register *x = &d->p->reg[r];
     if (x->kind == LURN_REG_PARAM) d->need[r] = 1;
-    if (x->kind == LURN_REG_INPUT && v->grad_inputs && x->dtype == LURN_REAL && strcmp(d->p->input[x->index].name, "x") == 0) d->need[r] = 1;
+    if (x->kind == LURN_REG_INPUT && v->grad_inputs && x->dtype == LURN_REAL
+        && strcmp(d->p->input[x->index].name, "x") == 0) d->need[r] = 1;
   }
   while (flow_once(d)) { }
 }
@@ -154,7 +156,8 @@ static void close_mirror (lurn_deriv *d, int s, const lurn_scan *scan, const lur
   d->nwait = 0;
   for (int k = 0; k < scan->nstate; k++)           /* the mirror of a forward scan ends at step 0 */
     if (last[k] >= 0 && lurn_grad_needed(d, scan->state[k].init))
-      lurn_grad_add(d, scan->state[k].init, lurn_emit(d->p, LURN_OP_LAST, last[k], -1, -1, 0, !scan->reverse, 0, NULL));
+      lurn_grad_add(d, scan->state[k].init, lurn_emit(d->p, LURN_OP_LAST, last[k], -1, -1, 0, !scan->reverse, 0,
+                                                      NULL));
   for (lurn_reg r = 0; r < d->nreg; r++) {
     if (d->body[r] >= 0 && d->p->reg[r].scan != s) lurn_grad_add(d, r, d->body[r]);
     d->body[r] = -1;
@@ -187,7 +190,8 @@ static void write_gradients (lurn_deriv *d) {
   for (lurn_reg r = 0; r < d->nreg; r++) {
     const lurn_register *x = &d->p->reg[r];
     if (d->grad[r] < 0 || (x->kind != LURN_REG_PARAM && x->kind != LURN_REG_INPUT)) continue;
-    snprintf(name, sizeof name, "d:%.90s", x->kind == LURN_REG_PARAM ? d->p->params.p[x->index].path : d->p->input[x->index].name);
+    snprintf(name, sizeof name, "d:%.90s", x->kind == LURN_REG_PARAM ? d->p->params.p[x->index].path
+             : d->p->input[x->index].name);
     lurn_output_reg(d->p, name, d->grad[r]);
   }
 }
@@ -209,8 +213,10 @@ static void gather_body (lurn_program *p, int s) {
 
 lurn_status lurn_derive (lurn_ctx *ctx, lurn_program *p, const lurn_variant *v) {
   lurn_reg loss = lurn_find_output(p, "loss");
-  if (loss < 0) return lurn_fail(ctx, LURN_EINVAL, "no gradient without a loss: the model has no output \"loss\"");
-  if (p->reg[loss].axis != LURN_ONCE || p->reg[loss].cols != 1) return lurn_fail(ctx, LURN_EINVAL, "a loss is one number: reduce it with mean, sum or time");
+  if (loss < 0) return lurn_fail(ctx, LURN_EINVAL,
+                                 "no gradient without a loss: the model has no output \"loss\"");
+  if (p->reg[loss].axis != LURN_ONCE || p->reg[loss].cols != 1) return lurn_fail(ctx, LURN_EINVAL,
+      "a loss is one number: reduce it with mean, sum or time");
   size_t n = (size_t)p->nreg, bytes = n * (2 * sizeof(lurn_reg) + 1);
   char *block = lurn_realloc(ctx, NULL, 0, bytes);
   if (!block) return LURN_ENOMEM;

@@ -19,14 +19,16 @@ typedef struct work {
   size_t grad_bytes;
 } work;
 
-static lurn_status open_work (work *w, lurn_ctx *ctx, const lurn_program *source, const lurn_batch *b, real *value) {
+static lurn_status open_work (work *w, lurn_ctx *ctx, const lurn_program *source, const lurn_batch *b,
+                              real *value) {
   const lurn_variant v = {.grad = 1};
   lurn_status status;
   memset(w, 0, sizeof *w);
   w->ctx = ctx;
   lurn_program_init(ctx, &w->program);
   if ((status = lurn_normalise(ctx, source, &v, &w->program)) != LURN_OK) return status;
-  if ((status = lurn_wave_plan(ctx, &w->wave, &w->program, NULL, ctx->kernels, b->T, b->B, b->N)) != LURN_OK) return status;
+  if ((status = lurn_wave_plan(ctx, &w->wave, &w->program, NULL, ctx->kernels, b->T, b->B,
+                               b->N)) != LURN_OK) return status;
   w->arena_bytes = w->wave.bytes + LURN_ALIGN;
   w->grad_bytes = sizeof(real) * (w->program.params.count + 1);
   w->arena = lurn_realloc(ctx, NULL, 0, w->arena_bytes);

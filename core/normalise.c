@@ -174,7 +174,8 @@ static lurn_status write_params (work *w) {
   if (!sorted) return LURN_ENOMEM;
   for (int k = 0; k < t->n; k++) sorted[k] = &t->p[k];
   qsort(sorted, (size_t)t->n, sizeof *sorted, compare_text);
-  for (int k = 0; k < t->n; k++) lurn_param_reg(w->dst, sorted[k]->path, sorted[k]->rank, sorted[k]->dim, sorted[k]->init);
+  for (int k = 0; k < t->n; k++) lurn_param_reg(w->dst, sorted[k]->path, sorted[k]->rank, sorted[k]->dim,
+                                                sorted[k]->init);
   lurn_free(w->ctx, sorted, bytes);
   lurn_params_layout(&w->dst->params);
   for (lurn_reg r = 0; r < w->src->nreg; r++)
@@ -211,7 +212,8 @@ static lurn_reg with_reset (work *w, lurn_reg prev, lurn_reg init) {
   if (p->reg[prev].rank == 1) return lurn_map3(p, LURN_MAP_where, flag, init, prev);
   const lurn_register x = p->reg[prev];
   lurn_reg wide = lurn_emit(p, LURN_OP_EXPAND, flag, -1, -1, 0, x.cols, 0, NULL);
-  wide = lurn_emit(p, LURN_OP_RESHAPE, wide, -1, -1, x.rank > 2 ? x.dim[2] : 0, x.dim[0], x.rank > 1 ? x.dim[1] : 0, NULL);
+  wide = lurn_emit(p, LURN_OP_RESHAPE, wide, -1, -1, x.rank > 2 ? x.dim[2] : 0, x.dim[0], x.rank > 1 ? x.dim[1]
+                   : 0, NULL);
   return lurn_map3(p, LURN_MAP_where, wide, init, prev);
 }
 
@@ -251,7 +253,8 @@ static void write_instr (work *w, const lurn_instr *i) {
   const lurn_op *op = lurn_op_info(i->op);
   lurn_reg in[LURN_MAX_IN];
   for (int k = 0; k < LURN_MAX_IN; k++) in[k] = i->in[k] >= 0 ? w->to[i->in[k]] : -1;
-  if ((op->flags & LURN_OP_COMMUTES) && w->hash[i->in[1]] < w->hash[i->in[0]]) { lurn_reg t = in[0]; in[0] = in[1]; in[1] = t; }
+  if ((op->flags & LURN_OP_COMMUTES)
+      && w->hash[i->in[1]] < w->hash[i->in[0]]) { lurn_reg t = in[0]; in[0] = in[1]; in[1] = t; }
   w->to[i->out] = lurn_emit(w->dst, i->op, in[0], in[1], in[2], i->k, i->i[0], i->i[1],
                             i->name >= 0 ? w->src->name[i->name].text : NULL);
 }
@@ -271,7 +274,8 @@ static void write_instrs (work *w) {
 static void write_outputs (work *w) {
   const lurn_program *p = w->src;
   for (int k = 0; k < p->noutput; k++)
-    if (!w->variant.infer || strcmp(p->output[k].name, "out") == 0) lurn_output_reg(w->dst, p->output[k].name, w->to[p->output[k].reg]);
+    if (!w->variant.infer || strcmp(p->output[k].name, "out") == 0) lurn_output_reg(w->dst, p->output[k].name,
+        w->to[p->output[k].reg]);
   for (int s = 0; w->variant.carry && s < w->dst->nscan; s++) {
     const lurn_scan scan = w->dst->scans[s];
     for (int k = 0; k < scan.nstate && !scan.reverse; k++) {

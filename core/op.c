@@ -31,7 +31,8 @@ static int map_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) 
     const lurn_register *x = &p->reg[i->in[k]];
     if (x->dtype != LURN_REAL || !same_shape(first, x))
       return lurn_program_fail(p, "%s: operand %d: expected %s, got %s", lurn_map_name((lurn_map)i->op), k + 1,
-                               lurn_reg_text(p, i->in[0], want, sizeof want), lurn_reg_text(p, i->in[k], have, sizeof have)), 0;
+                               lurn_reg_text(p, i->in[0], want, sizeof want),
+                                   lurn_reg_text(p, i->in[k], have, sizeof have)), 0;
     if (x->axis > out->axis) out->axis = x->axis;
   }
   if (i->op == LURN_MAP_copy && i->i[1] > out->axis) out->axis = (int16_t)i->i[1];

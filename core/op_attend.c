@@ -22,10 +22,12 @@ static int fail_attend (lurn_program *p, const lurn_instr *i, int operand, const
 static int attend_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
   int last = lurn_op_info(i->op)->nin - 1;
   const lurn_register *m = &p->reg[i->in[last]];
-  if (m->axis != LURN_TIME || m->rank != 1 || m->dtype != LURN_REAL) return fail_attend(p, i, last, "vectors over time");
+  if (m->axis != LURN_TIME || m->rank != 1 || m->dtype != LURN_REAL) return fail_attend(p, i, last,
+      "vectors over time");
   for (int k = 0; k < last; k++) {
     const lurn_register *q = &p->reg[i->in[k]];
-    if (q->axis == LURN_ONCE || q->rank != 1 || q->cols != m->cols || q->dtype != LURN_REAL) return fail_attend(p, i, k, "as many columns as the memory");
+    if (q->axis == LURN_ONCE || q->rank != 1 || q->cols != m->cols
+        || q->dtype != LURN_REAL) return fail_attend(p, i, k, "as many columns as the memory");
   }
   out->axis = i->op == LURN_OP_ATTEND_DM ? LURN_TIME : p->reg[i->in[0]].axis;
   out->rank = 1;
@@ -47,7 +49,8 @@ static memory memory_of (const lurn_call *c, const void *m, int row) {
   return x;
 }
 
-static const real *frame (const memory *x, int j) { return x->m + ((size_t)x->b->start[j] + (size_t)x->row) * x->cols; }
+static const real *frame (const memory *x,
+                          int j) { return x->m + ((size_t)x->b->start[j] + (size_t)x->row) * x->cols; }
 
 static real dot (const real *a, const real *b, size_t n) {
   real s = 0;
@@ -150,7 +153,8 @@ static void attend_dm_play (const lurn_call *c) {
 
 static void attend_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
   lurn_reg q = i->in[0], m = i->in[1];
-  if (lurn_grad_needed(d, q)) lurn_grad_add(d, q, lurn_emit(lurn_grad_program(d), LURN_OP_ATTEND_DQ, dy, q, m, 0, 0, 0, NULL));
+  if (lurn_grad_needed(d, q)) lurn_grad_add(d, q, lurn_emit(lurn_grad_program(d), LURN_OP_ATTEND_DQ, dy, q, m, 0,
+                                                            0, 0, NULL));
   if (lurn_grad_needed(d, m)) lurn_grad_whole(d, m, LURN_OP_ATTEND_DM, dy, q, m);
 }
 

@@ -6,7 +6,8 @@
 
 static int fail_index (lurn_program *p, const char *op, int operand, const char *want, lurn_reg got) {
   char have[96];
-  lurn_program_fail(p, "%s: operand %d: expected %s, got %s", op, operand, want, lurn_reg_text(p, got, have, sizeof have));
+  lurn_program_fail(p, "%s: operand %d: expected %s, got %s", op, operand, want,
+                    lurn_reg_text(p, got, have, sizeof have));
   return 0;
 }
 
@@ -44,7 +45,8 @@ static void gather_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
 
 static int scatter_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
   const lurn_register *x = &p->reg[i->in[1]], *id = &p->reg[i->in[2]];
-  if (x->rank != 1 || x->axis != id->axis) return fail_index(p, "scatter", 2, "rows of one rank on the index's axis", i->in[1]);
+  if (x->rank != 1 || x->axis != id->axis) return fail_index(p, "scatter", 2,
+                                                             "rows of one rank on the index's axis", i->in[1]);
   if (!is_index(id)) return fail_index(p, "scatter", 3, "an index", i->in[2]);
   out->axis = LURN_ONCE;
   out->rank = 2;
@@ -73,7 +75,8 @@ static void scatter_play (const lurn_call *c) {
 static int pick_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
   const lurn_register *x = &p->reg[i->in[0]], *id = &p->reg[i->in[1]];
   if (x->dtype != LURN_REAL) return fail_index(p, "pick", 1, "numbers", i->in[0]);
-  if (!is_index(id) || id->axis > x->axis) return fail_index(p, "pick", 2, "an index on the axis of operand 1", i->in[1]);
+  if (!is_index(id) || id->axis > x->axis) return fail_index(p, "pick", 2, "an index on the axis of operand 1",
+                                                             i->in[1]);
   out->axis = x->axis;
   out->rank = 1;
   out->dim[0] = 1;
@@ -93,7 +96,8 @@ static void pick_play (const lurn_call *c) {
 static void pick_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
   lurn_program *p = lurn_grad_program(d);
   if (lurn_grad_needed(d, i->in[0]))
-    lurn_grad_add(d, i->in[0], lurn_emit(p, LURN_OP_UNPICK, dy, i->in[1], -1, 0, lurn_reg_info(p, i->in[0])->cols, 0, NULL));
+    lurn_grad_add(d, i->in[0], lurn_emit(p, LURN_OP_UNPICK, dy, i->in[1], -1, 0,
+                                         lurn_reg_info(p, i->in[0])->cols, 0, NULL));
 }
 
 static int unpick_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
@@ -204,7 +208,8 @@ static void sample_play (const lurn_call *c) {
 
 const lurn_op lurn_ops_index[] = {
   {"gather", 1, 2, 0, gather_shape, gather_play, gather_grad, "W[i]"},
-  {"scatter", 1, 3, LURN_OP_ACC | LURN_OP_WHOLE | LURN_OP_NOGRAD, scatter_shape, scatter_play, NULL, "acc[i] += d"},
+  {"scatter", 1, 3, LURN_OP_ACC | LURN_OP_WHOLE | LURN_OP_NOGRAD, scatter_shape, scatter_play, NULL,
+      "acc[i] += d"},
   {"pick", 1, 2, 0, pick_shape, pick_play, pick_grad, "x[i]"},
   {"unpick", 1, 2, 0, unpick_shape, unpick_play, unpick_grad, "d at column i"},
   {"live", 1, 1, LURN_OP_NOGRAD, live_shape, live_play, NULL, "1, 0 where i is none"},

@@ -16,7 +16,8 @@ static lurn_reg slope1 (lurn_program *p, const lurn_instr *i, lurn_reg dy) {
     /* (sqrt a)' = 1 / (2 y) */
     case LURN_MAP_sqrt: return lurn_map2(p, LURN_MAP_div, lurn_map1k(p, LURN_MAP_mul_imm, dy, 0.5), y);
     case LURN_MAP_sin: return lurn_map2(p, LURN_MAP_mul, dy, lurn_map1(p, LURN_MAP_cos, a));
-    case LURN_MAP_cos: return lurn_map1(p, LURN_MAP_neg, lurn_map2(p, LURN_MAP_mul, dy, lurn_map1(p, LURN_MAP_sin, a)));
+    case LURN_MAP_cos: return lurn_map1(p, LURN_MAP_neg, lurn_map2(p, LURN_MAP_mul, dy,
+                                                                   lurn_map1(p, LURN_MAP_sin, a)));
     case LURN_MAP_erf: {        /* (erf a)' = 2/sqrt(pi) e^(-a^2) */
       lurn_reg e = lurn_map1(p, LURN_MAP_exp, lurn_map1(p, LURN_MAP_neg, lurn_map2(p, LURN_MAP_mul, a, a)));
       return lurn_map2(p, LURN_MAP_mul, dy, lurn_map1k(p, LURN_MAP_mul_imm, e, 1.1283791670955125739));
@@ -25,7 +26,8 @@ static lurn_reg slope1 (lurn_program *p, const lurn_instr *i, lurn_reg dy) {
     case LURN_MAP_sigmoid: return lurn_map2(p, LURN_MAP_sigmoid_grad, dy, y);
     case LURN_MAP_mul_imm: return lurn_map1k(p, LURN_MAP_mul_imm, dy, i->k);
     /* (k / a)' = -y / a */
-    case LURN_MAP_rdiv_imm: return lurn_map1(p, LURN_MAP_neg, lurn_map2(p, LURN_MAP_div, lurn_map2(p, LURN_MAP_mul, dy, y), a));
+    case LURN_MAP_rdiv_imm: return lurn_map1(p, LURN_MAP_neg,
+                                             lurn_map2(p, LURN_MAP_div, lurn_map2(p, LURN_MAP_mul, dy, y), a));
     case LURN_MAP_max_imm: return lurn_map2k(p, LURN_MAP_gate_gt, dy, a, i->k);
     case LURN_MAP_min_imm: return lurn_map2k(p, LURN_MAP_gate_lt, dy, a, i->k);
     default: return -1;
@@ -46,7 +48,8 @@ static void grad_div (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
   lurn_reg a = i->in[0], b = i->in[1];
   if (lurn_grad_needed(d, a)) lurn_grad_add(d, a, lurn_map2(p, LURN_MAP_div, dy, b));
   if (lurn_grad_needed(d, b))   /* (a / b)' = -y / b */
-    lurn_grad_add(d, b, lurn_map1(p, LURN_MAP_neg, lurn_map2(p, LURN_MAP_div, lurn_map2(p, LURN_MAP_mul, dy, i->out), b)));
+    lurn_grad_add(d, b, lurn_map1(p, LURN_MAP_neg, lurn_map2(p, LURN_MAP_div,
+                                                             lurn_map2(p, LURN_MAP_mul, dy, i->out), b)));
 }
 
 /* where(c, a, b): the other branch's gradient is a chosen zero, never a product with zero. */
@@ -58,13 +61,27 @@ static void grad_where (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
   if (lurn_grad_needed(d, i->in[2])) lurn_grad_add(d, i->in[2], lurn_map3(p, LURN_MAP_where, i->in[0], zero, dy));
 }
 
+/* The maps that other derivatives are written with. Their first operand enters linearly. */
+static void grad_of_slope (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
+  lurn_program *p = lurn_grad_program(d);
+  lurn_reg a = i->in[0], b = i->in[1];
+  lurn_grad_add(d, a, lurn_map2k(p, (lurn_map)i->op, dy, b, i->k));
+  if (!lurn_grad_needed(d, b)) return;
+  if (i->op == LURN_MAP_tanh_grad)                /* d/db a (1 - b^2) = -2 a b */
+    lurn_grad_add(d, b, lurn_map2(p, LURN_MAP_mul, dy, lurn_map1k(p, LURN_MAP_mul_imm, lurn_map2(p, LURN_MAP_mul, a, b), -2)));
+  if (i->op == LURN_MAP_sigmoid_grad)             /* d/db a (b - b^2) = a (1 - 2 b) */
+    lurn_grad_add(d, b, lurn_map2(p, LURN_MAP_mul, dy, lurn_map2(p, LURN_MAP_mul, a,
+                                  lurn_map1k(p, LURN_MAP_rsub_imm, lurn_map1k(p, LURN_MAP_mul_imm, b, 2), 1))));
+}
+
 void lurn_map_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
   lurn_program *p = lurn_grad_program(d);
   lurn_reg a = i->in[0], b = i->in[1];
   switch ((lurn_map)i->op) {
     case LURN_MAP_add: case LURN_MAP_sub:
       if (lurn_grad_needed(d, a)) lurn_grad_add(d, a, dy);
-      if (lurn_grad_needed(d, b)) lurn_grad_add(d, b, i->op == LURN_MAP_add ? dy : lurn_map1(p, LURN_MAP_neg, dy));
+      if (lurn_grad_needed(d, b)) lurn_grad_add(d, b, i->op == LURN_MAP_add ? dy
+                                                : lurn_map1(p, LURN_MAP_neg, dy));
       return;
     case LURN_MAP_mul:
       if (lurn_grad_needed(d, a)) lurn_grad_add(d, a, lurn_map2(p, LURN_MAP_mul, dy, b));
@@ -73,6 +90,8 @@ void lurn_map_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
     case LURN_MAP_div: grad_div(d, i, dy); return;
     case LURN_MAP_max: case LURN_MAP_min: grad_choice(d, i, dy); return;
     case LURN_MAP_where: grad_where(d, i, dy); return;
+    case LURN_MAP_tanh_grad: case LURN_MAP_sigmoid_grad: case LURN_MAP_gate_gt: case LURN_MAP_gate_lt:
+      grad_of_slope(d, i, dy); return;
     default: break;
   }
   if (lurn_map_inputs((lurn_map)i->op) == 1 && lurn_grad_needed(d, a)) {

@@ -6,12 +6,14 @@
 
 static int bad (lurn_program *p, const char *op, int operand, const char *want, lurn_reg got) {
   char have[96];
-  lurn_program_fail(p, "%s: operand %d: expected %s, got %s", op, operand, want, lurn_reg_text(p, got, have, sizeof have));
+  lurn_program_fail(p, "%s: operand %d: expected %s, got %s", op, operand, want,
+                    lurn_reg_text(p, got, have, sizeof have));
   return 0;
 }
 
 /* An accumulator has the result's shape; its axis may be lower (a bias has one row). */
-static int acc_fits (lurn_program *p, const char *op, lurn_reg acc, const lurn_register *out, int axis_may_differ) {
+static int acc_fits (lurn_program *p, const char *op, lurn_reg acc, const lurn_register *out,
+                     int axis_may_differ) {
   char want[64];
   int64_t dim[LURN_MAX_RANK];
   if (acc < 0) return 1;
@@ -56,7 +58,8 @@ static void product_play (const lurn_call *c) {
     const real *init = c->in[0];
     for (int m = 0; m < M; m++) {
       if (!init) memset(out + (size_t)m * (size_t)N, 0, sizeof *out * (size_t)N);
-      else if (bias || init != out) memmove(out + (size_t)m * (size_t)N, init + (bias ? 0 : (size_t)m * (size_t)N), sizeof *out * (size_t)N);
+      else if (bias || init != out) memmove(out + (size_t)m * (size_t)N,
+                                            init + (bias ? 0 : (size_t)m * (size_t)N), sizeof *out * (size_t)N);
     }
     lurn_blas_gemm(0, trans, M, N, K, 1, c->in[1], K, c->in[2], w->dim[1], 1, out, N);
     return;
@@ -90,7 +93,8 @@ static int outer_shape (lurn_program *p, const lurn_instr *i, lurn_register *out
 /* The accumulator is continued in place, or copied first, or zero. */
 static real *start (const lurn_call *c) {
   real *y = c->out;
-  size_t bytes = sizeof *y * (size_t)lurn_out_info(c)->cols * (size_t)(lurn_out_info(c)->axis == LURN_ROW ? c->batch->B : 1);
+  size_t bytes = sizeof *y * (size_t)lurn_out_info(c)->cols * (size_t)(lurn_out_info(c)->axis == LURN_ROW
+      ? c->batch->B : 1);
   if (!c->in[0]) memset(y, 0, bytes);
   else if (c->in[0] != c->out) memcpy(y, c->in[0], bytes);
   return y;

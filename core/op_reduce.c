@@ -3,7 +3,8 @@
 
 static int fail_reduce (lurn_program *p, const lurn_instr *i, const char *want) {
   char have[96];
-  lurn_program_fail(p, "%s: expected %s, got %s", lurn_op_info(i->op)->name, want, lurn_reg_text(p, i->in[0], have, sizeof have));
+  lurn_program_fail(p, "%s: expected %s, got %s", lurn_op_info(i->op)->name, want,
+                    lurn_reg_text(p, i->in[0], have, sizeof have));
   return 0;
 }
 

@@ -8,7 +8,8 @@ enum { LURN_DROPOUT_BLOCK = 64 };     /* columns whose words are drawn together 
 
 static int fail_move (lurn_program *p, const lurn_instr *i, const char *want) {
   char have[96];
-  lurn_program_fail(p, "%s: expected %s, got %s", lurn_op_info(i->op)->name, want, lurn_reg_text(p, i->in[0], have, sizeof have));
+  lurn_program_fail(p, "%s: expected %s, got %s", lurn_op_info(i->op)->name, want,
+                    lurn_reg_text(p, i->in[0], have, sizeof have));
   return 0;
 }
 
@@ -28,7 +29,8 @@ static void move_rows (void *y, const void *x, size_t cols, size_t rows) {
 
 static int time_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
   const lurn_register *x = &p->reg[i->in[0]];
-  if (x->axis != LURN_TIME || (x->dtype != LURN_REAL && i->op != LURN_OP_LAST)) return fail_move(p, i, "a time register");
+  if (x->axis != LURN_TIME || (x->dtype != LURN_REAL && i->op != LURN_OP_LAST)) return fail_move(p, i,
+      "a time register");
   return like(out, x, i->op == LURN_OP_LAST ? LURN_ROW : LURN_TIME);
 }
 
@@ -96,7 +98,8 @@ static void unlast_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
 
 static int concat_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
   const lurn_register *a = &p->reg[i->in[0]], *b = &p->reg[i->in[1]];
-  if (a->rank != 1 || b->rank != 1 || a->dtype != LURN_REAL || b->dtype != LURN_REAL) return fail_move(p, i, "two vectors per row");
+  if (a->rank != 1 || b->rank != 1 || a->dtype != LURN_REAL || b->dtype != LURN_REAL) return fail_move(p, i,
+      "two vectors per row");
   like(out, a, a->axis > b->axis ? a->axis : b->axis);
   out->dim[0] = a->cols + b->cols;
   return 1;
@@ -142,12 +145,14 @@ static void slice_play (const lurn_call *c) {
 
 static void slice_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
   lurn_program *p = lurn_grad_program(d);
-  lurn_grad_add(d, i->in[0], lurn_emit(p, LURN_OP_PAD, dy, -1, -1, 0, i->i[0], lurn_reg_info(p, i->in[0])->cols, NULL));
+  lurn_grad_add(d, i->in[0], lurn_emit(p, LURN_OP_PAD, dy, -1, -1, 0, i->i[0], lurn_reg_info(p, i->in[0])->cols,
+                                       NULL));
 }
 
 static int pad_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
   const lurn_register *x = &p->reg[i->in[0]];
-  if (x->rank != 1 || x->dtype != LURN_REAL || i->i[0] < 0 || i->i[1] - i->i[0] < x->cols) return fail_move(p, i, "a vector that fits");
+  if (x->rank != 1 || x->dtype != LURN_REAL || i->i[0] < 0 || i->i[1] - i->i[0] < x->cols) return fail_move(p, i,
+      "a vector that fits");
   like(out, x, x->axis);
   out->dim[0] = i->i[1];
   return 1;
@@ -157,7 +162,8 @@ static void pad_play (const lurn_call *c) {
   size_t n = (size_t)lurn_in_info(c, 0)->cols, cols = (size_t)c->instr->i[1];
   real *y = c->out;
   memset(y, 0, sizeof *y * cols * (size_t)c->rows);
-  for (int r = 0; r < c->rows; r++, y += cols) move_rows(y + c->instr->i[0], (const real *)c->in[0] + r * c->step[0], n, 1);
+  for (int r = 0; r < c->rows; r++, y += cols) move_rows(y + c->instr->i[0],
+                                                         (const real *)c->in[0] + r * c->step[0], n, 1);
 }
 
 static void pad_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
@@ -186,7 +192,8 @@ static void copy_play (const lurn_call *c) {
 static void reshape_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
   lurn_program *p = lurn_grad_program(d);
   const lurn_register *x = lurn_reg_info(p, i->in[0]);
-  lurn_grad_add(d, i->in[0], lurn_emit(p, LURN_OP_RESHAPE, dy, -1, -1, x->rank > 2 ? x->dim[2] : 0, x->rank > 0 ? x->dim[0] : 0,
+  lurn_grad_add(d, i->in[0], lurn_emit(p, LURN_OP_RESHAPE, dy, -1, -1, x->rank > 2 ? x->dim[2] : 0, x->rank > 0
+                                       ? x->dim[0] : 0,
                                        x->rank > 1 ? x->dim[1] : 0, NULL));
 }
 

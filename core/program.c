@@ -133,8 +133,10 @@ lurn_reg lurn_find_output (const lurn_program *p, const char *name) {
   return find_named(p->output, p->noutput, name);
 }
 
-lurn_reg lurn_input_reg (lurn_program *p, const char *name, lurn_dtype dtype, int axis, int rank, const int *dim) {
-  lurn_register r = {.kind = LURN_REG_INPUT, .dtype = dtype, .axis = (int16_t)axis, .scan = -1, .rank = rank, .index = p->ninput};
+lurn_reg lurn_input_reg (lurn_program *p, const char *name, lurn_dtype dtype, int axis, int rank,
+                         const int *dim) {
+  lurn_register r = {.kind = LURN_REG_INPUT, .dtype = dtype, .axis = (int16_t)axis, .scan = -1, .rank = rank,
+      .index = p->ninput};
   if (p->status != LURN_OK) return -1;
   lurn_reg known = lurn_find_input(p, name);
   if (known >= 0) {
@@ -158,9 +160,11 @@ lurn_reg lurn_output_reg (lurn_program *p, const char *name, lurn_reg r) {
 
 int lurn_scan_begin (lurn_program *p, const char *name, int reverse) {
   if (p->status != LURN_OK) return -1;
-  if (p->scan >= 0) return lurn_program_fail(p, "scan '%s' inside scan '%s': nested scans are not supported", name, p->scans[p->scan].name);
+  if (p->scan >= 0) return lurn_program_fail(p, "scan '%s' inside scan '%s': nested scans are not supported",
+                                             name, p->scans[p->scan].name);
   for (int i = 0; i < p->nscan; i++)
-    if (strcmp(p->scans[i].name, name) == 0) return lurn_program_fail(p, "two recurrent layers are called '%s'", name);
+    if (strcmp(p->scans[i].name, name) == 0) return lurn_program_fail(p, "two recurrent layers are called '%s'",
+        name);
   void *array = grow(p, p->scans, p->nscan, &p->cscan, sizeof *p->scans);
   if (!array) return -1;
   p->scans = array;
@@ -173,10 +177,13 @@ int lurn_scan_begin (lurn_program *p, const char *name, int reverse) {
 
 lurn_reg lurn_scan_state (lurn_program *p, const char *name, lurn_reg init) {
   const lurn_register *x = lurn_reg_info(p, init);
-  if (p->status != LURN_OK || p->scan < 0 || !x) return lurn_program_fail(p, "state '%s': no scan is open or no initial value", name);
+  if (p->status != LURN_OK || p->scan < 0 || !x) return lurn_program_fail(p,
+      "state '%s': no scan is open or no initial value", name);
   lurn_scan *s = &p->scans[p->scan];
-  if (s->nstate == LURN_MAX_STATES) return lurn_program_fail(p, "scan '%s' has more than %d states", s->name, LURN_MAX_STATES);
-  if (x->axis == LURN_TIME) return lurn_program_fail(p, "state '%s' of '%s': the initial value must not change over time", name, s->name);
+  if (s->nstate == LURN_MAX_STATES) return lurn_program_fail(p, "scan '%s' has more than %d states", s->name,
+                                                             LURN_MAX_STATES);
+  if (x->axis == LURN_TIME) return lurn_program_fail(p,
+                                                     "state '%s' of '%s': the initial value must not change over time", name, s->name);
   if (x->axis == LURN_ONCE) return lurn_scan_state(p, name, lurn_spread(p, init, LURN_ROW));
   lurn_register r = *x;
   r.kind = LURN_REG_STATE;
@@ -216,7 +223,8 @@ void lurn_scan_end (lurn_program *p) {
   if (p->scan < 0) return;
   const lurn_scan *s = &p->scans[p->scan];
   for (int i = 0; i < s->nstate; i++)
-    if (s->state[i].next < 0) lurn_program_fail(p, "state '%s' of '%s' has no next value", s->state[i].name, s->name);
+    if (s->state[i].next < 0) lurn_program_fail(p, "state '%s' of '%s' has no next value", s->state[i].name,
+                                                s->name);
   p->scan = -1;
 }
 
@@ -251,19 +259,22 @@ static int place_in_scan (lurn_program *p, const lurn_op *op, const lurn_instr *
   if (p->scan < 0) return -1;
   for (int k = 0; k < op->nin; k++)
     if (lurn_is_memory(i, k) && p->reg[i->in[k]].scan == p->scan) {
-      lurn_program_fail(p, "%s: the memory must be complete before the scan '%s' begins", op->name, p->scans[p->scan].name);
+      lurn_program_fail(p, "%s: the memory must be complete before the scan '%s' begins", op->name,
+                        p->scans[p->scan].name);
       return -1;
     }
   if (op->flags & LURN_OP_WHOLE)
     for (int k = 0; k < LURN_MAX_IN; k++)
       if (i->in[k] >= 0 && p->reg[i->in[k]].axis == LURN_TIME) {
-        lurn_program_fail(p, "%s works on whole sequences: it has no place inside the step of '%s'", op->name, p->scans[p->scan].name);
+        lurn_program_fail(p, "%s works on whole sequences: it has no place inside the step of '%s'", op->name,
+                          p->scans[p->scan].name);
         return -1;
       }
   return out->axis == LURN_TIME ? p->scan : -1;
 }
 
-lurn_reg lurn_emit (lurn_program *p, int op, lurn_reg a, lurn_reg b, lurn_reg c, double k, int i0, int i1, const char *name) {
+lurn_reg lurn_emit (lurn_program *p, int op, lurn_reg a, lurn_reg b, lurn_reg c, double k, int i0, int i1,
+                    const char *name) {
   const lurn_op *info = lurn_op_info(op);
   lurn_instr i = {.op = (int16_t)op, .out = -1, .in = {a, b, c}, .k = k, .i = {i0, i1}};
   lurn_register out = {.kind = LURN_REG_VALUE, .dtype = LURN_REAL, .scan = -1};
@@ -310,8 +321,10 @@ static lurn_reg map (lurn_program *p, lurn_map m, lurn_reg a, lurn_reg b, lurn_r
 lurn_reg lurn_map1 (lurn_program *p, lurn_map m, lurn_reg a) { return map(p, m, a, -1, -1, 0); }
 lurn_reg lurn_map1k (lurn_program *p, lurn_map m, lurn_reg a, double k) { return map(p, m, a, -1, -1, k); }
 lurn_reg lurn_map2 (lurn_program *p, lurn_map m, lurn_reg a, lurn_reg b) { return map(p, m, a, b, -1, 0); }
-lurn_reg lurn_map2k (lurn_program *p, lurn_map m, lurn_reg a, lurn_reg b, double k) { return map(p, m, a, b, -1, k); }
-lurn_reg lurn_map3 (lurn_program *p, lurn_map m, lurn_reg a, lurn_reg b, lurn_reg c) { return map(p, m, a, b, c, 0); }
+lurn_reg lurn_map2k (lurn_program *p, lurn_map m, lurn_reg a, lurn_reg b,
+                     double k) { return map(p, m, a, b, -1, k); }
+lurn_reg lurn_map3 (lurn_program *p, lurn_map m, lurn_reg a, lurn_reg b,
+                    lurn_reg c) { return map(p, m, a, b, c, 0); }
 
 /* A constant has no operand to take its shape from: i[0] is its number of columns, i[1] its axis;
  * another rank than one is a reshape of that. */

@@ -45,7 +45,8 @@ static void put_leaf (sink *s, const lurn_program *p, lurn_reg r) {
     put_dims(s, x->rank, x->dim);
     put(s, " %d %.17g %.17g\n", (int)a->init.kind, a->init.a, a->init.b);
   } else if (x->kind == LURN_REG_INPUT) {
-    put(s, "input r%d %s %s %s ", r, p->input[x->index].name, x->dtype == LURN_INDEX ? "index" : "real", axes[x->axis]);
+    put(s, "input r%d %s %s %s ", r, p->input[x->index].name, x->dtype == LURN_INDEX ? "index" : "real",
+        axes[x->axis]);
     put_dims(s, x->rank, x->dim);
     put(s, "\n");
   }
@@ -69,7 +70,8 @@ static void put_instr (sink *s, const lurn_program *p, const lurn_instr *i) {
 static void put_scan (sink *s, const lurn_program *p, int scan) {
   const lurn_scan *x = &p->scans[scan];
   put(s, "scan %s %s\n", x->reverse ? "backward" : "forward", x->name);
-  for (int k = 0; k < x->nstate; k++) put(s, "  state r%d %s from r%d\n", x->state[k].prev, x->state[k].name, x->state[k].init);
+  for (int k = 0; k < x->nstate; k++) put(s, "  state r%d %s from r%d\n", x->state[k].prev, x->state[k].name,
+                                          x->state[k].init);
 }
 
 static void put_end (sink *s, const lurn_program *p, int scan) {
@@ -130,7 +132,8 @@ static int word (reader *r) {
   while (r->at < r->end && blank(*r->at)) r->at++;
   if (r->at < r->end && *r->at == '#') while (r->at < r->end && *r->at != '\n') r->at++;
   if (r->at < r->end && (*r->at == '[' || *r->at == ']')) r->word[n++] = *r->at++;
-  else while (r->at < r->end && !blank(*r->at) && *r->at != '\n' && *r->at != ']' && n + 1 < sizeof r->word) r->word[n++] = *r->at++;
+  else while (r->at < r->end && !blank(*r->at) && *r->at != '\n' && *r->at != ']'
+              && n + 1 < sizeof r->word) r->word[n++] = *r->at++;
   r->word[n] = 0;
   return n > 0;
 }
@@ -201,7 +204,8 @@ static lurn_status read_param (reader *r) {
   if (!word(r) || !regname(r, &at) || !word(r)) return fail_text(r, "expected a register and a path");
   snprintf(path, sizeof path, "%.95s", r->word);
   if (!dims(r, &rank, dim)) return fail_text(r, "expected dimensions");
-  if (!whole(r, &kind) || kind < 0 || kind > LURN_INIT_FAN_UNIFORM || !number(r, &a) || !number(r, &b)) return fail_text(r, "expected an initialiser");
+  if (!whole(r, &kind) || kind < 0 || kind > LURN_INIT_FAN_UNIFORM || !number(r, &a)
+      || !number(r, &b)) return fail_text(r, "expected an initialiser");
   r->to[at] = lurn_param_reg(r->p, path, rank, dim, (lurn_init){(lurn_init_kind)kind, a, b});
   return LURN_OK;
 }
@@ -222,10 +226,12 @@ static lurn_status read_input (reader *r) {
 static lurn_status read_scan (reader *r) {
   static const char *const ways[] = {"forward", "backward"};
   int way;
-  if (!word(r) || (way = choice(r, ways, 2)) < 0 || !word(r)) return fail_text(r, "expected a direction and a name");
+  if (!word(r) || (way = choice(r, ways, 2)) < 0 || !word(r)) return fail_text(r,
+      "expected a direction and a name");
   char name[LURN_NAME];
   snprintf(name, sizeof name, "%.95s", r->word);
-  while (r->at < r->end && *r->at == ' ' && strlen(name) + 2 < sizeof name && word(r)) {   /* a mirror's name has two words */
+  while (r->at < r->end && *r->at == ' ' && strlen(name) + 2 < sizeof name
+         && word(r)) {   /* a mirror's name has two words */
     strncat(name, " ", sizeof name - strlen(name) - 1);
     strncat(name, r->word, sizeof name - strlen(name) - 1);
   }
@@ -276,17 +282,20 @@ static lurn_status read_instr (reader *r, int at) {
   if ((op = lurn_op_find(r->word)) < 0) return fail_text(r, "expected an op");
   for (int j = 0; j < lurn_op_info(op)->nin; j++)
     if (!word(r) || !known(r, &in[j])) return fail_text(r, "expected a register");
-  if (!word(r) || strcmp(r->word, "[") != 0 || !number(r, &k) || !whole(r, &i0) || !whole(r, &i1)) return fail_text(r, "expected [k i0 i1]");
+  if (!word(r) || strcmp(r->word, "[") != 0 || !number(r, &k) || !whole(r, &i0)
+      || !whole(r, &i1)) return fail_text(r, "expected [k i0 i1]");
   int named = word(r) && strcmp(r->word, "]") != 0;
   if (named) snprintf(name, sizeof name, "%.95s", r->word);
-  if ((op == LURN_OP_DROPOUT || op == LURN_OP_SAMPLE) && !named) return fail_text(r, "expected the name of a random stream");
+  if ((op == LURN_OP_DROPOUT || op == LURN_OP_SAMPLE) && !named) return fail_text(r,
+      "expected the name of a random stream");
   r->to[at] = lurn_emit(r->p, op, in[0], in[1], in[2], k, i0, i1, named ? name : NULL);
   return LURN_OK;
 }
 
 static lurn_status read_line (reader *r) {
   static const struct { const char *word; lurn_status (*read) (reader *); } kinds[] = {
-    {"param", read_param}, {"input", read_input}, {"scan", read_scan}, {"state", read_state}, {"next", read_next}, {"output", read_output}};
+    {"param", read_param}, {"input", read_input}, {"scan", read_scan}, {"state", read_state},
+        {"next", read_next}, {"output", read_output}};
   int at;
   if (!word(r)) return LURN_OK;
   for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
@@ -298,20 +307,23 @@ static lurn_status read_line (reader *r) {
 
 static lurn_status read_all (reader *r) {
   int version;
-  if (!word(r) || strcmp(r->word, "lurn") != 0 || !word(r) || strcmp(r->word, "program") != 0 || !whole(r, &version))
+  if (!word(r) || strcmp(r->word, "lurn") != 0 || !word(r) || strcmp(r->word, "program") != 0
+      || !whole(r, &version))
     return fail_text(r, "expected 'lurn program'");
   if (version != LURN_PROGRAM_VERSION) return fail_text(r, "this lurn reads version 1");
   while (next_line(r)) {
     lurn_status status = read_line(r);
     if (status != LURN_OK) return status;
-    if (r->p->status != LURN_OK) return lurn_fail(r->p->ctx, LURN_EFORMAT, "program text, line %d: %s", r->line, r->p->error);
+    if (r->p->status != LURN_OK) return lurn_fail(r->p->ctx, LURN_EFORMAT, "program text, line %d: %s", r->line,
+                                                  r->p->error);
   }
   return r->p->scan < 0 ? LURN_OK : fail_text(r, "a scan is not ended");
 }
 
 /* A register needs a line, and a line has at least eight bytes: so many numbers at most. */
 lurn_status lurn_program_parse (lurn_program *p, const char *text, size_t size) {
-  reader r = {.p = p, .at = text, .end = text + size, .line = 1, .nto = (int)(size < (1u << 26) ? size : (1u << 26)) + 16};
+  reader r = {.p = p, .at = text, .end = text + size, .line = 1,
+      .nto = (int)(size < (1u << 26) ? size : (1u << 26)) + 16};
   r.bytes = sizeof *r.to * (size_t)r.nto;
   r.to = lurn_realloc(p->ctx, NULL, 0, r.bytes);
   if (!r.to) return LURN_ENOMEM;

@@ -235,7 +235,8 @@ static lurn_keep distance (const work *w, int writer, int reader) {
   const lurn_program *p = w->p;
   int same_loop = w->top_of[writer] == w->top_of[reader];
   if (w->unit_of[writer] == w->unit_of[reader]) return LURN_KEEP_STRIP;
-  if (p->instr[writer].scan >= 0 && same_loop && w->where[writer] == STEP && w->where[reader] == STEP) return LURN_KEEP_STEP;
+  if (p->instr[writer].scan >= 0 && same_loop && w->where[writer] == STEP
+      && w->where[reader] == STEP) return LURN_KEEP_STEP;
   return LURN_KEEP_FULL;
 }
 
@@ -244,7 +245,8 @@ static void store_operand (work *w, int reader, lurn_reg r) {
   const lurn_register *x = &p->reg[r];
   if (x->kind == LURN_REG_VALUE) need_store(w, r, distance(w, x->index, reader));
   else if (x->kind == LURN_REG_STATE)
-    need_store(w, r, p->instr[reader].scan == x->scan && w->where[reader] == STEP ? LURN_KEEP_STEP : LURN_KEEP_FULL);
+    need_store(w, r, p->instr[reader].scan == x->scan && w->where[reader] == STEP ? LURN_KEEP_STEP
+               : LURN_KEEP_FULL);
 }
 
 static void store_all (work *w) {
@@ -261,7 +263,8 @@ static void store_all (work *w) {
   for (int k = 0; k < p->noutput; k++) need_store(w, p->output[k].reg, LURN_KEEP_FULL);
   for (int s = 0; s < p->nscan; s++)
     for (int k = 0; k < p->scans[s].nstate; k++) {
-      if (p->reg[p->scans[s].state[k].init].kind == LURN_REG_VALUE) need_store(w, p->scans[s].state[k].init, LURN_KEEP_FULL);
+      if (p->reg[p->scans[s].state[k].init].kind == LURN_REG_VALUE) need_store(w, p->scans[s].state[k].init,
+          LURN_KEEP_FULL);
       need_store(w, p->scans[s].state[k].next, LURN_KEEP_STEP);
       need_store(w, p->scans[s].state[k].prev, LURN_KEEP_STEP);
     }

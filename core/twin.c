@@ -61,8 +61,8 @@ static void enter (lurn_wave *w, const lurn_scan *s, int t) {
   for (int k = 0; k < s->nstate; k++)
     for (int r = 0; r < b->live[t]; r++) {
       const lurn_state *st = &s->state[k];
-      if (before >= 0 && before < b->T && r < b->live[before]) copy_row(w, st->prev, b->start[t] + r, st->next, b->start[before] + r);
-      else copy_row(w, st->prev, b->start[t] + r, st->init, r);
+      int old = before >= 0 && before < b->T && r < b->live[before];
+      copy_row(w, st->prev, b->start[t] + r, old ? st->next : st->init, old ? b->start[before] + r : r);
     }
 }
 
@@ -115,7 +115,8 @@ static int earliest_bad (const lurn_wave *w, int first, int end, int *instr, siz
   for (int n = first; n < end; n++) {
     const lurn_register *x = &w->program->reg[w->program->instr[n].out];
     size_t at;
-    if (x->dtype != LURN_REAL || !first_bad(w->base[w->program->instr[n].out], (size_t)rows_played(w, x->axis) * (size_t)x->cols, &at)) continue;
+    const real *value = x->dtype == LURN_REAL ? w->base[w->program->instr[n].out] : NULL;
+    if (!value || !first_bad(value, (size_t)rows_played(w, x->axis) * (size_t)x->cols, &at)) continue;
     at /= (size_t)x->cols;
     if (!found || at < *frame) { found = 1; *instr = n; *frame = at; }
   }
@@ -131,7 +132,8 @@ int lurn_twin_blame (const lurn_wave *w, char *text, size_t size) {
       return snprintf(text, size, "parameter %s is not finite (element %zu)", p->params.p[k].path, at + 1), 1;
   for (int k = 0; k < p->ninput; k++) {
     const lurn_register *x = &p->reg[p->input[k].reg];
-    if (x->dtype == LURN_REAL && w->base[p->input[k].reg] && first_bad(w->base[p->input[k].reg], (size_t)rows_played(w, x->axis) * (size_t)x->cols, &at))
+    const real *value = x->dtype == LURN_REAL ? w->base[p->input[k].reg] : NULL;
+    if (value && first_bad(value, (size_t)rows_played(w, x->axis) * (size_t)x->cols, &at))
       return snprintf(text, size, "the batch's '%s' is not finite (element %zu)", p->input[k].name, at + 1), 1;
   }
   for (int n = 0; n < p->ninstr; ) {
@@ -143,8 +145,12 @@ int lurn_twin_blame (const lurn_wave *w, char *text, size_t size) {
   if (bad < 0) return 0;
   const lurn_instr *i = &p->instr[bad];
   int t = 0;
-  if (p->reg[i->out].axis == LURN_TIME) while (t + 1 < w->batch->T && (size_t)w->batch->start[t + 1] <= frame) t++;
-  snprintf(text, size, "%s pass: %s in %s (register r%d) at step %d, row %d", bad < p->forward ? "forward" : "backward",
-           lurn_op_info(i->op)->name, origin(w, i), (int)i->out, t + 1, (int)(frame - (size_t)(p->reg[i->out].axis == LURN_TIME ? w->batch->start[t] : 0)) + 1);
+  if (p->reg[i->out].axis == LURN_TIME) {
+    while (t + 1 < w->batch->T && (size_t)w->batch->start[t + 1] <= frame) t++;
+    frame -= (size_t)w->batch->start[t];
+  }
+  snprintf(text, size, "%s pass: %s in %s (register r%d) at step %d, row %d",
+           bad < p->forward ? "forward" : "backward", lurn_op_info(i->op)->name, origin(w, i), (int)i->out, t + 1,
+           (int)frame + 1);
   return 1;
 }

@@ -20,9 +20,11 @@ static int owns_memory (const lurn_wave *w, lurn_reg r) {
   const lurn_program *p = w->program;
   const lurn_register *x = &p->reg[r];
   if (x->kind == LURN_REG_PARAM || x->kind == LURN_REG_INPUT) return 0;
-  if (x->kind == LURN_REG_VALUE && (x->index >= p->ninstr || p->instr[x->index].out != r)) return 0;    /* pruned */
+  if (x->kind == LURN_REG_VALUE && (x->index >= p->ninstr || p->instr[x->index].out != r)) return 0;
+  /* pruned */
   if (!w->schedule) return 1;
-  return w->schedule->root[r] == r && (w->schedule->store[r] == LURN_KEEP_STEP || w->schedule->store[r] == LURN_KEEP_FULL);
+  return w->schedule->root[r] == r && (w->schedule->store[r] == LURN_KEEP_STEP
+                                       || w->schedule->store[r] == LURN_KEEP_FULL);
 }
 
 /* The lowest place that no register alive at the same time overlaps. */
@@ -82,7 +84,8 @@ static void find_slot_bytes (lurn_wave *w) {
   size_t cols = 1;
   if (!s) return;
   for (lurn_reg r = 0; r < w->program->nreg; r++)
-    if (s->store[r] == LURN_KEEP_STRIP && (size_t)w->program->reg[r].cols > cols) cols = (size_t)w->program->reg[r].cols;
+    if (s->store[r] == LURN_KEEP_STRIP
+        && (size_t)w->program->reg[r].cols > cols) cols = (size_t)w->program->reg[r].cols;
   if (cols < (size_t)s->choices.strip) cols = (size_t)s->choices.strip;
   w->slot_bytes = lurn_align(sizeof(real) * cols);
 }
@@ -97,7 +100,8 @@ static void find_limits (lurn_wave *w) {
   for (int n = 0; n < p->ninstr; n++) {
     const lurn_instr *i = &p->instr[n];
     int at = i->op == LURN_OP_SCATTER ? 2 : 1;
-    if (i->op != LURN_OP_GATHER && i->op != LURN_OP_PICK && i->op != LURN_OP_UNPICK && i->op != LURN_OP_SCATTER) continue;
+    if (i->op != LURN_OP_GATHER && i->op != LURN_OP_PICK && i->op != LURN_OP_UNPICK
+        && i->op != LURN_OP_SCATTER) continue;
     const lurn_register *id = &p->reg[i->in[at]];
     if (id->kind != LURN_REG_INPUT) continue;
     if (i->op == LURN_OP_GATHER) lower(&w->limit[id->index], p->reg[i->in[0]].dim[0]);
@@ -208,7 +212,8 @@ static lurn_status check_indices (lurn_wave *w, const lurn_field *f, int rows, i
   const int32_t *id = f->data;
   for (int r = 0; r < rows; r++)
     if (id[r] < -1 || (limit && id[r] >= limit))
-      return lurn_fail(w->ctx, LURN_EINVAL, "%s: index %d is out of range: expected 1 to %d (0: none)", f->name, (int)id[r] + 1, (int)limit);
+      return lurn_fail(w->ctx, LURN_EINVAL, "%s: index %d is out of range: expected 1 to %d (0: none)", f->name,
+                       (int)id[r] + 1, (int)limit);
   return LURN_OK;
 }
 
@@ -216,11 +221,13 @@ static lurn_status bind_field (lurn_wave *w, const lurn_named *in) {
   const lurn_register *x = &w->program->reg[in->reg];
   const lurn_field *f = lurn_batch_field(w->batch, in->name);
   if (!f && strncmp(in->name, "state:", 6) == 0) return LURN_OK;
-  if (!f) return lurn_fail(w->ctx, LURN_EINVAL, "the model asks for '%s', which the batch does not have", in->name);
+  if (!f) return lurn_fail(w->ctx, LURN_EINVAL, "the model asks for '%s', which the batch does not have",
+                           in->name);
   char want[96];
   if ((int)f->dtype != x->dtype || f->cols != x->cols || f->axis != x->axis)
     return lurn_fail(w->ctx, LURN_EINVAL, "batch field '%s': the model expects %s, got %s (%d) %s", in->name,
-                     lurn_reg_text(w->program, in->reg, want, sizeof want), f->axis == LURN_TIME ? "time" : "row", f->cols,
+                     lurn_reg_text(w->program, in->reg, want, sizeof want), f->axis == LURN_TIME ? "time"
+                         : "row", f->cols,
                      f->dtype == LURN_INDEX ? "index" : "real");
   w->base[in->reg] = (void *)(uintptr_t)f->data;
   if (f->dtype != LURN_INDEX) return LURN_OK;
@@ -229,7 +236,8 @@ static lurn_status bind_field (lurn_wave *w, const lurn_named *in) {
 
 lurn_status lurn_wave_bind (lurn_wave *w, const lurn_batch *batch, const lurn_moment *moment) {
   if (batch->T > w->T || batch->B > w->B || batch->N > w->N)
-    return lurn_fail(w->ctx, LURN_EINVAL, "a batch of %d steps, %d rows, %d frames does not fit the plan for %d, %d, %d",
+    return lurn_fail(w->ctx, LURN_EINVAL,
+                     "a batch of %d steps, %d rows, %d frames does not fit the plan for %d, %d, %d",
                      batch->T, batch->B, batch->N, w->T, w->B, w->N);
   w->batch = batch;
   w->moment = *moment;

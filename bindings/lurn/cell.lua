@@ -20,7 +20,7 @@ return function (lurn)
   }
 
   -- What a step asks for its parameters. Operands are told apart by what they are: the input is "x", a state
-  -- has its name, anything else its place; so the weights are Wx, Wh, W3.
+  -- has its name, anything else its place; so the weights are Wx, Wh, W3. A pair {operand, "Wh"} names its weight.
   local Context = {}
   Context.__index = Context
 
@@ -35,7 +35,8 @@ return function (lurn)
   --- b + the sum of operand W, over the operands, as one chain of products.
   ---@param gate string?     name of its block of parameters
   ---@param list table       operands
-  ---@param options? {size: integer?, bias: boolean|number|nil}   hidden columns, a bias that starts at 0
+  ---@param options? {size: integer?, bias: boolean|number|string|nil}   hidden columns; a bias "b" that starts at 0, or its
+  -- first value, or another name
   function Context:linear (gate, list, options)
     local o = options or {}
     local bias = o.bias
@@ -43,7 +44,8 @@ return function (lurn)
     if bias == true then bias = 0 end
     local terms = {}
     for i, x in ipairs(list) do terms[i] = {x, letter(self, x, i)} end
-    return self.program:affine(self.path, gate, o.size or self.hidden, bias and "b" or nil, bias or 0, table.unpack(terms))
+    return self.program:affine(self.path, gate, o.size or self.hidden, bias and "b" or nil, bias or 0,
+      table.unpack(terms))
   end
 
   --- A parameter of this layer.
@@ -58,13 +60,15 @@ return function (lurn)
   function Context:fill (value) return self.program:fill(value, "once", {self.hidden}) end
 
   --- Dropout inside the step: another mask every step.
-  function Context:dropout (x, rate, name) return lurn.drop(x, rate, ("%s.%s"):format(self.path, name or "dropout")) end
+  function Context:dropout (x, rate, name) return lurn.drop(x, rate,
+    ("%s.%s"):format(self.path, name or "dropout")) end
 
   local function initial (program, hidden) return program:spread(program:fill(0, "once", {hidden}), "row") end
 
   -- Plays the step once between scan and close.
   local function trace (cell, o, program, x, path, reverse)
-    local c = setmetatable({program = program, path = path, hidden = o.hidden, x = x, states = {}, biases = cell.forget_bias or {},
+    local c = setmetatable({program = program, path = path, hidden = o.hidden, x = x, states = {},
+      biases = cell.forget_bias or {},
       options = o}, Context)
     program:scan(path, reverse)
     local s = {}
@@ -74,12 +78,15 @@ return function (lurn)
     end
     local next_states = cell.step(c, x, s, o)
     if lurn.is_symbol(next_states) then next_states = {[cell.state[1]] = next_states} end
-    if type(next_states) ~= "table" then error(("cell '%s': step must return its next states"):format(cell.name), 0) end
+    if type(next_states) ~= "table" then error(("cell '%s': step must return its next states"):format(cell.name),
+      0) end
     for name in next, next_states do
-      if not c.states[name] then error(("cell '%s': step returned '%s', which is no state of it"):format(cell.name, name), 0) end
+      if not c.states[name] then error(("cell '%s': step returned '%s', which is no state of it"):format(cell.name,
+        name), 0) end
     end
     for _, name in ipairs(cell.state) do
-      if not next_states[name] then error(("cell '%s': step did not return state '%s'"):format(cell.name, name), 0) end
+      if not next_states[name] then error(("cell '%s': step did not return state '%s'"):format(cell.name, name),
+        0) end
       program:next(c.states[name], next_states[name])
     end
     program:close()

@@ -18,7 +18,8 @@ local parts = {
 local instances = {}
 
 -- Functions of these modules are lurn's own: lurn.tanh, lurn.lstm, lurn.text.
-local spread = {symbol = true, layers = true, data = {"text", "dataset", "open", "import_text"}, model = {"stack", "model", "show", "gradcheck", "from_program"}}
+local spread = {symbol = true, layers = true, data = {"text", "dataset", "open", "import_text"},
+  model = {"stack", "model", "show", "gradcheck", "from_program"}}
 
 local function adopt (lurn, name, module)
   local names = spread[name]

@@ -42,7 +42,8 @@ return function (lurn)
     end)
   end
 
-  local DROPOUT = {rate = {"number", 0.5, {0, 1}, "share of the numbers that are dropped"}, name = {"string", nil, nil, "of the random stream"}}
+  local DROPOUT = {rate = {"number", 0.5, {0, 1}, "share of the numbers that are dropped"},
+    name = {"string", nil, nil, "of the random stream"}}
 
   --- Dropout between layers: a new mask for every frame, in training only.
   function M.dropout (options)
@@ -86,7 +87,8 @@ return function (lurn)
   local function built_in (name, options, finish)
     local cell = {name = name, options = options}
     function cell.build (o, program, x, path, reverse)
-      local y = program:cell(name, {path = path, hidden = o.hidden, activation = o.activation, reset_after = o.reset_after,
+      local y = program:cell(name, {path = path, hidden = o.hidden, activation = o.activation,
+        reset_after = o.reset_after,
         forget_bias = o.forget_bias}, x, reverse)
       return finish and finish(o, program, y, path) or y
     end
@@ -106,11 +108,13 @@ return function (lurn)
   end)
 
   --- Long short-term memory.
-  M.lstm = built_in("lstm", {activation = ACTIVATION, forget_bias = {"number", 1, nil, "at which the forget gate's bias starts"}})
+  M.lstm = built_in("lstm", {activation = ACTIVATION, forget_bias = {"number", 1, nil,
+    "at which the forget gate's bias starts"}})
 
   --- Gated recurrent unit.
   M.gru = built_in("gru", {activation = ACTIVATION,
-    reset_after = {"boolean", true, nil, "the reset gate after the product (PyTorch, cuDNN) or before it (Cho et al.)"}})
+    reset_after = {"boolean", true, nil,
+      "the reset gate after the product (PyTorch, cuDNN) or before it (Cho et al.)"}})
 
   return M
 end

@@ -36,7 +36,8 @@ return function (lurn)
   ---@param options? {target: "index"|"real", reduction: string?, size: integer?}
   function M.custom (f, options)
     local o = schema.check("lurn.loss.custom", options or {}, {reduction = REDUCTION,
-      target = {"string", "real", {"real", "index"}, "what y is"}, size = {"integer", nil, {1, 1e8}, "columns of y; out's by default"}})
+      target = {"string", "real", {"real", "index"}, "what y is"},
+        size = {"integer", nil, {1, 1e8}, "columns of y; out's by default"}})
     local index = o.target == "index"
     return {name = "custom", index = index, build = function (_, m, out)
       local y = m:input("y", o.target, out.axis, index and {1} or {o.size or out.cols})

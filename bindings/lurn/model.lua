@@ -37,7 +37,8 @@ return function (lurn)
   --- Applies a layer, or a function of a symbol.
   function Builder:apply (layer, x)
     if type(layer) == "function" then return layer(x) end
-    if type(layer) ~= "table" or not layer.apply then error("expected a layer or a function, got " .. type(layer), 2) end
+    if type(layer) ~= "table" or not layer.apply then error("expected a layer or a function, got " .. type(layer),
+      2) end
     return layer:apply(self, x)
   end
 
@@ -77,13 +78,15 @@ return function (lurn)
   end
 
   local function wrap (program, info)
-    return setmetatable({source = program, native = core.model(program), info = info or {}, step_count = 0, seed = 1}, Model)
+    return setmetatable({source = program, native = core.model(program), info = info or {}, step_count = 0,
+      seed = 1}, Model)
   end
 
   local function create (build, info)
     local m = trace(build)
     if trace(build).program:text() ~= m.program:text() then
-      error("the model is not the same when it is built again: its function must not draw random numbers or read clocks", 3)
+      error("the model is not the same when it is built again: its function must not draw random numbers or read "
+        .. "clocks", 3)
     end
     local self = wrap(m.program, info)
     self:init(1)
@@ -290,7 +293,9 @@ return function (lurn)
       if type(batch) == "function" then batch = batch(lurn) end
       return model.native:gradcheck(batch, o.most or 0, o.seed or 1)
     end
-    if type(batch) ~= "function" then error("gradcheck of an f32 model: give function (lurn) return lurn.batch {...} end, called with the f64 instance", 2) end
+    if type(batch) ~= "function" then
+      error("gradcheck of an f32 model: give function (lurn) return lurn.batch {...} end, called with the f64 instance", 2)
+    end
     local other = lurn.f64
     local native = other.core.model(assert(other.core.parse(model:source_text())))
     local values = {}
@@ -324,10 +329,12 @@ return function (lurn)
   -- What a stack must know of its input: columns of numbers, or the size of a vocabulary.
   local function facts (input)
     local set = input.set or input
-    local vocab = type(input.vocab) == "number" and input.vocab or set.vocab_size or (type(input.vocab) == "table" and #input.vocab)
+    local vocab = type(input.vocab) == "number" and input.vocab or set.vocab_size
+    if not vocab and type(input.vocab) == "table" then vocab = #input.vocab end
     if vocab == 0 then vocab = nil end
     local classes = input.classes or set.classes
-    return {dim = set.dim or input.dim, vocab = vocab or nil, classes = type(classes) == "table" and #classes or classes}
+    return {dim = set.dim or input.dim, vocab = vocab or nil,
+      classes = type(classes) == "table" and #classes or classes}
   end
 
   --- Layers one after the other. Elements are layers or functions of a symbol: lurn.tanh, lurn.last.
@@ -338,7 +345,8 @@ return function (lurn)
     if type(loss) == "function" then loss = lurn.loss.custom(loss) end
     return create(function (m)
       m.vocab, m.classes, m.mask = known.vocab, known.classes, o.mask
-      local x = known.vocab and m:input("x", "index", "time", {1}) or m:input("x", "real", "time", {known.dim or error("lurn.stack: input has neither dim nor vocab", 0)})
+      local x = known.vocab and m:input("x", "index", "time", {1}) or m:input("x", "real", "time",
+        {known.dim or error("lurn.stack: input has neither dim nor vocab", 0)})
       for _, layer in ipairs(o) do x = m:apply(layer, x) end
       if not loss then return {out = x} end
       local l, weight = loss:build(m, x)

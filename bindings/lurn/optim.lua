@@ -15,21 +15,27 @@ return function (lurn)
     weight_decay = {"number", 0, {0, 1e6}, "L2 penalty; decoupled for adamw"},
     clip_norm = {"number", 0, {0, 1e30}, "largest global norm of the gradient; 0: any"},
     clip_value = {"number", 0, {0, 1e30}, "largest size of one gradient element; 0: any"},
-    schedule = {"string|table", "constant", nil, "of the rate: a name, or {name, warmup =, gamma =, every =, total =, low =}"},
+    schedule = {"string|table", "constant", nil,
+      "of the rate: a name, or {name, warmup =, gamma =, every =, total =, low =}"},
     total = {"integer", nil, {1, 1e15}, "steps that the schedule spans; the run's by default"},
-    groups = {"table", nil, nil, "list of {\"pattern\", lr =, weight_decay =, frozen =}; the first that fits a path counts"},
+    groups = {"table", nil, nil,
+      "list of {\"pattern\", lr =, weight_decay =, frozen =}; the first that fits a path counts"},
     accumulate = {"integer", 1, {1, 1e9}, "batches whose gradients make one step"},
   }
 
   local RULES = {
-    sgd = {momentum = {"number", 0, {0, 1}, "share of the last update"}, dampening = {"number", 0, {0, 1}, "of the gradient in the momentum"},
+    sgd = {momentum = {"number", 0, {0, 1}, "share of the last update"},
+      dampening = {"number", 0, {0, 1}, "of the gradient in the momentum"},
       nesterov = {"boolean", false, nil, "look ahead"}},
     rmsprop = {alpha = {"number", 0.99, {0, 1}, "smoothing"}, eps = {"number", 1e-8, {0, 1}, "added to the root"},
-      centered = {"boolean", false, nil, "divide by the deviation"}, momentum = {"number", 0, {0, 1}, "share of the last update"}},
-    adagrad = {lr_decay = {"number", 0, {0, 1e6}, "of the rate"}, eps = {"number", 1e-10, {0, 1}, "added to the root"},
+      centered = {"boolean", false, nil, "divide by the deviation"},
+        momentum = {"number", 0, {0, 1}, "share of the last update"}},
+    adagrad = {lr_decay = {"number", 0, {0, 1e6}, "of the rate"},
+      eps = {"number", 1e-10, {0, 1}, "added to the root"},
       initial_accumulator = {"number", 0, {0, 1e30}, "where the sum of squares starts"}},
     adadelta = {rho = {"number", 0.9, {0, 1}, "smoothing"}, eps = {"number", 1e-6, {0, 1}, "inside the roots"}},
-    adam = {beta1 = {"number", 0.9, {0, 1}, "of the mean"}, beta2 = {"number", 0.999, {0, 1}, "of the square"}, eps = {"number", 1e-8, {0, 1}, "added to the root"}},
+    adam = {beta1 = {"number", 0.9, {0, 1}, "of the mean"}, beta2 = {"number", 0.999, {0, 1}, "of the square"},
+      eps = {"number", 1e-8, {0, 1}, "added to the root"}},
   }
   RULES.adamw = RULES.adam
   local RATES = {sgd = 1e-3, rmsprop = 1e-2, adagrad = 1e-2, adadelta = 1, adam = 1e-3, adamw = 1e-3}
@@ -42,7 +48,8 @@ return function (lurn)
     every = {"integer", nil, {1, 1e15}, "steps between the factors of step"},
     total = {"integer", nil, {1, 1e15}, "last step of cosine; the run's by default"},
     low = {"number", 0, {0, 1e6}, "rate at the end of cosine"},
-    factor = {"number", 0.1, {0, 1}, "of plateau"}, patience = {"integer", 10, {0, 1e9}, "of plateau: reports without a new best"},
+    factor = {"number", 0.1, {0, 1}, "of plateau"},
+    patience = {"integer", 10, {0, 1e9}, "of plateau: reports without a new best"},
     threshold = {"number", 1e-4, {0, 1e6}, "of plateau: relative improvement that counts"},
     cooldown = {"integer", 0, {0, 1e9}, "of plateau"}, min_lr = {"number", 0, {0, 1e6}, "of plateau"},
   }
@@ -52,7 +59,9 @@ return function (lurn)
     if type(s) == "string" then s = {s} end
     local o = schema.check("schedule", s, SCHEDULE)
     o.name = o[1] or "constant"
-    if not NAMES[o.name] then error("schedule: expected constant, step, exponential, cosine or plateau, got " .. tostring(o.name), 4) end
+    if not NAMES[o.name] then
+      error("schedule: expected constant, step, exponential, cosine or plateau, got " .. tostring(o.name), 4)
+    end
     return o
   end
 
@@ -63,7 +72,8 @@ return function (lurn)
     for _, p in ipairs(model:parameters()) do
       for _, g in ipairs(groups) do
         if p.path:find(g[1]) then
-          out[p.path] = {lr_scale = (g.lr or lr) / (lr > 0 and lr or 1), weight_decay = g.weight_decay or decay, frozen = g.frozen or false}
+          out[p.path] = {lr_scale = (g.lr or lr) / (lr > 0 and lr or 1), weight_decay = g.weight_decay or decay,
+            frozen = g.frozen or false}
           break
         end
       end
@@ -85,10 +95,11 @@ return function (lurn)
     for k, v in next, RULES[rule] do declared[k] = v end
     local o = schema.check("lurn.optim." .. rule, options or {}, declared)
     if (options or {}).weight_decay == nil then o.weight_decay = DECAY[rule] or 0 end
-    local self = setmetatable({rule = rule, model = model, options = o, lr = o.lr or RATES[rule], steps = 0, gathered = 0}, Optim)
+    local self = setmetatable({rule = rule, model = model, options = o, lr = o.lr or RATES[rule], steps = 0,
+      gathered = 0}, Optim)
     self.native = {rule = rule}
     for k in next, RULES[rule] do self.native[k] = o[k] end
-    self.native.weight_decay, self.native.clip_norm, self.native.clip_value = o.weight_decay, o.clip_norm, o.clip_value
+    for _, k in ipairs {"weight_decay", "clip_norm", "clip_value"} do self.native[k] = o[k] end
     self.schedule = read_schedule(o.schedule)
     self.groups = read_groups(model, o.groups, self.lr, o.weight_decay)
     self.flat, self.moments = model.native:moments(self.native)
@@ -103,8 +114,11 @@ return function (lurn)
     local s = self.schedule
     if s.name == "plateau" then return self.lr end
     local total = s.total or self.options.total or (lurn.current and lurn.current.total)
-    if s.name == "cosine" and not total then error("schedule cosine: total is not given and no run says how many steps there are", 3) end
-    return core.lr({kind = s.name, base = self.lr, warmup = s.warmup, gamma = s.gamma, every = s.every, total = total, low = s.low}, self.steps + 1)
+    if s.name == "cosine" and not total then
+      error("schedule cosine: total is not given and no run says how many steps there are", 3)
+    end
+    return core.lr({kind = s.name, base = self.lr, warmup = s.warmup, gamma = s.gamma, every = s.every,
+      total = total, low = s.low}, self.steps + 1)
   end
 
   --- For schedule plateau: a report of the metric that should fall.
@@ -148,8 +162,9 @@ return function (lurn)
     for _, m in ipairs(self.moments) do tensors[m.name] = m.value end
     if self.sum then tensors.gradient_sum = self.sum end
     local best = self.plateau.best
-    return {numbers = {steps = self.steps, lr = self.lr, gathered = self.gathered, model_steps = self.model.step_count,
-      plateau_best = finite(best) and best or nil, plateau_bad = self.plateau.bad, plateau_cooling = self.plateau.cooling}, tensors = tensors}
+    local numbers = {steps = self.steps, lr = self.lr, gathered = self.gathered, model_steps = self.model.step_count,
+      plateau_best = finite(best) and best or nil, plateau_bad = self.plateau.bad, plateau_cooling = self.plateau.cooling}
+    return {numbers = numbers, tensors = tensors}
   end
 
   function Optim:load (saved)

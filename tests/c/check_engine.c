@@ -25,7 +25,8 @@ typedef struct data {
 
 static void make_data (data *d) {
   memset(d, 0, sizeof *d);
-  d->b = (lurn_batch){.T = lengths[0], .B = ROWS, .live = d->live, .start = d->start, .seq = d->seq, .pos = d->pos, .nfield = 2};
+  d->b = (lurn_batch){.T = lengths[0], .B = ROWS, .live = d->live, .start = d->start, .seq = d->seq,
+      .pos = d->pos, .nfield = 2};
   d->b.N = lurn_batch_pack(ROWS, lengths, d->live, d->start);
   for (int k = 0; k < d->b.N; k++) { d->x[k] = (k * 7 + 3) % V; d->y[k] = k == 5 ? -1 : (k * 5 + 1) % V; }
   for (int r = 0; r < ROWS; r++) d->seq[r] = (uint64_t)r;
@@ -37,7 +38,9 @@ static void build (lurn_program *p, const char *cell, const char *activation, in
   int one = 1, dim[2] = {V, E};
   lurn_reg x = lurn_input_reg(p, "x", LURN_INDEX, LURN_TIME, 1, &one);
   lurn_reg y = lurn_input_reg(p, "y", LURN_INDEX, LURN_TIME, 1, &one);
-  lurn_reg e = lurn_emit(p, LURN_OP_GATHER, lurn_param_reg(p, "embedding.W", 2, dim, (lurn_init){LURN_INIT_NORMAL, 0, 1}), x, -1, 0, 0, 0, NULL);
+  lurn_reg e = lurn_emit(p, LURN_OP_GATHER, lurn_param_reg(p, "embedding.W", 2, dim,
+                                                           (lurn_init){LURN_INIT_NORMAL, 0, 1}), x, -1, 0, 0, 0,
+                                                               NULL);
   e = lurn_emit(p, LURN_OP_DROPOUT, e, -1, -1, 0.25, 0, 0, "embedding.dropout");
   for (int k = 0; k < layers; k++) {
     lurn_cell_options o;
@@ -50,7 +53,8 @@ static void build (lurn_program *p, const char *cell, const char *activation, in
     o.reset_after = k % 2;
     e = lurn_cell_layer(p, lurn_cell_find(cell), &o, e, reverse && k % 2);
   }
-  lurn_reg z = lurn_affine(p, "out", NULL, 1, &(lurn_term){e, "Wo"}, V, "bo", (lurn_init){LURN_INIT_CONSTANT, 0.1, 0});
+  lurn_reg z = lurn_affine(p, "out", NULL, 1, &(lurn_term){e, "Wo"}, V, "bo",
+                           (lurn_init){LURN_INIT_CONSTANT, 0.1, 0});
   lurn_reg count, live = lurn_emit(p, LURN_OP_LIVE, y, -1, -1, 0, 0, 0, NULL);
   lurn_output_reg(p, "loss", lurn_reduce_loss(p, lurn_loss_cross_entropy(p, z, y), live, "mean", &count));
   lurn_output_reg(p, "out", z);
@@ -112,7 +116,8 @@ static void check_cell (lurn_ctx *ctx, const char *cell, const char *activation,
 #ifdef LURN_F64
   lurn_gradcheck_result r;
   CHECK(lurn_gradcheck(ctx, &source, &d.b, value, 0, 3, &r) == LURN_OK);
-  check(r.worst < 1e-6, "%s %s: %g at %s[%zu]: %.12g, %.12g", cell, activation, r.worst, r.path, r.index, r.analytic, r.numeric);
+  check(r.worst < 1e-6, "%s %s: %g at %s[%zu]: %.12g, %.12g", cell, activation, r.worst, r.path, r.index,
+        r.analytic, r.numeric);
 #endif
   free(value);
   free(twin.grad);

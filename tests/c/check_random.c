@@ -54,7 +54,8 @@ static void make_data (data *d) {
   for (int k = 0; k < B * 8; k++) d->r[k] = (real)lot_real();
   for (int r = 0; r < B; r++) { d->seq[r] = (uint64_t)lot(1000); d->pos[r] = lot(1000); }
   const lurn_field fields[] = {{"ids", LURN_INDEX, LURN_TIME, 1, d->ids}, {"y", LURN_INDEX, LURN_TIME, 1, d->y},
-    {"x", LURN_REAL, LURN_TIME, 5, d->x}, {"r", LURN_REAL, LURN_ROW, 8, d->r}, {"reset", LURN_REAL, LURN_TIME, 1, d->reset}};
+    {"x", LURN_REAL, LURN_TIME, 5, d->x}, {"r", LURN_REAL, LURN_ROW, 8, d->r},
+        {"reset", LURN_REAL, LURN_TIME, 1, d->reset}};
   memcpy(d->b.field, fields, sizeof fields);
   d->b.nfield = 5;
 }
@@ -102,7 +103,8 @@ static lurn_reg affine (lurn_program *p, const pool *q, int n) {
 }
 
 static const lurn_map pairs[] = {LURN_MAP_add, LURN_MAP_sub, LURN_MAP_mul, LURN_MAP_max, LURN_MAP_min};
-static const lurn_map singles[] = {LURN_MAP_tanh, LURN_MAP_sigmoid, LURN_MAP_neg, LURN_MAP_abs, LURN_MAP_sin, LURN_MAP_cos, LURN_MAP_erf};
+static const lurn_map singles[] = {LURN_MAP_tanh, LURN_MAP_sigmoid, LURN_MAP_neg, LURN_MAP_abs, LURN_MAP_sin,
+    LURN_MAP_cos, LURN_MAP_erf};
 
 /* Values stay within a few units: what could grow goes through tanh. */
 static lurn_reg tame (lurn_program *p, lurn_reg r) { return lurn_map1(p, LURN_MAP_tanh, r); }
@@ -123,7 +125,8 @@ static lurn_reg piece (lurn_program *p, const pool *q, lurn_reg memory) {
       lurn_reg table = lurn_param_reg(p, "table", 2, dim, (lurn_init){LURN_INIT_NORMAL, 0, 1});
       return lurn_emit(p, LURN_OP_GATHER, table, q->index[lot(q->nindex)], -1, 0, 0, 0, NULL);
     }
-    case 10: return x.cols > 2 ? lurn_emit(p, LURN_OP_SLICE, a, -1, -1, 0, lot(2), x.cols == 8 ? 5 : 1, NULL) : lurn_map1(p, LURN_MAP_sigmoid, a);
+    case 10: return x.cols > 2 ? lurn_emit(p, LURN_OP_SLICE, a, -1, -1, 0, lot(2), x.cols == 8 ? 5 : 1, NULL)
+        : lurn_map1(p, LURN_MAP_sigmoid, a);
     default: {
       if (memory < 0) return a;
       lurn_reg query = tame(p, affine(p, q, lurn_reg_info(p, memory)->cols));
@@ -164,10 +167,12 @@ static lurn_reg layer (lurn_program *p, pool *outer, int number, lurn_reg memory
   for (int k = 4 + lot(12); k > 0; k--) keep(&q, piece(p, &q, memory));
   for (int k = 0; k < n; k++) {
     lurn_reg from = q.real[base + lot(q.nreal - base)];
-    lurn_scan_next(p, state[k], resize(p, lot(2) ? lurn_map2(p, LURN_MAP_add, resize(p, from, cols[k]), state[k]) : from, cols[k]));
+    lurn_scan_next(p, state[k], resize(p, lot(2) ? lurn_map2(p, LURN_MAP_add, resize(p, from, cols[k]), state[k])
+                                       : from, cols[k]));
   }
   if (with_index) {
-    lurn_reg best = lurn_emit(p, LURN_OP_ARGMAX, lurn_matmul(p, -1, state[0], weight(p, cols[0], V), 0), -1, -1, 0, 0, 0, NULL);
+    lurn_reg best = lurn_emit(p, LURN_OP_ARGMAX, lurn_matmul(p, -1, state[0], weight(p, cols[0], V), 0), -1, -1,
+                              0, 0, 0, NULL);
     lurn_scan_next(p, index_state, best);
   }
   lurn_scan_end(p);
@@ -185,7 +190,8 @@ static void build (lurn_program *p) {
     out = layer(p, &q, number, memory);
     keep(&q, out);
     if (out >= 0 && lurn_reg_info(p, out)->rank == 1) memory = out;
-    if (lot(2)) keep(&q, tame(p, lurn_emit(p, lot(2) ? LURN_OP_SHIFT : LURN_OP_DETACH, out, -1, -1, 0, 1, 0, NULL)));
+    if (lot(2)) keep(&q, tame(p, lurn_emit(p, lot(2) ? LURN_OP_SHIFT : LURN_OP_DETACH, out, -1, -1, 0, 1, 0,
+                                           NULL)));
     if (lot(2)) keep(&q, lurn_emit(p, LURN_OP_LAST, out, -1, -1, 0, lot(2), 0, NULL));
     if (lot(3) == 0) keep(&q, tame(p, lurn_emit(p, LURN_OP_FOLD, -1, out, -1, 0, 0, 0, NULL)));
     keep(&q, piece(p, &q, memory));
@@ -216,7 +222,8 @@ static size_t output_bytes (const lurn_wave *w, const lurn_register *x) {
   return rows * (size_t)x->cols * lurn_dtype_size((lurn_dtype)x->dtype);
 }
 
-static result play (lurn_ctx *ctx, const lurn_program *p, const lurn_choices *c, const lurn_kernels *k, real *value, const data *d, real *states) {
+static result play (lurn_ctx *ctx, const lurn_program *p, const lurn_choices *c, const lurn_kernels *k,
+                    real *value, const data *d, real *states) {
   const lurn_moment moment = {.seed = 3, .step = 5, .purpose = LURN_PURPOSE_TRAIN};
   result r = {NULL, 0};
   lurn_schedule s;
@@ -236,7 +243,8 @@ static result play (lurn_ctx *ctx, const lurn_program *p, const lurn_choices *c,
   lurn_wave_finish_grads(&w);
   for (int n = 0; n < p->noutput; n++)
     append(&r, w.base[p->output[n].reg], output_bytes(&w, &p->reg[p->output[n].reg]));
-  for (int n = 0; n < p->params.n; n++) append(&r, grad + p->params.p[n].offset, sizeof(real) * p->params.p[n].count);
+  for (int n = 0; n < p->params.n; n++) append(&r, grad + p->params.p[n].offset,
+                                               sizeof(real) * p->params.p[n].count);
   free(grad);
   free(arena);
   lurn_wave_free(&w);
