@@ -35,8 +35,8 @@ return function (lurn)
   --- b + the sum of operand W, over the operands, as one chain of products.
   ---@param gate string?     name of its block of parameters
   ---@param list table       operands
-  ---@param options? {size: integer?, bias: boolean|number|string|nil}   hidden columns; a bias "b" that starts at 0, or its
-  -- first value, or another name
+  ---@param options? {size: integer?, bias: boolean|number|string|nil}   hidden columns; a bias "b" that starts at 0,
+  -- or its first value, or another name
   function Context:linear (gate, list, options)
     local o = options or {}
     local bias = o.bias

@@ -294,7 +294,8 @@ return function (lurn)
       return model.native:gradcheck(batch, o.most or 0, o.seed or 1)
     end
     if type(batch) ~= "function" then
-      error("gradcheck of an f32 model: give function (lurn) return lurn.batch {...} end, called with the f64 instance", 2)
+      error("gradcheck of an f32 model: give function (lurn) return lurn.batch {...} end; it is called with the f64 "
+        .. "instance", 2)
     end
     local other = lurn.f64
     local native = other.core.model(assert(other.core.parse(model:source_text())))

@@ -163,7 +163,8 @@ return function (lurn)
     if self.sum then tensors.gradient_sum = self.sum end
     local best = self.plateau.best
     local numbers = {steps = self.steps, lr = self.lr, gathered = self.gathered, model_steps = self.model.step_count,
-      plateau_best = finite(best) and best or nil, plateau_bad = self.plateau.bad, plateau_cooling = self.plateau.cooling}
+      plateau_best = finite(best) and best or nil, plateau_bad = self.plateau.bad,
+      plateau_cooling = self.plateau.cooling}
     return {numbers = numbers, tensors = tensors}
   end
 
