@@ -254,7 +254,10 @@ ASAN = $(BUILD)/asan
 check:
 	@.ci/packages.sh $(if $(MISSING),build) test
 	@$(MAKE) BUILD=$(ASAN) SANITIZE=address,undefined CFLAGS='-O1 -g' all checks $(ASAN)/bin/host
+	@ln -sf host $(ASAN)/bin/lua5.4
 	@export ASAN_OPTIONS=detect_leaks=1:detect_odr_violation=0 UBSAN_OPTIONS=print_stacktrace=1 LURN_CHECK=1; \
+	 export LSAN_OPTIONS=suppressions='$(CURDIR)/tests/tools/lsan.supp':print_suppressions=0; \
+	 export PATH='$(abspath $(ASAN))/bin':"$$PATH"; \
 	 $(MAKE) BUILD=$(ASAN) SUITE=sanitized LUA='$(abspath $(ASAN))/bin/host' suite; a=$$?; \
 	 $(MAKE) BUILD=$(ASAN) SUITE=collector CHECKBINS= \
 	   LUA='$(abspath $(ASAN))/bin/host $(CURDIR)/tests/tools/collector.lua' suite; b=$$?; \
