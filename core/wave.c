@@ -79,15 +79,20 @@ static void layout_rest (lurn_wave *w, char *memory) {
   if (!memory) w->rest = at - w->bytes;
 }
 
+/* A slot holds the largest block that any strip has: as many rows as choices.strip allows, at
+ * least one, never more than there are. */
 static void find_slot_bytes (lurn_wave *w) {
   const lurn_schedule *s = w->schedule;
-  size_t cols = 1;
-  if (!s) return;
-  for (lurn_reg r = 0; r < w->program->nreg; r++)
-    if (s->store[r] == LURN_KEEP_STRIP
-        && (size_t)w->program->reg[r].cols > cols) cols = (size_t)w->program->reg[r].cols;
-  if (cols < (size_t)s->choices.strip) cols = (size_t)s->choices.strip;
-  w->slot_bytes = lurn_align(sizeof(real) * cols);
+  size_t most = 1;
+  for (lurn_reg r = 0; s && r < w->program->nreg; r++) {
+    const lurn_register *x = &w->program->reg[r];
+    if (x->kind != LURN_REG_VALUE || s->store[s->root[r]] > LURN_KEEP_STRIP) continue;
+    size_t rows = rows_of(w, x, LURN_KEEP_FULL), block = (size_t)(s->choices.strip / x->cols);
+    if (block < 1) block = 1;
+    if (rows > block) rows = block;
+    if (rows * (size_t)x->cols > most) most = rows * (size_t)x->cols;
+  }
+  w->slot_bytes = lurn_align(sizeof(real) * most);
 }
 
 static void lower (int32_t *limit, int32_t to) {

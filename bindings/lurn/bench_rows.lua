@@ -1,0 +1,191 @@
+--- The rows of `lurn bench`: what is timed, and what was hoped for.
+--
+-- A row says its work in the words that both sides understand (kind, cell, T, B, D, H, layers, head, loss);
+-- lurn's side is made of it here, PyTorch's by tests/bench/torch_peer.py. Goals are those of the design.
+
+return function (lurn)
+  local M = {}
+
+  -- Heads are small, so that the recurrent layers decide: the outputs per step (or, `last`, of the last step) and
+  -- the loss. `goals` is how many times faster than PyTorch a whole LSTM, GRU or RNN step should be.
+  local SIZES = {
+    {name = "online", T = 100, B = 1, D = 16, H = 32, layers = 1, out = 1, loss = "mse", goal = 50},
+    {name = "sweep-small", T = 100, B = 16, D = 32, H = 64, layers = 1, out = 1, loss = "mse", goal = 6},
+    {name = "adding", T = 200, B = 32, D = 2, H = 128, layers = 1, out = 1, last = true, loss = "mse", goal = 3},
+    {name = "char-rnn", T = 50, B = 50, D = 128, H = 128, layers = 2, out = 65, loss = "cross_entropy", goal = 1.9},
+    {name = "ptb-medium", T = 35, B = 20, D = 650, H = 650, layers = 2, out = 65, loss = "cross_entropy", goal = 1.8},
+    {name = "large", T = 50, B = 64, D = 512, H = 1024, layers = 1, out = 16, loss = "mse", goal = 1.6},
+  }
+  local BLOCKS = {lstm = 4, gru = 3, rnn = 1, peephole = 4}
+  -- Characters of the text whose epoch is extrapolated.
+  M.TEXT = 300000
+
+  local function copy (t, more)
+    local out = {}
+    for k, v in next, t do out[k] = v end
+    for k, v in next, more or {} do out[k] = v end
+    return out
+  end
+
+  local function size (name)
+    for _, s in ipairs(SIZES) do if s.name == name then return s end end
+  end
+
+  ---------------------------------------------------------------- the work
+
+  --- Floating-point operations of the matrix products of one step: forward, and for training both gradients;
+  -- the gradient of an input that is data is not needed and not counted.
+  ---@param case table
+  ---@return number
+  function M.operations (case)
+    local passes, frames, total = case.kind == "train" and 3 or 1, case.T * case.B, 0
+    for k = 1, case.layers do
+      local columns = frames * 2 * BLOCKS[case.cell] * case.H
+      local input = k == 1 and case.D or case.H
+      local data = passes == 3 and k == 1 and not case.vocab
+      total = total + columns * (input * (data and 2 or passes) + case.H * passes)
+    end
+    return total + passes * 2 * (case.last and case.B or frames) * case.H * case.out
+  end
+
+  --- LSTM whose gates see the cell, as a user would write it.
+  local function peephole ()
+    return lurn.cell {name = "peephole", state = {"h", "c"}, step = function (c, x, s)
+      local function see (name, cell) return c:param(name, {c.hidden}, {"normal", 0, 0.1}) * cell end
+      local i = lurn.sigmoid(c:linear("i", {x, s.h}) + see("pi", s.c))
+      local f = lurn.sigmoid(c:linear("f", {x, s.h}) + see("pf", s.c))
+      local cell = f * s.c + i * lurn.tanh(c:linear("g", {x, s.h}))
+      local o = lurn.sigmoid(c:linear("o", {x, s.h}) + see("po", cell))
+      return {h = o * lurn.tanh(cell), c = cell}
+    end}
+  end
+
+  local function stack (case)
+    local layer = case.cell == "peephole" and peephole() or lurn[case.cell]
+    local layers = {input = {vocab = case.vocab, dim = not case.vocab and case.D or nil}, loss = lurn.loss[case.loss]()}
+    if case.vocab then layers[1] = lurn.embedding {size = case.D} end
+    layers[#layers + 1] = layer {hidden = case.H, layers = case.layers}
+    if case.last then layers[#layers + 1] = lurn.last end
+    layers[#layers + 1] = lurn.linear {size = case.out}
+    return lurn.stack(layers)
+  end
+
+  -- Rows of random ids, (T,B) or (B).
+  local function random_ids (n, T, B)
+    local rows = {}
+    for t = 1, T do
+      rows[t] = {}
+      for b = 1, B do rows[t][b] = math.random(n) end
+    end
+    return lurn.ids(rows)
+  end
+
+  -- lurn.rng-free on purpose: what the numbers are does not matter here, that they are ordinary ones does.
+  local function random_reals (...)
+    local t = lurn.zeros(...)
+    return t:map(function () return math.random() * 2 - 1 end)
+  end
+
+  local function targets (case)
+    if case.loss == "cross_entropy" then return random_ids(case.out, case.T, case.B) end
+    if case.last then return random_reals(case.B, case.out) end
+    return random_reals(case.T, case.B, case.out)
+  end
+
+  local function batch (case)
+    local x = case.vocab and random_ids(case.vocab, case.T, case.B) or random_reals(case.T, case.B, case.D)
+    return lurn.batch {x = x, y = targets(case), carry = case.carry}
+  end
+
+  local makers = {}
+
+  function makers.train (case)
+    local model, b = stack(case), batch(case)
+    local adam = lurn.optim.adam(model, {lr = 1e-3, clip_norm = 5})
+    return function ()
+      model:forward(b)
+      model:backward()
+      adam:step()
+    end
+  end
+
+  function makers.eval (case)
+    local model, b = stack(case), batch(case)
+    local player = model.native:player {carry = true}
+    local step = 0
+    return function ()
+      step = step + 1
+      assert(player:forward(b, 1, step, "eval"))
+      player:commit()
+    end
+  end
+
+  function makers.stream (case)
+    local stream = stack(case):stream()
+    return function () stream:step(1) end
+  end
+
+  -- Building includes drawing the weights, which is timed apart and taken off.
+  function makers.trace (case)
+    return function ()
+      stack(case):plan(case.T, case.B)
+    end
+  end
+
+  function makers.init (case)
+    local model = stack(case)
+    return function () model:init(1) end
+  end
+
+  --- lurn's side of a case: a function that does one step.
+  ---@param case table
+  ---@return fun()
+  function M.make (case) return makers[case.kind](case) end
+
+  ---------------------------------------------------------------- the table
+
+  local function training_rows (add)
+    for _, cell in ipairs {"lstm", "gru", "rnn"} do
+      for _, s in ipairs(SIZES) do
+        add {name = cell .. " " .. s.name, case = copy(s, {kind = "train", cell = cell}), goal = {ratio = s.goal}}
+      end
+    end
+  end
+
+  local function cell_rows (add)
+    for _, s in ipairs {copy(size "sweep-small"), copy(size "char-rnn", {layers = 1})} do
+      local name = "peephole " .. s.name
+      local case = copy(s, {kind = "train", cell = "peephole"})
+      add {name = name .. " / torch loop", case = case, goal = {ratio = 5}}
+      -- 1.2 times the time of the built-in cell is a ratio of 1 / 1.2.
+      add {name = name .. " / lurn lstm", case = case, against = copy(case, {cell = "lstm"}), goal = {ratio = 1 / 1.2}}
+    end
+  end
+
+  local function language_rows (add)
+    local text = copy(size "char-rnn", {cell = "lstm", vocab = 65})
+    local steps = M.TEXT // (text.T * text.B)
+    add {name = "char-rnn epoch", case = copy(text, {kind = "train", carry = true}), scale = steps, least = 20,
+      goal = {ms = 2500, bytes = 100e6}}
+    add {name = "char-rnn evaluation", case = copy(text, {kind = "eval"}), goal = {}}
+    add {name = "one character", case = copy(text, {kind = "stream", T = 1, B = 1}), goal = {ms = 0.015, ratio = 20}}
+    add {name = "trace + plan", case = copy(text, {kind = "trace"}), less = copy(text, {kind = "init"}), goal = {ms = 5}}
+  end
+
+  --- All rows, in the table's order: {name, case, goal = {ratio, ms, bytes}}; `against` is a case of lurn's own
+  -- instead of PyTorch, `scale` multiplies a step's time, `least` is the fewest steps, `less` is taken off.
+  ---@param pattern? string   only rows whose name it fits
+  ---@return table[]
+  function M.list (pattern)
+    local rows = {}
+    local function add (row)
+      if not pattern or row.name:find(pattern) then rows[#rows + 1] = row end
+    end
+    training_rows(add)
+    cell_rows(add)
+    language_rows(add)
+    return rows
+  end
+
+  return M
+end
