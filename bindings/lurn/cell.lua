@@ -41,11 +41,11 @@ return function (lurn)
     local o = options or {}
     local bias = o.bias
     if bias == nil then bias = self.biases[gate] or 0 end
-    if bias == true then bias = 0 end
+    local name = type(bias) == "string" and bias or bias and "b" or nil
+    if type(bias) ~= "number" then bias = 0 end
     local terms = {}
-    for i, x in ipairs(list) do terms[i] = {x, letter(self, x, i)} end
-    return self.program:affine(self.path, gate, o.size or self.hidden, bias and "b" or nil, bias or 0,
-      table.unpack(terms))
+    for i, x in ipairs(list) do terms[i] = lurn.is_symbol(x) and {x, letter(self, x, i)} or x end
+    return self.program:affine(self.path, gate, o.size or self.hidden, name, bias, table.unpack(terms))
   end
 
   --- A parameter of this layer.
@@ -63,17 +63,17 @@ return function (lurn)
   function Context:dropout (x, rate, name) return lurn.drop(x, rate,
     ("%s.%s"):format(self.path, name or "dropout")) end
 
-  local function initial (program, hidden) return program:spread(program:fill(0, "once", {hidden}), "row") end
-
   -- Plays the step once between scan and close.
   local function trace (cell, o, program, x, path, reverse)
     local c = setmetatable({program = program, path = path, hidden = o.hidden, x = x, states = {},
       biases = cell.forget_bias or {},
       options = o}, Context)
     program:scan(path, reverse)
-    local s = {}
+    local s = setmetatable({}, {__index = function (_, name)
+      error(("cell '%s': step reads s.%s, which is no state of it"):format(cell.name, name), 2)
+    end})
     for _, name in ipairs(cell.state) do
-      s[name] = program:state(name, initial(program, o.hidden))
+      s[name] = program:state(name, program:fill(0, "row", {o.hidden}))
       c.states[name] = s[name]
     end
     local next_states = cell.step(c, x, s, o)
