@@ -2,6 +2,7 @@
  * twice; it returns one table and touches nothing global.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "blas.h"
 #include "kernel.h"
@@ -77,15 +78,19 @@ static int isa (lua_State *L) {
 
 static const luaL_Reg functions[] = {{"info", info}, {"engine", engine}, {"isa", isa}, {NULL, NULL}};
 
-/* Where lurn has no vector kernels of its own, OpenBLAS is the default engine. */
-static void choose_engine (lurn_ctx *ctx) {
-  const char *forced = getenv("LURN_ISA");
-#if !defined __x86_64__
-  ctx->blas = !(forced && *forced);
-#else
-  (void)forced;
+/* Where lurn has no vector kernels of its own, OpenBLAS is the default engine. LURN_ENGINE decides
+ * otherwise, and so does LURN_ISA: who asks for kernels wants them played. */
+static void choose_engine (lua_State *L, lurn_ctx *ctx) {
+  const char *engine_name = getenv("LURN_ENGINE"), *forced = getenv("LURN_ISA");
+#if defined __x86_64__
   ctx->blas = 0;
+#else
+  ctx->blas = !(forced && *forced);
 #endif
+  (void)forced;
+  if (!engine_name || !*engine_name) return;
+  ctx->blas = strcmp(engine_name, "openblas") == 0;
+  if (!ctx->blas && strcmp(engine_name, "lurn") != 0) luaL_error(L, "LURN_ENGINE: expected lurn or openblas, got %s", engine_name);
 }
 
 static int open_all (lua_State *L) {
@@ -93,7 +98,7 @@ static int open_all (lua_State *L) {
   lurn_blas_start();
   lurn_ctx *ctx = lb_ctx(L);
   ctx->stop = l_signal_flag();
-  choose_engine(ctx);
+  choose_engine(L, ctx);
   luaL_newlib(L, functions);
   int module = lua_gettop(L);
   for (size_t k = 0; k < sizeof rooms / sizeof *rooms; k++) {

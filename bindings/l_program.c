@@ -223,6 +223,21 @@ static int p_param (lua_State *L) {              /* path, dims, init */
   return pushsymbol(L, 1, p, lurn_param_reg(p, luaL_checkstring(L, 2), rank, dim, init));
 }
 
+static int p_paths (lua_State *L) {              /* paths of the parameters so far, in order of declaration */
+  const lurn_program *p = l_checkprogram(L, 1);
+  lua_createtable(L, p->params.n, 0);
+  for (int k = 0; k < p->params.n; k++) { lua_pushstring(L, p->params.p[k].path); lua_rawseti(L, -2, k + 1); }
+  return 1;
+}
+
+static int p_setinit (lua_State *L) {            /* path, init */
+  lurn_program *p = l_checkprogram(L, 1);
+  int k = lurn_params_find(&p->params, luaL_checkstring(L, 2));
+  luaL_argcheck(L, k >= 0, 2, "no such parameter");
+  p->params.p[k].init = checkinit(L, 3);
+  return 0;
+}
+
 static int p_output (lua_State *L) {             /* name, symbol */
   lurn_program *p = l_checkprogram(L, 1);
   return pushsymbol(L, 1, p, lurn_output_reg(p, luaL_checkstring(L, 2), checksymbol(L, 3, p)));
@@ -410,7 +425,7 @@ static int g_activations (lua_State *L) {
 }
 
 static const luaL_Reg program_methods[] = {
-  {"input", p_input}, {"param", p_param}, {"output", p_output}, {"emit", p_emit}, {"fill", p_fill},
+  {"input", p_input}, {"param", p_param}, {"paths", p_paths}, {"setinit", p_setinit}, {"output", p_output}, {"emit", p_emit}, {"fill", p_fill},
   {"spread", p_spread}, {"scan", p_scan}, {"state", p_state}, {"next", p_next}, {"close", p_close},
   {"abandon", p_abandon}, {"affine", p_affine}, {"activation", p_activation}, {"cell", p_cell}, {"loss", p_loss},
   {"reduce", p_reduce}, {"text", p_text}, {"normalise", p_normalise}, {NULL, NULL}

@@ -1,5 +1,4 @@
 /* op_index.c: ops that read or write at a place given by an index. Index -1 is "none". */
-#include <math.h>
 #include <string.h>
 
 #include "derive.h"
@@ -184,13 +183,20 @@ static void ifill_play (const lurn_call *c) {
   for (int r = 0; r < c->rows; r++) y[r] = c->instr->i[0];
 }
 
-/* Inverse of the cumulative softmax at a uniform number; the sum runs in double, in order. */
-static int32_t draw (const real *x, int cols, double temperature, double u) {
-  double most = x[0], sum = 0, run = 0;
+static real likeness (const lurn_call *c, real x, real most) {
+  real e = (x - most) / (real)c->instr->k;
+  c->kernels->map[LURN_MAP_exp](&e, &e, NULL, NULL, 0, 1);
+  return e;
+}
+
+/* Inverse of the cumulative softmax at a uniform number; sums run in double, in order. */
+static int32_t draw (const lurn_call *c, const real *x, int cols, double u) {
+  real most = x[0];
+  double sum = 0, run = 0;
   for (int j = 1; j < cols; j++) if (x[j] > most) most = x[j];
-  for (int j = 0; j < cols; j++) sum += exp((x[j] - most) / temperature);
+  for (int j = 0; j < cols; j++) sum += likeness(c, x[j], most);
   for (int j = 0; j < cols; j++) {
-    run += exp((x[j] - most) / temperature);
+    run += likeness(c, x[j], most);
     if (u * sum < run) return j;
   }
   return cols - 1;
@@ -202,7 +208,7 @@ static void sample_play (const lurn_call *c) {
   int32_t *y = c->out;
   for (int r = 0; r < c->rows; r++) {
     uint32_t w = lurn_random_word(key, c->moment->step, c->batch->seq[r], (uint64_t)(c->batch->pos[r] + c->t), 0);
-    y[r] = draw((const real *)c->in[0] + (size_t)r * (size_t)cols, cols, c->instr->k, w * 0x1p-32);
+    y[r] = draw(c, (const real *)c->in[0] + (size_t)r * (size_t)cols, cols, w * 0x1p-32);
   }
 }
 

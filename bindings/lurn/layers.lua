@@ -7,6 +7,24 @@ return function (lurn)
 
   local function layer (name, options, apply) return {name = name, options = options, apply = apply} end
 
+  local INIT = {"table", nil, nil,
+    "initialisers by letter or gate and letter: {Wh = {\"orthogonal\"}, b = 0, [\"f.b\"] = 2}"}
+
+  -- Overrides the initialisers of the parameters under `path`. A name that fits none is a mistake.
+  local function initialise (program, path, inits)
+    for name, init in next, inits or {} do
+      local found = false
+      for _, p in ipairs(program:paths()) do
+        local rest = p:sub(1, #path + 1) == path .. "." and p:sub(#path + 2)
+        if rest and (rest == name or rest:match("[^.]+$") == name and not inits[rest]) then
+          program:setinit(p, init)
+          found = true
+        end
+      end
+      if not found then error(("init: %s has no parameter '%s'"):format(path, name), 0) end
+    end
+  end
+
   ---------------------------------------------------------------- without recurrence
 
   local EMBEDDING = {
@@ -29,6 +47,7 @@ return function (lurn)
     size = {"integer", nil, {1, 1e8}, "columns of the output; the number of classes by default"},
     activation = {"string", "identity", nil, "of the output"},
     bias = {"boolean", true, nil, "add bo"},
+    init = INIT,
     name = {"string", nil, nil, "of its parameters"},
   }
 
@@ -37,7 +56,9 @@ return function (lurn)
     local o = schema.check("lurn.linear", options or {}, LINEAR)
     return layer(o.name or "linear", o, function (self, m, x)
       local size = o.size or m.classes or error("lurn.linear: size is not given and the data has no classes", 0)
-      local y = m.program:affine(m:path(self), nil, size, o.bias and "bo" or nil, 0, {x, "Wo"})
+      local path = m:path(self)
+      local y = m.program:affine(path, nil, size, o.bias and "bo" or nil, 0, {x, "Wo"})
+      initialise(m.program, path, o.init)
       return m.program:activation(o.activation, y)
     end)
   end
@@ -58,6 +79,7 @@ return function (lurn)
     layers = {"integer", 1, {1, 100}, "one above the other"},
     dropout = {"number", 0, {0, 1}, "between the layers"},
     reverse = {"boolean", false, nil, "from the last step to the first"},
+    init = INIT,
     name = {"string", nil, nil, "of its parameters"},
   }
 
@@ -78,6 +100,7 @@ return function (lurn)
           local path = m:path(self)
           if k > 1 then x = lurn.drop(x, o.dropout, path .. ".dropout") end
           x = cell.build(o, m.program, x, path, o.reverse)
+          initialise(m.program, path, o.init)
         end
         return x
       end)
