@@ -97,12 +97,23 @@ M.verbs = {
     },
     from = "cli_files",
   },
+  bench = {
+    usage = "lurn bench",
+    help = "the speed table, beside PyTorch where python3 has it",
+    options = {
+      rows = {"text", "only rows whose name this Lua pattern fits", "PATTERN"},
+      quick = {"flag", "a second a row"},
+      write = {"text", "the results as a page of Markdown", "FILE"},
+      json = JSON,
+    },
+    from = "bench",
+  },
   env = {usage = "lurn env", help = "shell commands with which a stock lua5.4 finds the module", options = {}},
   version = {usage = "lurn version", help = "versions", options = {json = JSON}},
   help = {usage = "lurn help [VERB]", help = "this text, or that of a verb", options = {}},
 }
 
-local ORDER = {"run", "sample", "eval", "inspect", "data", "env", "version", "help"}
+local ORDER = {"run", "sample", "eval", "inspect", "data", "bench", "env", "version", "help"}
 
 ---------------------------------------------------------------- parsing
 

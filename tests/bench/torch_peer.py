@@ -1,0 +1,190 @@
+"""The PyTorch side of `lurn bench`: the same work, timed when it is asked for.
+
+One JSON document a line on stdin, one on stdout, so that the two processes take turns and whatever
+else the machine does hits both alike:
+
+    {"kind": "train", "cell": "lstm", "T": 50, ...}     -> {"ready": true}
+    {"do": "run", "steps": 3}                           -> {"wall": s, "cpu": s}
+    {"do": "end"}                                       -> {"peak": bytes}
+
+The one argument is the number of threads: a process that once ran two is slower with one
+afterwards, so each number has a process of its own. Every case runs in a child of that, so
+that peak memory is that of the case alone. Kinds: train
+(forward, loss, backward, clip by norm, Adam), eval (forward and loss), stream (one character at
+batch 1); with "cell": "peephole" the layer is a loop over time in Python, as a user's own cell is.
+"""
+
+import json
+import os
+import sys
+import time
+
+import torch
+from torch import nn
+
+CLASSES = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+
+
+class Peephole(nn.Module):
+    """LSTM whose gates see the cell (Gers and Schmidhuber). The products of the input are taken out
+    of the loop, as a careful user would."""
+
+    def __init__(self, inputs, hidden, layers):
+        super().__init__()
+        assert layers == 1
+        self.wx = nn.Linear(inputs, 4 * hidden)
+        self.wh = nn.Linear(hidden, 4 * hidden, bias=False)
+        self.pi, self.pf, self.po = (nn.Parameter(torch.randn(hidden) * 0.1) for _ in range(3))
+        self.hidden = hidden
+
+    def forward(self, x, state=None):
+        h = x.new_zeros(x.shape[1], self.hidden)
+        c = h
+        out = []
+        for ax in self.wx(x):
+            i, f, g, o = (ax + self.wh(h)).chunk(4, dim=1)
+            i = torch.sigmoid(i + self.pi * c)
+            f = torch.sigmoid(f + self.pf * c)
+            c = f * c + i * torch.tanh(g)
+            h = torch.sigmoid(o + self.po * c) * torch.tanh(c)
+            out.append(h)
+        return torch.stack(out), (h, c)
+
+
+class Net(nn.Module):
+    """Embedding where there is a vocabulary, the recurrent layers, a linear head."""
+
+    def __init__(self, case):
+        super().__init__()
+        vocab, inputs = case.get("vocab"), case["D"]
+        self.embedding = nn.Embedding(vocab, inputs) if vocab else None
+        layer = CLASSES.get(case["cell"], Peephole)
+        self.recurrent = layer(inputs, case["H"], case["layers"])
+        self.head = nn.Linear(case["H"], case["out"])
+        self.last = case.get("last", False)
+
+    def forward(self, x, state=None):
+        if self.embedding is not None:
+            x = self.embedding(x)
+        h, state = self.recurrent(x, state)
+        return self.head(h[-1] if self.last else h), state
+
+
+def detach(state):
+    return tuple(s.detach() for s in state) if isinstance(state, tuple) else state.detach()
+
+
+def make_batch(case):
+    steps, rows, out = case["T"], case["B"], case["out"]
+    vocab = case.get("vocab")
+    x = torch.randint(vocab, (steps, rows)) if vocab else torch.randn(steps, rows, case["D"])
+    shape = (rows,) if case.get("last") else (steps, rows)
+    y = torch.randint(out, shape) if case["loss"] == "cross_entropy" else torch.randn(*shape, out)
+    return x, y
+
+
+def loss_of(case, out, y):
+    if case["loss"] == "cross_entropy":
+        return nn.functional.cross_entropy(out.reshape(-1, case["out"]), y.reshape(-1))
+    return nn.functional.mse_loss(out, y)
+
+
+def make_train(case):
+    net, (x, y) = Net(case), make_batch(case)
+    adam = torch.optim.Adam(net.parameters(), lr=1e-3)
+    carried = None
+
+    def step():
+        nonlocal carried
+        adam.zero_grad()
+        out, state = net(x, carried)
+        if case.get("carry"):
+            carried = detach(state)
+        loss_of(case, out, y).backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+        adam.step()
+
+    return step
+
+
+def make_eval(case):
+    net, (x, y) = Net(case).eval(), make_batch(case)
+
+    def step():
+        with torch.inference_mode():
+            return loss_of(case, net(x)[0], y).item()
+
+    return step
+
+
+def make_stream(case):
+    net, x = Net(case).eval(), torch.zeros(1, 1, dtype=torch.long)
+    state = None
+
+    def step():
+        nonlocal state
+        with torch.inference_mode():
+            out, state = net(x, state)
+        return out
+
+    return step
+
+
+MAKERS = {"train": make_train, "eval": make_eval, "stream": make_stream}
+
+
+def peak_memory():
+    with open("/proc/self/status", encoding="ascii") as status:
+        for line in status:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return None
+
+
+def answer(document):
+    print(json.dumps(document), flush=True)
+
+
+def run(step, request):
+    wall, cpu = time.perf_counter(), time.process_time()
+    for _ in range(request["steps"]):
+        step()
+    answer({"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu})
+
+
+def play(case, threads):
+    torch.set_num_threads(threads)
+    torch.manual_seed(1)
+    step = MAKERS[case["kind"]](case)
+    answer({"ready": True})
+    for line in iter(sys.stdin.readline, ""):
+        request = json.loads(line)
+        if request["do"] == "end":
+            break
+        run(step, request)
+    answer({"peak": peak_memory()})
+
+
+def child(case, threads):
+    """Never returns: what went wrong is an answer too, or lurn would wait for it."""
+    try:
+        play(case, threads)
+    except BaseException as error:  # pylint: disable=broad-except
+        answer({"error": repr(error)})
+    finally:
+        sys.stdout.flush()
+        os._exit(0)
+
+
+def main():
+    threads = int(sys.argv[1]) if len(sys.argv) > 1 else 1
+    answer({"name": "PyTorch " + torch.__version__})
+    for line in iter(sys.stdin.readline, ""):
+        # Nothing has been computed yet in this process, so no thread of a pool is lost by the fork.
+        pid = os.fork()
+        if pid == 0:
+            child(json.loads(line), threads)
+        os.waitpid(pid, 0)
+
+
+main()
