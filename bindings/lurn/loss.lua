@@ -10,20 +10,23 @@ return function (lurn)
 
   local REDUCTION = {"string", "mean", {"mean", "time", "sum"}, "how frames become one number"}
 
-  -- What counts: frames with a mask, targets that are some.
-  local function weight_of (m, y, index)
-    local mask = m.mask and m:input("mask", "real", y.axis, {1}) or nil
-    if not index then return mask or nil end
+  -- The targets, and how much each counts: as its mask says, and not at all where an index is none. A number
+  -- that does not count may be anything, NaN as well. So it is replaced before it is used: in a
+  -- derivative, a product, NaN times the zero that the reduction selects would be NaN.
+  local function targets (m, index, axis, shape)
+    local y = m:input("y", index and "index" or "real", axis, shape)
+    local mask = m.mask and m:input("mask", "real", axis, {1}) or nil
+    if not index then return mask and lurn.where(mask, y, 0) or y, mask end
     local live = lurn.live(y)
-    return mask and live * mask or live
+    return y, mask and live * mask or live
   end
 
   local function define (name, index, help)
     M[name] = function (options)
       local o = schema.check("lurn.loss." .. name, options or {}, {reduction = REDUCTION})
       return {name = name, help = help, index = index, build = function (_, m, out)
-        local y = m:input("y", index and "index" or "real", out.axis, index and {1} or out.shape)
-        return m.program:reduce(m.program:loss(name, out, y), weight_of(m, y, index), o.reduction)
+        local y, weight = targets(m, index, out.axis, index and {1} or out.shape)
+        return m.program:reduce(m.program:loss(name, out, y), weight, o.reduction)
       end}
     end
   end
@@ -40,8 +43,8 @@ return function (lurn)
         size = {"integer", nil, {1, 1e8}, "columns of y; out's by default"}})
     local index = o.target == "index"
     return {name = "custom", index = index, build = function (_, m, out)
-      local y = m:input("y", o.target, out.axis, index and {1} or {o.size or out.cols})
-      return m.program:reduce(lurn.mean(f(out, y)), weight_of(m, y, index), o.reduction)
+      local y, weight = targets(m, index, out.axis, index and {1} or {o.size or out.cols})
+      return m.program:reduce(lurn.mean(f(out, y)), weight, o.reduction)
     end}
   end
 
