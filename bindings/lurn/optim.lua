@@ -129,21 +129,29 @@ return function (lurn)
   local function finite (x) return x == x and x ~= math.huge and x ~= -math.huge end
 
   --- The end of a step: clip, update, commit. Returns the gradient's norm before it was scaled; a norm that is
-  -- not finite has changed nothing. With accumulate = k only every k-th call changes the weights.
+  -- not finite has changed nothing. With accumulate = k only every k-th call changes the weights; the others
+  -- commit the carried state and the sum of gradients, which a checkpoint keeps.
   ---@return number norm
   function Optim:step ()
     local native = self.model.native
     if self.sum then
-      self.gathered = self.gathered + 1
+      local norm = native:clip({rule = self.rule}, self.groups)
+      if not finite(norm) then
+        self.model:rollback()
+        return norm
+      end
+      if self.committed then self.committed() end
       native:accumulate(self.sum)
-      if self.gathered < self.options.accumulate then return native:clip {rule = self.rule} end
+      self.gathered = self.gathered + 1
+      if self.gathered < self.options.accumulate then
+        self.model:commit()
+        return norm
+      end
       native:accumulate(self.sum, self.gathered)
-    end
-    local norm = native:clip(self.native, self.groups)
-    if self.sum then
       self.sum:fill(0)
       self.gathered = 0
     end
+    local norm = native:clip(self.native, self.groups)
     if not finite(norm) then
       self.model:rollback()
       return norm
