@@ -255,7 +255,8 @@ check:
 	@.ci/packages.sh $(if $(MISSING),build) test
 	@$(MAKE) BUILD=$(ASAN) SANITIZE=address,undefined CFLAGS='-O1 -g' all checks $(ASAN)/bin/host
 	@ln -sf host $(ASAN)/bin/lua5.4
-	@export ASAN_OPTIONS=detect_leaks=1:detect_odr_violation=0 UBSAN_OPTIONS=print_stacktrace=1 LURN_CHECK=1; \
+	@export ASAN_OPTIONS=detect_leaks=1:detect_odr_violation=0 CHILD_ASAN_OPTIONS=detect_leaks=0; \
+	 export UBSAN_OPTIONS=print_stacktrace=1 LURN_CHECK=1; \
 	 export LSAN_OPTIONS=suppressions='$(CURDIR)/tests/tools/lsan.supp':print_suppressions=0; \
 	 export PATH='$(abspath $(ASAN))/bin':"$$PATH"; \
 	 $(MAKE) BUILD=$(ASAN) SUITE=sanitized LUA='$(abspath $(ASAN))/bin/host' suite; a=$$?; \
