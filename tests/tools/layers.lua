@@ -33,7 +33,7 @@ local core = {
   loss        = "program op",
   normalise   = "program op derive",
   schedule    = "normalise arena",
-  wave        = "schedule",
+  wave        = "schedule pool",
   conductor   = "wave pool blas",
   twin        = "wave normalise blas",
   gradcheck   = "conductor twin param",
@@ -72,7 +72,7 @@ local only = {
   -- what is not standard C lives in one file of core; signals and processes in their bindings
   {"^sys/",                  "^core/sys%.c$", "^bindings/l_proc%.c$", "^tests/"},
   {"^linux/",                "^core/sys%.c$"},
-  {"^sched%.h$",             "^core/sys%.c$"},
+  {"^sched%.h$",             "^core/sys%.c$", "^core/pool%.c$"},
   {"^unistd%.h$",            "^core/sys%.c$", "^bindings/", "^tests/"},
   {"^fcntl%.h$",             "^core/sys%.c$", "^tests/"},
   {"^dirent%.h$",            "^core/sys%.c$"},
