@@ -68,18 +68,18 @@ M.verbs = {
       seed = {"integer", "of the choices (1)"},
       json = JSON,
     },
-    from = "cli_files",
+    from = "cli_model",
   },
   eval = {
     usage = "lurn eval RUN.h5",
     help = "the loss of a trained model on its own splits or on a file",
     options = {
       data = {"text", "a text or a data set; the run's own data by default", "FILE"},
-      batch = {"integer", "sequences side by side"},
+      batch = {"integer", "rows side by side; a text is read as one by default, its state carried all through"},
       seq = {"integer", "time steps in a window"},
       json = JSON,
     },
-    from = "cli_files",
+    from = "cli_model",
   },
   inspect = {
     usage = "lurn inspect FILE.h5",

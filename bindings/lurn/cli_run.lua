@@ -16,10 +16,8 @@ return function (cli)
     end
   end
 
-  --- The experiment inside a run file, ready to be run again.
-  ---@param lurn table
-  ---@param file table   what lurn.runfile.read returned
-  function M.experiment_of (lurn, file)
+  -- The experiment inside a run file, ready to be run again.
+  local function experiment_of (lurn, file)
     if not file.script.text then cli.fail(cli.INPUT, file.path .. ": the run was not started from a script") end
     preload(file)
     local experiment, message = lurn.experiment.compile(file.script.text, file.script.path)
@@ -69,7 +67,7 @@ return function (cli)
       file = read_file(lurn, options.resume)
     end
     lurn.repro.install {seed = file.seed, name = "load", i = 0}
-    local experiment = M.experiment_of(lurn, file)
+    local experiment = experiment_of(lurn, file)
     local known = {}
     for name in next, experiment.declarations do known[name] = file.params[name] end
     return experiment:start(known, {resume = file, out = options.out or options.resume, quiet = options.quiet,
@@ -78,9 +76,9 @@ return function (cli)
 
   local codes = {done = cli.OK, pruned = cli.OK, interrupted = cli.INTERRUPTED, terminated = cli.TERMINATED}
 
-  --- The message of a bad input file when that is what ended the run, or nil. A script says
+  -- The message of a bad input file when that is what ended the run, or nil. A script says
   -- assert(lurn.text(p.data)): its error is then the message of the failed file behind a place in the script.
-  function M.bad_input (lurn, run)
+  local function bad_input_of (lurn, run)
     local message = lurn.data.failure
     if run.status ~= "failed" or type(run.error) ~= "string" or not message then return nil end
     return run.error:sub(-#message) == message and message or nil
@@ -142,7 +140,7 @@ return function (cli)
     if not run then return help(experiment) end
     lurn = other or lurn
     run:play()
-    local bad_input = M.bad_input(lurn, run)
+    local bad_input = bad_input_of(lurn, run)
     local code = bad_input and cli.INPUT or codes[run.status] or cli.FAILED
     if not bad_input then say_end(lurn, run) end
     say_failure(run, bad_input)

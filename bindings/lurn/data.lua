@@ -190,16 +190,6 @@ return function (lurn)
     return head == "\137HDF\r\n\26\n"
   end
 
-  -- To sample from a run file its text is not needed, only its vocabulary: while a script is played for its
-  -- model alone, a text that is no longer there is replaced by an empty one with that vocabulary.
-  local function stand_in (path, message)
-    local saved = lurn.current and lurn.current.options.probe and lurn.current.options.resume
-    if not (saved and saved.vocab) then return nil end
-    local data = wrap(frozen(saved.vocab, saved.level), path)
-    data.train, data.valid, data.test, data.missing = data.all, data.all, data.all, message
-    return data
-  end
-
   local temporary = 0
   local function temporary_path ()
     temporary = temporary + 1
@@ -217,16 +207,15 @@ return function (lurn)
     if is_hdf5(path) then return M.open(path) end
     local out = temporary_path()
     local ok, message, code = M.import_text(path, out, options)
-    if not ok then
-      local data = stand_in(path, message)
-      if data then return data end
-      return nil, message, code
-    end
+    if not ok then return nil, message, code end
     local set
     set, message, code = lurn.core.dataset.open(out)
     os.remove(out)
     if not set then return world(nil, message, code) end
-    return wrap(set, path)
+    local data, o = wrap(set, path), options or {}
+    -- With its vocabulary this is all it takes to make the same data of the same text again.
+    data.text = {level = set.level, split = o.split, min_count = o.min_count}
+    return data
   end
 
   return M

@@ -19,7 +19,7 @@ return function (lurn)
     seq = {"integer", 50, {0, 1e9}, "time steps in a window; 0: whole sequences"},
     shuffle = {"boolean", nil, nil, "another order every epoch"},
     eval_every = {"integer", nil, {1, 1e15}, "iterations between evaluations; one epoch by default"},
-    eval_batch = {"integer", nil, {1, 1e9}, "as batch, for evaluation"},
+    eval_batch = {"integer", nil, {1, 1e9}, "for evaluation: 1 for a text, else as batch"},
     eval_seq = {"integer", nil, {0, 1e9}, "as seq, for evaluation"},
     patience = {"integer", nil, {1, 1e9}, "stop after so many evaluations without a new best"},
     on_nan = {"string|function", "stop", {"stop", "skip", "rollback"}, "when the loss or the gradient is not finite"},
@@ -30,6 +30,11 @@ return function (lurn)
 
   local function finite (x) return x and x == x and x ~= math.huge and x ~= -math.huge end
 
+  local function show (x)
+    if x == nil then return "not computed" end
+    return x ~= x and "NaN" or ("%.6g"):format(x)
+  end
+
   -- A diverging step has changed nothing: the engine commits only what is finite. What now?
   --   stop      the run ends as diverged
   --   skip      the batch is left out
@@ -39,9 +44,11 @@ return function (lurn)
     local policy = o.on_nan
     if type(policy) == "function" then policy = policy(run, what) or "skip" end
     s.skipped, s.in_a_row = s.skipped + 1, s.in_a_row + 1
-    if policy == "stop" or s.in_a_row >= MOST_SKIPS then
-      run:diverged(("step %d: loss %s, gradient norm %s"):format(run.steps, what.loss, what.norm or "not computed"))
-    elseif policy == "rollback" then
+    local message = ("step %d: loss %s, gradient norm %s"):format(run.steps, show(what.loss), show(what.norm))
+    if policy == "stop" or s.in_a_row >= MOST_SKIPS then run:diverged(message) end
+    if s.in_a_row == 1 then run.progress:say("%s; %s: %s", message, run:blame() or "no value to blame", policy) end
+    o.model:rollback()      -- what the pass left behind of its carried state is not finite either
+    if policy == "rollback" then
       if not run:restore_best() then o.model:init(o.model.seed or run.seed) end
       o.model:resetstate()
       o.optim.lr = o.optim.lr / 2
@@ -51,7 +58,9 @@ return function (lurn)
   local function evaluate (run, o, s)
     local value, name
     if o.valid then
-      local result = o.model:evaluate(o.valid, {batch = o.eval_batch or o.batch, seq = o.eval_seq or o.seq})
+      local stream = o.valid.data and o.valid.data.stream
+      local result = o.model:evaluate(o.valid, {batch = o.eval_batch or (stream and 1 or o.batch),
+        seq = o.eval_seq or o.seq})
       value, name = result.loss, "valid_loss"
     else
       value, name = s.sum / math.max(1, s.count), "mean_loss"

@@ -59,7 +59,7 @@ return function (lurn)
     self.stream = self.stream or io.stderr
     if self.color == nil then self.color = self.tty and (os.getenv("NO_COLOR") or "") == "" end
     self.began, self.shown, self.width = self.clock(), -math.huge, 0
-    self.mark = {time = self.began, count = 0, step = nil}
+    self.mark = {step = nil}
     self.count = 0
     return self
   end
@@ -72,10 +72,14 @@ return function (lurn)
     self.loss = (self.loss or 0) + (loss - (self.loss or 0)) / n
   end
 
-  -- Speed over the last stretch of a few seconds; the steps done before a resume do not count.
+  -- Speed over the last stretch of a few seconds. The clock starts when the first step is done: what it took to
+  -- read the data and to build the model, or the steps before a resume, say nothing about the rest.
   local function measure (self, now, step)
     local mark = self.mark
-    mark.step = mark.step or step - 1
+    if not mark.step then
+      self.mark = {time = now, count = self.count, step = step}
+      return
+    end
     local seconds = now - mark.time
     if seconds > 0 then
       self.speed = (self.count - mark.count) / seconds

@@ -7,13 +7,14 @@
 --   /counters         JSON: steps, loops (the cursor), random stream, seconds
 --   /run_state        JSON: run.state
 --   /script/text      the script; attribute path; /script/lua/NAME the Lua files it required
---   /program          the normalised program, text
+--   /program          the model as text: what sampling and evaluation build it from; /program_train, for the
+--                     record, is what training played
 --   /weights/PATH     parameters as they are      /best/PATH    those of the best evaluation
 --   /optim/NAME       moments; /optim/numbers JSON /state/NAME   carried state
 --   /metrics/NAME/step, /metrics/NAME/value
 --   /data/vocabulary  one token a line, in hexadecimal; attribute level: char or byte
 --
--- A second model is in /program_2, /weights_2, /best_2, /state_2, a second optimiser in /optim_2, and
+-- A second model is in /program_2, /program_train_2, /weights_2, /best_2, /state_2, a second optimiser in /optim_2, and
 -- so on. Beside the file, NAME.jsonl gets a line for every call of run:log while the run plays.
 
 return function (lurn)
@@ -66,7 +67,7 @@ return function (lurn)
   local function data_sources (run)
     local list = {}
     for i, data in ipairs(run.datasets) do
-      list[i] = {path = data.path, hash = data.hash}
+      list[i] = {path = data.path, hash = data.hash, text = data.text}
     end
     return list
   end
@@ -76,7 +77,7 @@ return function (lurn)
     local m = {
       lurn = lurn.version, lua = _VERSION, precision = lurn.precision,
       cpu = sys.cpu and sys.cpu(), cpus = sys.cpus and sys.cpus(), pid = sys.pid and sys.pid(),
-      threads = run.options.threads or 1, command = run.options.arguments, seed = run.seed,
+      threads = run.options.threads or 1, command = run.options.arguments, seed = run.seed, folder = os.getenv "PWD",
       commit = M.commit_of(folder_of(run.experiment.path or "./x")), data = data_sources(run),
     }
     local info = lurn.core and lurn.core.info
@@ -125,7 +126,8 @@ return function (lurn)
 
   local function write_model (w, run, k)
     local model, s = run.models[k], suffix(k)
-    write_text(w, "/program" .. s, model:program())
+    write_text(w, "/program" .. s, model:source_text())
+    write_text(w, "/program_train" .. s, model:program())
     for _, p in ipairs(model:parameters()) do try(w:write("/weights" .. s .. "/" .. p.path, p.value)) end
     for name, tensor in next, model:state() or {} do try(w:write("/state" .. s .. "/" .. name, tensor)) end
     for path, tensor in next, run.best.weights and run.best.weights[k] or {} do
@@ -330,6 +332,19 @@ return function (lurn)
   ---@return string? code
   function M.read (path, header_only)
     return guarded(read_all, path, header_only)
+  end
+
+  --- Puts values by path into a model's parameters; raises when one is missing or of another shape.
+  ---@param model any
+  ---@param values table<string, any>
+  ---@param what string   for the message: "weights", "best weights"
+  function M.fill (model, values, what)
+    for _, p in ipairs(model:parameters()) do
+      local value = values[p.path]
+      if not value then error(("the run file's %s have no '%s', which the model has"):format(what, p.path), 0) end
+      p.value:copy(value)
+    end
+    if model.touch then model:touch() end      -- what was made of the old values (packs) is stale
   end
 
   ---------------------------------------------------------------- live metrics

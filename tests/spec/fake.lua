@@ -78,7 +78,10 @@ function Model:init (seed)
   for i = 1, 3 do self.w.values[i] = math.sin(seed * 10 + i) end
 end
 function Model:parameters () return {{path = "fake.w", value = self.w, grad = self.g}} end
-function Model:program () return "fake program" end -- luacheck: ignore
+function Model.program () return "fake program of training" end
+function Model:source_text () return self.text or "fake program\nmade of three numbers\n" end
+function Model:blame () return self.wrong end
+function Model.rollback () end      -- h changes at the end of a step only
 function Model:state () return self.h and {h = M.tensor {self.h}} or {} end
 function Model:setstate (state) self.h = state.h.values[1] end
 function Model:resetstate () self.h = nil end

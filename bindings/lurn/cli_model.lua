@@ -1,0 +1,167 @@
+--- Verbs that use a trained model: sample, eval.
+--
+-- The model is built from the program in the run file and filled with its weights, the best ones where
+-- there are any. The script is not run: a run file of a stranger can be sampled from without running
+-- a line of the stranger's Lua.
+
+return function (cli)
+  local M = {}
+
+  local function only_file (verb, rest)
+    if not rest[1] then cli.usage("which run file?", cli.describe(cli.verbs[verb])) end
+    if rest[2] then cli.usage(("one file, please; what is '%s'?"):format(rest[2]), cli.describe(cli.verbs[verb])) end
+    return rest[1]
+  end
+
+  local function read_run (path)
+    local lurn = cli.lurn()
+    local file, message = lurn.runfile.read(path)
+    if file and file.precision ~= lurn.precision then
+      lurn = cli.lurn(file.precision)
+      file, message = lurn.runfile.read(path)
+    end
+    if not file then cli.fail(cli.INPUT, message) end
+    if not file.models[1] then cli.fail(cli.INPUT, path .. ": the run has no model yet") end
+    return lurn, file
+  end
+
+  -- The k-th model of a run with its best weights, else the last ones.
+  local function build (lurn, file, k)
+    local saved = file.models[k]
+    local model, message = lurn.from_program(saved.program or "")
+    if not model then cli.fail(cli.INPUT, ("%s: damaged run file: %s"):format(file.path, message)) end
+    local best = file.best.weights and file.best.weights[k]
+    local ok, why = pcall(lurn.runfile.fill, model, best or saved.weights, "weights")
+    if not ok then cli.fail(cli.INPUT, ("%s: damaged run file: %s"):format(file.path, why)) end
+    return model
+  end
+
+  ---------------------------------------------------------------- sample
+
+  local function check_sampling (lurn, file, start)
+    if not file.vocab then cli.fail(cli.INPUT, file.path .. ": the run has no vocabulary: not a language model") end
+    local readable, why = lurn.sample.codec(file.vocab).encode(start)
+    if not readable then cli.usage("--start: " .. why) end
+  end
+
+  function M.sample (options, rest)
+    local lurn, file = read_run(only_file("sample", rest))
+    local start = options.start or ""
+    check_sampling(lurn, file, start)
+    local model = build(lurn, file, 1)
+    local function write (text)
+      if not options.json then
+        io.stdout:write(text)
+        io.stdout:flush()
+      end
+    end
+    write(start)
+    local text = lurn.sample(model, file.vocab, {length = options.length, start = start,
+      temperature = options.temperature, top_k = options.top_k, seed = options.seed, write = write})
+    if options.json then cli.document {run = file.path, start = start, text = text}
+    else write("\n") end
+    return cli.OK
+  end
+
+  ---------------------------------------------------------------- eval
+
+  -- A relative path of the run's own data is looked for here, then where the run was started.
+  local function locate (lurn, file, path)
+    local folder = file.manifest.folder
+    if lurn.sys.exists(path) or path:find("^/") or not folder then return path end
+    return folder .. "/" .. path
+  end
+
+  local function own_source (file)
+    for _, source in ipairs(file.manifest.data or {}) do
+      if source.path then return source end
+    end
+    cli.fail(cli.INPUT, file.path .. ": the run's data came from no file; give --data FILE")
+  end
+
+  -- The data the run was trained on, by the path in the manifest; says so when it is no longer the same.
+  local function own_data (lurn, file)
+    local source = own_source(file)
+    local path = locate(lurn, file, source.path)
+    local how = source.text
+    local data, message
+    if how then data, message = lurn.text(path, {vocab = file.vocab, level = how.level, split = how.split})
+    else data, message = lurn.open(path) end
+    if not data then cli.fail(cli.INPUT, message .. " (the run's own data; or give --data FILE)") end
+    if source.hash and data.hash ~= source.hash then
+      io.stderr:write(("lurn: %s is not the data of the run any more: its hash is %.12s, and was %.12s\n")
+        :format(path, data.hash, source.hash))
+    end
+    return data, source.hash and data.hash == source.hash
+  end
+
+  local function same_vocabulary (a, b)
+    if not a or not b or #a ~= #b then return a == b end
+    for i, token in ipairs(a) do if b[i] ~= token then return false end end
+    return true
+  end
+
+  local function given_data (lurn, file, path)
+    local data, message = lurn.text(path, {vocab = file.vocab, level = file.level, split = {0, 0, 1}})
+    if not data then cli.fail(cli.INPUT, message) end
+    if not same_vocabulary(data.vocab, file.vocab) then
+      cli.fail(cli.INPUT, path .. ": its vocabulary is not that of the run")
+    end
+    return data
+  end
+
+  local function splits_of (lurn, file, options)
+    if options.data then return {{"all", given_data(lurn, file, options.data).all}} end
+    local data, same = own_data(lurn, file)
+    local list = {}
+    for _, name in ipairs {"valid", "test"} do
+      if data[name] then list[#list + 1] = {name, data[name]} end
+    end
+    if not list[1] then list[1] = {"all", data.all} end
+    return list, same
+  end
+
+  -- Bits and perplexity say something of a language model only.
+  local function show (name, r, language)
+    local line = ("%-6s loss %.4f"):format(name, r.loss)
+    if language then line = line .. (" nats  %.4f bits  perplexity %.3f"):format(r.bits, r.perplexity) end
+    print(("%s  over %.0f %s"):format(line, r.count, language and "characters" or "targets"))
+  end
+
+  local function evaluate (file, model, split, options)
+    local ok, r = pcall(model.evaluate, model, split, {batch = options.batch, seq = options.seq})
+    if ok then return r end
+    if type(r) ~= "string" then error(r, 0) end
+    cli.fail(cli.INPUT, ("%s: the data do not fit the model: %s"):format(file.path, (r:gsub("^[^\n]-:%d+: ", ""))))
+  end
+
+  function M.eval (options, rest)
+    local lurn, file = read_run(only_file("eval", rest))
+    local models, document = {}, {run = file.path, splits = {}}
+    for k, saved in ipairs(file.models) do
+      if (saved.program or ""):find("\noutput loss ") then models[#models + 1] = build(lurn, file, k) end
+    end
+    if not models[1] then cli.fail(cli.INPUT, file.path .. ": the run's model has no loss") end
+    local splits
+    splits, document.same_data = splits_of(lurn, file, options)
+    for k, model in ipairs(models) do
+      local results = {}
+      if #models > 1 and not options.json then print("model " .. k) end
+      for _, pair in ipairs(splits) do
+        local r = evaluate(file, model, pair[2], options)
+        results[pair[1]] = {loss = r.loss, bits = r.bits, perplexity = r.perplexity,
+          count = math.tointeger(r.count) or r.count}
+        if not options.json then show(pair[1], r, file.vocab) end
+      end
+      document.splits = k == 1 and results or document.splits
+      if #models > 1 then
+        document.models = document.models or {}
+        document.models[k] = {splits = results}
+      end
+    end
+    if options.json then cli.document(document) end
+    return cli.OK
+  end
+
+  return M
+end

@@ -1,0 +1,188 @@
+--- The loop of a run: run:batches, and what happens at the boundary between two iterations.
+--
+-- Everything that ends or saves a run waits for that boundary: there the finished iteration is counted,
+-- signals are looked at, the run file is renewed, a pruned run ends, a prompt takes over. The place in the
+-- data is a function of the counters, so a loop can be found again from its number of iterations alone.
+--
+-- Not a module of its own: run.lua calls this with the class it adds methods to.
+
+return function (lurn, Run)
+  local schema = lurn.schema
+
+  local RENEW = 60        -- seconds between checkpoints, apart from those at evaluations
+
+  ---------------------------------------------------------------- the boundary
+
+  --- Notes what a checkpoint of this boundary says of the script's side.
+  function Run:remember ()
+    local b = self.boundary
+    b.state, b.random = Run.copy(self.state), {name = self.random.name, i = self.random.i}
+    b.live_bytes = self.live_bytes
+    self.dirty = false
+  end
+
+  local function count_iteration (self, loop)
+    if loop.playing then
+      loop.playing, loop.done = false, loop.done + 1
+      self.done = self.done + 1
+    end
+  end
+
+  --- The script left its last loop by break: that iteration counts, and after a resume the loop is over.
+  function Run:settle ()
+    local loop = self.loops[#self.loops]
+    if loop and loop.playing then
+      count_iteration(self, loop)
+      loop.ended = true
+    end
+  end
+
+  -- The iteration that was handed out last is over. Counts it and does all that waits for this moment.
+  -- Ends (by signal, by pruning) raise: the checkpoint is written where the run is closed.
+  local function at_boundary (self, loop)
+    count_iteration(self, loop)
+    self:remember()
+    if lurn.signal then lurn.signal.hold(false) end
+    local pending = lurn.signal and lurn.signal.pending()
+    if pending then Run.finish(pending == "TERM" and "terminated" or "interrupted") end
+    if self.give_up then Run.finish(self.give_up) end
+    if self.checkpoint_due or Run.clock() - (self.written or -math.huge) >= RENEW then self:checkpoint() end
+    if self.budget then
+      if self.budget <= 0 then coroutine.yield() end
+      self.budget = self.budget and self.budget - 1
+    end
+  end
+
+  local function first_difference (a, b)
+    local next_a, next_b = (a .. "\n"):gmatch("(.-)\n"), (b .. "\n"):gmatch("(.-)\n")
+    for line = 1, math.huge do
+      local old, new = next_a(), next_b()
+      if old ~= new then return line, old or "(no such line)", new or "(no such line)" end
+      if not old then return line, "", "" end
+    end
+  end
+
+  -- A model that the script builds differently today would take the weights and mean something else.
+  local function check_program (saved, model)
+    local was, is = saved.program, model:source_text()
+    if was == is then return end
+    local line, old, new = first_difference(was or "", is)
+    error(("resume: the script builds another model: line %d of the program was\n  %s\nand is now\n  %s")
+      :format(line, old, new), 0)
+  end
+
+  -- At the first boundary after a resume: whatever the script did up to here, the saved state holds.
+  local function restore (self)
+    local saved = self.saved
+    if #saved.models > #self.models or #saved.optims > #self.optims then
+      error(("resume: the run file has %d models and %d optimisers, the script built %d and %d")
+        :format(#saved.models, #saved.optims, #self.models, #self.optims), 0)
+    end
+    for k, model in ipairs(saved.models) do
+      check_program(model, self.models[k])
+      lurn.runfile.fill(self.models[k], model.weights, "weights")
+      if next(model.state) then self.models[k]:setstate(model.state) end
+    end
+    for k, optim in ipairs(saved.optims) do self.optims[k]:load(optim) end
+    self.random.name, self.random.i = saved.counters.random.name, saved.counters.random.i
+    self.done, self.steps = saved.counters.steps, saved.counters.steps
+    self.written = Run.clock()
+    self.saved = nil
+  end
+
+  -- The cursor of the k-th loop of the script. On resume, loops before the one that was being played
+  -- are over, and that one goes on where it stopped.
+  local function open_loop (self, total)
+    self:settle()
+    local k = #self.loops + 1
+    local loop = {done = 0, total = total}
+    self.loops[k] = loop
+    local saved = self.saved and self.saved.counters.loops
+    if saved and saved[k] then
+      loop.done = saved[k].done
+      loop.over, loop.ended = k < #saved, saved[k].ended
+      if k == #saved then restore(self) end
+    end
+    self.total = self.done + math.max(0, total - loop.done)
+    return loop
+  end
+
+  local BATCHES = {
+    batch = {"integer", 32, {1, 1e9}, "sequences side by side"},
+    seq = {"integer", 50, {0, 1e9}, "time steps in a window; 0: whole sequences"},
+    epochs = {"number", nil, {0, 1e12}, "passes over the split; parts of a pass count"},
+    steps = {"integer", nil, {0, 1e15}, "iterations, instead of epochs"},
+    shuffle = {"boolean", nil, nil, "another order every epoch; streams of text keep theirs"},
+  }
+
+  local function open_feed (self, split, o)
+    if split.batch and split.steps then return split end     -- it is a feed already
+    return assert(split:feed {batch = o.batch, seq = o.seq, shuffle = o.shuffle, seed = self.seed})
+  end
+
+  local function steps_of (feed, epoch)
+    return feed.steps_of and feed:steps_of(epoch) or feed.steps
+  end
+
+  -- Iterations in so many epochs, the last of which may be a part.
+  local function count_steps (feed, epochs)
+    local whole = math.floor(epochs)
+    local steps = 0
+    if feed.varies then
+      for epoch = 1, whole do steps = steps + steps_of(feed, epoch) end
+    else
+      steps = whole * feed.steps
+    end
+    return steps + math.ceil((epochs - whole) * steps_of(feed, whole + 1) - 1e-9)
+  end
+
+  -- Epoch and batch of the next iteration of the loop: a function of loop.done alone, found from where
+  -- the search stopped last.
+  local function locate (feed, loop)
+    loop.epoch, loop.before = loop.epoch or 1, loop.before or 0
+    if not feed.varies and loop.epoch == 1 then
+      loop.epoch = loop.done // feed.steps + 1
+      loop.before = (loop.epoch - 1) * feed.steps
+    end
+    while loop.done >= loop.before + steps_of(feed, loop.epoch) do
+      loop.before, loop.epoch = loop.before + steps_of(feed, loop.epoch), loop.epoch + 1
+    end
+    return loop.epoch, loop.done - loop.before + 1
+  end
+
+  local function tell_schedules (self, total)
+    for _, optim in ipairs(self.optims) do
+      local options = optim.options or optim      -- each optimiser's schedule spans the first loop it sees
+      if options.total == nil then options.total = total end
+    end
+  end
+
+  --- The loop: for batch, step in run:batches(data.train, {batch = 50, seq = 50, epochs = 10}) do ... end
+  ---@param split any       a split of a data set, or a feed
+  ---@param options? table  batch, seq, epochs or steps, shuffle
+  ---@return function      gives batch, step and the feed; steps count all iterations of the run from 1
+  function Run:batches (split, options)
+    local o = schema.check("run:batches", options, BATCHES)
+    local feed = open_feed(self, split, o)
+    if feed.steps < 1 then error("run:batches: the split is too small for a single batch", 2) end
+    local total = o.steps or count_steps(feed, o.epochs or 1)
+    tell_schedules(self, total)
+    local loop = open_loop(self, total)
+    if loop.over then return function () end end
+    return function ()
+      at_boundary(self, loop)
+      if loop.done >= total or loop.ended then return nil end
+      local epoch, index = locate(feed, loop)
+      local batch = assert(feed:batch(epoch, index))
+      loop.playing = true
+      self.steps, self.epoch, self.batch = self.done + 1, epoch, batch
+      return batch, self.steps, feed
+    end
+  end
+
+  --- Ends the loop when this iteration is over. Unlike break it is remembered by a checkpoint that
+  -- is written at that very moment.
+  function Run:leave_loop ()
+    self.loops[#self.loops].ended = true
+  end
+end

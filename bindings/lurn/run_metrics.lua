@@ -1,0 +1,123 @@
+--- What a run measures: its series of numbers, its best evaluation and the weights it had then.
+--
+-- Not a module of its own: run.lua calls this with the class it adds methods to.
+
+return function (lurn, Run)
+  local schema = lurn.schema
+
+  local function record (self, name, value)
+    local series = self.metrics[name]
+    if not series then
+      series = {step = {}, value = {}}
+      self.metrics[name] = series
+    end
+    local n = #series.step + 1
+    series.step[n], series.value[n] = self.steps, value + 0.0
+  end
+
+  --- A line of the file beside the run file, which exists once the run file does.
+  function Run:write_live (line)
+    if not self.path or not self.written then return end
+    if not self.live then
+      self.live, self.live_bytes = lurn.runfile.open_live(self.path, self.live_bytes)
+      if not self.live then
+        self.live_bytes = 0
+        return
+      end
+    end
+    line = lurn.json.encode(line) .. "\n"
+    self.live:write(line)
+    self.live_bytes = self.live_bytes + #line
+  end
+
+  --- Notes numbers of this step: run:log {loss = loss, grad_norm = norm}. Shows and keeps them.
+  ---@param values table<string, number>
+  function Run:log (values)
+    local line = {step = self.steps}
+    for name, value in next, values do
+      if type(name) ~= "string" or type(value) ~= "number" then
+        error(("run:log: values are numbers by name, got %s = %s"):format(tostring(name), schema.describe(value)), 2)
+      end
+      record(self, name, value)
+      line[name] = value
+    end
+    self:write_live(line)
+    self.progress:update {step = self.steps, total = self.total, epoch = self.epoch, best = self.best.value,
+      loss = values.loss, grad_norm = values.grad_norm, count = self.batch and Run.frames(self.batch)}
+  end
+
+  --- Targets in a batch, for speeds: characters of a text.
+  function Run.frames (batch)
+    local n = batch.N or batch.frames
+    return type(n) == "number" and n or 0
+  end
+
+  local function better (self, value)
+    if value ~= value then return false end
+    local best = self.best.value
+    if best == nil then return true end
+    if self.experiment.direction == "maximize" then return value > best end
+    return value < best
+  end
+
+  local function keep_weights (self)
+    self.best.weights = self.best.weights or {}
+    for k, model in ipairs(self.models) do
+      local kept = self.best.weights[k] or {}
+      self.best.weights[k] = kept
+      for _, p in ipairs(model:parameters()) do
+        if kept[p.path] then kept[p.path]:copy(p.value) else kept[p.path] = p.value:clone() end
+      end
+    end
+  end
+
+  --- The value of an evaluation: what the experiment minimises (or maximises). Keeps the weights when it
+  -- is the best so far, has a checkpoint written when this iteration is over, and ends the run then
+  -- when it was pruned.
+  ---@param value number
+  ---@param name? string   of the series; "objective" by default
+  ---@return boolean improved
+  function Run:report (value, name)
+    record(self, name or "objective", value)
+    self:write_live {step = self.steps, [name or "objective"] = value}
+    local improved = better(self, value)
+    if improved then
+      self.best.value, self.best.step = value + 0.0, self.steps
+      keep_weights(self)
+    end
+    self.checkpoint_due = true
+    if self.options.pruner and self.options.pruner(self.steps, value) then self.give_up = "pruned" end
+    return improved
+  end
+
+  --- Forgets the best value so far: what is reported from now on is measured against itself only.
+  function Run:forget_best ()
+    self.best = {}
+  end
+
+  --- Puts the best weights so far back into the models. False when nothing was reported yet.
+  ---@return boolean
+  function Run:restore_best ()
+    if not self.best.weights then return false end
+    for k, model in ipairs(self.models) do
+      if self.best.weights[k] then lurn.runfile.fill(model, self.best.weights[k], "best weights") end
+    end
+    return true
+  end
+
+  --- Last and best value of every metric: {loss = {last = 1.4, best = 1.3, step = 4000}}.
+  ---@return table
+  function Run:summary ()
+    local out = {}
+    for name, series in next, self.metrics do
+      local best, at
+      for i, value in ipairs(series.value) do
+        local gains = best == nil or (self.experiment.direction == "maximize" and value > best)
+          or (self.experiment.direction ~= "maximize" and value < best)
+        if value == value and gains then best, at = value, series.step[i] end
+      end
+      out[name] = {last = series.value[#series.value], best = best, step = at}
+    end
+    return out
+  end
+end
