@@ -9,7 +9,7 @@ return function (cli)
 
   -- A block is as many steps as take this long; a row takes turns until its time is over, within these bounds.
   local FULL = {block = 0.05, row = 6, least = 5, most = 31}
-  local QUICK = {block = 0.02, row = 1, least = 2, most = 7}
+  local QUICK = {block = 0.02, row = 1, least = 3, most = 7}
   -- A step so long that not even the least number of turns fits into a row's time.
   local LONG, LEAST_LONG = 0.5, 3
 
@@ -237,14 +237,16 @@ return function (cli)
     return r
   end
 
-  -- Building without the weights: both are timed in turns, and the medians subtracted.
+  -- Building without drawing the weights, which takes much longer: noise would drown the difference of medians, so
+  -- it is the difference of the quickest blocks, one step each.
   local function subtract (row, own, budget)
     local less = side("lurn", own_side(row.less))
-    calibrate(less, budget.block)
+    calibrate(less, 0)
+    own.steps = 1
     local turns = take_turns({own, less}, 1, budget)
-    local wall, cpu = median(less.wall), median(less.cpu)
-    own.wall = map(own.wall, function (t) return t - wall end)
-    own.cpu = map(own.cpu, function (t) return t - cpu end)
+    for _, clock in ipairs {"wall", "cpu"} do
+      own[clock] = {math.min(table.unpack(own[clock])) - math.min(table.unpack(less[clock]))}
+    end
     return turns
   end
 
@@ -260,7 +262,8 @@ return function (cli)
     elseif not row.less then
       table.move(peer_sides(peers, row.case, budget.block), 1, 2, 2, sides)
     end
-    local turns = row.less and subtract(row, own, budget) or take_turns(sides, row.least or 1, budget)
+    local turns = row.less and subtract(row, own, {row = budget.row, least = 30, most = 200})
+      or take_turns(sides, row.least or 1, budget)
     if not row.against then bytes = peak() end
     finish_peers(sides)
     local r = collect(row, sides, turns, fma)

@@ -107,7 +107,7 @@ ptb-medium), 16 outputs per step and mean squared error (large). PyTorch runs `n
 the input's products taken out of it; "lurn lstm" is lurn's built-in LSTM as the peer of the same cell written in Lua.
 The char-rnn epoch is 300,000 characters (embedding 128, two layers of 128, 65 characters), extrapolated from at least
 20 steps on one batch. "One character" is a step of a stream at batch 1, with its output handed over. "Trace + plan"
-builds the model, without drawing its weights, and plans its memory.
+builds the model and plans its memory, without drawing its weights: the quickest of many, less the quickest drawing.
 
 - **lurn ms, peer ms**: medians of wall time, with PyTorch's better number of threads in brackets; lurn has one thread.
 - **ratio**: how many times faster lurn is, the median of the ratios turn by turn; **spread**: their middle half.
@@ -116,6 +116,7 @@ builds the model, without drawing its weights, and plans its memory.
   fused multiply-adds reach here in a loop over registers.
 - **MB**: most memory in use during the row, of lurn's process (which has played the rows before it) and of the peer's
   (one process a row). **turns**: how often lurn and the peer took turns.
+- **load average**: work in line for the cores. Above 1 before the start, others shared the machine: compare CPU columns.
 - **goal, met**: what the design hoped for. A goal that is not met says so.
 ]]
 
