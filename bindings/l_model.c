@@ -56,7 +56,11 @@ typedef struct player {
 } player;
 
 model *l_checkmodel (lua_State *L, int arg) { return luaL_checkudata(L, arg, MODEL); }
-static player *checkplayer (lua_State *L, int arg) { return luaL_checkudata(L, arg, PLAYER); }
+static player *checkplayer (lua_State *L, int arg) {
+  player *p = luaL_checkudata(L, arg, PLAYER);
+  if (!p->ready) luaL_error(L, "the player is closed");
+  return p;
+}
 
 /* ---------- models ---------- */
 
@@ -157,7 +161,7 @@ static void drop_arena (player *p) {
 }
 
 static int y_close (lua_State *L) {
-  player *p = checkplayer(L, 1);
+  player *p = luaL_checkudata(L, 1, PLAYER);
   drop_arena(p);
   if (p->ready) lurn_schedule_free(p->ctx, &p->schedule);
   if (p->ctx) lurn_program_free(&p->program);
@@ -271,7 +275,11 @@ static lurn_status plan (player *p, int T, int B, int N) {
 static int y_plan (lua_State *L) {               /* T, B [, N] -> bytes of arena, bytes of state */
   player *p = checkplayer(L, 1);
   int T = (int)lb_integer(L, 2, 1, 1 << 28, "steps"), B = (int)lb_integer(L, 3, 1, 1 << 24, "rows");
-  int N = lua_isnoneornil(L, 4) ? T * B : (int)lb_integer(L, 4, 1, 1 << 30, "frames");
+  if (lua_isnoneornil(L, 4)) {
+    lua_settop(L, 3);
+    lua_pushinteger(L, (lua_Integer)T * B);
+  }
+  int N = (int)lb_integer(L, 4, 1, 1 << 30, "frames");
   lb_check(L, plan(p, T, B, N));
   lua_pushinteger(L, (lua_Integer)p->wave.bytes);
   lua_pushinteger(L, (lua_Integer)p->states_bytes);
@@ -435,29 +443,57 @@ static int y_state (lua_State *L) {              /* committed state: name -> ten
   return 1;
 }
 
-static int y_setstate (lua_State *L) {           /* what y_state gave */
+/* The value of state k in the table at 2, left on the stack; raises when it is not one. */
+static const lurn_tensor *given_state (lua_State *L, const player *p, int k) {
+  const char *name = p->state[k].name + 6;        /* without "state:" */
+  lua_getfield(L, 2, name);
+  if (lua_isnil(L, -1)) luaL_error(L, "state '%s' is missing", name);
+  const lurn_tensor *t = l_checktensor(L, lua_gettop(L));
+  int dtype = p->program.reg[lurn_find_input(&p->program, p->state[k].name)].dtype;
+  if (t->rank != 2 || t->dim[0] < 1 || t->dim[1] != p->state[k].cols || t->dtype != (lurn_dtype)dtype ||
+      !lurn_tensor_contiguous(t))
+    luaL_error(L, "state '%s': expected %s (B, %d)", name, dtype == LURN_REAL ? "reals" : "ids", p->state[k].cols);
+  return t;
+}
+
+static void check_names (lua_State *L, const player *p) {
+  for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
+    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+    int k = 0;
+    while (k < p->nstate && strcmp(name, p->state[k].name + 6) != 0) k++;
+    if (k < p->nstate) continue;
+    lua_pushvalue(L, -2);
+    luaL_error(L, "the model has no state '%s'", luaL_tolstring(L, -1, NULL));
+  }
+}
+
+/* What y_state gave; an empty table is the state before the first step. Everything is checked
+ * before anything changes. */
+static int y_setstate (lua_State *L) {
   player *p = checkplayer(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
-  int B = 0;
-  for (int pass = 0; pass < 2; pass++) {          /* check everything, then act */
-    if (pass && B == 0) { lua_settop(L, 1); return y_resetstate(L); }
-    if (pass) lb_check(L, plan(p, 1, B, B));
-    else if (p->nstate == 0) list_states(p);
-    for (int k = 0; k < p->nstate; k++) {
-      lua_getfield(L, 2, p->state[k].name + 6);
-      if (lua_isnil(L, -1) && k == 0 && !pass) { lua_pop(L, 1); break; }
-      const lurn_tensor *t = l_checktensor(L, lua_gettop(L));
-      if (t->rank != 2 || t->dim[1] != p->state[k].cols || !lurn_tensor_contiguous(t) || (k && t->dim[0] != B))
-        return luaL_error(L, "state '%s': expected (B, %d)", p->state[k].name + 6, p->state[k].cols);
-      B = (int)t->dim[0];
-      if (pass) {
-        memcpy(p->state[k].committed, t->data.p, p->state[k].size * (size_t)B);
-        memcpy(p->state[k].pending, t->data.p, p->state[k].size * (size_t)B);
-      }
-      lua_pop(L, 1);
-    }
+  lua_settop(L, 2);
+  if (!p->states) list_states(p);
+  check_names(L, p);
+  lua_pushnil(L);
+  if (!lua_next(L, 2)) { lua_settop(L, 1); return y_resetstate(L); }
+  lua_settop(L, 2);
+  int64_t B = 0;
+  for (int k = 0; k < p->nstate; k++, lua_pop(L, 1)) {
+    const lurn_tensor *t = given_state(L, p, k);
+    if (k > 0 && t->dim[0] != B)
+      return luaL_error(L, "state '%s': expected %d rows like the others, got %d", p->state[k].name + 6, (int)B,
+                        (int)t->dim[0]);
+    B = t->dim[0];
   }
-  p->B = p->committed_B = B;
+  luaL_argcheck(L, B <= 1 << 24, 2, "too many rows");
+  lb_check(L, plan(p, 1, (int)B, (int)B));
+  for (int k = 0; k < p->nstate; k++, lua_pop(L, 1)) {
+    const lurn_tensor *t = given_state(L, p, k);
+    memcpy(p->state[k].committed, t->data.p, p->state[k].size * (size_t)B);
+    memcpy(p->state[k].pending, t->data.p, p->state[k].size * (size_t)B);
+  }
+  p->B = p->committed_B = (int)B;
   return 0;
 }
 

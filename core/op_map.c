@@ -68,7 +68,8 @@ static void grad_of_slope (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
   lurn_grad_add(d, a, lurn_map2k(p, (lurn_map)i->op, dy, b, i->k));
   if (!lurn_grad_needed(d, b)) return;
   if (i->op == LURN_MAP_tanh_grad)                /* d/db a (1 - b^2) = -2 a b */
-    lurn_grad_add(d, b, lurn_map2(p, LURN_MAP_mul, dy, lurn_map1k(p, LURN_MAP_mul_imm, lurn_map2(p, LURN_MAP_mul, a, b), -2)));
+    lurn_grad_add(d, b, lurn_map2(p, LURN_MAP_mul, dy,
+                                  lurn_map1k(p, LURN_MAP_mul_imm, lurn_map2(p, LURN_MAP_mul, a, b), -2)));
   if (i->op == LURN_MAP_sigmoid_grad)             /* d/db a (b - b^2) = a (1 - 2 b) */
     lurn_grad_add(d, b, lurn_map2(p, LURN_MAP_mul, dy, lurn_map2(p, LURN_MAP_mul, a,
                                   lurn_map1k(p, LURN_MAP_rsub_imm, lurn_map1k(p, LURN_MAP_mul_imm, b, 2), 1))));

@@ -259,6 +259,7 @@ return function (lurn)
   --- An id drawn from softmax(out / temperature); top_k: among the k likeliest.
   function Stream:sample (options)
     local o = options or {}
+    if not self.out then error("stream:sample: no step was made before it", 2) end
     local values, total = self.out:totable(), 0.0
     if o.top_k then cut(values, o.top_k) end
     local most = math.max(table.unpack(values))
