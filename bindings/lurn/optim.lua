@@ -65,15 +65,30 @@ return function (lurn)
     return o
   end
 
+  local GROUP = {
+    {"string"},
+    lr = {"number", nil, {0, 1e6}, "rate of these parameters"},
+    weight_decay = {"number", nil, {0, 1e6}, "decay of these parameters"},
+    frozen = {"boolean", false, nil, "they do not change"},
+  }
+
+  -- A pattern that fits nothing is a mistake: what should be frozen would be trained.
+  local function check_group (model, group)
+    local g = schema.check("group", group, GROUP, 4)
+    for _, p in ipairs(model:parameters()) do if p.path:find(g[1] or "") then return g end end
+    error(("group '%s' fits no parameter of the model"):format(g[1]), 5)
+  end
+
   -- What the engine is given of each parameter that a group names.
   local function read_groups (model, groups, lr, decay)
     if not groups then return nil end
-    local out = {}
+    local list, out = {}, {}
+    for i, g in ipairs(groups) do list[i] = check_group(model, g) end
     for _, p in ipairs(model:parameters()) do
-      for _, g in ipairs(groups) do
-        if p.path:find(g[1]) then
+      for _, g in ipairs(list) do
+        if p.path:find(g[1] or "") then
           out[p.path] = {lr_scale = (g.lr or lr) / (lr > 0 and lr or 1), weight_decay = g.weight_decay or decay,
-            frozen = g.frozen or false}
+            frozen = g.frozen}
           break
         end
       end
