@@ -1,78 +1,12 @@
--- What the engine promises beyond right numbers: the same bits whoever plays and however time is cut, steps that
--- are transactions, and optimisers, rates and clipping as they are described.
+-- What the engine promises beyond right numbers: the same bits whoever plays and however time is cut, and steps
+-- that are transactions.
 local lurn = require "lurn"
 local bits = require "bits_helper"
+local h = require "engine_helper"
 
-local D, H, K = 3, 6, 2
-
----------------------------------------------------------------------- sequences
-
--- Row r of length n as a list of frames; the same row is the same whatever batch it is in.
-local function row (r, n, columns, seed)
-  local frames = {}
-  for t = 1, n do
-    frames[t] = {}
-    for d = 1, columns do frames[t][d] = math.sin(seed + 13.1 * r + 1.7 * t * d + t) end
-  end
-  return frames
-end
-
--- Rows side by side, zeros behind the shorter ones.
-local function side_by_side (l, rows)
-  local T, columns = 0, #rows[1][1]
-  for _, r in ipairs(rows) do T = math.max(T, #r) end
-  local t = l.zeros(T, #rows, columns)
-  for b, r in ipairs(rows) do
-    for s, frame in ipairs(r) do t[s][b] = l.tensor(frame) end
-  end
-  return t
-end
-
-local function lengths_of (rows)
-  local list = {}
-  for i, r in ipairs(rows) do list[i] = #r end
-  return list
-end
-
--- A batch of the rows r of these lengths; a window of them when from is given.
-local function batch (l, lengths, more)
-  local x, y = {}, {}
-  for r, n in pairs(lengths) do x[#x + 1], y[#y + 1] = row(r, n, D, 1), row(r, n, K, 2) end
-  local fields = {x = side_by_side(l, x), y = side_by_side(l, y), lengths = lengths_of(x)}
-  for k, v in pairs(more or {}) do fields[k] = v end
-  return l.batch(fields)
-end
-
-local function window (l, from, to, more)
-  local x, y = {}, {}
-  for r = 1, 3 do
-    x[r] = table.move(row(r, to, D, 1), from, to, 1, {})
-    y[r] = table.move(row(r, to, K, 2), from, to, 1, {})
-  end
-  local fields = {x = side_by_side(l, x), y = side_by_side(l, y)}
-  for k, v in pairs(more or {}) do fields[k] = v end
-  return l.batch(fields)
-end
-
----------------------------------------------------------------------- models
-
-local makers = {
-  rnn = function (l) return l.rnn {hidden = H, layers = 2} end,
-  lstm = function (l) return l.lstm {hidden = H, layers = 2} end,
-  gru = function (l) return l.gru {hidden = H, layers = 2, reset_after = false} end,
-  lua = function (l)
-    return l.cell {name = "mine", state = {"h", "m"}, step = function (c, x, s)
-      local m = 0.9 * s.m + c:linear("m", {x, s.h})
-      return {h = l.tanh(m) * l.sigmoid(c:linear("g", {x, m})), m = m}
-    end} {hidden = H, layers = 2}
-  end,
-}
-
--- Loss "sum": what a row gets back does not depend on how many others there are.
-local function model_of (l, name, reduction)
-  return l.stack {input = {dim = D}, makers[name](l), l.linear {size = K, activation = "tanh"},
-    loss = l.loss.mse {reduction = reduction or "sum"}}
-end
+local D, H, K = h.D, h.H, h.K
+local row, batch, window, makers, model_of = h.row, h.batch, h.window, h.makers, h.model_of
+local values, gradient_norm, learn, distance = h.values, h.gradient_norm, h.learn, h.distance
 
 local function each (f)
   for _, precision in ipairs {"f32", "f64"} do
@@ -255,12 +189,6 @@ describe("an instruction set", function ()
   end)
 end)
 
--- The largest difference, relative above 1, between two results of `train`.
-local function distance (a, b)
-  if type(a) == "number" then return math.abs(a - b) / math.max(1, math.abs(b)) end
-  return ((a - b):abs() / b:abs():maximum(1)):max()
-end
-
 -- Plain gradient descent: Adam divides by the size of a gradient, and so makes much of a small difference.
 describe("the engine openblas", function ()
   for precision, limit in pairs {f32 = 1e-4, f64 = 1e-12} do
@@ -274,225 +202,6 @@ describe("the engine openblas", function ()
           assert(distance(x, own[i]) <= limit, ("%d: off by %g"):format(i, distance(x, own[i])))
         end
       end)
-    end)
-  end
-end)
-
----------------------------------------------------------------------- optimisers
-
-local function values (model)
-  local list = {}
-  for _, p in ipairs(model:parameters()) do list[p.path] = p.value:clone() end
-  return list
-end
-
-local function gradient_norm (model)
-  local sum = 0.0
-  for _, p in ipairs(model:parameters()) do sum = sum + p.grad:norm()^2 end
-  return math.sqrt(sum)
-end
-
-local function learn (model, optim, b)
-  local loss = model:forward(b)
-  model:backward()
-  return optim:step(), loss
-end
-
-describe("clipping", function ()
-  for precision, limit in pairs {f32 = 1e-6, f64 = 1e-14} do
-    local l = lurn[precision]
-    it("by norm leaves exactly the threshold in " .. precision, function ()
-      local model = model_of(l, "lstm")
-      local free = l.optim.sgd(model, {lr = 0})
-      local norm = learn(model, free, batch(l, {5, 3}))
-      assert(norm > 0.5 and math.abs(norm - gradient_norm(model)) < limit * norm)
-      local clipped = l.optim.sgd(model, {lr = 0, clip_norm = 0.25})
-      assert.equal(norm, learn(model, clipped, batch(l, {5, 3})))
-      assert(math.abs(gradient_norm(model) - 0.25) < limit * 0.25)
-      local loose = l.optim.sgd(model, {lr = 0, clip_norm = 2 * norm})
-      learn(model, loose, batch(l, {5, 3}))
-      assert(math.abs(gradient_norm(model) - norm) < limit * norm)
-    end)
-  end
-
-  it("by value cuts what is larger and nothing else", function ()
-    local l = lurn.f64
-    local model = model_of(l, "rnn")
-    learn(model, l.optim.sgd(model, {lr = 0}), batch(l, {5, 3}))
-    local before = {}
-    for _, p in ipairs(model:parameters()) do before[p.path] = p.grad:clone() end
-    learn(model, l.optim.sgd(model, {lr = 0, clip_value = 0.1}), batch(l, {5, 3}))
-    local cut = 0
-    for _, p in ipairs(model:parameters()) do
-      assert(bits(p.grad) == bits(before[p.path]:clamp(-0.1, 0.1)))
-      cut = cut + before[p.path]:abs():gt(0.1):sum()
-    end
-    assert(cut > 0)
-  end)
-end)
-
-describe("gradients of several batches", function ()
-  it("make one step of their mean", function ()
-    local l = lurn.f64
-    local one, two = model_of(l, "gru", "mean"), model_of(l, "gru", "mean")
-    local whole, parts = l.optim.sgd(one, {lr = 0.1}), l.optim.sgd(two, {lr = 0.1, accumulate = 2})
-    local norm = learn(one, whole, batch(l, {4, 4, 4, 4}))
-    local before = bits(values(two))
-    learn(two, parts, batch(l, {4, 4}))
-    assert(bits(values(two)) == before and parts.steps == 0)
-    assert(math.abs(learn(two, parts, batch(l, {[3] = 4, [4] = 4})) - norm) < 1e-14)
-    assert.equal(1, parts.steps)
-    for path, v in pairs(values(one)) do assert(distance(values(two)[path], v) < 1e-14, path) end
-    learn(two, parts, batch(l, {4, 4}))                     -- the next sum starts from nothing
-    learn(two, parts, batch(l, {[3] = 4, [4] = 4}))
-    learn(one, whole, batch(l, {4, 4, 4, 4}))
-    for path, v in pairs(values(one)) do assert(distance(values(two)[path], v) < 1e-14, path) end
-  end)
-
-  it("leave out a batch that is not finite", function ()
-    local l = lurn.f64
-    local one, two = model_of(l, "gru"), model_of(l, "gru")
-    local clean, tried = l.optim.sgd(one, {lr = 0.1, accumulate = 2}), l.optim.sgd(two, {lr = 0.1, accumulate = 2})
-    local bad = window(l, 1, 3)
-    local x = bad.x
-    x[2][2][1] = 0 / 0
-    for k = 1, 4 do
-      learn(one, clean, window(l, k, k + 3, {carry = k > 1}))
-      learn(two, tried, window(l, k, k + 3, {carry = k > 1}))
-      local norm = learn(two, tried, l.batch {x = x, y = bad.y, carry = true})
-      assert(norm ~= norm)
-      assert(bits {values(one), one:state(), clean:save()} == bits {values(two), two:state(), tried:save()})
-    end
-    assert.equal(2, tried.steps)
-  end)
-end)
-
-describe("groups of parameters", function ()
-  it("that are frozen keep every bit, and do not count for the norm", function ()
-    for rule in pairs {sgd = 1, rmsprop = 1, adagrad = 1, adadelta = 1, adam = 1, adamw = 1} do
-      local l = lurn.f32
-      local model = model_of(l, "lstm")
-      local before = values(model)
-      local optim = l.optim[rule](model, {lr = 0.1, weight_decay = 0.1, groups = {{"^lstm1", frozen = true}}})
-      for _ = 1, 3 do learn(model, optim, batch(l, {5, 3})) end
-      local norm, sum = learn(model, optim, batch(l, {5, 3})), 0.0
-      for _, p in ipairs(model:parameters()) do
-        local frozen = p.path:find "^lstm1" ~= nil
-        assert.equal(frozen, bits(p.value) == bits(before[p.path]), rule .. " " .. p.path)
-        if not frozen then sum = sum + p.grad:norm()^2 end
-      end
-      assert(math.abs(norm - math.sqrt(sum)) < 1e-5 * norm)
-    end
-  end)
-
-  it("have their own rate and decay", function ()
-    local l = lurn.f64
-    local one, two = model_of(l, "rnn"), model_of(l, "rnn")
-    learn(one, l.optim.sgd(one, {lr = 0.1, weight_decay = 0.3}), batch(l, {5}))
-    local groups = {{"%.b$", lr = 0.1, weight_decay = 0.3}, {".", lr = 0.05, weight_decay = 0}}
-    learn(two, l.optim.sgd(two, {lr = 0.2, groups = groups}), batch(l, {5}))
-    local start = values(model_of(l, "rnn"))
-    for _, p in ipairs(two:parameters()) do
-      if p.path:find "%.b$" then assert(distance(p.value, values(one)[p.path]) < 1e-15)
-      else assert(distance(p.value, start[p.path] - p.grad * 0.05) < 1e-15) end
-    end
-  end)
-end)
-
-describe("the rate", function ()
-  local l = lurn.f64
-
-  -- The rates of steps 1 to n; no weight is looked at.
-  local function rates (options, n)
-    local optim = l.optim.sgd(model_of(l, "rnn"), options)
-    local list = {}
-    for k = 1, n do
-      list[k] = optim:rate()
-      optim.steps = k
-    end
-    return list
-  end
-
-  local function near (want, got)
-    assert.equal(#want, #got)
-    for k, x in ipairs(want) do
-      assert(math.abs(x - got[k]) < 1e-15, ("step %d: %g wanted, got %g"):format(k, x, got[k]))
-    end
-  end
-
-  it("follows its schedule", function ()
-    near({0.5, 0.5, 0.5}, rates({lr = 0.5}, 3))
-    near({0.25, 0.5, 0.5}, rates({lr = 0.5, schedule = {"constant", warmup = 2}}, 3))
-    near({1, 1, 0.5, 0.5, 0.25}, rates({lr = 1, schedule = {"step", every = 2, gamma = 0.5}}, 5))
-    near({1, 0.9, 0.81}, rates({lr = 1, schedule = {"exponential", gamma = 0.9}}, 3))
-    near({1, 0.5 + 0.5 * math.cos(math.pi / 4), 0.5, 0.5 + 0.5 * math.cos(3 * math.pi / 4), 0, 0},
-      rates({lr = 1, schedule = "cosine", total = 4}, 6))
-    near({0.5, 1, 1, 0.55, 0.1}, rates({lr = 1, schedule = {"cosine", total = 4, warmup = 2, low = 0.1}}, 5))
-  end)
-
-  it("can be changed in mid-run", function ()
-    local optim = l.optim.sgd(model_of(l, "rnn"), {lr = 1, schedule = {"step", every = 1, gamma = 0.5}})
-    optim.steps = 1
-    optim.lr = 3
-    assert.equal(1.5, optim:rate())
-  end)
-
-  it("falls on a plateau", function ()
-    local schedule = {"plateau", patience = 1, factor = 0.5, min_lr = 0.2}
-    local optim = l.optim.sgd(model_of(l, "rnn"), {lr = 1, schedule = schedule})
-    local seen = {}
-    for k, metric in ipairs {3, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1} do
-      optim:report(metric)
-      seen[k] = optim:rate()
-    end
-    assert.same({1, 1, 1, 0.5, 0.5, 0.25, 0.25, 0.25, 0.2, 0.2, 0.2, 0.2}, seen)
-  end)
-
-  it("scales the step", function ()
-    local model = model_of(l, "rnn")
-    local before = values(model)
-    learn(model, l.optim.sgd(model, {lr = 0.8, schedule = {"constant", warmup = 4}}), batch(l, {5}))
-    for _, p in ipairs(model:parameters()) do assert(distance(p.value, before[p.path] - p.grad * 0.2) < 1e-15) end
-  end)
-
-  it("says what it does not know", function ()
-    assert.error_matches(function () rates({lr = 1, schedule = "cosine"}, 1) end, "total")
-    assert.error_matches(function () rates({lr = 1, schedule = "cosinus"}, 1) end, "cosine")
-    assert.has_error(function () rates({lr = 1, schedule = {"step", gama = 1}}, 1) end)
-  end)
-end)
-
--- What a checkpoint would keep, apart from the memory it was taken of.
-local function copied (saved)
-  local copy = {numbers = {}, tensors = {}}
-  for k, v in pairs(saved.numbers) do copy.numbers[k] = v end
-  for k, v in pairs(saved.tensors) do copy.tensors[k] = v:clone() end
-  return copy
-end
-
-describe("a saved optimiser", function ()
-  local rules = {
-    sgd = {momentum = 0.9, nesterov = true}, rmsprop = {momentum = 0.5, centered = true}, adagrad = {lr_decay = 0.1},
-    adadelta = {}, adam = {accumulate = 2}, adamw = {schedule = {"exponential", gamma = 0.7}},
-  }
-  for rule, options in pairs(rules) do
-    it(("of %s goes on with the same bits"):format(rule), function ()
-      local l = lurn.f32
-      local function start ()
-        local model = model_of(l, "gru", "mean")
-        return model, l.optim[rule](model, options)
-      end
-      local one, first = start()
-      for k = 1, 3 do learn(one, first, window(l, k, k + 3, {carry = k > 1})) end
-      local saved, weights, state = copied(first:save()), values(one), one:state()
-      for k = 4, 6 do learn(one, first, window(l, k, k + 3, {carry = true})) end
-      local two, second = start()
-      for _, p in ipairs(two:parameters()) do p.value:copy(weights[p.path]) end
-      two.native:touch()
-      two:setstate(state)
-      second:load(saved)
-      for k = 4, 6 do learn(two, second, window(l, k, k + 3, {carry = true})) end
-      assert(bits {values(one), one:state(), first:save()} == bits {values(two), two:state(), second:save()})
     end)
   end
 end)
@@ -610,5 +319,84 @@ describe("a step", function ()
     assert.not_equal(of(1, 1, "train"), of(2, 1, "train"))
     assert.equal(of(1, 1, "eval"), of(2, 2, "eval"))
     assert.not_equal(of(1, 1, "eval"), of(1, 1, "train"))
+  end)
+end)
+
+describe("misuse has one message:", function ()
+  local l = lurn.f64
+  local model = model_of(l, "lstm")
+
+  local function refuses (words, f)
+    local ok, message = pcall(f)
+    assert.is_false(ok)
+    assert(tostring(message):find(words, 1, true), ("expected %q in %q"):format(words, tostring(message)))
+  end
+
+  local function forward (fields) return function () model:forward(l.batch(fields)) end end
+
+  it("a batch that does not fit the model", function ()
+    refuses("'x': the model expects time (3) real, got time (4) real",
+      forward {x = l.zeros(5, 2, 4), y = l.zeros(5, 2, K)})
+    refuses("'x': the model expects time (3) real, got time (1) index", forward {x = l.ids {{1}}, y = l.zeros(1, 1, K)})
+    refuses("'y': the model expects time (2) real, got row (2) real", forward {x = l.zeros(5, 2, D), y = l.zeros(2, K)})
+    refuses("asks for 'y'", forward {x = l.zeros(5, 2, D)})
+    refuses("y: expected (5,2,K)", forward {x = l.zeros(5, 2, D), y = l.zeros(4, 2, K)})
+    refuses("is empty", forward {x = l.zeros(0, 2, D)})
+    refuses("from 1 to 5, got 6", forward {x = l.zeros(5, 2, D), y = l.zeros(5, 2, K), lengths = {6, 1}})
+    refuses("batch expected, got table", function () model:forward {} end)
+    refuses("batch expected", function () model:forward(batch(lurn.f32, {3})) end)
+  end)
+
+  it("an id that there is not", function ()
+    local ids = l.stack {input = {vocab = 5}, l.embedding {size = 2}, l.linear {size = 5},
+      loss = l.loss.cross_entropy()}
+    refuses("x: index 6 is out of range", function () ids:forward(l.batch {x = l.ids {6}, y = l.ids {1}}) end)
+    refuses("y: index 6 is out of range", function () ids:forward(l.batch {x = l.ids {5}, y = l.ids {6}}) end)
+    assert.equal(0, ids:forward(l.batch {x = l.ids {5}, y = l.ids {0}}))
+  end)
+
+  it("things out of order", function ()
+    refuses("backward without a forward", function () model_of(l, "rnn"):backward() end)
+    refuses("cannot carry on the state of 1 rows", function ()
+      model:forward(batch(l, {3}))
+      model:commit()
+      model:forward(batch(l, {3, 3}, {carry = true}))
+    end)
+    refuses("no step was made", function () model:stream():sample() end)
+    local player = model.native:player {}
+    player:close()
+    refuses("closed", function () player:forward(batch(l, {3}), 1, 0, "eval") end)
+    refuses("without gradients", function ()
+      local eval = model.native:player {}
+      eval:forward(batch(l, {3}), 1, 0, "eval")
+      eval:backward()
+    end)
+  end)
+
+  it("a state that is none of the model", function ()
+    model:forward(batch(l, {3, 3}))
+    model:commit()
+    local state = model:state()
+    local before = bits(state)
+    local function with (key, value)
+      local copy = {}
+      for k, v in pairs(state) do copy[k] = v end
+      copy[key] = value
+      return function () model:setstate(copy) end
+    end
+    refuses("no state 'k'", with("k", l.zeros(2, H)))
+    refuses("'lstm1.h': expected reals (B, 6)", with("lstm1.h", l.zeros(2, 5)))
+    refuses("'lstm1.h': expected reals (B, 6)", with("lstm1.h", l.ids {{1, 2, 3, 4, 5, 6}}))
+    refuses("like the others, got 3", with("lstm2.h", l.zeros(3, H)))
+    refuses("'lstm1.c' is missing", with("lstm1.c", nil))
+    assert(bits(model:state()) == before)
+    model:setstate(state)
+    assert(bits(model:state()) == before)
+    model:setstate {}
+    assert.same({}, model:state())
+  end)
+
+  it("a plan beyond counting", function ()
+    refuses("frames", function () model:plan(1 << 27, 1 << 20) end)
   end)
 end)
