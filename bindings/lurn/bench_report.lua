@@ -116,7 +116,7 @@ builds the model and plans its memory, without drawing its weights: the quickest
   fused multiply-adds reach here in a loop over registers.
 - **MB**: most memory in use during the row, of lurn's process (which has played the rows before it) and of the peer's
   (one process a row). **turns**: how often lurn and the peer took turns.
-- **load average**: work in line for the cores. Above 1 before the start, others shared the machine: compare CPU columns.
+- **load average**: work in line for the cores. Above 1 before the start others shared the machine: compare CPU columns.
 - **goal, met**: what the design hoped for. A goal that is not met says so.
 ]]
 
