@@ -56,7 +56,7 @@ for _, name in ipairs {"abs", "sign", "max", "min", "max_imm", "min_imm", "gt", 
 -- model. Ops of whole axes cannot stand in a step.
 local ops, whole = {}, {}
 
-local function positive (a) return a * a + 0.5 end
+local function positive (a) return a * a + 1 end
 local function emit (name, k) return function (p, a) return p:emit(name, a, nil, nil, k or 0) end end
 local function emit2 (name, k) return function (p, a, b) return p:emit(name, a, b, nil, k or 0) end end
 
