@@ -10,6 +10,7 @@
 #include "l_program.h"
 #include "l_signal.h"
 #include "l_tensor.h"
+#include "pool.h"
 
 int l_rng_open (lua_State *L);
 int l_h5_open (lua_State *L);
@@ -25,7 +26,8 @@ int l_bench_open (lua_State *L);
 
 /* Every table of functions is merged into the module, or stands in it under a name. */
 static const struct { const char *name; lua_CFunction open; } rooms[] = {
-  {NULL, l_program_open}, {NULL, l_model_open}, {NULL, l_data_open}, {NULL, l_bench_open}, {"tensor", l_tensor_open},
+  {NULL, l_program_open}, {NULL, l_model_open}, {NULL, l_data_open}, {NULL, l_bench_open},
+      {"tensor", l_tensor_open},
   {"rng", l_rng_open}, {"h5", l_h5_open}, {"sys", l_sys_open}, {"signal", l_signal_open},
 };
 
@@ -73,11 +75,49 @@ static int isa (lua_State *L) {
   }
   lua_pushstring(L, ctx->kernels->isa);
   lua_newtable(L);
-  for (int k = 0; lurn_kernels_list()[k]; k++) { lua_pushstring(L, lurn_kernels_list()[k]); lua_rawseti(L, -2, k + 1); }
+  for (int k = 0; lurn_kernels_list()[k]; k++) { lua_pushstring(L, lurn_kernels_list()[k]); lua_rawseti(L, -2,
+      k + 1); }
   return 2;
 }
 
-static const luaL_Reg functions[] = {{"info", info}, {"engine", engine}, {"isa", isa}, {NULL, NULL}};
+/* The pool's owner: stops its threads when the state closes. One per module, in the registry. */
+#define POOL LB_TYPE("pool")
+
+static int pool_gc (lua_State *L) {
+  lurn_ctx **owner = luaL_checkudata(L, 1, POOL);
+  if (!*owner) return 0;
+  lurn_pool_stop(*owner, (*owner)->pool);
+  (*owner)->pool = NULL;
+  *owner = NULL;
+  return 0;
+}
+
+/* threads() -> how many threads play; threads(n) changes that for whatever is planned from now on. */
+static int threads (lua_State *L) {
+  static const luaL_Reg meta[] = {{"__gc", pool_gc}, {NULL, NULL}};
+  static const char key;
+  lurn_ctx *ctx = lb_ctx(L);
+  if (!lua_isnoneornil(L, 1)) {
+    int n = (int)lb_integer(L, 1, 1, LURN_MAX_THREADS, "threads");
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TNIL) {
+      lb_type(L, POOL, NULL, meta);
+      lurn_ctx **owner = lb_new(L, POOL, sizeof *owner, 0);
+      *owner = ctx;
+      lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+    }
+    lurn_pool_stop(ctx, ctx->pool);
+    ctx->pool = NULL;
+    if (n > 1) {
+      ctx->pool = lurn_pool_start(ctx, n);
+      if (!ctx->pool) return luaL_error(L, "%s", ctx->message);
+    }
+  }
+  lua_pushinteger(L, lurn_pool_threads(ctx->pool));
+  return 1;
+}
+
+static const luaL_Reg functions[] = {{"info", info}, {"engine", engine}, {"isa", isa}, {"threads", threads},
+    {NULL, NULL}};
 
 /* Where lurn has no vector kernels of its own, OpenBLAS is the default engine. LURN_ENGINE decides
  * otherwise, and so does LURN_ISA: who asks for kernels wants them played. */
@@ -91,7 +131,8 @@ static void choose_engine (lua_State *L, lurn_ctx *ctx) {
   (void)forced;
   if (!engine_name || !*engine_name) return;
   ctx->blas = strcmp(engine_name, "openblas") == 0;
-  if (!ctx->blas && strcmp(engine_name, "lurn") != 0) luaL_error(L, "LURN_ENGINE: expected lurn or openblas, got %s", engine_name);
+  if (!ctx->blas && strcmp(engine_name, "lurn") != 0) luaL_error(L,
+                                                                 "LURN_ENGINE: expected lurn or openblas, got %s", engine_name);
 }
 
 static int open_all (lua_State *L) {

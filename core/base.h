@@ -42,12 +42,14 @@ typedef enum lurn_status {
 typedef void *(*lurn_alloc_fn) (void *ud, void *ptr, size_t osize, size_t nsize);
 
 struct lurn_kernels;
+typedef struct lurn_pool lurn_pool;                /* pool.h */
 
 typedef struct lurn_ctx {
   char message[1024];           /* of the last failure; always terminated */
   lurn_alloc_fn alloc;          /* asked while building and planning, never while training */
   void *alloc_ud;
   const struct lurn_kernels *kernels;
+  lurn_pool *pool;              /* threads that play with the caller; NULL: none */
   int blas;                     /* 1: all products by OpenBLAS (engine = "openblas") */
   const volatile int *stop;     /* polled between time steps; may be NULL */
 } lurn_ctx;

@@ -1,42 +1,87 @@
 /* conductor.c: plays a schedule over packed ragged time, forward and backward, for every cell. */
 #include <string.h>
 
+#include "pool.h"
 #include "wave.h"
+
+/* ---------- who plays what ---------- */
+
+/* One thread's hand in a piece of work. Rows of a frame depend on the same rows only, so whoever has
+ * rows [row, end) of every step can play a whole scan without waiting for anybody. */
+typedef struct hand {
+  lurn_wave *w;
+  int part, parts;
+  int in_step;                  /* 1: rows [row, end) of the step; 0: a share of the whole range */
+  int row, end;
+  char *scratch;                /* of its strips */
+} hand;
+
+/* Products play six rows at a time: shares are whole blocks of six. */
+enum { ROW_BLOCK = 6 };
+
+static void share_rows (const hand *h, int n, int *first, int *rows) {
+  int from, to;
+  if (h->in_step) {
+    *first = h->row;
+    *rows = (n < h->end ? n : h->end) - h->row;
+    return;
+  }
+  lurn_share((n + ROW_BLOCK - 1) / ROW_BLOCK, h->part, h->parts, &from, &to);
+  *first = from * ROW_BLOCK;
+  *rows = (to * ROW_BLOCK < n ? to * ROW_BLOCK : n) - *first;
+}
 
 /* ---------- one instruction ---------- */
 
 static size_t element (const lurn_register *x) { return lurn_dtype_size((lurn_dtype)x->dtype); }
 
-/* First row of register r at step t; what has only one step's place is always there. */
-static char *address (const lurn_wave *w, lurn_reg r, int t) {
+/* Row `first` of register r, counted from the beginning of step t; what has only one step's place
+ * is always there. */
+static char *address (const lurn_wave *w, lurn_reg r, int t, int first) {
   const lurn_register *x = &w->program->reg[r];
+  size_t row = element(x) * (size_t)x->cols;
   char *base = w->base[r];
-  if (x->axis != LURN_TIME || w->schedule->store[w->schedule->root[r]] == LURN_KEEP_STEP) return base;
-  return base + element(x) * (size_t)x->cols * (size_t)w->batch->start[t];
+  if (x->axis == LURN_ONCE) return base;
+  if (x->axis == LURN_TIME
+      && w->schedule->store[w->schedule->root[r]] != LURN_KEEP_STEP) first += w->batch->start[t];
+  return base + row * (size_t)first;
 }
 
 static ptrdiff_t row_step (const lurn_register *x) { return x->axis == LURN_ONCE ? 0 : x->cols; }
 
-static const real *packed_weights (lurn_wave *w, const lurn_instr *i, int n) {
-  int k = w->schedule->packed[n];
-  const lurn_register *x = &w->program->reg[i->in[2]];
-  if (x->kind != LURN_REG_PARAM && !w->ctx->blas)
-    w->kernels->pack(w->packed[k], w->base[i->in[2]], x->dim[i->i[0] ? 1 : 0], x->dim[i->i[0] ? 0 : 1], i->i[0]);
-  return w->packed[k];
+/* A matrix that is computed is packed where it is used; that product is played by one thread. */
+static int packs_itself (const lurn_wave *w, const lurn_instr *i) {
+  return i->op == LURN_OP_PRODUCT && w->program->reg[i->in[2]].kind != LURN_REG_PARAM && !w->ctx->blas;
 }
 
-static void prepare (lurn_wave *w, lurn_call *c, int n) {
+static const real *packed_weights (const lurn_wave *w, const lurn_instr *i, int n) {
+  real *packed = w->packed[w->schedule->packed[n]];
+  const lurn_register *x = &w->program->reg[i->in[2]];
+  if (packs_itself(w, i)) w->kernels->pack(packed, w->base[i->in[2]], x->dim[i->i[0] ? 1 : 0],
+                                           x->dim[i->i[0] ? 0 : 1], i->i[0]);
+  return packed;
+}
+
+static void prepare (const hand *h, lurn_call *c, int n) {
+  const lurn_wave *w = h->w;
   const lurn_instr *i = &w->program->instr[n];
-  *c = (lurn_call){.ctx = w->ctx, .kernels = w->kernels, .program = w->program, .instr = i, .batch = w->batch, .moment = &w->moment};
+  *c = (lurn_call){.ctx = w->ctx, .kernels = w->kernels, .program = w->program, .instr = i, .batch = w->batch,
+                   .moment = &w->moment, .part = 0, .parts = 1};
   for (int k = 0; k < LURN_MAX_IN; k++) if (i->in[k] >= 0) c->step[k] = row_step(&w->program->reg[i->in[k]]);
   if (i->op == LURN_OP_PRODUCT) c->packed = packed_weights(w, i, n);
 }
 
-static void point (const lurn_wave *w, lurn_call *c, int t) {
-  c->out = address(w, c->instr->out, t);
-  for (int k = 0; k < LURN_MAX_IN; k++) if (c->instr->in[k] >= 0) c->in[k] = address(w, c->instr->in[k],
-      lurn_is_memory(c->instr, k) ? 0 : t);
+static void play_call_rows (const lurn_wave *w, lurn_call *c, int t, int first, int rows) {
+  const lurn_instr *i = c->instr;
+  if (rows <= 0) return;
+  c->out = address(w, i->out, t, first);
+  for (int k = 0; k < LURN_MAX_IN; k++)
+    if (i->in[k] >= 0) c->in[k] = lurn_is_memory(i, k) ? address(w, i->in[k], 0, 0)
+        : address(w, i->in[k], t, first);
   c->t = t;
+  c->row = first;
+  c->rows = rows;
+  lurn_op_info(i->op)->play(c);
 }
 
 /* Rows of the axis that a whole op works on: its operands' highest. */
@@ -56,23 +101,30 @@ static int by_step (const lurn_wave *w, const lurn_instr *i) {
   return 0;
 }
 
-static void play_call (lurn_wave *w, int n, int from, int to) {
+/* Works on a whole axis, or is there once: the first thread alone, unless the op splits itself. */
+static void play_whole (const hand *h, lurn_call *c, int axis) {
+  const lurn_op *op = lurn_op_info(c->instr->op);
+  int splits = (op->flags & LURN_OP_SPLITS) != 0;
+  if (!splits && h->part > 0) return;
+  if (splits) { c->part = h->part; c->parts = h->parts; }
+  int rows = op->flags & LURN_OP_WHOLE ? whole_rows(h->w, c->instr) : axis == LURN_ROW ? h->w->batch->B : 1;
+  play_call_rows(h->w, c, 0, 0, rows);
+}
+
+static void play_call (const hand *h, int n, int from, int to) {
+  const lurn_wave *w = h->w;
   const lurn_instr *i = &w->program->instr[n];
-  const lurn_op *op = lurn_op_info(i->op);
-  int axis = w->program->reg[i->out].axis;
+  int axis = w->program->reg[i->out].axis, first, rows;
   lurn_call c;
-  prepare(w, &c, n);
-  if (axis != LURN_TIME || (op->flags & LURN_OP_WHOLE)) {
-    c.rows = op->flags & LURN_OP_WHOLE ? whole_rows(w, i) : axis == LURN_ROW ? w->batch->B : 1;
-    point(w, &c, 0);
-    op->play(&c);
-    return;
-  }
+  if (packs_itself(w, i) && h->part > 0) return;
+  hand alone = {.w = h->w, .parts = 1, .scratch = h->scratch};
+  const hand *mine = packs_itself(w, i) && !h->in_step ? &alone : h;
+  prepare(h, &c, n);
+  if (axis != LURN_TIME || (lurn_op_info(i->op)->flags & LURN_OP_WHOLE)) { play_whole(h, &c, axis); return; }
   int stride = by_step(w, i) ? 1 : to - from;
   for (int t = from; t < to; t += stride) {
-    point(w, &c, t);
-    c.rows = w->batch->start[t + stride] - w->batch->start[t];
-    op->play(&c);
+    share_rows(mine, w->batch->start[t + stride] - w->batch->start[t], &first, &rows);
+    play_call_rows(w, &c, t, first, rows);
   }
 }
 
@@ -90,25 +142,26 @@ typedef struct lane {           /* one instruction of a strip: where its rows ar
   int still;
 } lane;
 
-static real *strip_place (const lurn_wave *w, lurn_reg r, int t, ptrdiff_t *move) {
-  const lurn_schedule *s = w->schedule;
-  const lurn_register *x = &w->program->reg[r];
+static real *strip_place (const hand *h, lurn_reg r, int t, int first, ptrdiff_t *move) {
+  const lurn_schedule *s = h->w->schedule;
+  const lurn_register *x = &h->w->program->reg[r];
   *move = 0;
   if (x->kind == LURN_REG_VALUE && s->store[s->root[r]] <= LURN_KEEP_STRIP)
-    return (real *)(void *)((char *)w->scratch + (size_t)s->slot[r] * w->slot_bytes);
+    return (real *)(void *)(h->scratch + (size_t)s->slot[r] * h->w->slot_bytes);
   *move = row_step(x);
-  return (real *)(void *)address(w, r, t);
+  return (real *)(void *)address(h->w, r, t, first);
 }
 
-static void open_lane (const lurn_wave *w, lane *l, int n, int t) {
-  const lurn_instr *i = &w->program->instr[n];
-  const lurn_register *out = &w->program->reg[i->out];
-  *l = (lane){.f = w->kernels->map[i->op], .k = (real)i->k};
-  l->out = strip_place(w, i->out, t, &l->out_move);
+static void open_lane (const hand *h, lane *l, int n, int t, int first) {
+  const lurn_program *p = h->w->program;
+  const lurn_instr *i = &p->instr[n];
+  const lurn_register *out = &p->reg[i->out];
+  *l = (lane){.f = h->w->kernels->map[i->op], .k = (real)i->k};
+  l->out = strip_place(h, i->out, t, first, &l->out_move);
   for (int j = 0; j < 3; j++) {
     if (i->in[j] < 0) continue;
-    int still = w->program->reg[i->in[j]].axis == LURN_ONCE && out->axis != LURN_ONCE;
-    l->in[j] = strip_place(w, i->in[j], t, &l->move[j]);
+    int still = p->reg[i->in[j]].axis == LURN_ONCE && out->axis != LURN_ONCE;
+    l->in[j] = strip_place(h, i->in[j], t, first, &l->move[j]);
     l->row[j] = still ? 0 : out->cols;
     l->still |= still;
   }
@@ -126,72 +179,145 @@ static void play_lane (const lane *l, int r, int n, size_t cols) {
   }
 }
 
-static void play_rows (lurn_wave *w, const lurn_section *u, int t, int rows, int cols) {
+static void play_strip_rows (const hand *h, const lurn_section *u, int t, int first, int rows, int cols) {
   lane lanes[STRIP_MOST];
-  const int *order = w->schedule->order + u->first;
-  int block = w->schedule->choices.strip / cols;
+  const int *order = h->w->schedule->order + u->first;
+  int block = h->w->schedule->choices.strip / cols;
+  if (rows <= 0) return;
   if (block < 1) block = 1;
-  for (int k = 0; k < u->count; k++) open_lane(w, &lanes[k], order[k], t);
+  for (int k = 0; k < u->count; k++) open_lane(h, &lanes[k], order[k], t, first);
   for (int r = 0; r < rows; r += block) {
     int n = rows - r < block ? rows - r : block;
     for (int k = 0; k < u->count; k++) play_lane(&lanes[k], r, n, (size_t)cols);
   }
 }
 
-static void play_strip (lurn_wave *w, const lurn_section *u, int from, int to) {
+static void play_strip (const hand *h, const lurn_section *u, int from, int to) {
+  const lurn_wave *w = h->w;
   const int *order = w->schedule->order + u->first;
   const lurn_register *x = &w->program->reg[w->program->instr[order[0]].out];
-  int stride = to - from;
+  int stride = to - from, first, rows;
   if (x->axis != LURN_TIME) {
-    play_rows(w, u, 0, x->axis == LURN_ROW ? w->batch->B : 1, x->cols);
+    if (h->part == 0) play_strip_rows(h, u, 0, 0, x->axis == LURN_ROW ? w->batch->B : 1, x->cols);
     return;
   }
   for (int k = 0; k < u->count; k++) if (by_step(w, &w->program->instr[order[k]])) stride = 1;
-  for (int t = from; t < to; t += stride)
-    play_rows(w, u, t, w->batch->start[t + stride] - w->batch->start[t], x->cols);
+  for (int t = from; t < to; t += stride) {
+    share_rows(h, w->batch->start[t + stride] - w->batch->start[t], &first, &rows);
+    play_strip_rows(h, u, t, first, rows, x->cols);
+  }
+}
+
+static void play_section (const hand *h, const lurn_section *u, int from, int to) {
+  if (u->kind == LURN_SECTION_STRIP) { play_strip(h, u, from, to); return; }
+  for (int k = 0; k < u->count; k++) play_call(h, h->w->schedule->order[u->first + k], from, to);
+}
+
+/* ---------- together ---------- */
+
+typedef struct piece {          /* what a pool is given: sections over steps [from, to), or those steps of a loop */
+  lurn_wave *w;
+  const lurn_section *u;
+  int count, from, to;
+  const lurn_scan *scan;        /* of a loop */
+  volatile int interrupted;
+} piece;
+
+static hand hand_of (const piece *p, int part, int parts) {
+  lurn_wave *w = p->w;
+  return (hand){.w = w, .part = part, .parts = parts,
+                .scratch = (char *)w->scratch + (size_t)part * (size_t)w->schedule->nslot * w->slot_bytes};
+}
+
+static void play_piece (void *arg, int part, int parts) {
+  const piece *p = arg;
+  hand h = hand_of(p, part, parts);
+  play_section(&h, p->u, p->from, p->to);
+}
+
+static int threads_for (const lurn_wave *w, size_t elements) {
+  int threads = lurn_pool_threads(w->ctx->pool);
+  return threads > 1 && threads <= w->threads && elements >= (size_t)w->schedule->choices.worth ? threads : 1;
+}
+
+/* One section after the other, each by all threads when it is large. */
+static void play_sections (lurn_wave *w, const lurn_section *u, int n, int from, int to) {
+  const lurn_program *p = w->program;
+  for (; n > 0; n--, u++) {
+    piece work = {.w = w, .u = u, .from = from, .to = to};
+    const lurn_instr *i = &p->instr[w->schedule->order[u->first]];
+    size_t size = p->reg[i->out].axis == LURN_TIME || (lurn_op_info(i->op)->flags & LURN_OP_SPLITS)
+      ? (size_t)(w->batch->start[to] - w->batch->start[from]) * (size_t)p->reg[i->out].cols : 0;
+    if (threads_for(w, size) > 1) lurn_pool_run(w->ctx->pool, play_piece, &work);
+    else play_piece(&work, 0, 1);
+  }
 }
 
 /* ---------- a loop ---------- */
 
-static void play_units (lurn_wave *w, const lurn_section *u, int n, int from, int to) {
-  for (; n > 0; n--, u++) {
-    if (u->kind == LURN_SECTION_STRIP) play_strip(w, u, from, to);
-    else for (int k = 0; k < u->count; k++) play_call(w, w->schedule->order[u->first + k], from, to);
-  }
-}
-
 /* The state at step t is what the step played before left in its next register; rows that were
  * not alive then (a reversed scan meets them at their end) start from the initial value. */
-static void enter_step (lurn_wave *w, const lurn_scan *s, int t) {
-  int before = s->reverse ? t + 1 : t - 1, live = w->batch->live[t], old = 0;
-  if (before >= 0 && before < w->batch->T) old = w->batch->live[before] < live ? w->batch->live[before] : live;
+static void enter_step (const hand *h, const lurn_scan *s, int t) {
+  const lurn_wave *w = h->w;
+  int before = s->reverse ? t + 1 : t - 1, live, first, old = 0;
+  share_rows(h, w->batch->live[t], &first, &live);
+  if (live <= 0) return;
+  if (before >= 0 && before < w->batch->T) old = w->batch->live[before] - first;
+  old = old < 0 ? 0 : old < live ? old : live;
   for (int k = 0; k < s->nstate; k++) {
     const lurn_register *x = &w->program->reg[s->state[k].prev];
     size_t row = element(x) * (size_t)x->cols;
-    char *to = address(w, s->state[k].prev, t);
-    if (old > 0) memcpy(to, address(w, s->state[k].next, before), row * (size_t)old);
-    if (live > old)
-      memcpy(to + row * (size_t)old, (char *)w->base[s->state[k].init] + row * (size_t)old,
-             row * (size_t)(live - old));
+    char *to = address(w, s->state[k].prev, t, first);
+    if (old > 0) memcpy(to, address(w, s->state[k].next, before, first), row * (size_t)old);
+    if (live > old) memcpy(to + row * (size_t)old, address(w, s->state[k].init, 0, first + old),
+                           row * (size_t)(live - old));
   }
+}
+
+/* Some rows through some steps of a scan: nobody else's rows matter. */
+static void play_steps (void *arg, int part, int parts) {
+  piece *p = arg;
+  const lurn_wave *w = p->w;
+  hand h = hand_of(p, part, parts);
+  share_rows(&h, w->batch->B, &h.row, &h.end);
+  h.end += h.row;
+  h.in_step = 1;
+  for (int k = 0; k < p->to - p->from; k++) {
+    int t = p->scan->reverse ? p->to - 1 - k : p->from + k;
+    if (w->ctx->stop && *w->ctx->stop) { p->interrupted = 1; return; }
+    if (w->batch->live[t] <= h.row) continue;
+    enter_step(&h, p->scan, t);
+    for (int u = 0; u < p->count; u++) play_section(&h, &p->u[u], t, t + 1);
+  }
+}
+
+/* A step that packs a matrix for itself, or whose rows are few, is for one thread. */
+static int loop_threads (const lurn_wave *w, const lurn_section *u, int count) {
+  size_t size = 0;
+  if (w->batch->B < 2 * ROW_BLOCK) return 1;
+  for (int k = 0; k < count; k++)
+    for (int j = u[k].first; j < u[k].first + u[k].count; j++) {
+      const lurn_instr *i = &w->program->instr[w->schedule->order[j]];
+      if (packs_itself(w, i)) return 1;
+      size += (size_t)w->program->reg[i->out].cols * (size_t)w->batch->N;
+    }
+  return threads_for(w, size);
 }
 
 static lurn_status play_loop (lurn_wave *w, const lurn_section *u) {
   const lurn_scan *s = &w->program->scans[u->scan];
   const lurn_section *before = u + 1, *step = before + u->before, *after = step + u->step;
-  int T = w->batch->T, span = w->schedule->choices.span;
+  int T = w->batch->T, span = w->schedule->choices.span, threads = loop_threads(w, step, u->step);
   if (span <= 0 || span > T) span = T;
   for (int done = 0; done < T; done += span) {
     int n = T - done < span ? T - done : span;
-    int from = s->reverse ? T - done - n : done, to = from + n;
-    play_units(w, before, u->before, from, to);
-    for (int k = 0; k < n; k++) {
-      int t = s->reverse ? to - 1 - k : from + k;
-      if (w->ctx->stop && *w->ctx->stop) return lurn_fail(w->ctx, LURN_EINTR, "interrupted");
-      enter_step(w, s, t);
-      play_units(w, step, u->step, t, t + 1);
-    }
-    play_units(w, after, u->after, from, to);
+    int from = s->reverse ? T - done - n : done;
+    piece steps = {.w = w, .u = step, .count = u->step, .from = from, .to = from + n, .scan = s};
+    play_sections(w, before, u->before, from, from + n);
+    if (threads > 1) lurn_pool_run(w->ctx->pool, play_steps, &steps);
+    else play_steps(&steps, 0, 1);
+    if (steps.interrupted) return lurn_fail(w->ctx, LURN_EINTR, "interrupted");
+    play_sections(w, after, u->after, from, from + n);
   }
   return LURN_OK;
 }
@@ -201,7 +327,7 @@ lurn_status lurn_conductor_play (lurn_wave *w, int first_unit, int last_unit) {
     const lurn_section *u = &w->schedule->unit[k];
     lurn_status status = LURN_OK;
     if (w->ctx->stop && *w->ctx->stop) return lurn_fail(w->ctx, LURN_EINTR, "interrupted");
-    if (u->kind != LURN_SECTION_LOOP) { play_units(w, u, 1, 0, w->batch->T); continue; }
+    if (u->kind != LURN_SECTION_LOOP) { play_sections(w, u, 1, 0, w->batch->T); continue; }
     if ((status = play_loop(w, u)) != LURN_OK) return status;
     k += u->before + u->step + u->after;
   }

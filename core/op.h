@@ -65,7 +65,8 @@ typedef struct lurn_call {
   const void *in[LURN_MAX_IN];  /* first row; NULL when absent */
   ptrdiff_t step[LURN_MAX_IN];  /* elements from row to row; 0: the same row for all */
   const real *packed;           /* PRODUCT: its weights, packed by these kernels */
-  int rows;                     /* rows to play */
+  int row, rows;                /* first row (of its step) and how many to play */
+  int part, parts;              /* of an op that splits itself (LURN_OP_SPLITS) */
   int t;                        /* the step they belong to, where the op asks for it */
 } lurn_call;
 
@@ -76,6 +77,7 @@ enum {
   LURN_OP_RANDOM = 2,           /* depends on the moment and on frames' identities */
   LURN_OP_ACC = 4,              /* operand 0 is an optional accumulator, continued in place */
   LURN_OP_WHOLE = 8,            /* played over a whole axis at once */
+  LURN_OP_SPLITS = 64,          /* a whole op that plays part `part` of `parts`, none of them twice */
   LURN_OP_MEMORY = 32,          /* the last operand is a whole time axis, whatever step is played */
   LURN_OP_NOGRAD = 16           /* has no gradient: what flows in stops here */
 };
@@ -101,6 +103,11 @@ extern const lurn_op lurn_ops_product[], lurn_ops_reduce[], lurn_ops_index[], lu
 void lurn_map_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy);
 
 /* For the op families. */
+/* The part of n things that is this call's: [*from, *to). */
+static inline void lurn_share (int n, int part, int parts, int *from, int *to) {
+  *from = (int)((int64_t)n * part / parts);
+  *to = (int)((int64_t)n * (part + 1) / parts);
+}
 /* Operand k of i is read whole. */
 static inline int lurn_is_memory (const lurn_instr *i, int k) {
   const lurn_op *op = lurn_op_info(i->op);

@@ -82,7 +82,7 @@ static void attend_play (const lurn_call *c) {
   real *y = c->out;
   const real *q = c->in[0];
   for (int r = 0; r < c->rows; r++) {
-    memory x = memory_of(c, c->in[1], r);
+    memory x = memory_of(c, c->in[1], c->row + r);
     real most = highest(&x, q), sum = 0;
     memset(y, 0, sizeof *y * x.cols);
     for (int j = 0; j < x.steps; j++) {
@@ -111,7 +111,7 @@ static void attend_dq_play (const lurn_call *c) {
   real *dq = c->out;
   const real *dy = c->in[0], *q = c->in[1];
   for (int r = 0; r < c->rows; r++) {
-    memory x = memory_of(c, c->in[2], r);
+    memory x = memory_of(c, c->in[2], c->row + r);
     real most = highest(&x, q), sum, pull;
     sums(&x, q, dy, most, &sum, &pull);
     memset(dq, 0, sizeof *dq * x.cols);

@@ -207,7 +207,8 @@ static void sample_play (const lurn_call *c) {
   lurn_key key = lurn_key_make(c->moment->seed, LURN_PURPOSE_SAMPLE, c->program->name[c->instr->name].text);
   int32_t *y = c->out;
   for (int r = 0; r < c->rows; r++) {
-    uint32_t w = lurn_random_word(key, c->moment->step, c->batch->seq[r], (uint64_t)(c->batch->pos[r] + c->t), 0);
+    uint32_t w = lurn_random_word(key, c->moment->step, c->batch->seq[c->row + r],
+                                    (uint64_t)(c->batch->pos[c->row + r] + c->t), 0);
     y[r] = draw(c, (const real *)c->in[0] + (size_t)r * (size_t)cols, cols, w * 0x1p-32);
   }
 }

@@ -93,19 +93,25 @@ static int outer_shape (lurn_program *p, const lurn_instr *i, lurn_register *out
 /* The accumulator is continued in place, or copied first, or zero. */
 static real *start (const lurn_call *c) {
   real *y = c->out;
-  size_t bytes = sizeof *y * (size_t)lurn_out_info(c)->cols * (size_t)(lurn_out_info(c)->axis == LURN_ROW
-      ? c->batch->B : 1);
+  size_t bytes = sizeof *y * (size_t)lurn_out_info(c)->cols * (size_t)c->batch->B;
   if (!c->in[0]) memset(y, 0, bytes);
   else if (c->in[0] != c->out) memcpy(y, c->in[0], bytes);
   return y;
 }
 
+/* A part has some rows of the result, that is, some columns of x. OpenBLAS keeps its one thread. */
 static void outer_play (const lurn_call *c) {
   const lurn_register *x = lurn_in_info(c, 1);
-  int K = x->dim[x->rank - 1], N = lurn_out_info(c)->dim[1], M = product_rows(c, x);
-  real *y = start(c);
-  if (c->ctx->blas) lurn_blas_gemm(1, 0, K, N, M, 1, c->in[1], K, c->in[2], N, 1, y, N);
-  else c->kernels->outer(M, K, N, c->in[1], K, c->in[2], N, y, N);
+  int K = x->dim[x->rank - 1], N = lurn_out_info(c)->dim[1], M = product_rows(c, x), from, to;
+  real *y = c->out;
+  const real *acc = c->in[0];
+  lurn_share(c->ctx->blas ? 1 : K, c->part, c->parts, &from, &to);
+  if (c->ctx->blas) to *= K, from *= K;
+  size_t at = (size_t)from * (size_t)N, bytes = sizeof *y * (size_t)(to - from) * (size_t)N;
+  if (!acc) memset(y + at, 0, bytes);
+  else if (acc != y) memcpy(y + at, acc + at, bytes);
+  if (c->ctx->blas && to > from) lurn_blas_gemm(1, 0, K, N, M, 1, c->in[1], K, c->in[2], N, 1, y, N);
+  else if (to > from) c->kernels->outer(M, to - from, N, (const real *)c->in[1] + from, K, c->in[2], N, y + at, N);
 }
 
 static int colsum_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
@@ -117,8 +123,14 @@ static int colsum_shape (lurn_program *p, const lurn_instr *i, lurn_register *ou
 }
 
 static void colsum_play (const lurn_call *c) {
-  int cols = lurn_out_info(c)->cols;
-  c->kernels->column_sum(c->rows, cols, c->in[1], cols, start(c));
+  int cols = lurn_out_info(c)->cols, from, to;
+  real *y = c->out;
+  const real *acc = c->in[0];
+  lurn_share(cols, c->part, c->parts, &from, &to);
+  size_t bytes = sizeof *y * (size_t)(to - from);
+  if (!acc) memset(y + from, 0, bytes);
+  else if (acc != y) memcpy(y + from, acc + from, bytes);
+  c->kernels->column_sum(c->rows, to - from, (const real *)c->in[1] + from, cols, y + from);
 }
 
 static void spread_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
@@ -146,7 +158,7 @@ static void fold_play (const lurn_call *c) {
 
 const lurn_op lurn_ops_product[] = {
   {"product", 1, 3, LURN_OP_ACC, product_shape, product_play, product_grad, "acc + x W"},
-  {"outer", 1, 3, LURN_OP_ACC | LURN_OP_WHOLE | LURN_OP_NOGRAD, outer_shape, outer_play, NULL, "acc + x^T d"},
-  {"colsum", 1, 2, LURN_OP_ACC | LURN_OP_WHOLE, colsum_shape, colsum_play, spread_grad, "acc + sum over frames"},
+  {"outer", 1, 3, LURN_OP_ACC | LURN_OP_WHOLE | LURN_OP_SPLITS | LURN_OP_NOGRAD, outer_shape, outer_play, NULL, "acc + x^T d"},
+  {"colsum", 1, 2, LURN_OP_ACC | LURN_OP_WHOLE | LURN_OP_SPLITS, colsum_shape, colsum_play, spread_grad, "acc + sum over frames"},
   {"fold", 1, 2, LURN_OP_ACC | LURN_OP_WHOLE, fold_shape, fold_play, spread_grad, "acc + sum over a row's steps"},
 };

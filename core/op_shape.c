@@ -217,11 +217,12 @@ static void dropout_play (const lurn_call *c) {
   int on_time = lurn_out_info(c)->axis == LURN_TIME;
   for (int r = 0; r < c->rows; r++, y += cols) {
     const real *x = (const real *)c->in[0] + r * c->step[0];
-    uint64_t pos = on_time ? (uint64_t)(b->pos[r] + c->t) + 1 : 0;
+    uint64_t pos = on_time ? (uint64_t)(b->pos[c->row + r] + c->t) + 1 : 0;
+    uint64_t seq = lurn_out_info(c)->axis == LURN_ONCE ? 0 : b->seq[c->row + r];
     for (int j = 0; j < cols; j += LURN_DROPOUT_BLOCK) {
       uint32_t word[LURN_DROPOUT_BLOCK];
       int n = cols - j < LURN_DROPOUT_BLOCK ? cols - j : LURN_DROPOUT_BLOCK;
-      lurn_random_words(word, n, key, c->moment->step, b->seq[r], pos * 0x100000 + (uint64_t)j);
+      lurn_random_words(word, n, key, c->moment->step, seq, pos * 0x100000 + (uint64_t)j);
       for (int m = 0; m < n; m++) y[j + m] = word[m] >= limit ? x[j + m] * scale : 0;
     }
   }

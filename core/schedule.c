@@ -17,7 +17,7 @@ typedef struct work {
 } work;
 
 void lurn_choices_default (lurn_choices *c) {
-  *c = (lurn_choices){.hoist = 1, .fuse = 1, .alias = 1, .reuse = 1, .strip = 1024, .span = 0};
+  *c = (lurn_choices){.hoist = 1, .fuse = 1, .alias = 1, .reuse = 1, .strip = 1024, .span = 0, .worth = 8192};
 }
 
 static int toss (uint64_t *dice, int n) {                /* 0..n-1, splitmix64 */
@@ -36,6 +36,7 @@ void lurn_choices_random (lurn_choices *c, uint64_t dice) {
   c->reuse = toss(&d, 2);
   c->strip = strips[toss(&d, 5)];
   c->span = toss(&d, 5);
+  c->worth = toss(&d, 2) ? 1 : 40;
   c->dice = dice | 1;
 }
 

@@ -24,6 +24,7 @@ typedef struct lurn_choices {
   int reuse;                    /* arena places of dead registers are used again */
   int strip;                    /* reals of a register per block of a strip */
   int span;                     /* time steps per span; 0: all */
+  int worth;                    /* elements from which on other threads are woken */
   uint64_t dice;                /* not 0: hoisting and fusing are decided by lot (tests) */
 } lurn_choices;
 

@@ -17,7 +17,7 @@ static char *row (const lurn_wave *w, lurn_reg r, int frame) {
 static void play_rows (lurn_wave *w, int n, int first, int rows, int t) {
   const lurn_instr *i = &w->program->instr[n];
   lurn_call c = {.ctx = w->ctx, .kernels = w->kernels, .program = w->program, .instr = i, .batch = w->batch,
-                 .moment = &w->moment, .rows = rows, .t = t, .packed = w->packed[n]};
+                 .moment = &w->moment, .rows = rows, .t = t, .parts = 1, .packed = w->packed[n]};
   int time = w->program->reg[i->out].axis == LURN_TIME;
   c.out = row(w, i->out, time ? first : 0);
   for (int k = 0; k < LURN_MAX_IN; k++) {

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pool.h"
+
 /* ---------- the plan ---------- */
 
 static size_t rows_of (const lurn_wave *w, const lurn_register *x, lurn_keep store) {
@@ -74,7 +76,7 @@ static void layout_rest (lurn_wave *w, char *memory) {
   }
   if (s) {
     if (memory) w->scratch = (real *)(void *)(memory + at);
-    at += (size_t)s->nslot * w->slot_bytes;
+    at += (size_t)s->nslot * w->slot_bytes * (size_t)w->threads;
   }
   if (!memory) w->rest = at - w->bytes;
 }
@@ -123,6 +125,7 @@ lurn_status lurn_wave_plan (lurn_ctx *ctx, lurn_wave *w, const lurn_program *p, 
   w->program = p;
   w->schedule = s;
   w->kernels = k;
+  w->threads = lurn_pool_threads(ctx->pool);
   w->T = T;
   w->B = B;
   w->N = N;

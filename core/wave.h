@@ -23,10 +23,11 @@ typedef struct lurn_wave {
   const lurn_program *program;
   const lurn_schedule *schedule;          /* NULL: the twin's wave */
   const lurn_kernels *kernels;
+  int threads;                  /* that have scratch: those of ctx->pool when planned */
   int T, B, N;                  /* what is planned: most steps, rows, frames */
   void **base;                  /* (nreg) first element of a register; NULL: not stored */
   real **packed;                /* per entry of the schedule's packs (twin: per product) */
-  real *scratch;                /* strips: nslot blocks */
+  real *scratch;                /* strips: nslot blocks for each thread */
   int32_t *limit;               /* (ninput) an index input must stay below this; 0: no limit */
   real *value, *grad;           /* flat arrays of the model; grad may be NULL */
   const lurn_batch *batch;

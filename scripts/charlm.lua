@@ -23,7 +23,7 @@ return lurn.experiment {
     dropout   = {0, float = {0, 0.9}, when = function (p) return p.layers > 1 end, help = "between layers"},
     batch     = {50, int = {1, 4096}, help = "pieces of the text side by side"},
     seq       = {50, int = {1, 10000}, help = "characters in a window"},
-    epochs    = {14, float = {0, 100000}, help = "passes over the text; 0.5 is half of it"},
+    epochs    = {9, float = {0, 100000}, help = "passes over the text; 0.5 is half of it"},
     steps     = {int = {1, 1000000000}, help = "iterations, instead of epochs"},
     lr        = {5e-3, float = {1e-6, 1}, log = true, help = "falls to 0 along a cosine"},
     clip_norm = {5, float = {0, 1e6}, help = "of the gradient; 0 does not clip"},
