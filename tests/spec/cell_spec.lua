@@ -117,6 +117,17 @@ describe("a cell written in Lua", function ()
     end
   end)
 
+  it("starts with the forget gate open, as far as it is told to", function ()
+    local function bias (make)
+      for _, p in ipairs(model_of(lurn, make):parameters()) do
+        if p.path == "lstm1.f.b" then return p.value:totable() end
+      end
+    end
+    assert.same({1, 1, 1, 1, 1}, bias(lurn.lstm))
+    assert.same({1, 1, 1, 1, 1}, bias(written(lurn).lstm))
+    assert.same({2, 2, 2, 2, 2}, bias(function (o) o.forget_bias = 2; return lurn.lstm(o) end))
+  end)
+
   it("has options of its own", function ()
     local leaky = lurn.cell {name = "leaky", options = {rate = {"number", 0.5, {0, 1}, "share of the new"}},
       step = function (c, x, s, o) return (1 - o.rate) * s.h + o.rate * lurn.tanh(c:linear(nil, {x, s.h})) end}

@@ -249,6 +249,17 @@ describe("a value that is not finite", function ()
     assert.matches("step 3, row 1", sentence)
   end)
 
+  it("is traced into the backward pass", function ()
+    local model = l.model(function (m)
+      local x = m:input("x", "real", "time", {D})
+      return {loss = l.total(l.sqrt(x * m:param("w", {D}, 1)))}
+    end)
+    assert(model:forward(l.batch {x = l.zeros(2, 1, D)}) == 0)
+    model:backward()
+    assert(gradient_norm(model) ~= gradient_norm(model))
+    assert.matches("backward pass: div", model:blame())
+  end)
+
   it("is not seen where there is none", function ()
     local model = model_of(l, "lstm")
     model:forward(window(l, 1, 5))
