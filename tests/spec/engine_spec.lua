@@ -156,12 +156,13 @@ local function train (l, steps, rule)
   return seen
 end
 
--- Whatever happens in f, the kernels and the engine are those from before.
+-- Whatever happens in f, the kernels, the engine and the threads are those from before.
 local function restoring (l, f)
-  local isa, blas = l.core.isa(), l.core.engine()
+  local isa, blas, threads = l.core.isa(), l.core.engine(), l.core.threads()
   local ok, message = pcall(f)
   l.core.isa(isa)
   l.core.engine(blas)
+  l.core.threads(threads)
   if not ok then error(message, 0) end
 end
 
@@ -187,6 +188,24 @@ describe("an instruction set", function ()
   it("that is not there is named", function ()
     assert.has_error(function () lurn.core.isa "sse9" end)
   end)
+end)
+
+describe("threads", function ()
+  for _, precision in ipairs {"f32", "f64"} do
+    local l = lurn[precision]
+    it("change no bit of five training steps in " .. precision, function ()
+      restoring(l, function ()
+        l.core.engine "lurn"
+        local first
+        for _, n in ipairs {1, 2, 3} do
+          assert.equal(n, l.core.threads(n))
+          local seen = bits(train(l, 5))
+          assert(seen == (first or seen), n .. " threads have other bits than 1")
+          first = seen
+        end
+      end)
+    end)
+  end
 end)
 
 -- Plain gradient descent: Adam divides by the size of a gradient, and so makes much of a small difference.
