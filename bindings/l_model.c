@@ -532,6 +532,22 @@ static int y_blame (lua_State *L) {
   return 1;
 }
 
+/* {T, B, activations, packed, strips, state}: bytes of what is planned; nil before that. */
+static int y_bill (lua_State *L) {
+  player *p = checkplayer(L, 1);
+  if (!p->arena) return 0;
+  size_t strips = p->twin ? 0 : (size_t)p->schedule.nslot * p->wave.slot_bytes * (size_t)p->wave.threads;
+  const struct { const char *name; size_t value; } rows[] = {
+    {"T", (size_t)p->wave.T}, {"B", (size_t)p->wave.B}, {"activations", p->wave.bytes - p->wave.rest},
+    {"packed", p->wave.rest - strips}, {"strips", strips}, {"state", p->states_bytes}};
+  lua_newtable(L);
+  for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
+    lua_pushinteger(L, (lua_Integer)rows[k].value);
+    lua_setfield(L, -2, rows[k].name);
+  }
+  return 1;
+}
+
 static int y_text (lua_State *L) {
   l_pushtext(L, &checkplayer(L, 1)->program);
   return 1;
@@ -556,7 +572,7 @@ static const luaL_Reg player_methods[] = {
   {"plan", y_plan}, {"forward", y_forward}, {"backward", y_backward}, {"commit", y_commit},
       {"rollback", y_rollback},
   {"resetstate", y_resetstate}, {"state", y_state}, {"setstate", y_setstate}, {"output", y_output},
-  {"blame", y_blame}, {"text", y_text}, {"schedule", y_schedule}, {"close", y_close}, {NULL, NULL}
+  {"blame", y_blame}, {"bill", y_bill}, {"text", y_text}, {"schedule", y_schedule}, {"close", y_close}, {NULL, NULL}
 };
 static const luaL_Reg player_meta[] = {{"__gc", y_close}, {"__close", y_close}, {NULL, NULL}};
 static const luaL_Reg functions[] = {{"model", g_model}, {"lr", l_optim_lr}, {"plateau", l_optim_plateau},

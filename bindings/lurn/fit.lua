@@ -67,6 +67,7 @@ return function (lurn)
     end
     s.sum, s.count = 0.0, 0
     local improved = run:report(value, name)
+    o.optim:report(value)                         -- schedule "plateau" listens
     s.waiting = improved and 0 or s.waiting + 1
     if improved then s.loss, s.step = value, run.steps end
     run.progress:say("step %d  %s %.4f (%.3f bits)%s", run.steps, name, value, value / math.log(2),

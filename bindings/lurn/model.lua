@@ -307,11 +307,25 @@ return function (lurn)
     return native:gradcheck(batch(other), o.most or 0, o.seed or 1)
   end
 
+  -- What a training step needs, for windows of the size that is planned (50 steps, 32 rows before that).
+  local function bill (model)
+    local b = model:player():bill()
+    if not b then
+      model:plan(50, 32)
+      b = model:player():bill()
+    end
+    local function line (what, bytes) return ("  %-28s %12d bytes"):format(what, bytes) end
+    return table.concat({("memory for windows of %d steps, %d rows:"):format(b.T, b.B),
+      line("activations and gradients", b.activations), line("packed weights", b.packed), line("strips", b.strips),
+      line("carried state", b.state), line("parameters, their gradients", 2 * 4 * model.native:flat()
+        * (lurn.precision == "f64" and 2 or 1))}, "\n")
+  end
+
   --- A program, its schedule and its memory bill.
   function M.show (x)
     if getmetatable(x) ~= Model then return tostring(x) end
     local player = x:player()
-    return ("%s\n%s\n%s"):format(tostring(x), player:text(), player:schedule())
+    return ("%s\n%s\n%s\n%s"):format(tostring(x), player:text(), player:schedule(), bill(x))
   end
 
   ---------------------------------------------------------------- two ways to say what a model is
