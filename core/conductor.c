@@ -121,7 +121,7 @@ static void play_call (const hand *h, int n, int from, int to) {
   const hand *mine = packs_itself(w, i) && !h->in_step ? &alone : h;
   prepare(h, &c, n);
   if (axis != LURN_TIME || (lurn_op_info(i->op)->flags & LURN_OP_WHOLE)) { play_whole(h, &c, axis); return; }
-  int stride = by_step(w, i) ? 1 : to - from;
+  int stride = h->in_step || by_step(w, i) ? 1 : to - from;
   for (int t = from; t < to; t += stride) {
     share_rows(mine, w->batch->start[t + stride] - w->batch->start[t], &first, &rows);
     play_call_rows(w, &c, t, first, rows);
@@ -201,7 +201,7 @@ static void play_strip (const hand *h, const lurn_section *u, int from, int to) 
     if (h->part == 0) play_strip_rows(h, u, 0, 0, x->axis == LURN_ROW ? w->batch->B : 1, x->cols);
     return;
   }
-  for (int k = 0; k < u->count; k++) if (by_step(w, &w->program->instr[order[k]])) stride = 1;
+  for (int k = 0; !h->in_step && k < u->count; k++) if (by_step(w, &w->program->instr[order[k]])) stride = 1;
   for (int t = from; t < to; t += stride) {
     share_rows(h, w->batch->start[t + stride] - w->batch->start[t], &first, &rows);
     play_strip_rows(h, u, t, first, rows, x->cols);
