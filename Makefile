@@ -211,12 +211,14 @@ $(BUILD)/bin/host: tests/tools/host.c $(BUILD)/flags
 # ---- run --------------------------------------------------------------------------------------
 
 .PHONY: run
+# A look at what it can do, in a minute or two: 1500 windows of 50 rows of 50 characters, unless ARGS says how long.
+SHORT = $(if $(filter --steps% --epochs%,$(ARGS)),,--steps 1500 --eval_every 300)
 # Packages are asked for only where the libraries are not found in another way.
 run:
 	@.ci/packages.sh $(if $(MISSING),build) $(if $(TEXT),,--try book)
 	@$(MAKE) all
 	@$(if $(TEXT),,$(MAKE) book)
-	$(BUILD)/bin/lurn run scripts/charlm.lua --data "$$($(if $(TEXT),echo '$(TEXT)',cat $(BUILD)/book))" $(ARGS)
+	$(BUILD)/bin/lurn run scripts/charlm.lua --data "$$($(if $(TEXT),echo '$(TEXT)',cat $(BUILD)/book))" $(SHORT) $(ARGS)
 
 # The King James Bible, public domain, from Debian's bible-kjv-text, without its verse labels
 # ("Ge1:1 "). Where it cannot be had, a text that is always here. $(BUILD)/book says which.

@@ -103,14 +103,24 @@ return function (cli)
       error = run.error and tostring(run.error) or run.message}
   end
 
+  -- The launcher as it was called: build/bin/lurn is not on everyone's path.
+  local function own_name () return (rawget(_G, "arg") or {})[0] or "lurn" end
+
+  -- What to do next, for those who are here for the first time.
+  local function say_next (run)
+    if not (run.written and run.path) then return end
+    if run.status == "interrupted" or run.status == "terminated" then
+      run.progress:say("go on with: %s run --resume %s", own_name(), run.path)
+    elseif run.status == "done" and run.datasets[1] and run.datasets[1].level then
+      run.progress:say("more of it: %s sample %s", own_name(), run.path)
+    end
+  end
+
   local function say_end (lurn, run)
     local duration = lurn.progress.duration(run:seconds())
     run.progress:say("%s: %s after %d steps, %s%s", run.experiment.name, run.status, run.done, duration,
       run.written and run.path and "; run file " .. run.path or "")
-    local resumable = run.status == "interrupted" or run.status == "terminated"
-    if resumable and run.written and run.path then
-      run.progress:say("go on with: lurn run --resume %s", run.path)
-    end
+    say_next(run)
   end
 
   local function say_failure (run, bad_input)
