@@ -134,7 +134,7 @@ static layout layout_of (lua_State *L, const char *name, const lurn_tensor *t, c
 static int length_at (lua_State *L, int list, int64_t i, int64_t T) {
   if (list == 0) return (int)T;
   lua_rawgeti(L, list, i + 1);
-  int n = (int)lb_integer(L, lua_gettop(L), 1, T, "length of a row");
+  int n = (int)lb_integer_at(L, 1, lua_gettop(L), 1, T, "length of a row");
   lua_pop(L, 1);
   return n;
 }

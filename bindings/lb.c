@@ -125,7 +125,7 @@ static const char *push_range (lua_State *L, lua_Integer low, lua_Integer high) 
 
 /* Strings that look like numbers are refused: they come from a command line that forgot to
  * convert, and comparing them later would fail far from here. */
-static lua_Integer integer_at (lua_State *L, int arg, int index, lua_Integer low, lua_Integer high, const char *what) {
+lua_Integer lb_integer_at (lua_State *L, int arg, int index, lua_Integer low, lua_Integer high, const char *what) {
   int fits = 0;
   lua_Integer n = lua_type(L, index) == LUA_TNUMBER ? lua_tointegerx(L, index, &fits) : 0;
   if (!fits || n < low || n > high) {
@@ -136,7 +136,7 @@ static lua_Integer integer_at (lua_State *L, int arg, int index, lua_Integer low
 }
 
 lua_Integer lb_integer (lua_State *L, int arg, lua_Integer low, lua_Integer high, const char *what) {
-  return integer_at(L, arg, arg, low, high, what);
+  return lb_integer_at(L, arg, arg, low, high, what);
 }
 
 /* Pushes t[key]; 1 when there is something there. */
@@ -146,7 +146,7 @@ static int get (lua_State *L, int arg, const char *key) {
 }
 
 lua_Integer lb_getinteger (lua_State *L, int arg, const char *key, lua_Integer low, lua_Integer high, lua_Integer def) {
-  lua_Integer n = get(L, arg, key) ? integer_at(L, arg, lua_gettop(L), low, high, key) : def;
+  lua_Integer n = get(L, arg, key) ? lb_integer_at(L, arg, lua_gettop(L), low, high, key) : def;
   lua_pop(L, 1);
   return n;
 }

@@ -40,6 +40,8 @@ void lb_check (lua_State *L, lurn_status status);
 
 /* Integers with a range; the message names the argument, the range and the value. */
 lua_Integer lb_integer (lua_State *L, int arg, lua_Integer low, lua_Integer high, const char *what);
+/* The same for a value at a stack index of its own, found inside argument arg. */
+lua_Integer lb_integer_at (lua_State *L, int arg, int index, lua_Integer low, lua_Integer high, const char *what);
 /* t[key] of the table at arg, same checks; def when nil. */
 lua_Integer lb_getinteger (lua_State *L, int arg, const char *key, lua_Integer low, lua_Integer high, lua_Integer def);
 double lb_getnumber (lua_State *L, int arg, const char *key, double def);
