@@ -39,7 +39,7 @@ local function make (precision)
     lurn[name] = lurn[name] == nil and module or lurn[name]
     adopt(lurn, name, module)
   end
-  lurn.load, lurn.engine = lurn.experiment.load, core.engine
+  lurn.load, lurn.engine, lurn.threads = lurn.experiment.load, core.engine, core.threads
   return setmetatable(lurn, {__index = function (_, key)
     if key == "f32" or key == "f64" then return instances[key] or make(key) end
   end})

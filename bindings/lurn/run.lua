@@ -29,7 +29,7 @@ return function (lurn)
     progress = {"table", nil, nil, "a reporter of your own"},
     resume = {"table", nil, nil, "what lurn.runfile.read returned"},
     arguments = {"table", nil, nil, "the command line, for the record"},
-    threads = {"integer", nil, nil, "for the record"},
+    threads = {"integer", nil, {1, 64}, "of the engine; 1 by default"},
     pruner = {"function", nil, nil, "function (step, value) -> true: give up"},
   }
 
@@ -174,6 +174,7 @@ return function (lurn)
     self.outer, lurn.current = lurn.current, self
     self.began = Run.clock()
     self.status = "running"
+    if self.options.threads then lurn.core.threads(self.options.threads) end
     lurn.repro.install(self.random)
     if lurn.signal then lurn.signal.install() end
   end
