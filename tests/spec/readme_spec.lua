@@ -77,3 +77,20 @@ describe("README.md", function ()
     assert.matches("MIT License\n\nCopyright %(c%) 2026 the lurn authors\n", text)
   end)
 end)
+
+describe("the manual", function ()
+  it("names every function and family of the module", function ()
+    local f = assert(io.open(shell.here .. "/bindings/MANUAL.md"))
+    local text = f:read "a"
+    f:close()
+    -- What a script has no business with.
+    local inner = {}
+    local hidden = "core engine recurrent repro runfile schema signal sys symbol load"
+    for name in hidden:gmatch "%a+" do inner[name] = true end
+    for name, value in pairs(require "lurn") do
+      if not inner[name] and type(value) ~= "string" then
+        assert.truthy(text:find("%f[%w_]" .. name .. "%f[^%w_]"), name .. " is not in bindings/MANUAL.md")
+      end
+    end
+  end)
+end)
