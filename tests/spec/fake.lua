@@ -130,6 +130,7 @@ function Optim:step ()
   if self.committed then self.committed() end
   return math.sqrt(norm)
 end
+function Optim:report () end
 function Optim:save ()
   return {numbers = {steps = self.steps, lr = self.lr, total = self.total}, tensors = {momentum = self.m}}
 end
