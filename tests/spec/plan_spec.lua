@@ -1,0 +1,48 @@
+-- The plan says what a training process needs: a process of its own trains a character model of charlm's size, and its
+-- peak must stay within the plan and 40 MB. The heap of the engine itself is watched by tests/c/check_plan.c.
+
+describe("the memory plan", function ()
+  local PROGRAM = [[
+    local lurn = require "lurn"
+    local V, T, B = 65, 50, 50
+    local model = lurn.stack {input = {vocab = V}, lurn.embedding {size = 128}, lurn.lstm {hidden = 128, layers = 2},
+      lurn.linear {size = V}, loss = lurn.loss.cross_entropy()}
+    local optim = lurn.optim.adam(model, {lr = 1e-3, clip_norm = 5})
+    local plan = model:plan(T, B).bytes
+    local x, y = {}, {}
+    for t = 1, T do
+      x[t], y[t] = {}, {}
+      for r = 1, B do x[t][r], y[t][r] = (t * 7 + r) % V + 1, (t * 5 + r) % V + 1 end
+    end
+    local batch = lurn.batch {x = lurn.ids(x), y = lurn.ids(y)}
+    for _ = 1, 4 do
+      model:forward(batch)
+      model:backward()
+      optim:step()
+    end
+    local weights = model:count() * 4 * 4                -- values, gradients, two moments
+    print(plan, model:plan(T, B).bytes, weights, lurn.sys.peak_rss())
+  ]]
+
+  local function numbers ()
+    local path = os.tmpname()
+    local f = assert(io.open(path, "w"))
+    f:write(PROGRAM)
+    f:close()
+    local pipe = assert(io.popen(("LURN_PRECISION=f32 %s %s"):format(os.getenv "LUA" or "lua5.4", path)))
+    local line = pipe:read("a")
+    pipe:close()
+    os.remove(path)
+    local list = {}
+    for n in line:gmatch("%d+") do list[#list + 1] = tonumber(n) end
+    return list
+  end
+
+  it("holds for a process that trains, to within 40 MB", function ()
+    local before, after, weights, peak = table.unpack(numbers())
+    assert.equal(before, after)
+    assert.is_true(before > 20e6 and before < 60e6)
+    if os.getenv "LURN_CHECK" then return end       -- a sanitizer keeps a shadow of all memory
+    assert.is_true(peak <= before + weights + 40e6, ("peak %d, plan %d, weights %d"):format(peak, before, weights))
+  end)
+end)
