@@ -2,12 +2,11 @@
 --
 --   local model = lurn.stack {input = data, lurn.embedding {size = 128}, lurn.lstm {hidden = 128},
 --                             lurn.linear {size = #data.vocab}, loss = lurn.loss.cross_entropy()}
---   local model = lurn.model(function (m)
---     local x, y = m:input("x", "real", "time", {3}), m:input("y", "real", "row", {1})
---     local h = m:apply(lurn.gru {hidden = 32}, x)
+--   local model = lurn.model(function (m, batch)
+--     local h = m:apply(lurn.gru {hidden = 32}, batch.x)
 --     local out = m:apply(lurn.linear {size = 1}, lurn.last(h))
---     return {loss = lurn.total((out - y)^2), out = out}
---   end)
+--     return {loss = lurn.total((out - batch.y)^2), out = out}
+--   end, {input = data})
 --
 -- A model is traced twice and the two programs compared: what a script draws at random or reads from a clock
 -- while it builds is an error, not a model that no one can build again.
@@ -330,10 +329,59 @@ return function (lurn)
 
   ---------------------------------------------------------------- two ways to say what a model is
 
-  --- A model of any shape: f (m) -> {loss =, out =, weight =} or any named symbols.
-  ---@param f fun(m: any): table
-  ---@param options? table   dice: schedule choices by lot (tests)
-  function M.model (f, options) return create(f, options) end
+  -- What a model must know of its input: columns of numbers or the size of a vocabulary, and the same of its targets.
+  local function facts (input)
+    local set = input.set or input
+    local vocab = type(input.vocab) == "number" and input.vocab or set.vocab_size
+    if not vocab and type(input.vocab) == "table" then vocab = #input.vocab end
+    if vocab == 0 then vocab = nil end
+    local classes = input.classes or set.classes
+    if type(classes) == "table" then classes = #classes end
+    if set.targets == "next" then classes = classes or vocab end
+    return {dim = set.dim or input.dim, vocab = vocab, classes = classes or set.nclass, y_dim = set.y_dim,
+      y_axis = set.targets == "sequence" and "row" or "time"}
+  end
+
+  local function input_x (m, known, where)
+    if known.vocab then return m:input("x", "index", "time", {1}) end
+    return m:input("x", "real", "time", {known.dim or error(where .. ": input has neither dim nor vocab", 0)})
+  end
+
+  -- The batch of a data set as symbols: x, y, mask and reset, each asked for when it is first named.
+  local function fields (m, known)
+    local make = {
+      x = function () return input_x(m, known, "lurn.model") end,
+      y = function ()
+        if known.y_dim then return m:input("y", "real", known.y_axis, {known.y_dim}) end
+        return m:input("y", "index", known.y_axis, {1})
+      end,
+      mask = function () return m:input("mask", "real", known.y_axis, {1}) end,
+      reset = function () return m:input("reset", "real", "time", {1}) end,
+    }
+    return setmetatable({}, {__index = function (_, key)
+      if not make[key] then error(("a batch has x, y, mask and reset, no '%s'"):format(key), 2) end
+      return make[key]()
+    end})
+  end
+
+  local MODEL = {
+    input = {"any", nil, nil, "a data set, or {dim = D}, or {vocab = V}: then f is given the batch's fields"},
+    dice = {"integer", nil, {1, 1e9}, "schedule choices by lot, for tests"},
+  }
+
+  --- A model of any shape: f (m, batch) -> {loss =, out =, weight =} or any named symbols. With `input`, batch.x,
+  -- batch.y, batch.mask and batch.reset are the fields of its batches; m:input asks for others.
+  ---@param f fun(m: any, batch: any): table
+  ---@param options? table
+  function M.model (f, options)
+    local o = schema.check("lurn.model", options or {}, MODEL)
+    local known = o.input and facts(o.input)
+    return create(function (m)
+      if not known then return f(m) end
+      m.vocab, m.classes = known.vocab, known.classes
+      return f(m, fields(m, known))
+    end, {dice = o.dice})
+  end
 
   local STACK = {
     {"any"},
@@ -342,17 +390,6 @@ return function (lurn)
     mask = {"boolean", false, nil, "the batch has a field mask: how much each frame counts"},
   }
 
-  -- What a stack must know of its input: columns of numbers, or the size of a vocabulary.
-  local function facts (input)
-    local set = input.set or input
-    local vocab = type(input.vocab) == "number" and input.vocab or set.vocab_size
-    if not vocab and type(input.vocab) == "table" then vocab = #input.vocab end
-    if vocab == 0 then vocab = nil end
-    local classes = input.classes or set.classes
-    return {dim = set.dim or input.dim, vocab = vocab or nil,
-      classes = type(classes) == "table" and #classes or classes}
-  end
-
   --- Layers one after the other. Elements are layers or functions of a symbol: lurn.tanh, lurn.last.
   function M.stack (options)
     local o = schema.check("lurn.stack", options, STACK)
@@ -360,9 +397,8 @@ return function (lurn)
     local loss = o.loss
     if type(loss) == "function" then loss = lurn.loss.custom(loss) end
     return create(function (m)
-      m.vocab, m.classes, m.mask = known.vocab, known.classes, o.mask
-      local x = known.vocab and m:input("x", "index", "time", {1}) or m:input("x", "real", "time",
-        {known.dim or error("lurn.stack: input has neither dim nor vocab", 0)})
+      m.vocab, m.classes, m.mask, m.data = known.vocab, known.classes, o.mask, o.input
+      local x = input_x(m, known, "lurn.stack")
       for _, layer in ipairs(o) do x = m:apply(layer, x) end
       if not loss then return {out = x} end
       local l, weight = loss:build(m, x)
