@@ -212,13 +212,16 @@ $(BUILD)/bin/host: tests/tools/host.c $(BUILD)/flags
 
 .PHONY: run
 # A look at what it can do, in a minute or two: 1500 windows of 50 rows of 50 characters, unless ARGS says how long.
-SHORT = $(if $(filter --steps% --epochs%,$(ARGS)),,--steps 1500 --eval_every 300)
+# README.md is so short that much less is enough.
+SHORT = $(if $(filter --steps% --epochs%,$(ARGS)),,$$(if [ -z '$(TEXT)' ] && grep -q README $(BUILD)/book; \
+          then echo --batch 10 --epochs 8; else echo --steps 1500 --eval_every 300; fi))
 # Packages are asked for only where the libraries are not found in another way.
 run:
 	@.ci/packages.sh $(if $(MISSING),build) $(if $(TEXT),,--try book)
 	@$(MAKE) all
 	@$(if $(TEXT),,$(MAKE) book)
-	$(BUILD)/bin/lurn run scripts/charlm.lua --data "$$($(if $(TEXT),echo '$(TEXT)',cat $(BUILD)/book))" $(SHORT) $(ARGS)
+	@set -- $(BUILD)/bin/lurn run scripts/charlm.lua \
+	   --data "$$($(if $(TEXT),echo '$(TEXT)',cat $(BUILD)/book))" $(SHORT) $(ARGS); echo "$$*"; "$$@"
 
 # The King James Bible, public domain, from Debian's bible-kjv-text, without its verse labels
 # ("Ge1:1 "). Where it cannot be had, a text that is always here. $(BUILD)/book says which.

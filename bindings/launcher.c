@@ -29,10 +29,11 @@ static void join (char *out, const char *folder, const char *tail) {
   out[n + m] = '\0';
 }
 
+/* "/a/b" becomes "/a", "/a" becomes "", which is the root and stays that. */
 static void cut_name (char *path) {
   char *slash = strrchr(path, '/');
-  if (slash == NULL) strcpy(path, ".");
-  else *slash = '\0';
+  if (slash) *slash = '\0';
+  else if (path[0]) strcpy(path, ".");
 }
 
 /* The folder of this program. Where the system does not tell, argv[0] has to do. */
@@ -78,8 +79,9 @@ static void set_paths (lua_State *L, const char *folder) {
   join(up, folder, "");
   cut_name(up);
   join(root, up, "");
-  int in_tree = 0;
-  for (int i = 0; i < 3 && !in_tree; i++) {      /* build/, build/asan/, ... */
+  /* What was installed uses what was installed with it, also when the prefix lies inside a checkout. */
+  int in_tree = 0, installed = is_there(up, "/share/lua/5.4/lurn/cli.lua");
+  for (int i = 0; i < 3 && !in_tree && !installed; i++) {      /* build/, build/asan/, ... */
     cut_name(root);
     in_tree = is_there(root, "/bindings/lurn/cli.lua");
   }

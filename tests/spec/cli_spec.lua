@@ -174,6 +174,21 @@ describe("the command line", function ()
     assert.is_true((os.execute(("cd / && %s/link version >/dev/null"):format(folder))))
   end)
 
+  when_built("works where it was installed, also when started from a checkout", function ()
+    local prefix = folder .. "/prefix"
+    local build = bin:match "^(.*)/bin/lurn$"
+    assert.is_true((os.execute(("cd %s && mkdir -p bin share/lua/5.4 lib/lua/5.4 && cp %s bin/ && "
+      .. "cp -r %s/bindings/lurn share/lua/5.4/ && cp -r %s/lib/lurn lib/lua/5.4/")
+      :format(prefix, bin, here, build):gsub("^cd (%S+)", "mkdir -p %1 && cd %1"))))
+    for _, place in ipairs {here, "/", prefix} do
+      local p = assert(io.popen(("cd %s && %s/bin/lurn env"):format(place, prefix)))
+      local text = p:read("a")
+      assert.is_true(p:close(), place)
+      assert.matches(prefix:gsub("%p", "%%%0") .. "/share/lua/5%.4/%?%.lua", text)
+      assert.is_true((os.execute(("cd %s && %s/bin/lurn version >/dev/null"):format(place, prefix))))
+    end
+  end)
+
   when_built("reads Lua from a pipe", function ()
     local p = assert(io.popen(("printf '1 + 1\\nfor i = 1, 2 do\\nprint(i)\\nend\\nlurn.version ~= nil\\n' | %s")
       :format(bin)))
