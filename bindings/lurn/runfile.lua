@@ -77,7 +77,8 @@ return function (lurn)
     local m = {
       lurn = lurn.version, lua = _VERSION, precision = lurn.precision,
       cpu = sys.cpu and sys.cpu(), cpus = sys.cpus and sys.cpus(), pid = sys.pid and sys.pid(),
-      threads = lurn.core and lurn.core.threads and lurn.core.threads() or 1, command = run.options.arguments, seed = run.seed, folder = os.getenv "PWD",
+      threads = lurn.core and lurn.core.threads and lurn.core.threads() or 1, seed = run.seed,
+      command = run.options.arguments, folder = os.getenv "PWD",
       commit = M.commit_of(folder_of(run.experiment.path or "./x")), data = data_sources(run),
     }
     local info = lurn.core and lurn.core.info

@@ -130,7 +130,7 @@ function Optim:step ()
   if self.committed then self.committed() end
   return math.sqrt(norm)
 end
-function Optim:report () end
+function Optim.report () end      -- nothing here follows a plateau
 function Optim:save ()
   return {numbers = {steps = self.steps, lr = self.lr, total = self.total}, tensors = {momentum = self.m}}
 end
