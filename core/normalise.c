@@ -204,10 +204,8 @@ static void state_name (char *name, const lurn_scan *s, const lurn_state *st) {
 
 /* Where a row starts anew the initial value is selected, never mixed in by a product: a NaN of
  * the sequence before must not get through. */
-static lurn_reg with_reset (work *w, lurn_reg prev, lurn_reg init) {
+static lurn_reg with_reset (work *w, lurn_reg flag, lurn_reg prev, lurn_reg init) {
   lurn_program *p = w->dst;
-  int one = 1;
-  lurn_reg flag = lurn_input_reg(p, "reset", LURN_REAL, LURN_TIME, 1, &one);
   if (p->reg[prev].dtype == LURN_INDEX) return lurn_emit(p, LURN_OP_IWHERE, flag, init, prev, 0, 0, 0, NULL);
   if (p->reg[prev].rank == 1) return lurn_map3(p, LURN_MAP_where, flag, init, prev);
   const lurn_register x = p->reg[prev];
@@ -217,9 +215,19 @@ static lurn_reg with_reset (work *w, lurn_reg prev, lurn_reg init) {
   return lurn_map3(p, LURN_MAP_where, wide, init, prev);
 }
 
+/* 1 where a scan starts anew. Who comes from behind does so at the last step before a flag: beyond it lies another
+ * sequence. At the flag itself it would forget its own. */
+static lurn_reg reset_flag (work *w, int reverse) {
+  int one = 1;
+  if (!w->variant.reset) return -1;
+  lurn_reg flag = lurn_input_reg(w->dst, "reset", LURN_REAL, LURN_TIME, 1, &one);
+  return reverse ? lurn_emit(w->dst, LURN_OP_SHIFT, flag, -1, -1, 0, -1, 0, NULL) : flag;
+}
+
 static void open_scan (work *w, int s) {
   const lurn_scan *from = &w->src->scans[s];
   lurn_program *p = w->dst;
+  lurn_reg flag = reset_flag(w, from->reverse);
   w->scan_to[s] = lurn_scan_begin(p, from->name, from->reverse);
   for (int done = 0; done < from->nstate && p->status == LURN_OK; done++) {
     const lurn_state *best = NULL;                 /* by sorted name */
@@ -236,7 +244,7 @@ static void open_scan (work *w, int s) {
       first = lurn_input_reg(p, name, r.dtype, LURN_ROW, r.rank, r.dim);
     }
     lurn_reg prev = lurn_scan_state(p, best->name, first);
-    w->to[best->prev] = w->variant.reset && prev >= 0 ? with_reset(w, prev, init) : prev;
+    w->to[best->prev] = w->variant.reset && prev >= 0 ? with_reset(w, flag, prev, init) : prev;
   }
 }
 

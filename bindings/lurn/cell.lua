@@ -14,6 +14,8 @@ return function (lurn)
   local CELL = {
     name = {"string", schema.required, nil, "of the cell; its layers' parameters begin with it"},
     state = {"table", nil, nil, "names of the states; the first one is the output; {\"h\"} by default"},
+    columns = {"function", nil, nil, "function (o) -> {NAME = columns} of the states that are not `hidden` wide"},
+    counters = {"table", nil, nil, "names of the states that count time: no option starts or changes them"},
     step = {"function", schema.required, nil, "function (c, x, s, o) -> the next states by name"},
     options = {"table", nil, nil, "the cell's own options: a schema declaration"},
     forget_bias = {"table", nil, nil, "biases that do not start at zero, by gate: {f = 1}"},
@@ -32,20 +34,50 @@ return function (lurn)
     return "W" .. place
   end
 
+  -- Recurrent dropout (Gal & Ghahramani 2016): a state that enters a product is multiplied by a mask, the same
+  -- one at every step. The state itself goes on whole; a mask on that would empty its columns for good.
+  local function masked (c, x)
+    local rate = c.options.recurrent_dropout or 0
+    if rate == 0 then return x end
+    for name, state in next, c.states do
+      if rawequal(x, state) then
+        c.dropped = true
+        return lurn.locked(x, rate, ("%s.recurrent_dropout.%s"):format(c.path, name))
+      end
+    end
+    return x
+  end
+
+  -- One operand of linear: {symbol, name of its weight}.
+  local function term (c, operand, place)
+    local pair = lurn.is_symbol(operand) and {operand, letter(c, operand, place)} or operand
+    return {masked(c, pair[1]), pair[2]}, pair[1]
+  end
+
   --- b + the sum of operand W, over the operands, as one chain of products.
   ---@param gate string?     name of its block of parameters
   ---@param list table       operands
-  ---@param options? {size: integer?, bias: boolean|number|string|nil}   hidden columns; a bias "b" that starts at 0,
-  -- or its first value, or another name
+  ---@param options? {size: integer?, bias: boolean|number|string|nil, init: table?}   hidden columns; a bias "b" that
+  -- starts at 0, or its first value, or another name; initialisers of the weights, {Wh = {"identity"}}
   function Context:linear (gate, list, options)
     local o = options or {}
     local bias = o.bias
     if bias == nil then bias = self.biases[gate] or 0 end
     local name = type(bias) == "string" and bias or bias and "b" or nil
     if type(bias) ~= "number" then bias = 0 end
-    local terms = {}
-    for i, x in ipairs(list) do terms[i] = lurn.is_symbol(x) and {x, letter(self, x, i)} or x end
-    return self.program:affine(self.path, gate, o.size or self.hidden, name, bias, table.unpack(terms))
+    local terms, size, inits = {}, o.size or self.hidden, {}
+    for i, x in ipairs(list) do
+      local plain
+      terms[i], plain = term(self, x, i)
+      -- Square weights of a state start orthogonal; behind a mask they should not start as anything else.
+      if not rawequal(plain, terms[i][1]) and plain.cols == size then inits[terms[i][2]] = {"orthogonal"} end
+    end
+    local y = self.program:affine(self.path, gate, size, name, bias, table.unpack(terms))
+    for k, v in next, o.init or {} do inits[k] = v end
+    for weight, init in next, inits do
+      self.program:setinit(("%s.%s%s"):format(self.path, gate and gate .. "." or "", weight), init)
+    end
+    return y
   end
 
   --- A parameter of this layer.
@@ -63,31 +95,73 @@ return function (lurn)
   function Context:dropout (x, rate, name) return lurn.drop(x, rate,
     ("%s.%s"):format(self.path, name or "dropout")) end
 
-  -- Plays the step once between scan and close.
-  local function trace (cell, o, program, x, path, reverse)
-    local c = setmetatable({program = program, path = path, hidden = o.hidden, x = x, states = {},
-      biases = cell.forget_bias or {},
-      options = o}, Context)
-    program:scan(path, reverse)
+  -- What a state is before the first step: zeros, or a parameter that all sequences share.
+  local function first (c, name, columns)
+    local learned = c.options.init_state == "learned" and not c.counts[name]
+    if not learned then return c.program:fill(0, "row", {columns}) end
+    return c.program:spread(c.program:param(("%s.%s0"):format(c.path, name), {columns}, 0), "row")
+  end
+
+  -- Zoneout (Krueger et al. 2017): with probability z a column keeps its value, h' = h + k (new - h). k is 0 or 1 in
+  -- training and 1 - z in evaluation: (1 - z) times a dropout of one.
+  local function zoneout (c, name, old, new)
+    local rates = c.options.zoneout or 0
+    local z = type(rates) == "table" and (rates[name] or 0) or type(rates) == "number" and rates or 0
+    if z == 0 or c.counts[name] then return new end
+    local ones = c.program:fill(1, "time", {old.cols})
+    return old + (1 - z) * lurn.drop(ones, z, ("%s.zoneout.%s"):format(c.path, name)) * (new - old)
+  end
+
+  local function open (cell, c)
     local s = setmetatable({}, {__index = function (_, name)
       error(("cell '%s': step reads s.%s, which is no state of it"):format(cell.name, name), 2)
     end})
+    local columns = cell.columns and cell.columns(c.options) or {}
     for _, name in ipairs(cell.state) do
-      s[name] = program:state(name, program:fill(0, "row", {o.hidden}))
+      s[name] = c.program:state(name, first(c, name, columns[name] or c.hidden))
       c.states[name] = s[name]
     end
-    local next_states = cell.step(c, x, s, o)
-    if lurn.is_symbol(next_states) then next_states = {[cell.state[1]] = next_states} end
-    if type(next_states) ~= "table" then error(("cell '%s': step must return its next states"):format(cell.name),
-      0) end
-    for name in next, next_states do
+    return s
+  end
+
+  -- The step's results by name, or what is wrong with them.
+  local function results (cell, c, list)
+    if lurn.is_symbol(list) then list = {[cell.state[1]] = list} end
+    if type(list) ~= "table" then error(("cell '%s': step must return its next states"):format(cell.name), 0) end
+    for name in next, list do
       if not c.states[name] then error(("cell '%s': step returned '%s', which is no state of it"):format(cell.name,
         name), 0) end
     end
     for _, name in ipairs(cell.state) do
-      if not next_states[name] then error(("cell '%s': step did not return state '%s'"):format(cell.name, name),
-        0) end
-      program:next(c.states[name], next_states[name])
+      if not list[name] then error(("cell '%s': step did not return state '%s'"):format(cell.name, name), 0) end
+    end
+    return list
+  end
+
+  -- An option that changes nothing is a mistake that nobody would notice.
+  local function check_options (cell, c)
+    local o = c.options
+    if (o.recurrent_dropout or 0) > 0 and not c.dropped then
+      error(("cell '%s': recurrent_dropout, but no state enters a c:linear of it"):format(cell.name), 0)
+    end
+    for name in next, type(o.zoneout) == "table" and o.zoneout or {} do
+      if not c.states[name] then error(("cell '%s': zoneout of '%s', which is no state of it"):format(cell.name,
+        name), 0) end
+    end
+  end
+
+  -- Plays the step once between scan and close.
+  local function trace (cell, o, program, x, path, reverse)
+    local c = setmetatable({program = program, path = path, hidden = o.hidden, x = x, states = {}, counts = {},
+      biases = cell.forget_bias or {}, options = o}, Context)
+    for _, name in ipairs(cell.counters or {}) do c.counts[name] = true end
+    program:scan(path, reverse)
+    local s = open(cell, c)
+    local list, next_states = results(cell, c, cell.step(c, x, s, o)), {}
+    check_options(cell, c)
+    for _, name in ipairs(cell.state) do
+      next_states[name] = zoneout(c, name, s[name], list[name])
+      program:next(s[name], next_states[name])
     end
     program:close()
     return next_states[cell.state[1]]

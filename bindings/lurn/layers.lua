@@ -64,12 +64,16 @@ return function (lurn)
   end
 
   local DROPOUT = {rate = {"number", 0.5, {0, 1}, "share of the numbers that are dropped"},
+    locked = {"boolean", false, nil, "one mask for all steps of a sequence"},
     name = {"string", nil, nil, "of the random stream"}}
 
-  --- Dropout between layers: a new mask for every frame, in training only.
+  -- Between layers: a new mask for every frame, or one for a sequence (Gal & Ghahramani 2016, Merity et al. 2018).
+  local function between (o, rate, x, name) return (o.locked and lurn.locked or lurn.drop)(x, rate, name) end
+
+  --- Dropout between layers, in training only.
   function M.dropout (options)
     local o = schema.check("lurn.dropout", type(options) == "number" and {rate = options} or options or {}, DROPOUT)
-    return layer(o.name or "dropout", o, function (self, m, x) return lurn.drop(x, o.rate, m:path(self)) end)
+    return layer(o.name or "dropout", o, function (self, m, x) return between(o, o.rate, x, m:path(self)) end)
   end
 
   ---------------------------------------------------------------- recurrent
@@ -78,7 +82,13 @@ return function (lurn)
     hidden = {"integer", schema.required, {1, 1e6}, "units H of each layer"},
     layers = {"integer", 1, {1, 100}, "one above the other"},
     dropout = {"number", 0, {0, 1}, "between the layers"},
+    locked = {"boolean", false, nil, "dropout with one mask for all steps of a sequence"},
+    recurrent_dropout = {"number", 0, {0, 1}, "of the states in the products, one mask for all steps"},
+    zoneout = {"number|table", 0, {0, 1}, "share of a state that keeps its value; {h = 0.05, c = 0.5} by state"},
+    init_state = {"string", "zeros", {"zeros", "learned"}, "before the first step"},
     reverse = {"boolean", false, nil, "from the last step to the first"},
+    bidirectional = {"boolean", false, nil, "both ways, 2H columns: forward, then backward"},
+    pool = {"boolean|string", false, {"last", "mean", "max"}, "one row per sequence instead of one per step"},
     init = INIT,
     name = {"string", nil, nil, "of its parameters"},
   }
@@ -90,29 +100,80 @@ return function (lurn)
     return d
   end
 
+  -- The largest value of each column over the steps of a sequence: a scan that holds it. It runs backward, where
+  -- nothing is carried from one window to the next.
+  local function largest (program, y, path)
+    program:scan(path .. ".pool", true)
+    local m = program:state("m", program:fill(-1e30, "row", {y.cols}))
+    local next_m = lurn.maximum(m, y)
+    program:next(m, next_m)
+    program:close()
+    return lurn.first(next_m)
+  end
+
+  local pools = {}
+  -- What a scan knows in the end: at its own last step, which is the sequence's first when it runs backward.
+  function pools.last (_, y, _, reverse) return reverse and lurn.first(y) or lurn.last(y) end
+  function pools.mean (program, y) return lurn.sum_time(y) / lurn.sum_time(program:fill(1, "time", {1})) end
+  function pools.max (program, y, path) return largest(program, y, path) end
+
+  -- One direction of one layer; the topmost is pooled.
+  local function direction (cell, o, program, x, path, reverse, top)
+    local y = cell.build(o, program, x, path, reverse)
+    initialise(program, path, o.init)
+    return top and o.pool and pools[o.pool](program, y, path, reverse) or y
+  end
+
+  local function check_recurrent (o, name)
+    if o.bidirectional and o.reverse then error(("lurn.%s: bidirectional runs both ways: reverse says nothing more")
+      :format(name), 0) end
+    if o.pool == true then error(("lurn.%s: option 'pool' must be false, last, mean or max"):format(name), 0) end
+    for state, rate in next, type(o.zoneout) == "table" and o.zoneout or {} do
+      schema.value("lurn." .. name, "zoneout." .. state, rate, RECURRENT.dropout)
+    end
+  end
+
+  -- Constructor -> the function that builds one direction of one layer.
+  local builds = setmetatable({}, {__mode = "k"})
+
   --- The constructor of layers of a cell {name, build = function (o, program, x, path, reverse), options}.
   function M.recurrent (cell)
     local declared = declaration(cell.options)
-    return function (options)
+    local function construct (options)
       local o = schema.check("lurn." .. cell.name, options, declared)
+      check_recurrent(o, cell.name)
       return layer(o.name or cell.name, o, function (self, m, x)
         for k = 1, o.layers do
-          local path = m:path(self)
-          if k > 1 then x = lurn.drop(x, o.dropout, path .. ".dropout") end
-          x = cell.build(o, m.program, x, path, o.reverse)
-          initialise(m.program, path, o.init)
+          local path, top = m:path(self), k == o.layers
+          if k > 1 then x = between(o, o.dropout, x, path .. ".dropout") end
+          local y = direction(cell, o, m.program, x, path, o.reverse, top)
+          if o.bidirectional then
+            y = lurn.concat(y, direction(cell, o, m.program, x, path .. "_reverse", true, top))
+          end
+          x = y
         end
         return x
       end)
     end
+    builds[construct] = cell.build
+    return construct
+  end
+
+  -- Options that change a step are written in Lua once, for every cell there is (cell.lua). A built-in cell that
+  -- gets one of them plays its equation from cells.lua, which is the same program.
+  local function changes_step (o)
+    return o.init_state ~= "zeros" or o.recurrent_dropout > 0 or o.zoneout ~= 0 or o.proj_size ~= nil
   end
 
   local function built_in (name, options, finish)
     local cell = {name = name, options = options}
     function cell.build (o, program, x, path, reverse)
-      local y = program:cell(name, {path = path, hidden = o.hidden, activation = o.activation,
-        reset_after = o.reset_after,
-        forget_bias = o.forget_bias}, x, reverse)
+      local y
+      if changes_step(o) then y = builds[lurn.cells[name]](o, program, x, path, reverse)
+      else
+        y = program:cell(name, {path = path, hidden = o.hidden, activation = o.activation,
+          reset_after = o.reset_after, forget_bias = o.forget_bias}, x, reverse)
+      end
       return finish and finish(o, program, y, path) or y
     end
     return M.recurrent(cell)
@@ -131,8 +192,9 @@ return function (lurn)
   end)
 
   --- Long short-term memory.
-  M.lstm = built_in("lstm", {activation = ACTIVATION, forget_bias = {"number", 1, nil,
-    "at which the forget gate's bias starts"}})
+  M.lstm = built_in("lstm", {activation = ACTIVATION,
+    forget_bias = {"number", 1, nil, "at which the forget gate's bias starts"},
+    proj_size = {"integer", nil, {1, 1e6}, "columns P of the output, h = (o act(c)) Wp; without it H"}})
 
   --- Gated recurrent unit.
   M.gru = built_in("gru", {activation = ACTIVATION,

@@ -150,6 +150,12 @@ return function (lurn)
     return x.program:emit("dropout", x, nil, nil, rate, 0, 0, name or "dropout")
   end
 
+  --- drop with one mask for all steps of a sequence (of a window, where a sequence comes in several).
+  function M.locked (x, rate, name)
+    if rate == 0 then return x end
+    return x * M.drop(x.program:fill(1, "row", x.shape), rate, name)
+  end
+
   for name, f in next, M do core.symbol_methods[name] = f end
   M.is_symbol = is
   return M

@@ -44,6 +44,15 @@ function h.batch (l, lengths, more)
   return l.batch(fields)
 end
 
+--- A batch's tensor (T,B,...) with its rows in the order in which they came.
+function h.unsorted (t, order)
+  local sorted = t:clone()
+  for place, row in ipairs(order) do
+    for s = 1, #t do sorted[s][row]:copy(t[s][place]) end
+  end
+  return sorted
+end
+
 --- Steps from .. to of three rows.
 function h.window (l, from, to, more)
   local x, y = {}, {}
