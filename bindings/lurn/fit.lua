@@ -21,6 +21,7 @@ return function (lurn)
     eval_every = {"integer", nil, {1, 1e15}, "iterations between evaluations; one epoch by default"},
     eval_batch = {"integer", nil, {1, 1e9}, "for evaluation: 1 for a text, else as batch"},
     eval_seq = {"integer", nil, {0, 1e9}, "as seq, for evaluation"},
+    metrics = {"table", nil, nil, "of every evaluation, logged as valid_NAME: names and functions, see lurn.metrics"},
     patience = {"integer", nil, {1, 1e9}, "stop after so many evaluations without a new best"},
     on_nan = {"string|function", "stop", {"stop", "skip", "rollback"}, "when the loss or the gradient is not finite"},
     restore_best = {"boolean", true, nil, "put the best weights back at the end"},
@@ -55,13 +56,23 @@ return function (lurn)
     end
   end
 
+  -- Numbers go into the log; a confusion matrix is none.
+  local function log_metrics (run, result, names)
+    local found = {}
+    for _, name in ipairs(names) do
+      if type(result[name]) == "number" then found["valid_" .. name] = result[name] end
+    end
+    if next(found) then run:note(found) end
+  end
+
   local function evaluate (run, o, s)
     local value, name
     if o.valid then
       local stream = o.valid.data and o.valid.data.stream
       local result = o.model:evaluate(o.valid, {batch = o.eval_batch or (stream and 1 or o.batch),
-        seq = o.eval_seq or o.seq})
+        seq = o.eval_seq or o.seq, metrics = o.metrics})
       value, name = result.loss, "valid_loss"
+      if o.metrics then log_metrics(run, result, lurn.metrics.result_names(o.metrics)) end
     else
       value, name = s.sum / math.max(1, s.count), "mean_loss"
     end

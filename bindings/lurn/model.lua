@@ -185,35 +185,7 @@ return function (lurn)
     return {bytes = arena + state, arena = arena, state = state}
   end
 
-  ---------------------------------------------------------------- evaluation
-
-  local EVALUATE = {
-    batch = {"integer", nil, {1, 1e9}, "rows side by side; 1 for a stream, 32 for sequences"},
-    seq = {"integer", nil, {0, 1e9}, "steps in a window; 50 for a stream, whole sequences otherwise"},
-  }
-
-  --- Mean loss over a split, every target counted once, state carried from window to window.
-  ---@return {loss: number, count: number, bits: number, perplexity: number}
-  function Model:evaluate (split, options)
-    local o = schema.check("model:evaluate", options or {}, EVALUATE)
-    local stream = split.data and split.data.stream
-    local feed = split:feed {batch = o.batch or (stream and 1 or 32), seq = o.seq, shuffle = stream and nil or false}
-    self.eval_player = self.eval_player or self.native:player {carry = not self.info.no_carry}
-    local player, sum, count = self.eval_player, 0.0, 0.0
-    player:resetstate()
-    for step = 1, feed.steps do
-      local loss, weight, code = player:forward(feed:batch(1, step), self.seed, step, "eval")
-      if loss == nil then
-        if code == "EINTR" then error(lurn.interrupted, 0) end
-        error(weight, 2)
-      end
-      weight = weight or 1
-      sum, count = sum + loss * weight, count + weight
-      player:commit()
-    end
-    local loss = count > 0 and sum / count or 0 / 0
-    return {loss = loss, count = count, bits = loss / math.log(2), perplexity = math.exp(loss)}
-  end
+  require "lurn.evaluate" (lurn, Model)      -- evaluate, predict
 
   ---------------------------------------------------------------- streams
 
@@ -378,7 +350,7 @@ return function (lurn)
     local known = o.input and facts(o.input)
     return create(function (m)
       if not known then return f(m) end
-      m.vocab, m.classes = known.vocab, known.classes
+      m.vocab, m.classes, m.data = known.vocab, known.classes, o.input
       return f(m, fields(m, known))
     end, {dice = o.dice})
   end

@@ -30,18 +30,24 @@ return function (lurn, Run)
     self.live_bytes = self.live_bytes + #line
   end
 
-  --- Notes numbers of this step: run:log {loss = loss, grad_norm = norm}. Shows and keeps them.
+  --- Keeps numbers of this step, by name, in the run file and in the file beside it.
   ---@param values table<string, number>
-  function Run:log (values)
+  function Run:note (values)
     local line = {step = self.steps}
     for name, value in next, values do
       if type(name) ~= "string" or type(value) ~= "number" then
-        error(("run:log: values are numbers by name, got %s = %s"):format(tostring(name), schema.describe(value)), 2)
+        error(("run:log: values are numbers by name, got %s = %s"):format(tostring(name), schema.describe(value)), 3)
       end
       record(self, name, value)
       line[name] = value
     end
     self:write_live(line)
+  end
+
+  --- Notes numbers of this step and shows them: run:log {loss = loss, grad_norm = norm}. Once a step.
+  ---@param values table<string, number>
+  function Run:log (values)
+    self:note(values)
     self.progress:update {step = self.steps, total = self.total, epoch = self.epoch, best = self.best.value,
       loss = values.loss, grad_norm = values.grad_norm, count = self.batch and Run.frames(self.batch)}
   end

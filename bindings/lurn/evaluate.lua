@@ -1,0 +1,98 @@
+--- What a trained model does on a split: model:evaluate and model:predict.
+--
+-- Not a module of its own: model.lua calls this with the class it adds methods to.
+
+return function (lurn, Model)
+  local schema = lurn.schema
+
+  local EVALUATE = {
+    batch = {"integer", nil, {1, 1e9}, "rows side by side; 1 for a stream, 32 for sequences"},
+    seq = {"integer", nil, {0, 1e9}, "steps in a window; 50 for a stream, whole sequences otherwise"},
+    metrics = {"table", nil, nil, "names and functions (out, y, lengths), see lurn.metrics"},
+  }
+  local PREDICT = {batch = EVALUATE.batch, seq = EVALUATE.seq}
+
+  -- Plays the split's batches in order on a player whose state is carried from window to window.
+  local function play (model, player, split, o, each)
+    local stream = split.data and split.data.stream
+    local feed = split:feed {batch = o.batch or (stream and 1 or 32), seq = o.seq, shuffle = stream and nil or false}
+    player:resetstate()
+    for step = 1, feed.steps do
+      local batch = feed:batch(1, step)
+      local loss, weight, code = player:forward(batch, model.seed, step, "eval")
+      if loss == nil then
+        if code == "EINTR" then error(lurn.interrupted, 0) end
+        error(weight, 3)
+      end
+      each(batch, loss, weight or 1)
+      player:commit()
+    end
+  end
+
+  --- Mean loss over a split, every target counted once, state carried from window to window; and metrics by name.
+  ---@return {loss: number, count: number, bits: number, perplexity: number}
+  function Model:evaluate (split, options)
+    local o = schema.check("model:evaluate", options or {}, EVALUATE)
+    local collector = o.metrics and lurn.metrics.collector(o.metrics)
+    self.eval_player = self.eval_player or self.native:player {carry = not self.info.no_carry}
+    local player, sum, count = self.eval_player, 0.0, 0.0
+    play(self, player, split, o, function (batch, loss, weight)
+      if type(loss) == "number" then sum, count = sum + loss * weight, count + weight end
+      if not collector then return end
+      local out = player:output "out" or error("model:evaluate: metrics are of an output 'out'; the model has none", 0)
+      collector:add(out, batch.y or error("model:evaluate: metrics need targets", 0), batch.lengths, batch.mask)
+    end)
+    local loss = count > 0 and sum / count or 0 / 0
+    local result = {loss = loss, count = count, bits = loss / math.log(2), perplexity = math.exp(loss)}
+    for name, value in next, collector and collector:result() or {} do result[name] = value end
+    return result
+  end
+
+  -- Row r of the outputs of a batch, as far as it goes: (T,..), or what the whole sequence has.
+  local function row_of (out, r, length, over_time)
+    if not over_time then return out:select(1, r):clone() end
+    return out:select(2, r):narrow(1, 1, length):clone()
+  end
+
+  -- The axis of the output "out", "time" or "row", as the model's text has it.
+  local function axis_of_out (model)
+    local text = model:source_text()
+    local register = text:match "\noutput out (r%d+)" or error("model:predict: the model has no output 'out'", 3)
+    return text:match("\n *" .. register .. " = [^\n]*# (%a+)")
+      or text:match("\ninput " .. register .. " [^\n]* (%a+) %(") or "once"
+  end
+
+  local function in_order (pieces)
+    local keys, list = {}, {}
+    for key in next, pieces do keys[#keys + 1] = key end
+    table.sort(keys)
+    for i, key in ipairs(keys) do
+      local parts = pieces[key]
+      list[i] = #parts == 1 and parts[1] or lurn.cat(parts, 1)
+    end
+    return list
+  end
+
+  --- The outputs of every sequence of a split, in the order of the data set: a list of tensors, (T,C), or (C) where the
+  -- model has one output a sequence. Targets are not needed; a stream gives one tensor.
+  ---@param split lurn.Split
+  ---@param options? {batch: integer?, seq: integer?}
+  ---@return any[]
+  function Model:predict (split, options)
+    local o = schema.check("model:predict", options or {}, PREDICT)
+    if split.data and split.data.stream and (o.batch or 1) ~= 1 then
+      error("model:predict: a stream is read as one row; batch is for sequences", 2)
+    end
+    self.predict_player = self.predict_player or self.native:player {carry = not self.info.no_carry, infer = true}
+    local player, pieces, over_time = self.predict_player, {}, axis_of_out(self) == "time"
+    play(self, player, split, o, function (batch)
+      local out, seq = player:output "out", batch.seq
+      for r, length in ipairs(batch.lengths) do
+        local key = seq[r]
+        pieces[key] = pieces[key] or {}
+        table.insert(pieces[key], row_of(out, r, length, over_time))
+      end
+    end)
+    return in_order(pieces)
+  end
+end

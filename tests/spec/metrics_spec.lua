@@ -1,0 +1,193 @@
+-- Metrics: numbers worked out by hand, ties, ragged batches; what evaluate and fit make of them; predict.
+local lurn = require "lurn".f64
+
+local function collect (list, out, y, lengths, mask)
+  local c = lurn.metrics.collector(list)
+  c:add(lurn.tensor(out), y, lengths, mask and lurn.tensor(mask))
+  return c:result()
+end
+
+-- One logit vector a sequence whose likeliest class is the guess.
+local function called (guesses, classes)
+  local out = {}
+  for i, g in ipairs(guesses) do
+    out[i] = {}
+    for c = 1, classes do out[i][c] = c == g and 1.0 or 0.0 end
+  end
+  return out
+end
+
+local function ones (n)
+  local list = {}
+  for i = 1, n do list[i] = 1 end
+  return list
+end
+
+describe("metrics of classes", function ()
+  -- truth 1 1 1 2 2 3, guess 1 1 2 2 1 1: tp 2 1 0, there 3 2 1, called 4 2 0
+  local truth, guess = {1, 1, 1, 2, 2, 3}, {1, 1, 2, 2, 1, 1}
+  local function of (list) return collect(list, called(guess, 3), lurn.ids(truth), ones(6)) end
+
+  it("are those of the confusion matrix", function ()
+    local r = of {"accuracy", "balanced_accuracy", "f1", "f1_macro", "f1_micro", "confusion"}
+    assert.same({{2, 1, 0}, {1, 1, 0}, {1, 0, 0}}, r.confusion)
+    assert.near(3 / 6, r.accuracy, 1e-15)
+    assert.near((2 / 3 + 1 / 2 + 0) / 3, r.balanced_accuracy, 1e-15)
+    assert.near((4 / 7 + 2 / 4 + 0) / 3, r.f1, 1e-15)
+    assert.equal(r.f1, r.f1_macro)
+    assert.near(r.accuracy, r.f1_micro, 1e-15)
+  end)
+
+  it("leave out rows that have ended, targets that are none and frames without weight", function ()
+    local out = {{{0, 1.0}, {0, 1.0}}, {{0, 1.0}, {0, 1.0}}, {{0, 1.0}, {0, 1.0}}}     -- (3,2,2): always class 2
+    local y = lurn.ids {{2, 2}, {1, 2}, {0, 1}}
+    assert.near(3 / 4, collect({"accuracy"}, out, y, {3, 2}).accuracy, 1e-15)
+    local mask = {{{1.0}, {1.0}}, {{0.0}, {1.0}}, {{1.0}, {1.0}}}
+    assert.near(1, collect({"accuracy"}, out, y, {3, 2}, mask).accuracy, 1e-15)
+    local none = collect({"accuracy"}, out, lurn.ids {{0, 0}, {0, 0}, {0, 0}}, {3, 2}).accuracy
+    assert.is_true(none ~= none)
+  end)
+
+  it("take several labels as decisions of two classes", function ()
+    local r = collect({"accuracy", "f1_micro"}, {{1.0, -1.0}, {2.0, 3.0}}, lurn.tensor {{1.0, 1.0}, {0.0, 1.0}}, {1, 1})
+    assert.near(0.5, r.accuracy, 1e-15)
+    assert.near(2 * 2 / (3 + 3), r.f1_micro, 1e-15)
+  end)
+
+  it("go on from batch to batch", function ()
+    local whole = of {"f1", "accuracy"}
+    local c = lurn.metrics.collector {"f1", "accuracy"}
+    for i = 1, 6 do c:add(lurn.tensor(called({guess[i]}, 3)), lurn.ids {truth[i]}, {1}) end
+    assert.same(whole, c:result())
+  end)
+
+  it("are refused by name", function ()
+    assert.error_matches(function () of {"acuracy"} end, "unknown metric 'acuracy', did you mean 'accuracy'%?")
+    assert.error_matches(function () of {"rmse"} end, "targets that are numbers")
+    assert.error_matches(function () of {"auc"} end, "auc is for two classes")
+    assert.error_matches(function () of {3} end, "a metric is a name or a function, got 3")
+  end)
+end)
+
+describe("the area under the curve", function ()
+  local function auc (scores, labels)
+    local out = {}
+    for i, s in ipairs(scores) do out[i] = {0.0, s + 0.0} end
+    return collect({"auc"}, out, lurn.ids(labels), ones(#scores)).auc
+  end
+
+  it("counts pairs, a tie as half", function ()
+    assert.near(0.75, auc({0.1, 0.4, 0.35, 0.8}, {1, 1, 2, 2}), 1e-15)
+    assert.near(1, auc({1, 2, 3, 4}, {1, 1, 2, 2}), 1e-15)
+    assert.near(0.5, auc({1, 1, 1, 1}, {1, 2, 1, 2}), 1e-15)
+    -- positive 2 2 5, negative 1 2 4: pairs won 1 + 1 + 3, tied 2 of 9
+    assert.near((5 + 1) / 9, auc({2, 2, 5, 1, 2, 4}, {2, 2, 2, 1, 1, 1}), 1e-15)
+    local alone = auc({1, 2}, {2, 2})
+    assert.is_true(alone ~= alone)
+  end)
+
+  it("takes one logit and numbers", function ()
+    assert.near(0.75, collect({"auc"}, {{0.1}, {0.4}, {0.35}, {0.8}}, lurn.tensor {{0.0}, {0.0}, {1.0}, {1.0}},
+      ones(4)).auc, 1e-15)
+  end)
+end)
+
+describe("metrics of numbers and of sequences", function ()
+  it("rmse, mae", function ()
+    local r = collect({"rmse", "mae"}, {{1.0, 2.0}, {3.0, 8.0}}, lurn.tensor {{1.0, 4.0}, {3.0, 4.0}}, {1, 1})
+    assert.near(math.sqrt(20 / 4), r.rmse, 1e-15)
+    assert.near(6 / 4, r.mae, 1e-15)
+  end)
+
+  it("perplexity, bits per character", function ()
+    local r = collect({"perplexity", "bits_per_character"}, {{0.0, 0, 0, 0}, {0.0, 0, 0, 0}}, lurn.ids {1, 3}, {1, 1})
+    assert.near(4, r.perplexity, 1e-12)
+    assert.near(2, r.bits_per_character, 1e-12)
+  end)
+
+  it("edit distance", function ()
+    local d = lurn.metrics.distance
+    assert.equal(0, d({}, {}))
+    assert.equal(3, d({1, 2, 3}, {}))
+    assert.equal(3, d({11, 9, 20, 20, 5, 14}, {19, 9, 20, 20, 9, 14, 7}))       -- kitten, sitting
+    local out = {}
+    for t, g in ipairs {{1, 2}, {2, 2}, {3, 2}} do out[t] = called(g, 3) end
+    local y = lurn.ids {{2, 2}, {3, 1}, {1, 0}}                             -- 123 for 231, 22 for 21
+    assert.near((2 + 1) / 5, collect({"edit_distance"}, out, y, {3, 2}).edit_distance, 1e-15)
+  end)
+end)
+
+describe("an evaluation", function ()
+  local sequences = {}
+  for i = 1, 7 do
+    local x, y = {}, {}
+    for t = 1, i do x[t], y[t] = {math.sin(i * t), math.cos(3 * i + t)}, (i * t) % 4 end
+    sequences[i] = {x = x, y = y}
+  end
+  sequences.split, sequences.targets, sequences.classes = {train = {1, 3}, valid = {4, 7}}, "step", {"a", "b", "c"}
+  local data = lurn.dataset(sequences)
+  local model = lurn.stack {input = data, lurn.gru {hidden = 3}, lurn.linear {size = 3},
+    loss = lurn.loss.cross_entropy()}
+
+  it("has metrics beside the loss, the same for any batches", function ()
+    local wanted = {"accuracy", "f1", "perplexity", "confusion", mine = function (out, y, lengths)
+      assert.equal("f64", out:dtype())
+      assert.equal("ids", y:dtype())
+      return lengths[1], 1
+    end}
+    local one = model:evaluate(data.valid, {metrics = wanted, batch = 4})
+    assert.near(one.loss, model:evaluate(data.valid).loss, 1e-12)
+    assert.near(math.exp(one.loss), one.perplexity, 1e-9)
+    assert.equal(7, one.mine)
+    local n = 0
+    for _, row in ipairs(one.confusion) do for _, k in ipairs(row) do n = n + k end end
+    assert.equal(one.count, n)
+    for _, o in ipairs {{batch = 1}, {batch = 3}, {batch = 2, seq = 2}} do
+      o.metrics = {"accuracy", "f1", "perplexity", "confusion"}
+      local other = model:evaluate(data.valid, o)
+      assert.same(one.confusion, other.confusion)
+      assert.equal(one.accuracy, other.accuracy)
+      assert.near(one.perplexity, other.perplexity, 1e-9)
+    end
+    assert.is_true(model:evaluate(data.valid, {metrics = {function () return 3 end}}).metric1 == 3)
+  end)
+
+  it("predicts each sequence in its place, the same for any batches", function ()
+    local list = model:predict(data.valid, {batch = 4})
+    assert.equal(4, #list)
+    for i, out in ipairs(list) do assert.same({i + 3, 3}, out.shape) end
+    for _, o in ipairs {{batch = 1}, {batch = 3}, {batch = 2, seq = 2}} do
+      for i, out in ipairs(model:predict(data.valid, o)) do assert.is_true(out:equal(list[i])) end
+    end
+    local stream = model:stream()
+    for t, x in ipairs(sequences[6].x) do assert.is_true(stream:step(x):equal(list[3][t])) end
+  end)
+
+  it("predicts without targets, one output a sequence too, and the whole of a text", function ()
+    local bare = lurn.dataset {{x = {{1.0}, {2.0}}}, {x = {{3.0}}}}
+    local last = lurn.stack {input = bare, lurn.rnn {hidden = 2}, lurn.last, lurn.linear {size = 3}}
+    local list = last:predict(bare.all)
+    assert.same({{3}, {3}}, {list[1].shape, list[2].shape})
+    local text = lurn.dataset {{x = {1, 2, 3, 1, 2, 3, 1}}, vocab = {"a", "b", "c"}, targets = "next", unit = "frame"}
+    local writer = lurn.stack {input = text, lurn.embedding {size = 2}, lurn.rnn {hidden = 2}, lurn.linear {size = 3},
+      loss = lurn.loss.cross_entropy()}
+    local whole = writer:predict(text.all, {seq = 50})
+    assert.equal(1, #whole)
+    assert.is_true(whole[1]:equal(writer:predict(text.all, {seq = 2})[1]))
+  end)
+
+  it("in run:fit logs its metrics", function ()
+    local series
+    local e = lurn.experiment {name = "metrics", params = {}, run = function (run)
+      local m = lurn.stack {input = data, lurn.linear {size = 3}, loss = lurn.loss.cross_entropy {weight = "balanced"}}
+      run:fit {model = m, optim = lurn.optim.adam(m), train = data.train, valid = data.valid, steps = 6, eval_every = 3,
+        seq = 0, metrics = {"accuracy", "confusion", own = function () return 7 end}}
+      series = run.metrics
+    end}
+    e:run({}, {write = false, quiet = true})
+    assert.same({3, 6}, series.valid_accuracy.step)
+    assert.same({7, 7}, series.valid_own.value)
+    assert.is_nil(series.valid_confusion)
+    assert.equal(6, #series.loss.step)
+  end)
+end)
