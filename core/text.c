@@ -1,6 +1,7 @@
 /* text.c: makes a data set of one long text. */
 #include "text.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -299,7 +300,7 @@ lurn_status lurn_text_import (lurn_ctx *ctx, const lurn_text_options *o) {
   reader r = {.o = o};
   char *words = NULL;
   r.file = fopen(o->path, "rb");
-  if (r.file == NULL) return lurn_fail(ctx, LURN_EIO, "%s: cannot open", o->path);
+  if (r.file == NULL) return lurn_fail(ctx, LURN_EIO, "%s: cannot be opened: %s", o->path, strerror(errno));
   tables *t = lurn_realloc(ctx, NULL, 0, sizeof *t);
   lurn_data *d = lurn_realloc(ctx, NULL, 0, sizeof *d);
   lurn_status status = LURN_ENOMEM;
