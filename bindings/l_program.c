@@ -189,7 +189,7 @@ static int dims (lua_State *L, int arg, int *dim) {
 
 /* Order of lurn_init_kind. */
 static const char *const init_names[] = {"constant", "uniform", "normal", "xavier_uniform", "xavier_normal",
-  "he_uniform", "he_normal", "orthogonal", "identity", "fan_uniform", NULL};
+  "he_uniform", "he_normal", "orthogonal", "identity", "fan_uniform", "chrono", NULL};
 
 /* {kind, a, b} or a number (constant). */
 static lurn_init checkinit (lua_State *L, int arg) {

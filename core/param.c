@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "portable.h"
+
 /* --- the table ----------------------------------------------------------------------------- */
 
 static int same_shape (const lurn_param *p, int rank, const int *dim) {
@@ -146,6 +148,17 @@ static void fill_identity (real *w, size_t rows, size_t cols, double a) {
   for (size_t i = 0; i < rows && i < cols; i++) w[i * cols + i] = (real)a;
 }
 
+/* The draw is that of the layer, the path up to its first dot, whatever the gate. */
+static void fill_chrono (real *w, size_t n, uint64_t seed, const char *path, double a) {
+  char layer[LURN_NAME + 8];
+  snprintf(layer, sizeof layer, "%.*s.chrono", (int)strcspn(path, "."), path);
+  lurn_key key = lurn_key_make(seed, LURN_PURPOSE_INIT, layer);
+  for (size_t i = 0; i < n; i++) {
+    double b = lurn_portable_log(1 + (fabs(a) - 2) * lurn_random_uniform(key, i));
+    w[i] = (real)(a < 0 ? -b : b);
+  }
+}
+
 /* --- orthogonal ---------------------------------------------------------------------------- */
 
 /* Eight partial sums are one order of additions that every compiler keeps and can still put
@@ -197,7 +210,7 @@ static lurn_status fill_orthogonal (lurn_ctx *ctx, real *w, size_t rows, size_t 
 
 static int needs_matrix (lurn_init_kind kind) {
   return kind != LURN_INIT_CONSTANT && kind != LURN_INIT_UNIFORM && kind != LURN_INIT_NORMAL
-      && kind != LURN_INIT_FAN_UNIFORM;
+      && kind != LURN_INIT_FAN_UNIFORM && kind != LURN_INIT_CHRONO;
 }
 
 static lurn_status check_init (lurn_ctx *ctx, const lurn_param *p) {
@@ -208,6 +221,9 @@ static lurn_status check_init (lurn_ctx *ctx, const lurn_param *p) {
   if (p->init.kind == LURN_INIT_FAN_UNIFORM && !(p->init.b > 0))
     return lurn_fail(ctx, LURN_EINVAL, "parameter %s: a uniform initialiser by fan needs a positive fan, got %g",
                      p->path, p->init.b);
+  if (p->init.kind == LURN_INIT_CHRONO && !(fabs(p->init.a) > 2))
+    return lurn_fail(ctx, LURN_EINVAL, "parameter %s: chrono needs a time of more than 2 steps, got %g", p->path,
+                     p->init.a);
   return LURN_OK;
 }
 
@@ -241,6 +257,7 @@ lurn_status lurn_param_init (lurn_ctx *ctx, const lurn_param *p, uint64_t seed, 
     case LURN_INIT_XAVIER_NORMAL: case LURN_INIT_HE_NORMAL: fill_normal(w, n, key, 0, s); break;
     case LURN_INIT_ORTHOGONAL: return fill_orthogonal(ctx, w, fan_in(p), fan_out(p), key, a);
     case LURN_INIT_IDENTITY:   fill_identity(w, fan_in(p), fan_out(p), a); break;
+    case LURN_INIT_CHRONO:     fill_chrono(w, n, seed, p->path, a); break;
   }
   return LURN_OK;
 }

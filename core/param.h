@@ -23,7 +23,10 @@ typedef enum lurn_init_kind {
   LURN_INIT_HE_NORMAL,          /* deviation a / sqrt(fan_in) */
   LURN_INIT_ORTHOGONAL,         /* gain a; Saxe et al. 2014: QR of a normal matrix, signs fixed */
   LURN_INIT_IDENTITY,           /* a on the diagonal */
-  LURN_INIT_FAN_UNIFORM         /* U(+-a / sqrt(b)): PyTorch's recurrent default with b = H */
+  LURN_INIT_FAN_UNIFORM,        /* U(+-a / sqrt(b)): PyTorch's recurrent default with b = H */
+  LURN_INIT_CHRONO              /* ln U(1, a - 1) for dependencies up to a steps, -ln U(1, -a - 1) for a < 0; Tallec &
+                                   Ollivier 2018. One draw per layer: the forget gate's a and the input gate's -a
+                                   give biases that are each other's negative, as the paper has them. */
 } lurn_init_kind;
 
 typedef struct lurn_init { lurn_init_kind kind; double a, b; } lurn_init;

@@ -204,7 +204,7 @@ static lurn_status read_param (reader *r) {
   if (!word(r) || !regname(r, &at) || !word(r)) return fail_text(r, "expected a register and a path");
   snprintf(path, sizeof path, "%.95s", r->word);
   if (!dims(r, &rank, dim)) return fail_text(r, "expected dimensions");
-  if (!whole(r, &kind) || kind < 0 || kind > LURN_INIT_FAN_UNIFORM || !number(r, &a)
+  if (!whole(r, &kind) || kind < 0 || kind > LURN_INIT_CHRONO || !number(r, &a)
       || !number(r, &b)) return fail_text(r, "expected an initialiser");
   r->to[at] = lurn_param_reg(r->p, path, rank, dim, (lurn_init){(lurn_init_kind)kind, a, b});
   return LURN_OK;

@@ -168,6 +168,33 @@ describe("the option", function ()
     end
   end)
 
+  it("init takes chrono biases, the input gate's the negative of the forget gate's, and trains on", function ()
+    local model = layer_of(l, l.lstm {hidden = 200, init_state = "learned", init = {["f.b"] = {"chrono", 50},
+      ["i.b"] = {"chrono", -50}}})
+    local b = {}
+    for _, p in ipairs(model:parameters()) do b[p.path] = p.value end
+    local f, sum = b["lstm1.f.b"], 0.0
+    assert.same((-f):totable(), b["lstm1.i.b"]:totable())
+    assert(f:min() >= 0 and f:max() <= math.log(49) and f:max() > math.log(45))
+    for i = 1, 200 do sum = sum + math.exp(f[i]) end
+    assert(math.abs(sum / 200 - 25) < 4)                  -- the mean of U(1, 49), deviation 14 / sqrt 200
+    local optim = l.optim.sgd(model, {lr = 1e-4})
+    local first
+    for epoch = 1, 5 do
+      for _, w in ipairs {{1, 3}, {4, 6}, {7, 9}} do
+        local loss = model:forward(h.window(l, w[1], w[2], {carry = w[1] > 1, y = l.zeros(3, 3, 1)}))
+        model:backward()
+        optim:step()
+        if w[1] == 7 then
+          assert(epoch == 1 or loss < first)
+          first = loss
+        end
+      end
+    end
+    local ok, message = pcall(layer_of, l, l.lstm {hidden = H, init = {["f.b"] = {"chrono", 2}}})
+    assert(not ok and tostring(message):find("more than 2 steps", 1, true), tostring(message))
+  end)
+
   it("reverse begins anew where a row is reset, and nowhere else", function ()
     local model = layer_of(l, l.gru {hidden = H, reverse = true})
     local whole, reset = h.window(l, 1, 9), l.zeros(9, 3)
