@@ -169,6 +169,7 @@ static void derive_scan (lurn_deriv *d, int s, int first, int last) {
   lurn_reg carry[LURN_MAX_STATES];
   int any = 0;
   for (int n = first; n <= last; n++) any |= d->grad[d->p->instr[n].out] >= 0;
+  for (int k = 0; k < scan.nstate; k++) any |= d->grad[scan.state[k].prev] >= 0;     /* read from outside */
   if (!any) return;
   open_mirror(d, s, &scan, carry);
   for (int n = last; n >= first && d->p->status == LURN_OK; n--) derive_instr(d, n);

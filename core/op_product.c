@@ -48,11 +48,23 @@ static int product_rows (const lurn_call *c, const lurn_register *x) {
   return c->rows * (x->cols / x->dim[x->rank - 1]);
 }
 
+/* A row of a register with more than one dimension is a matrix itself. When the accumulator is one
+ * such matrix for all rows, they are played one by one. */
+static void play_each_row (const lurn_call *c) {
+  lurn_call one = *c;
+  one.rows = 1;
+  for (int r = 0; r < c->rows; r++, one.row++) {
+    lurn_op_info(c->instr->op)->play(&one);
+    one.out = (real *)one.out + lurn_out_info(c)->cols;
+    one.in[1] = (const real *)one.in[1] + c->step[1];
+  }
+}
+
 static void product_play (const lurn_call *c) {
   const lurn_register *x = lurn_in_info(c, 1), *w = lurn_in_info(c, 2), *y = lurn_out_info(c);
   int trans = c->instr->i[0], K = x->dim[x->rank - 1], N = y->dim[y->rank - 1], M = product_rows(c, x);
-  const lurn_register *acc = c->in[0] ? lurn_in_info(c, 0) : NULL;
-  int bias = acc && c->step[0] == 0;
+  int still = c->in[0] && c->step[0] == 0, bias = still && M == c->rows;
+  if (still && !bias && c->rows > 1) { play_each_row(c); return; }
   if (c->ctx->blas) {
     real *out = c->out;
     const real *init = c->in[0];

@@ -327,6 +327,37 @@ describe("gradients of the loss", function ()
     end)
     check(model, batch {y = ids(4, 1), i = ids(4, 1)})
   end)
+
+  it("whose output is the state before the step", function ()
+    for _, reverse in ipairs {false, true} do
+      check(lurn.model(function (m)
+        local before
+        local cell = lurn.cell {name = "late", step = function (c, x, s)
+          before = s.h
+          return lurn.tanh(c:linear(nil, {x, s.h}))
+        end}
+        m:apply(cell {hidden = C, reverse = reverse}, m:input("x", "real", "time", {D}))
+        return {loss = lurn.total(before^2)}
+      end), batch())
+    end
+  end)
+
+  it("with a product of two matrices of parameters, twice", function ()
+    check(lurn.model(function (m)
+      local x, w = m:input("x", "real", "time", {D}), m:param("w", {D, C})
+      local a, b = w % m:param("a", {C, 2}), w % m:param("b", {C, 5})
+      return {loss = lurn.total((x % a)^2) + lurn.total(lurn.tanh(x % b))}
+    end), batch())
+  end)
+
+  it("with a product that goes on from a matrix, one for all frames", function ()
+    check(lurn.model(function (m)
+      local x = m:input("x", "real", "time", {D})
+      local rows = lurn.reshape(x % m:param("v", {D, 6}), 2, 3)
+      local y = m.program:emit("product", m:param("acc", {2, C}), rows, m:param("w", {3, C}))
+      return {loss = lurn.total(y^2)}
+    end), batch())
+  end)
 end)
 
 describe("the gradient check itself", function ()
