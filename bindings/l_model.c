@@ -44,7 +44,7 @@ typedef struct player {
   lurn_wave wave;
   int ready;                    /* program and schedule are made */
   void *arena; size_t arena_bytes;
-  carried state[4 * LURN_MAX_STATES]; int nstate;
+  carried *state; int nstate;                     /* as many as the program has inputs "state:..." */
   char *states; size_t states_bytes;              /* both copies of all of them */
   real *fresh;                  /* (N) reset flags of a batch that starts anew; 1 in its first step */
   int B;                        /* rows of the pending state; 0: none yet */
@@ -164,6 +164,9 @@ static int y_close (lua_State *L) {
   player *p = luaL_checkudata(L, 1, PLAYER);
   drop_arena(p);
   if (p->ready) lurn_schedule_free(p->ctx, &p->schedule);
+  if (p->ctx) lurn_free(p->ctx, p->state, sizeof *p->state * (size_t)p->nstate);
+  p->state = NULL;
+  p->nstate = 0;
   if (p->ctx) lurn_program_free(&p->program);
   if (p->states) lurn_sys_unmap(p->states, p->states_bytes);
   p->states = NULL;
@@ -188,6 +191,28 @@ static int starts_from_zero (const lurn_program *p) {
   return 1;
 }
 
+static int is_state (const lurn_program *p, int input) { return strncmp(p->input[input].name, "state:", 6) == 0; }
+
+static lurn_status list_states (player *p) {
+  const lurn_program *q = &p->program;
+  int n = 0, k = 0;
+  for (int i = 0; i < q->ninput; i++) n += is_state(q, i);
+  if (n == 0) return LURN_OK;
+  p->state = lurn_realloc(p->ctx, NULL, 0, sizeof *p->state * (size_t)n);
+  if (!p->state) return LURN_ENOMEM;
+  p->nstate = n;
+  memset(p->state, 0, sizeof *p->state * (size_t)n);
+  for (int i = 0; i < q->ninput; i++) {
+    const lurn_register *x = &q->reg[q->input[i].reg];
+    if (!is_state(q, i)) continue;
+    carried *c = &p->state[k++];
+    snprintf(c->name, sizeof c->name, "%s", q->input[i].name);
+    c->cols = x->cols;
+    c->size = lurn_dtype_size((lurn_dtype)x->dtype) * (size_t)x->cols;
+  }
+  return LURN_OK;
+}
+
 /* {grad, grad_inputs, carry, reset, twin, dice} */
 static int m_player (lua_State *L) {
   model *m = l_checkmodel(L, 1);
@@ -207,69 +232,71 @@ static int m_player (lua_State *L) {
   lua_Integer dice = lb_getinteger(L, 2, "dice", 0, 1 << 30, 0);
   if (dice) lurn_choices_random(&p->choices, (uint64_t)dice); else lurn_choices_default(&p->choices);
   lb_check(L, lurn_normalise(p->ctx, m->source, &p->variant, &p->program));
+  lb_check(L, list_states(p));
   if (!p->twin) lb_check(L, lurn_schedule_make(p->ctx, &p->program, &p->choices, &p->schedule));
   p->ready = 1;
   return 1;
 }
 
-static void list_states (player *p) {
-  p->nstate = 0;
-  for (int k = 0; k < p->program.ninput && p->nstate < (int)(sizeof p->state / sizeof *p->state); k++) {
-    const lurn_register *x = &p->program.reg[p->program.input[k].reg];
-    if (strncmp(p->program.input[k].name, "state:", 6) != 0) continue;
-    carried *c = &p->state[p->nstate++];
-    snprintf(c->name, sizeof c->name, "%s", p->program.input[k].name);
-    c->cols = x->cols;
-    c->size = lurn_dtype_size((lurn_dtype)x->dtype) * (size_t)x->cols;
-  }
-}
-
-/* Both copies of the carried state and the reset flags, in one mapping; what was carried stays. */
+/* Both copies of the carried state and the reset flags, in one mapping; what was carried stays. Without
+ * memory nothing has changed. */
 static lurn_status place_states (player *p, int B, int N) {
-  carried old[sizeof p->state / sizeof *p->state];
-  memcpy(old, p->state, sizeof old);
-  char *was = p->states;
-  size_t was_bytes = p->states_bytes, at = 0;
-  int had = was ? p->nstate : 0;
-  if (!was) list_states(p);
-  for (int k = 0; k < p->nstate; k++) at += 2 * lurn_align(p->state[k].size * (size_t)B);
-  p->states_bytes = at + sizeof(real) * (size_t)N + LURN_ALIGN;
-  p->states = lurn_sys_map(p->states_bytes);
-  if (!p->states) return lurn_fail(p->ctx, LURN_ENOMEM, "no memory for the carried state of %d rows", B);
-  at = 0;
+  size_t bytes = sizeof(real) * (size_t)N + LURN_ALIGN, at = 0;
+  for (int k = 0; k < p->nstate; k++) bytes += 2 * lurn_align(p->state[k].size * (size_t)B);
+  char *to = lurn_sys_map(bytes);
+  if (!to) return lurn_fail(p->ctx, LURN_ENOMEM, "no memory for the carried state of %d rows", B);
   for (int k = 0; k < p->nstate; k++) {
     carried *c = &p->state[k];
-    c->committed = p->states + at;
-    c->pending = c->committed + lurn_align(c->size * (size_t)B);
+    char *committed = to + at, *pending = committed + lurn_align(c->size * (size_t)B);
+    if (p->states) {
+      memcpy(committed, c->committed, c->size * (size_t)p->committed_B);
+      memcpy(pending, c->pending, c->size * (size_t)p->B);
+    }
+    c->committed = committed;
+    c->pending = pending;
     at += 2 * lurn_align(c->size * (size_t)B);
-    if (k >= had) continue;
-    memcpy(c->committed, old[k].committed, c->size * (size_t)p->committed_B);
-    memcpy(c->pending, old[k].pending, c->size * (size_t)p->B);
   }
-  p->fresh = (real *)(void *)(p->states + at);
-  if (was) lurn_sys_unmap(was, was_bytes);
+  p->fresh = (real *)(void *)(to + at);
+  if (p->states) lurn_sys_unmap(p->states, p->states_bytes);
+  p->states = to;
+  p->states_bytes = bytes;
   return LURN_OK;
 }
 
+/* Maps the arena of a planned wave and places the states; then both are the player's. */
+static lurn_status take_plan (player *p, lurn_wave *next) {
+  size_t bytes = next->bytes + LURN_ALIGN;
+  void *arena = lurn_sys_map(bytes);
+  if (!arena) return lurn_fail(p->ctx, LURN_ENOMEM, "no memory for a plan of %zu bytes (%d steps, %d rows)",
+                               next->bytes, next->T, next->B);
+  lurn_status status = place_states(p, next->B, next->N);
+  if (status != LURN_OK) { lurn_sys_unmap(arena, bytes); return status; }
+  drop_arena(p);
+  p->wave = *next;
+  p->arena = arena;
+  p->arena_bytes = bytes;
+  lurn_wave_place(&p->wave, arena);
+  lurn_wave_params(&p->wave, p->m->value, p->variant.grad ? p->m->grad : NULL);
+  p->packed = 0;
+  p->played = 0;                                  /* what a forward pass left is gone */
+  memset(&p->batch, 0, sizeof p->batch);
+  return LURN_OK;
+}
+
+/* Room for windows of that size. When there is no memory the old plan stands. */
 static lurn_status plan (player *p, int T, int B, int N) {
   const lurn_kernels *k = p->twin ? lurn_kernels_find("c") : p->ctx->kernels;
+  lurn_wave next;
   if (p->arena && T <= p->wave.T && B <= p->wave.B && N <= p->wave.N) return LURN_OK;
   if (p->arena) {                                 /* grow: never below what was planned */
     if (T < p->wave.T) T = p->wave.T;
     if (B < p->wave.B) B = p->wave.B;
     if (N < p->wave.N) N = p->wave.N;
   }
-  drop_arena(p);
-  lurn_status status = lurn_wave_plan(p->ctx, &p->wave, &p->program, p->twin ? NULL : &p->schedule, k, T, B, N);
-  if (status != LURN_OK) return status;
-  p->arena_bytes = p->wave.bytes + LURN_ALIGN;
-  p->arena = lurn_sys_map(p->arena_bytes);
-  if (!p->arena) return lurn_fail(p->ctx, LURN_ENOMEM, "no memory for a plan of %zu bytes (%d steps, %d rows)",
-                                  p->wave.bytes, T, B);
-  lurn_wave_place(&p->wave, p->arena);
-  lurn_wave_params(&p->wave, p->m->value, p->variant.grad ? p->m->grad : NULL);
-  p->packed = 0;
-  return place_states(p, B, N);
+  lurn_status status = lurn_wave_plan(p->ctx, &next, &p->program, p->twin ? NULL : &p->schedule, k, T, B, N);
+  if (status == LURN_OK) status = take_plan(p, &next);
+  if (status != LURN_OK) lurn_wave_free(&next);
+  return status;
 }
 
 static int y_plan (lua_State *L) {               /* T, B [, N] -> bytes of arena, bytes of state */
@@ -295,19 +322,22 @@ static void zero_state (player *p, int pending_only) {
   }
 }
 
-static int y_rollback (lua_State *L) {
-  player *p = checkplayer(L, 1);
-  for (int k = 0; k < p->nstate; k++) memcpy(p->state[k].pending, p->state[k].committed,
-                                             p->state[k].size * (size_t)p->wave.B);
+static void roll_back (player *p) {
+  for (int k = 0; p->states && k < p->nstate; k++) memcpy(p->state[k].pending, p->state[k].committed,
+                                                          p->state[k].size * (size_t)p->wave.B);
   p->B = p->committed_B;
   p->played = 0;
+}
+
+static int y_rollback (lua_State *L) {
+  roll_back(checkplayer(L, 1));
   return 0;
 }
 
 static int y_commit (lua_State *L) {
   player *p = checkplayer(L, 1);
-  for (int k = 0; k < p->nstate; k++) memcpy(p->state[k].committed, p->state[k].pending,
-                                             p->state[k].size * (size_t)p->wave.B);
+  for (int k = 0; p->states && k < p->nstate; k++) memcpy(p->state[k].committed, p->state[k].pending,
+                                                          p->state[k].size * (size_t)p->wave.B);
   p->committed_B = p->B;
   return 0;
 }
@@ -331,19 +361,18 @@ static void add_fresh_flags (player *p, int anew) {
       p->fresh};
 }
 
-static lurn_status bind (player *p, const lurn_batch *batch) {
-  lurn_status status = plan(p, batch->T, batch->B, batch->N);
-  if (status != LURN_OK) return status;
-  p->batch = *batch;
-  int anew = !batch->carry || p->B == 0;
-  if (!anew && batch->B > p->B)
-    return lurn_fail(p->ctx, LURN_EINVAL, "a batch of %d rows cannot carry on the state of %d rows", batch->B,
+/* Checks p->batch; only then a batch that starts anew clears the pending state. */
+static lurn_status bind (player *p) {
+  int anew = !p->batch.carry || p->B == 0;
+  if (!anew && p->batch.B > p->B)
+    return lurn_fail(p->ctx, LURN_EINVAL, "a batch of %d rows cannot carry on the state of %d rows", p->batch.B,
                      p->B);
-  if (anew) zero_state(p, 1);
   add_fresh_flags(p, anew);
-  status = lurn_wave_bind(&p->wave, &p->batch, &p->moment);
+  lurn_status status = lurn_wave_bind(&p->wave, &p->batch, &p->moment);
+  if (status != LURN_OK) return status;
+  if (anew) zero_state(p, 1);
   for (int k = 0; k < p->nstate; k++) lurn_wave_input(&p->wave, p->state[k].name, p->state[k].pending);
-  return status;
+  return LURN_OK;
 }
 
 static void take_state (player *p) {
@@ -372,16 +401,21 @@ static int y_forward (lua_State *L) {
       .step = (uint64_t)luaL_optinteger(L, 4, 0),
                             .purpose = (lurn_purpose)lb_choice(L, 5, purposes, "purpose")};
   lua_settop(L, 5);
+  lurn_status status = plan(p, b->T, b->B, b->N);
+  if (status != LURN_OK) return lb_result(L, status);
+  p->batch = *b;
+  p->played = 0;
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, 1, 2);                     /* the batch's memory is read again by backward */
-  lurn_status status = bind(p, b);
-  p->played = 0;
-  if (status == LURN_OK) {
-    if (p->packed != p->m->version) lurn_wave_pack(&p->wave);
-    p->packed = p->m->version;
-    status = play(p, 0);
-  }
+  status = bind(p);
   if (status != LURN_OK) return lb_result(L, status);
+  if (p->packed != p->m->version) lurn_wave_pack(&p->wave);
+  p->packed = p->m->version;
+  status = play(p, 0);
+  if (status != LURN_OK) {                        /* the pending state may have been cleared */
+    if (!b->carry) roll_back(p);
+    return lb_result(L, status);
+  }
   p->played = 1;
   take_state(p);
   const real *loss = lurn_wave_output(&p->wave, "loss", NULL),
@@ -416,7 +450,7 @@ static void spread_frames (const lurn_batch *b, const lurn_register *x, const ch
 static int y_output (lua_State *L) {             /* name -> a copy, or nil */
   player *p = checkplayer(L, 1);
   const lurn_register *x = NULL;
-  const char *from = p->arena ? lurn_wave_output(&p->wave, luaL_checkstring(L, 2), &x) : NULL;
+  const char *from = p->batch.B > 0 ? lurn_wave_output(&p->wave, luaL_checkstring(L, 2), &x) : NULL;
   int64_t dim[LURN_MAX_RANK + 2];
   int rank = 0;
   if (!from) { lua_pushnil(L); return 1; }
@@ -473,7 +507,6 @@ static int y_setstate (lua_State *L) {
   player *p = checkplayer(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
-  if (!p->states) list_states(p);
   check_names(L, p);
   lua_pushnil(L);
   if (!lua_next(L, 2)) { lua_settop(L, 1); return y_resetstate(L); }
@@ -504,6 +537,7 @@ static int y_blame (lua_State *L) {
   char text[256];
   int found = 0;
   lua_settop(L, 1);
+  if (p->batch.B == 0) return 0;
   lua_getiuservalue(L, 1, 1);
   lua_newtable(L);
   lua_pushcfunction(L, m_player);
@@ -515,7 +549,6 @@ static int y_blame (lua_State *L) {
   lua_pushboolean(L, p->variant.reset); lua_setfield(L, -2, "reset");
   lua_call(L, 2, 1);
   player *twin = checkplayer(L, -1);
-  if (!p->arena) return 0;
   lb_check(L, plan(twin, p->batch.T, p->batch.B, p->batch.N));
   twin->moment = p->moment;
   lurn_status status = lurn_wave_bind(&twin->wave, &p->batch, &p->moment);

@@ -340,6 +340,52 @@ describe("a step", function ()
     assert(bits(model:output()) == once)
   end)
 
+  it("that was refused has cleared no state", function ()
+    local l = lurn.f64
+    local model = model_of(l, "lstm")
+    learn(model, l.optim.sgd(model), window(l, 1, 4))
+    model:forward(window(l, 5, 8, {carry = true}))
+    local once = bits(model:output())
+    model:rollback()
+    assert.is_false(pcall(model.forward, model, l.batch {x = l.zeros(2, 1, D)}))
+    model:forward(window(l, 5, 8, {carry = true}))
+    assert(bits(model:output()) == once)
+  end)
+
+  it("is over when a larger plan takes its place", function ()
+    local l = lurn.f64
+    local model = model_of(l, "lstm")
+    model:forward(window(l, 1, 4))
+    model:plan(20, 8)
+    local ok, message = pcall(model.backward, model)
+    assert.is_false(ok)
+    assert(message:find("without a forward pass", 1, true))
+    assert.is_nil(model:output())
+    assert.is_nil(model:blame())
+  end)
+
+  it("goes on after a plan for which there is no memory", function ()
+    local l = lurn.f64
+    local model = model_of(l, "lstm")
+    learn(model, l.optim.sgd(model), window(l, 1, 4))
+    local before = bits(model:state())
+    local ok, message = pcall(model.plan, model, 1 << 14, 1 << 16)
+    if not ok then assert(message:find("no memory", 1, true)) end     -- some systems promise any memory
+    model:rollback()
+    assert(bits(model:state()) == before)
+    model:forward(window(l, 5, 8, {carry = true}))
+    model:backward()
+  end)
+
+  it("has room for the states of many layers", function ()
+    local l = lurn.f64
+    local model = l.stack {input = {dim = D}, l.lstm {hidden = 2, layers = 20}, l.linear {size = K}, loss = l.loss.mse()}
+    learn(model, l.optim.sgd(model), window(l, 1, 4))
+    local n = 0
+    for _ in pairs(model:state()) do n = n + 1 end
+    assert.equal(40, n)
+  end)
+
   it("draws its dropout from seed, step and place alone", function ()
     local l = lurn.f32
     local function of (seed, step, purpose)
