@@ -18,7 +18,7 @@ static int map_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) 
   char want[96], have[96];
   int n = lurn_map_inputs((lurn_map)i->op);
   if (n == 0) {
-    out->axis = (int16_t)i->i[1];
+    out->axis = lurn_axis_named(i->i[1]);
     out->rank = 1;
     out->dim[0] = i->i[0];
     return 1;
@@ -35,7 +35,7 @@ static int map_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) 
                                    lurn_reg_text(p, i->in[k], have, sizeof have)), 0;
     if (x->axis > out->axis) out->axis = x->axis;
   }
-  if (i->op == LURN_MAP_copy && i->i[1] > out->axis) out->axis = (int16_t)i->i[1];
+  if (i->op == LURN_MAP_copy && i->i[1] > out->axis) out->axis = lurn_axis_named(i->i[1]);
   return 1;
 }
 

@@ -108,6 +108,10 @@ static inline void lurn_share (int n, int part, int parts, int *from, int *to) {
   *from = (int)((int64_t)n * part / parts);
   *to = (int)((int64_t)n * (part + 1) / parts);
 }
+/* An axis that an instruction names; -1, which no register can have, when there is none such. */
+static inline int16_t lurn_axis_named (int axis) {
+  return axis >= LURN_ONCE && axis <= LURN_TIME ? (int16_t)axis : -1;
+}
 /* Operand k of i is read whole. */
 static inline int lurn_is_memory (const lurn_instr *i, int k) {
   const lurn_op *op = lurn_op_info(i->op);

@@ -100,6 +100,7 @@ static int concat_shape (lurn_program *p, const lurn_instr *i, lurn_register *ou
   const lurn_register *a = &p->reg[i->in[0]], *b = &p->reg[i->in[1]];
   if (a->rank != 1 || b->rank != 1 || a->dtype != LURN_REAL || b->dtype != LURN_REAL) return fail_move(p, i,
       "two vectors per row");
+  if (a->cols > INT32_MAX - b->cols) return fail_move(p, i, "fewer columns");
   like(out, a, a->axis > b->axis ? a->axis : b->axis);
   out->dim[0] = a->cols + b->cols;
   return 1;
@@ -176,10 +177,11 @@ static void pad_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
 /* Dimensions travel as i[0], i[1] and k; 0 ends them. */
 static int reshape_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
   const lurn_register *x = &p->reg[i->in[0]];
-  int dim[3] = {i->i[0], i->i[1], (int)i->k}, cols = 1;
+  int dim[3] = {i->i[0], i->i[1], i->k >= 1 && i->k <= x->cols ? (int)i->k : 0};
+  int64_t cols = 1;
   like(out, x, x->axis);
   out->rank = 0;
-  for (int k = 0; k < 3 && dim[k] > 0; k++) cols *= out->dim[out->rank++] = dim[k];
+  for (int k = 0; k < 3 && dim[k] > 0 && cols <= x->cols; k++) cols *= out->dim[out->rank++] = dim[k];
   return cols == x->cols && x->dtype == LURN_REAL ? 1 : fail_move(p, i, "as many numbers as the new shape has");
 }
 

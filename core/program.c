@@ -62,6 +62,20 @@ static void *grow (lurn_program *p, void *array, int n, int *cap, size_t size) {
   return bigger;
 }
 
+/* A name is a word of the text form; a mirror's has two, "d lstm1". */
+static int is_word (const char *name) {
+  size_t n = strcspn(name, " []#");
+  for (const char *c = name; *c; c++) if ((unsigned char)*c < ' ' || *c == 127) return 0;
+  return n > 0 && name[n] == 0;
+}
+
+static int name_fits (lurn_program *p, const char *what, const char *name, size_t size) {
+  if (is_word(name) && strlen(name) < size) return 1;
+  lurn_program_fail(p, "%s '%.100s': expected a name of at most %zu bytes, without blanks, brackets and #", what, name,
+                    size - 1);
+  return 0;
+}
+
 /* ---------- registers ---------- */
 
 static const char *const axis_name[] = {"once", "row", "time"};
@@ -81,25 +95,38 @@ const char *lurn_reg_text (const lurn_program *p, lurn_reg r, char *text, size_t
   return text;
 }
 
+/* Numbers in one row of a register: so many that the bytes of a whole axis can still be counted. */
+static int most_cols (int axis) { return axis == LURN_ONCE ? INT32_MAX : 1 << 28; }
+
+/* 0: a dimension is below 1, or the product is too large. */
 static int count_cols (int rank, const int *dim) {
-  int cols = 1;
-  for (int i = 0; i < rank; i++) cols *= dim[i];
-  return cols;
+  int64_t cols = 1;
+  for (int i = 0; i < rank; i++) {
+    if (dim[i] < 1 || cols * dim[i] > INT32_MAX) return 0;
+    cols *= dim[i];
+  }
+  return (int)cols;
 }
 
 static lurn_reg add_register (lurn_program *p, const lurn_register *r) {
+  if (r->axis < LURN_ONCE || r->axis > LURN_TIME) return lurn_program_fail(p, "there is no axis %d", (int)r->axis);
+  int cols = count_cols(r->rank, r->dim), most = most_cols(r->axis);
+  if (cols < 1 || cols > most)
+    return lurn_program_fail(p, "a register has 1 to %d numbers in a row, with no dimension below 1", most);
   void *array = grow(p, p->reg, p->nreg, &p->creg, sizeof *p->reg);
   if (!array) return -1;
   p->reg = array;
   p->reg[p->nreg] = *r;
-  p->reg[p->nreg].cols = count_cols(r->rank, r->dim);
+  p->reg[p->nreg].cols = cols;
   return p->nreg++;
 }
 
 lurn_reg lurn_param_reg (lurn_program *p, const char *path, int rank, const int *dim, lurn_init init) {
   lurn_register r = {.kind = LURN_REG_PARAM, .axis = LURN_ONCE, .scan = -1, .rank = rank};
   int before = p->params.n;
-  if (p->status != LURN_OK) return -1;
+  if (p->status != LURN_OK || !name_fits(p, "parameter", path, LURN_NAME)) return -1;
+  if (rank >= 0 && rank <= LURN_MAX_RANK && count_cols(rank, dim) < 1)
+    return lurn_program_fail(p, "parameter %s: expected 1 to %d elements, with no dimension below 1", path, INT32_MAX);
   if (lurn_params_declare(p->ctx, &p->params, path, rank, dim, init, &r.index) != LURN_OK)
     return lurn_program_fail(p, "%s", p->ctx->message);
   if (p->params.n == before) {                   /* declared before: tied, the same register */
@@ -137,7 +164,7 @@ lurn_reg lurn_input_reg (lurn_program *p, const char *name, lurn_dtype dtype, in
                          const int *dim) {
   lurn_register r = {.kind = LURN_REG_INPUT, .dtype = dtype, .axis = (int16_t)axis, .scan = -1, .rank = rank,
       .index = p->ninput};
-  if (p->status != LURN_OK) return -1;
+  if (p->status != LURN_OK || !name_fits(p, "input", name, LURN_NAME)) return -1;
   lurn_reg known = lurn_find_input(p, name);
   if (known >= 0) {
     const lurn_register *k = &p->reg[known];
@@ -146,11 +173,12 @@ lurn_reg lurn_input_reg (lurn_program *p, const char *name, lurn_dtype dtype, in
     return known;
   }
   memcpy(r.dim, dim, sizeof *dim * (size_t)rank);
-  return add_named(p, &p->input, &p->ninput, &p->cinput, name, add_register(p, &r));
+  lurn_reg reg = add_register(p, &r);
+  return reg < 0 ? -1 : add_named(p, &p->input, &p->ninput, &p->cinput, name, reg);
 }
 
 lurn_reg lurn_output_reg (lurn_program *p, const char *name, lurn_reg r) {
-  if (p->status != LURN_OK) return -1;
+  if (p->status != LURN_OK || !name_fits(p, "output", name, LURN_NAME)) return -1;
   if (r < 0 || r >= p->nreg) return lurn_program_fail(p, "output '%s' has no value", name);
   if (lurn_find_output(p, name) >= 0) return lurn_program_fail(p, "output '%s' is given twice", name);
   return add_named(p, &p->output, &p->noutput, &p->coutput, name, r);
@@ -159,7 +187,9 @@ lurn_reg lurn_output_reg (lurn_program *p, const char *name, lurn_reg r) {
 /* ---------- scans ---------- */
 
 int lurn_scan_begin (lurn_program *p, const char *name, int reverse) {
-  if (p->status != LURN_OK) return -1;
+  int mirror = strncmp(name, "d ", 2) == 0;
+  if (p->status != LURN_OK || !name_fits(p, "layer", name + 2 * mirror, LURN_NAME - 2 * (size_t)mirror)) return -1;
+  if (p->nscan == INT16_MAX) return lurn_program_fail(p, "more than %d recurrent layers", INT16_MAX);
   if (p->scan >= 0) return lurn_program_fail(p, "scan '%s' inside scan '%s': nested scans are not supported",
                                              name, p->scans[p->scan].name);
   for (int i = 0; i < p->nscan; i++)
@@ -180,6 +210,10 @@ lurn_reg lurn_scan_state (lurn_program *p, const char *name, lurn_reg init) {
   if (p->status != LURN_OK || p->scan < 0 || !x) return lurn_program_fail(p,
       "state '%s': no scan is open or no initial value", name);
   lurn_scan *s = &p->scans[p->scan];
+  if (!name_fits(p, "state", name, sizeof s->state[0].name)) return -1;
+  for (int k = 0; k < s->nstate; k++)
+    if (strcmp(s->state[k].name, name) == 0) return lurn_program_fail(p, "two states of '%s' are called '%s'", s->name,
+        name);
   if (s->nstate == LURN_MAX_STATES) return lurn_program_fail(p, "scan '%s' has more than %d states", s->name,
                                                              LURN_MAX_STATES);
   if (x->axis == LURN_TIME) return lurn_program_fail(p,
@@ -195,6 +229,7 @@ lurn_reg lurn_scan_state (lurn_program *p, const char *name, lurn_reg init) {
   state->init = init;
   state->next = -1;
   lurn_reg prev = add_register(p, &r);
+  if (prev < 0) return -1;
   p->scans[p->scan].state[r.index].prev = prev;
   return prev;
 }
@@ -284,6 +319,9 @@ lurn_reg lurn_emit (lurn_program *p, int op, lurn_reg a, lurn_reg b, lurn_reg c,
     if (i.in[n] >= p->nreg || (i.in[n] < 0 && !optional))
       return lurn_program_fail(p, "%s: operand %d is missing", info->name, n + 1);
   }
+  if ((info->flags & LURN_OP_RANDOM) && !name) return lurn_program_fail(p, "%s: its random stream needs a name",
+      info->name);
+  if (name && !name_fits(p, info->name, name, LURN_NAME)) return -1;
   if (!info->shape(p, &i, &out)) return -1;
   i.name = intern(p, name);
   i.scan = out.scan = (int16_t)place_in_scan(p, info, &i, &out);
@@ -294,7 +332,7 @@ lurn_reg lurn_emit (lurn_program *p, int op, lurn_reg a, lurn_reg b, lurn_reg c,
   void *array = grow(p, p->instr, p->ninstr, &p->cinstr, sizeof *p->instr);
   if (!array) return -1;
   p->instr = array;
-  i.out = add_register(p, &out);
+  if ((i.out = add_register(p, &out)) < 0) return -1;
   p->instr[p->ninstr++] = i;
   return i.out;
 }

@@ -117,6 +117,13 @@ static void find_limits (lurn_wave *w) {
   }
 }
 
+/* What all registers, packed weights and strips can need at most, counted so that nothing overflows. */
+static double most_bytes (const lurn_wave *w) {
+  double most = 0;
+  for (lurn_reg r = 0; r < w->program->nreg; r++) if (owns_memory(w, r)) most += (double)register_bytes(w, r);
+  return most + (double)w->rest;
+}
+
 lurn_status lurn_wave_plan (lurn_ctx *ctx, lurn_wave *w, const lurn_program *p, const lurn_schedule *s,
                             const lurn_kernels *k, int T, int B, int N) {
   size_t r = (size_t)p->nreg + 1, n = (size_t)p->ninstr + 1, i = (size_t)p->ninput + 1;
@@ -137,9 +144,11 @@ lurn_status lurn_wave_plan (lurn_ctx *ctx, lurn_wave *w, const lurn_program *p, 
   w->packed = (real **)(w->base + r);
   w->offset = (size_t *)(w->packed + n);
   w->limit = (int32_t *)(w->offset + r);
-  plan_registers(w);
   find_slot_bytes(w);
   layout_rest(w, NULL);
+  if (most_bytes(w) > 0x1p62) return lurn_fail(ctx, LURN_ENOMEM,
+      "no memory for a plan of %.3g bytes (%d steps, %d rows)", most_bytes(w), T, B);
+  plan_registers(w);
   w->bytes += w->rest;
   find_limits(w);
   return LURN_OK;

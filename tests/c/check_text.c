@@ -109,6 +109,33 @@ static void check_damage (lurn_ctx *ctx, const lurn_program *p) {
   free(copy);
 }
 
+/* Text that reads well and asks for what there cannot be. */
+static void check_hostile (lurn_ctx *ctx) {
+  static const char *const lines[] = {
+    "r0 = fill [1 2 77]\n", "r0 = fill [1 -5 2]\n", "r0 = fill [1 0 1]\n", "r0 = ifill [0 1 9]\n",
+    "input r0 x real time (65536,65536)\n", "param r0 w (65536,65536) 0 0 0\n",
+    "param r0 w (200000000,10) 0 0 0\nr1 = reshape r0 [0 2000000000 0]\nr2 = concat r1 r1 [0 0 0]\n",
+    "input r0 x real time (1)\nr1 = expand r0 [0 268435457 0]\n",
+    "input r0 x real time (200000000)\nr1 = concat r0 r0 [0 0 0]\n",
+    "input r0 x real time (3)\nr1 = copy r0 [0 0 65536]\n",
+    "input r0 x real time (4)\nr1 = reshape r0 [0 65536 65536]\n",
+    "input r0 x index time (1)\nr1 = fill [1 1 0]\nr2 = unpick r1 r0 [0 -3 0]\n",
+    "input r0 x real time (9)\nparam r1 w (3,2) 0 0 0\nr2 = argmax r0 [0 0 0]\nr3 = gather r1 r2 [0 0 0]\n",
+    "input r0 x real time (9)\nr1 = sample r0 [1 0 0 s]\nr2 = slice r0 [0 0 3]\nr3 = pick r2 r1 [0 0 0]\n",
+    "input r0 x real row (9)\nscan forward s\nstate r1 h from r0\nstate r2 h from r0\n",
+    "scan forward s]\n",
+  };
+  for (size_t k = 0; k < sizeof lines / sizeof *lines; k++) {
+    char text[512];
+    lurn_program q;
+    lurn_program_init(ctx, &q);
+    ctx->message[0] = 0;
+    int n = snprintf(text, sizeof text, "lurn program 1\n%s", lines[k]);
+    check(lurn_program_parse(&q, text, (size_t)n) == LURN_EFORMAT && ctx->message[0], "taken: %s", lines[k]);
+    lurn_program_free(&q);
+  }
+}
+
 int main (void) {
   lurn_ctx real_ctx, *ctx = &real_ctx;
   check_heap heap;
@@ -119,6 +146,7 @@ int main (void) {
   CHECK(lurn_program_status(&p) == LURN_OK);
   check_round(ctx, &p);
   check_damage(ctx, &p);
+  check_hostile(ctx);
   lurn_program_free(&p);
   check(heap.held == 0, "%zu bytes are still held", heap.held);
   return check_done("check_text");

@@ -221,6 +221,59 @@ describe("a step is refused", function ()
   end)
 end)
 
+describe("a name is refused", function ()
+  local function refuses (words, f)
+    local ok, message = pcall(f)
+    assert.is_false(ok)
+    assert(tostring(message):find(words, 1, true), message)
+  end
+
+  -- The text of a checkpoint would not be read again, or two states would be one.
+  it("when the text form cannot hold it", function ()
+    refuses("layer 'my layer1'", function ()
+      lurn.stack {input = {dim = 2}, lurn.rnn {hidden = 3, name = "my layer"}}
+    end)
+    refuses("output 'a b'", function ()
+      lurn.model(function (m) return {["a b"] = m:input("x", "real", "time", {2})} end)
+    end)
+    refuses("at most 15 bytes", function ()
+      local cell = lurn.cell {name = "c", state = {"attention_weights_a", "attention_weights_b"},
+        step = function (_, x, s) return {attention_weights_a = x, attention_weights_b = s.attention_weights_a} end}
+      lurn.stack {input = {dim = 3}, cell {hidden = 3}}
+    end)
+  end)
+
+  it("when a random stream has none", function ()
+    refuses("needs a name", function ()
+      lurn.model(function (m) return m.program:emit("dropout", m:input("x", "real", "time", {2}), nil, nil, 0.5) end)
+    end)
+  end)
+end)
+
+describe("an index", function ()
+  it("of more columns than a table has rows is refused", function ()
+    local ok, message = pcall(lurn.model, function (m)
+      return lurn.gather(m:param("w", {3, 2}), lurn.argmax(m:input("x", "real", "time", {9})))
+    end)
+    assert.is_false(ok)
+    assert(message:find("a row for every index", 1, true))
+  end)
+
+  it("that a state brings from outside and that has no row gives zeros", function ()
+    local text = "lurn program 1\nparam r0 w (3,2) 0 1 0\ninput r1 x real time (1)\ninput r2 y index row (1)\n"
+      .. "scan forward s\n  state r3 i from r2\n  r4 = gather r0 r3 [0 0 0]\n  r5 = argmax r1 [0 0 0]\n"
+      .. "  next i r5\nend\noutput out r4\n"
+    local model = assert(lurn.from_program(text))
+    model:init(1)
+    local player = model.native:player {carry = true}
+    player:setstate {["s.i"] = lurn.ids {{1000000}}}
+    assert(player:forward(lurn.batch {x = lurn.zeros(2, 1, 1), y = lurn.ids {1}, carry = true}, 1, 0, "eval"))
+    local out = player:output("out")
+    assert.same({0, 0}, out[1][1]:totable())
+    assert.same({1, 1}, out[2][1]:totable())
+  end)
+end)
+
 describe("a symbol of one model", function ()
   it("has no place in another", function ()
     local kept
