@@ -81,6 +81,19 @@ M.verbs = {
     },
     from = "cli_model",
   },
+  predict = {
+    usage = "lurn predict RUN.h5 -o OUT.csv|OUT.h5",
+    help = "the outputs of a trained model, step by step",
+    options = {
+      data = {"text", "a text or a data set; the run's own data by default", "FILE"},
+      out = {"text", "a table (.csv), or arrays /out and /offsets (.h5)", "OUT"},
+      split = {"text", "this split only: train, valid, test", "NAME"},
+      batch = {"integer", "sequences side by side (32)"},
+      seq = {"integer", "time steps in a window"},
+      json = JSON,
+    },
+    from = "cli_model",
+  },
   inspect = {
     usage = "lurn inspect FILE.h5",
     help = "what is in a run file or a data set",
@@ -88,11 +101,28 @@ M.verbs = {
     from = "cli_files",
   },
   data = {
-    usage = "lurn data text FILE -o OUT.h5",
-    help = "make a data set of a text",
+    usage = "lurn data text FILE -o OUT.h5   |   lurn data csv FILE -o OUT.h5 --x COLUMNS",
+    help = "make a data set of a text, or of a table",
     options = {
       out = {"text", "the data set to write", "OUT.h5"},
-      level = {{"char", "byte"}, "what a token is (char)"},
+      level = {{"char", "byte"}, "text: what a token is (char)"},
+      x = {"text", "csv: columns of the inputs: a,b,c", "COLUMNS"},
+      y = {"text", "csv: columns of the targets", "COLUMNS"},
+      sequence = {"text", "csv: the column that says which sequence a row is of", "COLUMN"},
+      time = {"text", "csv: the column that orders the rows of a sequence", "COLUMN"},
+      class = {"flag", "csv: y is a class although it is a number"},
+      targets = {{"step", "sequence"}, "csv: a target per step, or the last of each sequence (step)"},
+      sep = {"text", "csv: between cells (a comma; a tab for .tsv)", "CHARACTER"},
+      no_header = {"flag", "csv: the first row has no names: columns are 1, 2, ..."},
+      missing = {"text", "csv: drop, fill, or a number for empty cells"},
+      normalise = {"flag", "csv: to mean 0 and deviation 1 in the training part"},
+      window = {"integer", "csv: sequences become windows of so many rows"},
+      stride = {"integer", "csv: rows from window to window (1)"},
+      horizon = {"integer", "csv: y is that many rows later"},
+      split = {"text", "csv: shares of train, valid, test", "80,10,10"},
+      by = {{"ordered", "random", "stratified", "grouped"}, "csv: how sequences are split (ordered)"},
+      group = {"text", "csv: grouped: the column whose equal values stay together", "COLUMN"},
+      seed = {"integer", "csv: of the split (1)"},
       json = JSON,
     },
     from = "cli_files",
@@ -113,7 +143,7 @@ M.verbs = {
   help = {usage = "lurn help [VERB]", help = "this text, or that of a verb", options = {}},
 }
 
-local ORDER = {"run", "sample", "eval", "inspect", "data", "bench", "env", "version", "help"}
+local ORDER = {"run", "sample", "eval", "predict", "inspect", "data", "bench", "env", "version", "help"}
 
 ---------------------------------------------------------------- parsing
 

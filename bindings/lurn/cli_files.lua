@@ -68,14 +68,7 @@ return function (cli)
 
   ---------------------------------------------------------------- data
 
-  function M.data (options, rest)
-    local importer, path = rest[1], rest[2]
-    if importer ~= "text" then
-      cli.usage(importer and ("unknown importer '%s'"):format(importer) or "which importer?",
-        cli.describe(cli.verbs.data))
-    end
-    if not path or not options.out then cli.usage("which file, and where to?", cli.describe(cli.verbs.data)) end
-    local lurn = cli.lurn()
+  local function import_text (lurn, path, options)
     local done, message = lurn.data.import_text(path, options.out, {level = options.level})
     local data
     if done then data, message = lurn.open(options.out) end
@@ -86,6 +79,57 @@ return function (cli)
     else
       print(("%s: %d tokens, %d different"):format(options.out, data.count, #data.vocab))
     end
+  end
+
+  local function words (text)
+    local list = {}
+    for word in (text or ""):gmatch "[^,]+" do list[#list + 1] = word end
+    return list
+  end
+
+  -- Options of lurn.csv, of the words on the command line.
+  local function table_options (options)
+    local o = {x = words(options.x), y = options.y and words(options.y), header = not options.no_header}
+    for _, name in ipairs {"sequence", "time", "class", "targets", "sep", "normalise", "window", "stride", "horizon"} do
+      o[name] = options[name]
+    end
+    o.missing = tonumber(options.missing) or options.missing
+    if options.split or options.by then
+      o.split = {by = options.by, group = options.group, seed = options.seed}
+      for k, part in ipairs(words(options.split or "80,10,10")) do
+        o.split[k] = tonumber(part) or cli.usage("--split: expected three numbers such as 80,10,10")
+      end
+    end
+    return o
+  end
+
+  local function import_table (lurn, path, options)
+    if not options.x then cli.usage("which columns are x? --x a,b", cli.describe(cli.verbs.data)) end
+    local fine, done, message = pcall(lurn.import_csv, path, options.out, table_options(options))
+    if not fine then cli.usage((tostring(done):gsub("^[^\n]-:%d+: ", ""))) end
+    local data
+    if done then data, message = lurn.open(options.out) end
+    if not data then cli.fail(cli.INPUT, message) end
+    local set = data.set
+    if options.json then
+      cli.document {file = options.out, sequences = set.n, rows = set.total, inputs = set.dim, classes = set.classes,
+        hash = data.hash}
+    else
+      print(("%s: %d sequences, %d rows of %d numbers%s"):format(options.out, set.n, set.total, set.dim,
+        set.classes and (", %d classes"):format(#set.classes) or ""))
+    end
+  end
+
+  local importers = {text = import_text, csv = import_table}
+
+  function M.data (options, rest)
+    local importer, path = rest[1], rest[2]
+    if not importers[importer] then
+      cli.usage(importer and ("unknown importer '%s'"):format(importer) or "which importer?",
+        cli.describe(cli.verbs.data))
+    end
+    if not path or not options.out then cli.usage("which file, and where to?", cli.describe(cli.verbs.data)) end
+    importers[importer](cli.lurn(), path, options)
     return cli.OK
   end
 

@@ -1,4 +1,4 @@
---- Verbs that use a trained model: sample, eval.
+--- Verbs that use a trained model: sample, eval, predict.
 --
 -- The model is built from the program in the run file and filled with its weights, the best ones where
 -- there are any. The script is not run: a run file of a stranger can be sampled from without running
@@ -162,6 +162,16 @@ return function (cli)
     if options.json then cli.document(document) end
     return cli.OK
   end
+
+  ---------------------------------------------------------------- predict
+
+  local function any_data (lurn, file, options)
+    if options.data then return given_data(lurn, file, options.data) end
+    return (own_data(lurn, file))
+  end
+
+  M.predict = require "lurn.cli_predict" (cli, {only_file = only_file, run = read_run, build = build, data = any_data})
+    .predict
 
   return M
 end

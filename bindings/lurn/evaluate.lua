@@ -54,9 +54,10 @@ return function (lurn, Model)
     return out:select(2, r):narrow(1, 1, length):clone()
   end
 
-  -- The axis of the output "out", "time" or "row", as the model's text has it.
-  local function axis_of_out (model)
-    local text = model:source_text()
+  --- The axis of the output "out", "time" or "row", as the model's text has it.
+  ---@return string
+  function Model:output_axis ()
+    local text = self:source_text()
     local register = text:match "\noutput out (r%d+)" or error("model:predict: the model has no output 'out'", 3)
     return text:match("\n *" .. register .. " = [^\n]*# (%a+)")
       or text:match("\ninput " .. register .. " [^\n]* (%a+) %(") or "once"
@@ -84,7 +85,7 @@ return function (lurn, Model)
       error("model:predict: a stream is read as one row; batch is for sequences", 2)
     end
     self.predict_player = self.predict_player or self.native:player {carry = not self.info.no_carry, infer = true}
-    local player, pieces, over_time = self.predict_player, {}, axis_of_out(self) == "time"
+    local player, pieces, over_time = self.predict_player, {}, self:output_axis() == "time"
     play(self, player, split, o, function (batch)
       local out, seq = player:output "out", batch.seq
       for r, length in ipairs(batch.lengths) do

@@ -1,0 +1,105 @@
+--- The verb predict: a trained model's outputs into a table (CSV) or a file of arrays (HDF5).
+--
+-- The model and the data are read as `lurn eval` reads them: no line of the run's script is run.
+
+return function (cli, read)
+  local M = {}
+
+  local function likeliest (row)
+    local best = 1
+    for c = 2, #row do if row[c] > row[best] then best = c end end
+    return best
+  end
+
+  local function quoted (text)
+    return text:find '[",\r\n]' and '"' .. text:gsub('"', '""') .. '"' or text
+  end
+
+  -- Classes have names where the data set has them, or the run has a vocabulary, and there are as many outputs.
+  local function names_of (data, vocab, cols)
+    local classes = data.set.classes or vocab
+    return type(classes) == "table" and #classes == cols and cols > 1 and classes or nil
+  end
+
+  -- One row for each step: its sequence, its step, its outputs, and the likeliest class where classes have names.
+  local function write_csv (file, outputs, names)
+    local over_time = outputs[1]:dim() > 1
+    local cols = outputs[1]:size(over_time and 2 or 1)
+    local head = {"sequence", over_time and "step" or nil}
+    for c = 1, cols do head[#head + 1] = "out" .. c end
+    if names then head[#head + 1] = "class" end
+    file:write(table.concat(head, ","), "\n")
+    for i, out in ipairs(outputs) do
+      local rows = out:totable()
+      if not over_time then rows = {rows} end
+      for t, row in ipairs(rows) do
+        local cells = {i, over_time and t or nil}
+        for _, x in ipairs(row) do cells[#cells + 1] = ("%.9g"):format(x) end
+        if names then cells[#cells + 1] = quoted(names[likeliest(row)]) end
+        file:write(table.concat(cells, ","), "\n")
+      end
+    end
+  end
+
+  local function to_csv (path, outputs, names)
+    local file, message = io.open(path, "w")
+    if not file then cli.fail(cli.FAILED, message) end
+    write_csv(file, outputs, names)
+    local ok
+    ok, message = file:close()
+    if not ok then cli.fail(cli.FAILED, ("%s: %s"):format(path, message)) end
+  end
+
+  -- /out (total, C) with /offsets (N+1), as in a data set; or (N, C) where there is one output a sequence.
+  local function to_h5 (lurn, path, outputs, run)
+    local over_time, offsets, rows = outputs[1]:dim() > 1, {0}, {}
+    for i, out in ipairs(outputs) do
+      rows[i] = over_time and out or out:unsqueeze(1)
+      offsets[i + 1] = offsets[i] + rows[i]:size(1)
+    end
+    local w, message = lurn.h5.create(path)
+    if not w then cli.fail(cli.FAILED, message) end
+    local done
+    done, message = w:write("/out", lurn.cat(rows, 1))
+    if done then done, message = w:write("/offsets", offsets) end
+    if done then done, message = w:attr("/", "run", run) end
+    if done then done, message = w:commit() end
+    if not done then cli.fail(cli.FAILED, message) end
+  end
+
+  local function outputs_of (file, model, split, options)
+    local ok, r = pcall(model.predict, model, split, {batch = options.batch, seq = options.seq})
+    if ok then return r end
+    if type(r) ~= "string" then error(r, 0) end
+    cli.fail(cli.INPUT, ("%s: the data do not fit the model: %s"):format(file.path, (r:gsub("^[^\n]-:%d+: ", ""))))
+  end
+
+  -- Outputs as (T,C) or (C), whatever their shape.
+  local function flattened (outputs, over_time)
+    for i, out in ipairs(outputs) do
+      if out:dim() > 2 then outputs[i] = out:reshape(out:size(1), out:numel() // out:size(1)) end
+      if not over_time and out:dim() > 1 then outputs[i] = out:reshape(out:numel()) end
+    end
+    return outputs
+  end
+
+  function M.predict (options, rest)
+    if not options.out then cli.usage("where to? -o OUT.csv or OUT.h5", cli.describe(cli.verbs.predict)) end
+    local lurn, file = read.run(read.only_file("predict", rest))
+    local model = read.build(lurn, file, 1)
+    local data = read.data(lurn, file, options)
+    local split = options.split and (data[options.split]
+      or cli.fail(cli.INPUT, ("%s: the data have no split '%s'"):format(file.path, options.split))) or data.all
+    local outputs = outputs_of(file, model, split, options)
+    if not outputs[1] then cli.fail(cli.INPUT, "the data have no sequence") end
+    outputs = flattened(outputs, model:output_axis() == "time")
+    local cols = outputs[1]:size(outputs[1]:dim())
+    if options.out:find "%.h5$" or options.out:find "%.hdf5$" then to_h5(lurn, options.out, outputs, file.path)
+    else to_csv(options.out, outputs, names_of(data, file.vocab, cols)) end
+    if options.json then cli.document {run = file.path, out = options.out, sequences = #outputs, columns = cols}
+    else print(("%s: %d sequences, %d columns"):format(options.out, #outputs, cols)) end
+    return cli.OK
+  end
+
+  return M
+end

@@ -1,0 +1,390 @@
+--- Data sets of tables: one row per step, columns for the sequence, for x and for y.
+--
+--   local data = assert(lurn.csv("readings.csv", {sequence = "id", x = {"a", "b"}, y = "label", targets = "sequence",
+--                                                 normalise = true, split = {80, 10, 10, by = "stratified"}}))
+--
+-- The order of work: rows are gathered into sequences (and sorted by time), what is missing is treated, sequences are
+-- put into splits, normalised by the training part alone, and cut into windows. So a window never holds
+-- rows of two splits, and no number of valid or test has a part in the normalisation.
+
+return function (lurn)
+  local schema = lurn.schema
+  local read = require "lurn.csv_read"
+  local M = {}
+
+  local OPTIONS = {
+    sequence = {"string", nil, nil, "column that says which sequence a row is of; one sequence without it"},
+    time = {"string", nil, nil, "column of numbers by which the rows of a sequence are sorted; else as in the file"},
+    x = {"table|string", schema.required, nil, "columns of the inputs"},
+    y = {"table|string", nil, nil, "columns of the targets"},
+    class = {"boolean", nil, nil, "y is a class; so it is by itself when a cell of it is not a number"},
+    targets = {"string", "step", {"step", "sequence"}, "a target per step, or the last one of each sequence"},
+    sep = {"string", nil, nil, "between cells: one character; \",\", and a tab for .tsv"},
+    header = {"boolean", true, nil, "the first row names the columns; else they are \"1\", \"2\", ..."},
+    missing = {"string|number", nil, {"drop", "fill"},
+      "of empty cells: drop the row, fill with the value before, or with a number; an error by default"},
+    normalise = {"boolean|string", false, {"x"}, "x and numbers of y to mean 0, deviation 1 in train; \"x\": x alone"},
+    window = {"integer", nil, {1, 1e9}, "sequences become windows of so many rows"},
+    stride = {"integer", 1, {1, 1e9}, "rows from window to window"},
+    horizon = {"integer", nil, {0, 1e9}, "y is that many rows later; with windows: after the window's last row"},
+    split = {"table", nil, nil, "{train, valid, test, by = ordered | random | stratified | grouped, group, seed}"},
+  }
+
+  local SPLIT = {
+    {"number", nil, {0, 1e9}},
+    by = {"string", "ordered", {"ordered", "random", "stratified", "grouped"}, "who goes where"},
+    group = {"string", nil, nil, "grouped: column whose equal values stay together"},
+    seed = {"integer", 1, nil, "of random, stratified and grouped"},
+  }
+
+  -- What is wrong with a file is raised as {line, message} and becomes nil, message, code at the end.
+  local function fail (line, format, ...) error({line = line, message = format:format(...)}, 0) end
+
+  ---------------------------------------------------------------- columns
+
+  local function place (t, name)
+    for c, known in ipairs(t.names) do if known == name then return c end end
+    local near = schema.unknown("no column", name, {table.unpack(t.names)})
+    fail(1, "%s (columns: %s)", near, table.concat(t.names, ", "))
+  end
+
+  local function places (t, names)
+    local list = {}
+    for i, name in ipairs(type(names) == "string" and {names} or names or {}) do list[i] = place(t, name) end
+    return list
+  end
+
+  local function number (t, cells, c)
+    local x = tonumber(cells[c])
+    if not x or x ~= x or x == math.huge or x == -math.huge then
+      fail(cells.line, "column %d ('%s'): '%s' is not a number", c, t.names[c], cells[c])
+    end
+    return x + 0.0
+  end
+
+  local function is_class (t, o, c)
+    if o.class ~= nil then return o.class end
+    for _, cells in ipairs(t.rows) do
+      if not read.missing(cells[c]) and not tonumber(cells[c]) then return true end
+    end
+    return false
+  end
+
+  -- Names of classes: numbers by size, then texts.
+  local function classes_of (t, c)
+    local seen, names = {}, {}
+    for _, cells in ipairs(t.rows) do
+      local name = cells[c]
+      if not read.missing(name) and not seen[name] then
+        seen[name] = true
+        names[#names + 1] = name
+      end
+    end
+    table.sort(names, function (a, b)
+      local p, q = tonumber(a), tonumber(b)
+      if p and q and p ~= q then return p < q end
+      if (p == nil) ~= (q == nil) then return p ~= nil end
+      return a < b
+    end)
+    for id, name in ipairs(names) do seen[name] = id end
+    return names, seen
+  end
+
+  ---------------------------------------------------------------- rows and sequences
+
+  -- The numbers of a row in these columns, after what `missing` says; nil: the row is dropped.
+  local function numbers (t, o, cells, columns, before)
+    local list = {}
+    for k, c in ipairs(columns) do
+      if not read.missing(cells[c]) then list[k] = number(t, cells, c)
+      elseif o.missing == "drop" then return nil
+      elseif o.missing == "fill" then
+        list[k] = before and before[k] or fail(cells.line,
+          "column %d ('%s') is empty, and there is no value before it to fill it with", c, t.names[c])
+      elseif o.missing then list[k] = o.missing + 0.0
+      else fail(cells.line, "column %d ('%s') is empty; missing = \"drop\", \"fill\" or a number", c, t.names[c]) end
+    end
+    return list
+  end
+
+  -- Rows of each sequence, in the order in which sequences first appear.
+  local function gather (t, o)
+    local by, list = {}, {}
+    local c = o.sequence and place(t, o.sequence)
+    for _, cells in ipairs(t.rows) do
+      local key = c and cells[c] or ""
+      if not by[key] then
+        by[key] = {name = key}
+        list[#list + 1] = by[key]
+      end
+      table.insert(by[key], cells)
+    end
+    return list
+  end
+
+  local function sort_by_time (t, rows, c)
+    local at, place_of = {}, {}
+    for i, cells in ipairs(rows) do at[cells], place_of[cells] = number(t, cells, c), i end
+    table.sort(rows, function (a, b)
+      if at[a] ~= at[b] then return at[a] < at[b] end
+      return place_of[a] < place_of[b]
+    end)
+  end
+
+  -- One sequence {x = rows, y = rows of numbers, or ids}; nil when nothing of it is left.
+  local function convert (t, o, rows, columns)
+    local s = {x = {}, y = {}, group = columns.group and rows[1][columns.group]}
+    if columns.time then sort_by_time(t, rows, columns.time) end
+    local x, y
+    for _, cells in ipairs(rows) do
+      local next_x = numbers(t, o, cells, columns.x, x)
+      local next_y = columns.ids and (columns.ids[cells[columns.y[1]]] or 0) or numbers(t, o, cells, columns.y, y)
+      if next_x and next_y then
+        x, y = next_x, next_y
+        s.x[#s.x + 1], s.y[#s.y + 1] = x, y
+      end
+    end
+    return s.x[1] and s
+  end
+
+  ---------------------------------------------------------------- splits
+
+  local NAMES = {"train", "valid", "test"}
+
+  -- How many of n go to each part: whole numbers whose sum is n, borders rounded.
+  local function counts (shares, n)
+    local total, before, list = 0, 0, {}
+    for k = 1, 3 do total = total + (shares[k] or 0) end
+    if total <= 0 then error("lurn.csv: split: all parts are 0", 0) end
+    local sum = 0
+    for k = 1, 3 do
+      sum = sum + (shares[k] or 0)
+      local border = math.floor(n * sum / total + 0.5)
+      list[k], before = border - before, border
+    end
+    return list
+  end
+
+  local function deal (order, shares, each)
+    local at = 0
+    for k, n in ipairs(counts(shares, #order)) do
+      for i = at + 1, at + n do each(order[i], NAMES[k]) end
+      at = at + n
+    end
+  end
+
+  local function shuffled (list, seed, name)
+    local out = {}
+    for i, k in ipairs(lurn.rng.permutation(seed, "data", name, #list)) do out[i] = list[k] end
+    return out
+  end
+
+  -- Lists of sequences that have the same key, in order of appearance.
+  local function together (sequences, key)
+    local by, list = {}, {}
+    for _, s in ipairs(sequences) do
+      local k = key(s)
+      if not by[k] then
+        by[k] = {}
+        list[#list + 1] = by[k]
+      end
+      table.insert(by[k], s)
+    end
+    return list
+  end
+
+  local ways = {}
+
+  function ways.ordered (sequences, o) deal(sequences, o, function (s, part) s.part = part end) end
+
+  function ways.random (sequences, o)
+    deal(shuffled(sequences, o.seed, "split"), o, function (s, part) s.part = part end)
+  end
+
+  -- Each class is dealt by itself; the class of a sequence is its last target.
+  function ways.stratified (sequences, o)
+    for k, list in ipairs(together(sequences, function (s) return s.y[#s.y] end)) do
+      deal(shuffled(list, o.seed, "split" .. k), o, function (s, part) s.part = part end)
+    end
+  end
+
+  function ways.grouped (sequences, o)
+    local groups = together(sequences, function (s) return s.group end)
+    deal(shuffled(groups, o.seed, "split"), o, function (group, part)
+      for _, s in ipairs(group) do s.part = part end
+    end)
+  end
+
+  local function piece (s, first, last)
+    return {x = table.move(s.x, first, last, 1, {}), y = table.move(s.y, first, last, 1, {}), group = s.group,
+      part = s.part}
+  end
+
+  -- A single sequence in order is cut by its rows: the past trains, the future tests.
+  local function cut_one (s, o)
+    local list, at = {}, 0
+    for k, n in ipairs(counts(o, #s.x)) do
+      if n > 0 then
+        s.part = NAMES[k]
+        list[#list + 1] = piece(s, at + 1, at + n)
+      end
+      at = at + n
+    end
+    return list
+  end
+
+  local function split (sequences, o, columns)
+    if o.by == "grouped" and not o.group then error("lurn.csv: split: by = \"grouped\" needs group = a column", 0) end
+    if o.by == "stratified" and not columns.ids then error("lurn.csv: split: stratified needs classes for y", 0) end
+    if #sequences == 1 and o.by == "ordered" then return cut_one(sequences[1], o) end
+    ways[o.by](sequences, o)
+    return sequences
+  end
+
+  ---------------------------------------------------------------- normalisation
+
+  -- Mean and deviation of each column over the training part; a column that does not change keeps its size.
+  local function measure (sequences, key, names)
+    local n, mean, square = 0, {}, {}
+    for k = 1, #names do mean[k], square[k] = 0.0, 0.0 end
+    for _, s in ipairs(sequences) do
+      for _, row in ipairs((s.part or "train") == "train" and s[key] or {}) do
+        n = n + 1
+        for k, x in ipairs(row) do                -- Welford: no difference of large sums
+          local d = x - mean[k]
+          mean[k] = mean[k] + d / n
+          square[k] = square[k] + d * (x - mean[k])
+        end
+      end
+    end
+    if n == 0 then error("lurn.csv: normalise: the training part is empty", 0) end
+    for k, q in ipairs(square) do square[k] = q > 0 and math.sqrt(q / n) or 1.0 end
+    return {columns = names, mean = mean, deviation = square}
+  end
+
+  local function normalise (sequences, key, names)
+    local m = measure(sequences, key, names)
+    for _, s in ipairs(sequences) do
+      for _, row in ipairs(s[key]) do
+        for k, x in ipairs(row) do row[k] = (x - m.mean[k]) / m.deviation[k] end
+      end
+    end
+    return m
+  end
+
+  ---------------------------------------------------------------- windows
+
+  -- Windows of W rows, and y `horizon` rows after the last of them; without windows all rows that have such a y.
+  local function windows (s, o, list)
+    local ahead, n = o.horizon or 0, #s.x
+    if not o.window then
+      if n > ahead then
+        local whole = piece(s, 1, n - ahead)
+        whole.y = table.move(s.y, 1 + ahead, n, 1, {})
+        list[#list + 1] = whole
+      end
+      return
+    end
+    for first = 1, n - o.window - ahead + 1, o.stride do
+      local w = piece(s, first, first + o.window - 1)
+      w.y = {s.y[first + o.window - 1 + ahead]}
+      list[#list + 1] = w
+    end
+  end
+
+  ---------------------------------------------------------------- the data set
+
+  local function ranges_of (sequences)
+    local ranges = {}
+    for i, s in ipairs(sequences) do
+      if s.part then
+        local list = ranges[s.part] or {}
+        ranges[s.part] = list
+        local last = list[#list]
+        if last and last[2] == i - 1 then last[2] = i else list[#list + 1] = {i, i} end
+      end
+    end
+    return next(ranges) and ranges or nil
+  end
+
+  local function describe (sequences, o, columns, path)
+    local d = {split = ranges_of(sequences), classes = columns.names, source = path:sub(-255), kind = "sequences"}
+    local whole = o.window or o.targets == "sequence"
+    if columns.y[1] then d.targets = whole and "sequence" or "step" end
+    for i, s in ipairs(sequences) do
+      local y = columns.y[1] and s.y or nil
+      if y and whole then y = columns.ids and {y[#y]} or lurn.tensor(y[#y])
+      elseif y then y = columns.ids and lurn.ids(y) or lurn.tensor(y) end
+      d[i] = {x = lurn.tensor(s.x), y = y}
+    end
+    return d
+  end
+
+  local function columns_of (t, o)
+    local columns = {x = places(t, o.x), y = places(t, o.y), time = o.time and place(t, o.time)}
+    if o.split and o.split.group then columns.group = place(t, o.split.group) end
+    if columns.y[1] and not columns.y[2] and is_class(t, o, columns.y[1]) then
+      columns.names, columns.ids = classes_of(t, columns.y[1])
+    end
+    return columns
+  end
+
+  local function names_at (t, columns)
+    local names = {}
+    for i, c in ipairs(columns) do names[i] = t.names[c] end
+    return names
+  end
+
+  -- A description for lurn.dataset, and what was done to the numbers.
+  local function build (path, text, o)
+    local t = read.table_of(text, o.sep or (path:find "%.tsv$" and "\t" or ","), o.header)
+    local columns, sequences, norm, list = columns_of(t, o), {}, {}, {}
+    for _, rows in ipairs(gather(t, o)) do sequences[#sequences + 1] = convert(t, o, rows, columns) or nil end
+    if o.split then sequences = split(sequences, o.split, columns) end
+    if o.normalise and sequences[1] then
+      norm.x = normalise(sequences, "x", names_at(t, columns.x))
+      if o.normalise == true and columns.y[1] and not columns.ids then
+        norm.y = normalise(sequences, "y", names_at(t, columns.y))
+      end
+    end
+    for _, s in ipairs(sequences) do windows(s, o, list) end
+    if not list[1] then fail(1, "no sequence is left of the table's %d rows", #t.rows) end
+    return describe(list, o, columns, path), norm
+  end
+
+  local function check (options)
+    local o = schema.check("lurn.csv", options, OPTIONS, 2)
+    if o.split then o.split = schema.check("lurn.csv: split", o.split, SPLIT, 2) end
+    if o.sep and (#o.sep ~= 1 or o.sep:find '["\r\n]') then error("lurn.csv: sep is one character, no quote", 3) end
+    return o
+  end
+
+  --- A table of text as data. data.normalisation: {x = {columns, mean, deviation}, y = ...}.
+  ---@param path string
+  ---@param options table   see OPTIONS above
+  ---@return lurn.Data? data
+  ---@return string? message
+  ---@return string? code
+  function M.csv (path, options)
+    local o = check(options)
+    local file, message = io.open(path, "rb")
+    local text = file and file:read "a"
+    if file then file:close() end
+    if not text then
+      lurn.data.failure = message or path .. ": cannot be read"
+      return nil, lurn.data.failure, "ENOENT"
+    end
+    local ok, description, norm = pcall(build, path, text, o)
+    if not ok and type(description) == "table" then
+      lurn.data.failure = ("%s:%d: %s"):format(path, description.line, description.message)
+      return nil, lurn.data.failure, "EINVAL"
+    elseif not ok then error(description, 2) end
+    local data = lurn.dataset(description)
+    data.normalisation = norm
+    return data
+  end
+
+  M.import_csv = require "lurn.csv_import" (lurn, M.csv)
+
+  return M
+end

@@ -1,0 +1,263 @@
+-- Tables of text as data sets: cells, sequences, missing values, splits, normalisation, windows; what is wrong is told
+-- with its line and column. Then the whole way on the command line, from a table to a file of predictions.
+
+local lurn = require "lurn".f64
+local json = require "lurn.json" {}
+local read = require "lurn.csv_read"
+local shell = require "shell_helper"
+local when_built = shell.ready and it or pending
+
+local path
+local function spit (text, name)
+  path = os.tmpname()
+  os.remove(path)
+  path = path .. (name or ".csv")
+  local f = assert(io.open(path, "wb"))
+  f:write(text)
+  f:close()
+  return path
+end
+
+after_each(function () if path then os.remove(path) end end)
+
+local function load (text, options) return assert(lurn.csv(spit(text), options)) end
+
+local function xs (data, i) return data.set:sequence(i).x:totable() end
+local function ys (data, i) return data.set:sequence(i).y:totable() end
+
+describe("cells", function ()
+  local function cells (text, sep)
+    local list = read.rows(text, sep or ",")
+    for _, row in ipairs(list) do row.line = nil end
+    return list
+  end
+
+  it("are quoted or not, in lines of either kind", function ()
+    assert.same({{"a", "b"}, {"1", "2"}}, cells "a,b\n1,2")
+    assert.same({{"a", "b"}, {"1", "2"}}, cells "\239\187\191a , b\r\n\r\n1,2\r\n")
+    assert.same({{"a,b", 'say "x"', ""}, {"two\nlines", "", "3"}}, cells '"a,b","say ""x""",\n"two\nlines",,3\n')
+    assert.same({{"a b", "c"}}, cells("a b\tc", "\t"))
+    assert.same({{"1.5", "2"}}, cells("1.5;2", ";"))
+    assert.same({{"a", "b"}}, cells("a|b", "|"))
+  end)
+
+  it("that are wrong are told with their line", function ()
+    local function refused (pattern, text, options)
+      options = options or {x = "a", y = "b"}
+      local data, message, code = lurn.csv(spit(text), options)
+      assert.is_nil(data)
+      assert.equal("EINVAL", code)
+      assert.matches(pattern, message)
+    end
+    refused("%.csv:3: column 1 %('a'%): 'x7' is not a number", "a,b\n1,2\nx7,3\n")
+    refused("%.csv:4: column 2 %('b'%): '1,5' is not a number", 'a,b\n\n1,2\n2,"1,5"\n', {x = {"a", "b"}})
+    refused("%.csv:3: column 1 %('a'%) is empty; missing = \"drop\", \"fill\" or a number", "a,b\n1,2\n,3\n")
+    refused("%.csv:2: column 1 %('a'%) is empty, and there is no value before", "a,b\n,2\n",
+      {x = "a", missing = "fill"})
+    refused("%.csv:3: 3 cells, and the table has 2 columns", "a,b\n1,2\n1,2,3\n")
+    refused("%.csv:2: a quote is opened and never closed", 'a,b\n"1,2\n')
+    refused("%.csv:2: text behind a closing quote", 'a,b\n"1"x,2\n')
+    refused("no column 'temp', did you mean 'tmp'%?", "tmp,b\n1,2\n", {x = "temp"})
+    refused("the table is empty", "")
+    refused("no sequence is left", "a,b\n")
+    local data, message = lurn.csv("/nowhere/at all.csv", {x = "a"})
+    assert.is_nil(data)
+    assert.matches("nowhere", message)
+    assert.error_matches(function () lurn.csv("x.csv", {x = "a", windw = 3}) end, "did you mean 'window'")
+  end)
+end)
+
+describe("a table", function ()
+  it("is one sequence, or several, sorted by time", function ()
+    local one = load("a,b\n1,10\n2,20\n", {x = "a", y = "b"})
+    assert.same({{1}, {2}}, xs(one, 1))
+    assert.same({{10}, {20}}, ys(one, 1))
+    local many = load("id,t,a\nu,2,1\nv,1,5\nu,1,3\nv,0,7\n", {sequence = "id", time = "t", x = {"a", "t"}})
+    assert.same({{3, 1}, {1, 2}}, xs(many, 1))
+    assert.same({{7, 0}, {5, 1}}, xs(many, 2))
+    assert.same({{2}, {1}}, xs(load("2\n1\n", {x = "1", header = false}), 1))
+  end)
+
+  it("has classes where a target is no number, or where it is said", function ()
+    local text = "id,a,k\n1,1,up\n1,2,down\n2,3,\n2,4,up\n"
+    local data = load(text, {sequence = "id", x = "a", y = "k"})
+    assert.same({"down", "up"}, data.set.classes)
+    assert.same({2, 1}, ys(data, 1))
+    assert.same({0, 2}, ys(data, 2))
+    assert.same({2}, ys(load(text, {sequence = "id", x = "a", y = "k", targets = "sequence"}), 2))
+    local numbers = load("a,k\n1,10\n2,9\n3,10\n", {x = "a", y = "k", class = true})
+    assert.same({"9", "10"}, numbers.set.classes)
+    assert.same({2, 1, 2}, ys(numbers, 1))
+  end)
+
+  it("with empty cells drops the row, or fills them", function ()
+    local text = "a,b\n1,1\n,2\nNA,3\n4,4\n"
+    assert.same({{1, 1}, {4, 4}}, xs(load(text, {x = {"a", "b"}, missing = "drop"}), 1))
+    assert.same({{1, 1}, {1, 2}, {1, 3}, {4, 4}}, xs(load(text, {x = {"a", "b"}, missing = "fill"}), 1))
+    assert.same({{1, 1}, {-9, 2}, {-9, 3}, {4, 4}}, xs(load(text, {x = {"a", "b"}, missing = -9}), 1))
+  end)
+
+  it("is normalised by its training part alone", function ()
+    local data = load("a,b,y\n1,5,10\n3,5,30\n100,6,50\n200,7,70\n", {x = {"a", "b"}, y = "y", normalise = true,
+      split = {50, 25, 25}})
+    assert.same({columns = {"a", "b"}, mean = {2, 5}, deviation = {1, 1}}, data.normalisation.x)
+    assert.same({columns = {"y"}, mean = {20}, deviation = {10}}, data.normalisation.y)
+    assert.same({{-1, 0}, {1, 0}}, xs(data, 1))
+    assert.same({{98, 1}}, xs(data, 2))
+    assert.same({{5}}, ys(data, 3))
+    assert.same({train = {{1, 1}}, valid = {{2, 2}}, test = {{3, 3}}}, data.set.splits)
+    assert.is_nil(load("a,y\n1,10\n3,30\n", {x = "a", y = "y", normalise = "x"}).normalisation.y)
+  end)
+
+  it("becomes windows with a horizon, none of which crosses a split", function ()
+    local lines = {"a"}
+    for i = 1, 12 do lines[i + 1] = tostring(i) end
+    local text = table.concat(lines, "\n")
+    local data = load(text, {x = "a", y = "a", window = 3, horizon = 2})
+    assert.equal(12 - 3 - 2 + 1, data.set.n)
+    assert.same({{1}, {2}, {3}}, xs(data, 1))
+    assert.same({{5}}, ys(data, 1))
+    assert.same({{12}}, ys(data, 8))
+    local parts = load(text, {x = "a", y = "a", window = 2, horizon = 1, stride = 2, split = {6, 6}})
+    assert.same({train = {{1, 2}}, valid = {{3, 4}}}, parts.set.splits)
+    assert.same({{7}, {8}}, xs(parts, 3))
+    assert.same({{9}}, ys(parts, 3))
+    local ahead = load(text, {x = "a", y = "a", horizon = 4})
+    assert.same({{1}, {2}, {3}, {4}, {5}, {6}, {7}, {8}}, xs(ahead, 1))
+    assert.same({{5}, {6}, {7}, {8}, {9}, {10}, {11}, {12}}, ys(ahead, 1))
+  end)
+end)
+
+describe("a split", function ()
+  -- 40 sequences of one row; every fourth is of class b; four to a group.
+  local lines = {"id,a,k,g"}
+  for i = 1, 40 do lines[i + 1] = ("%d,%d,%s,g%d"):format(i, i, i % 4 == 0 and "b" or "a", (i - 1) // 4) end
+  local text = table.concat(lines, "\n")
+
+  local function parts (split)
+    local data = load(text, {sequence = "id", x = "a", y = "k", targets = "sequence", split = split})
+    local found, seen = {}, 0
+    for name, ranges in pairs(data.set.splits) do
+      found[name] = {n = 0, b = 0, groups = {}}
+      for _, r in ipairs(ranges) do
+        for i = r[1], r[2] do
+          local p = found[name]
+          p.n, p.b, seen = p.n + 1, p.b + ys(data, i)[1] - 1, seen + 1
+          p.groups[(i - 1) // 4] = true
+        end
+      end
+    end
+    assert.equal(40, seen)
+    return found, data.set.splits
+  end
+
+  it("is ordered, random, stratified or grouped", function ()
+    local _, ranges = parts {50, 25, 25}
+    assert.same({train = {{1, 20}}, valid = {{21, 30}}, test = {{31, 40}}}, ranges)
+    local p, one = parts {80, 10, 10, by = "random"}
+    assert.same({32, 4, 4}, {p.train.n, p.valid.n, p.test.n})
+    assert.same(one, select(2, parts {80, 10, 10, by = "random"}))
+    assert.not_same(one, select(2, parts {80, 10, 10, by = "random", seed = 2}))
+    p = parts {60, 20, 20, by = "stratified"}
+    assert.same({24, 6, 8, 2, 8, 2}, {p.train.n, p.train.b, p.valid.n, p.valid.b, p.test.n, p.test.b})
+    p = parts {50, 30, 20, by = "grouped", group = "g"}
+    assert.same({20, 12, 8}, {p.train.n, p.valid.n, p.test.n})
+    for g in pairs(p.train.groups) do assert.is_nil(p.valid.groups[g] or p.test.groups[g]) end
+    for g in pairs(p.valid.groups) do assert.is_nil(p.test.groups[g]) end
+  end)
+
+  it("is refused when it cannot be", function ()
+    assert.error_matches(function () parts {80, 20, by = "grouped"} end, "needs group = a column")
+    assert.error_matches(function () parts {80, 20, by = "stratifed"} end, "must be one of ordered, random")
+    assert.error_matches(function () parts {0, 0} end, "all parts are 0")
+    assert.error_matches(function () load("a,y\n1,2\n3,4\n", {x = "a", y = "y", split = {1, 1, by = "stratified"}}) end,
+      "stratified needs classes")
+  end)
+end)
+
+---------------------------------------------------------------------- the command line
+
+local SCRIPT = [[
+local lurn = require "lurn"
+return lurn.experiment {name = "table", params = {}, run = function (run)
+  local data = assert(lurn.open "set.h5")
+  local model = lurn.stack {input = data, lurn.gru {hidden = 8}, lurn.last, lurn.linear {size = #data.set.classes},
+    loss = lurn.loss.cross_entropy {weight = "balanced"}}
+  local optim = lurn.optim.adam(model, {lr = 2e-2})
+  run:fit {model = model, optim = optim, train = data.train, valid = data.valid, epochs = 15, seq = 0, batch = 8,
+    metrics = {"balanced_accuracy"}}
+  local r = model:evaluate(data.test, {metrics = {"balanced_accuracy", "confusion"}})
+  return {balanced = r.balanced_accuracy, confusion = r.confusion}
+end}
+]]
+
+describe("from a table to predictions", function ()
+  setup(function ()
+    shell.open()
+    -- An imbalanced table: sequences that rise are "rare", one in eight.
+    local lines = {"id,step,value,other,label"}
+    for i = 1, 160 do
+      for t = 1, 3 + i % 5 do
+        local rare = i % 8 == 0
+        lines[#lines + 1] = ("s%d,%d,%.4f,%.4f,%s"):format(i, t, math.sin(i) + (rare and t or -t) * 0.6, 100 +
+          math.cos(7 * i + t), rare and "rare, indeed" or "common"):gsub("rare, indeed", '"%0"')
+      end
+    end
+    shell.write("table.csv", table.concat(lines, "\r\n"))
+    shell.write("table.lua", SCRIPT)
+  end)
+  teardown(shell.close)
+
+  when_built("goes the whole way", function ()
+    local code, out, err = shell.lurn("data csv table.csv -o set.h5 --sequence id --time step --x value,other "
+      .. "--y label --targets sequence --normalise --split 60,20,20 --by stratified")
+    assert.equal(0, code, err)
+    assert.equal("set.h5: 160 sequences, 800 rows of 2 numbers, 2 classes\n", out)
+    local file <close> = assert(lurn.h5.open(shell.path "set.h5"))
+    local norm = json.decode(file:attr("/", "normalisation_x"))
+    assert.same({"value", "other"}, norm.columns)
+    assert.near(100, norm.mean[2], 0.2)
+    code, out, err = shell.lurn "run table.lua --quiet --json --out run.h5"
+    assert.equal(0, code, err)
+    local result = json.decode(out)
+    assert.is_true(result.result.balanced > 0.85, out)
+    assert.is_true(result.metrics.valid_balanced_accuracy.last > 0.8, out)
+    shell.run "rm table.lua"
+    code, out, err = shell.lurn "predict run.h5 --data set.h5 -o out.csv"
+    assert.equal(0, code, err)
+    assert.equal("out.csv: 160 sequences, 2 columns\n", out)
+    local rows = read.table_of(shell.read "out.csv", ",", true)
+    assert.same({"sequence", "out1", "out2", "class"}, {table.unpack(rows.names)})
+    local right = 0
+    for i, row in ipairs(rows.rows) do
+      if row[4] == (i % 8 == 0 and "rare, indeed" or "common") then right = right + 1 end
+    end
+    assert.is_true(right >= 150, tostring(right))
+    code, out, err = shell.lurn "predict run.h5 --split test -o out.h5 --json"
+    assert.equal(0, code, err)
+    assert.equal(32, json.decode(out).sequences)
+    local arrays <close> = assert(lurn.h5.open(shell.path "out.h5"))
+    assert.same({32, 2}, arrays:read("/out").shape)
+  end)
+
+  when_built("says what is wrong", function ()
+    shell.write("bad.csv", "id,a\n1,2\n1,two\n")
+    local code, _, err = shell.lurn "data csv bad.csv -o bad.h5 --x a"
+    assert.equal(3, code)
+    assert.equal("lurn: bad.csv:3: column 2 ('a'): 'two' is not a number\n", err)
+    code, _, err = shell.lurn "data csv bad.csv -o bad.h5"
+    assert.equal(2, code)
+    assert.matches("which columns are x", err)
+    code, _, err = shell.lurn "predict run.h5"
+    assert.equal(2, code)
+    assert.matches("where to%?", err)
+    code, _, err = shell.lurn "predict nowhere.h5 -o x.csv"
+    assert.equal(3, code)
+    assert.matches("nowhere.h5", err)
+    shell.write("other.csv", "a\n1\n2\n")
+    assert.equal(0, (shell.lurn "data csv other.csv -o other.h5 --x a"))
+    code, _, err = shell.lurn "predict run.h5 --data other.h5 -o x.csv"
+    assert.equal(3, code)
+    assert.matches("the data do not fit the model", err)
+  end)
+end)
