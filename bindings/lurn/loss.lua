@@ -70,16 +70,24 @@ return function (lurn)
     end
   end
 
+  -- Targets of sequence i as a list; where they are the next x, the last step has none.
+  local function targets_of (set, i)
+    local s = set:sequence(i)
+    if s.y then return s.y:totable() end
+    local x = set.targets == "next" and s.x:totable() or error("lurn.loss.cross_entropy: the data have no targets", 0)
+    return table.move(x, 2, #x, 1, {})
+  end
+
   -- Targets of each class in the training split: ranges of sequences, or of the frames of one long sequence.
   local function counts_of (data)
     local set, counts = data.set, {}
     for _, range in ipairs(set.splits.train or {{1, set.unit == "frame" and set.total or set.n}}) do
       if set.unit == "frame" then
-        local y = set:sequence(1).y:totable()
+        local y = targets_of(set, 1)
         count_ids(y, range[1], math.min(range[2], #y), counts)
       else
         for i = range[1], range[2] do
-          local y = set:sequence(i).y:totable()
+          local y = targets_of(set, i)
           count_ids(y, 1, #y, counts)
         end
       end

@@ -117,9 +117,9 @@ return function (lurn, Run)
     local out = {}
     for name, series in next, self.metrics do
       local best, at
+      local upwards = self.experiment.direction == "maximize" or lurn.metrics and lurn.metrics.grows(name)
       for i, value in ipairs(series.value) do
-        local gains = best == nil or (self.experiment.direction == "maximize" and value > best)
-          or (self.experiment.direction ~= "maximize" and value < best)
+        local gains = best == nil or upwards and value > best or not upwards and value < best
         if value == value and gains then best, at = value, series.step[i] end
       end
       out[name] = {last = series.value[#series.value], best = best, step = at}

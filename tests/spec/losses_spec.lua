@@ -138,6 +138,16 @@ describe("class weights", function ()
     assert.equal(given:program(), named:program())
   end)
 
+  it("of a text are counted over the next characters", function ()
+    local text = lurn.dataset {{x = {1, 1, 2, 1, 2, 1}}, vocab = {"a", "b"}, targets = "next", unit = "frame",
+      split = {train = {1, 4}, valid = {5, 6}}}        -- the targets of train: 1 2 1 2
+    local function writer (weight)
+      return lurn.stack {input = text, lurn.embedding {size = 2}, lurn.linear {size = 2},
+        loss = lurn.loss.cross_entropy {weight = weight}}
+    end
+    assert.equal(writer({1.0, 1.0}):program(), writer("balanced"):program())
+  end)
+
   it("are refused when there is nothing to count or a number is wrong", function ()
     local function refused (pattern, options, input)
       assert.error_matches(function () stack(lurn.loss.cross_entropy(options), input) end, pattern)

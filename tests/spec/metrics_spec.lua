@@ -177,16 +177,18 @@ describe("an evaluation", function ()
   end)
 
   it("in run:fit logs its metrics", function ()
-    local series
+    local series, summary
     local e = lurn.experiment {name = "metrics", params = {}, run = function (run)
       local m = lurn.stack {input = data, lurn.linear {size = 3}, loss = lurn.loss.cross_entropy {weight = "balanced"}}
       run:fit {model = m, optim = lurn.optim.adam(m), train = data.train, valid = data.valid, steps = 6, eval_every = 3,
         seq = 0, metrics = {"accuracy", "confusion", own = function () return 7 end}}
-      series = run.metrics
+      series, summary = run.metrics, run:summary()
     end}
     e:run({}, {write = false, quiet = true})
     assert.same({3, 6}, series.valid_accuracy.step)
     assert.same({7, 7}, series.valid_own.value)
+    assert.equal(math.max(table.unpack(series.valid_accuracy.value)), summary.valid_accuracy.best)
+    assert.equal(math.min(table.unpack(series.valid_loss.value)), summary.valid_loss.best)
     assert.is_nil(series.valid_confusion)
     assert.equal(6, #series.loss.step)
   end)
