@@ -232,7 +232,7 @@ describe("a text", function ()
       assert.matches("not UTF%-8 at byte offset %d", message)
     end
     _, message, code = core.text {path = "/nowhere/a.txt", out = temp()}
-    assert.matches("cannot open", message)
+    assert.matches("cannot be opened", message)
     assert.equal("EIO", code)
     _, message = core.text {path = arg[0], out = "/nowhere/a.h5", level = "byte"}
     assert.matches("No such file", message)
