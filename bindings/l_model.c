@@ -425,10 +425,20 @@ static int y_forward (lua_State *L) {
   return 2;
 }
 
+/* A feed fills one batch's memory again and again: what was bound to it before has lost its frames. */
+static void check_batch (lua_State *L, const player *p) {
+  lua_getiuservalue(L, 1, 2);
+  const lurn_batch *b = lua_touserdata(L, -1);
+  if (b && b->serial != p->batch.serial)
+    luaL_error(L, "the batch of the last forward pass is gone: its feed has made another one since");
+  lua_pop(L, 1);
+}
+
 static int y_backward (lua_State *L) {
   player *p = checkplayer(L, 1);
   if (!p->variant.grad) return luaL_error(L, "backward: this player was made without gradients");
   if (!p->played) return luaL_error(L, "backward without a forward pass before it");
+  check_batch(L, p);
   lurn_status status = play(p, 1);
   if (status != LURN_OK) return lb_result(L, status);
   lurn_wave_finish_grads(&p->wave);
@@ -454,6 +464,7 @@ static int y_output (lua_State *L) {             /* name -> a copy, or nil */
   int64_t dim[LURN_MAX_RANK + 2];
   int rank = 0;
   if (!from) { lua_pushnil(L); return 1; }
+  if (x->axis == LURN_TIME) check_batch(L, p);
   if (x->axis == LURN_TIME) dim[rank++] = p->batch.T;
   if (x->axis != LURN_ONCE) dim[rank++] = p->batch.B;
   for (int k = 0; k < x->rank && rank < LURN_MAX_RANK; k++) dim[rank++] = x->dim[k];
@@ -538,6 +549,7 @@ static int y_blame (lua_State *L) {
   int found = 0;
   lua_settop(L, 1);
   if (p->batch.B == 0) return 0;
+  check_batch(L, p);
   lua_getiuservalue(L, 1, 1);
   lua_newtable(L);
   lua_pushcfunction(L, m_player);

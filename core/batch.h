@@ -37,6 +37,7 @@ typedef struct lurn_batch {
   int carry;                    /* 1: rows go on where the previous batch stopped */
   int nfield;
   lurn_field field[LURN_MAX_FIELDS];
+  uint64_t serial;              /* grows whenever its memory is filled anew */
 } lurn_batch;
 
 const lurn_field *lurn_batch_field (const lurn_batch *b, const char *name);      /* or NULL */

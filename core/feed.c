@@ -287,7 +287,9 @@ static lurn_status fill_field (lurn_ctx *ctx, lurn_feed *f, int index, int B, lu
 
 lurn_status lurn_feed_batch (lurn_ctx *ctx, lurn_feed *f, int64_t epoch, int64_t step, lurn_batch *out) {
   int64_t steps = lurn_feed_steps(f, epoch);
+  uint64_t serial = out->serial;
   memset(out, 0, sizeof *out);
+  out->serial = serial + 1;
   if (steps == 0)
     return lurn_fail(ctx, LURN_EINVAL, "%s: nothing to play in %s: not one target", f->data->name, f->split[0] ? f->split : "it");
   if (step < 0 || step >= steps)

@@ -443,6 +443,13 @@ describe("misuse has one message:", function ()
       model:forward(batch(l, {3, 3}, {carry = true}))
     end)
     refuses("no step was made", function () model:stream():sample() end)
+    local rows = {}
+    for r = 1, 3 do rows[r] = {x = l.zeros(r, D), y = l.zeros(r, K)} end
+    local feed = l.dataset(rows).train:feed {batch = 2, shuffle = false}
+    model:forward(feed:batch(1, 1))
+    feed:batch(1, 2)
+    refuses("its feed has made another one", function () model:backward() end)
+    refuses("its feed has made another one", function () model:output() end)
     local player = model.native:player {}
     player:close()
     refuses("closed", function () player:forward(batch(l, {3}), 1, 0, "eval") end)
