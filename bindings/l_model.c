@@ -135,10 +135,16 @@ static int m_count (lua_State *L) {
   return 1;
 }
 
+/* A program that was kept and added to after its model was made has parameters that have no place. */
+static void check_source (lua_State *L, const model *m) {
+  if (m->source->params.n != m->params.n) luaL_error(L, "parameters were added to the program of a finished model");
+}
+
 static int m_gradcheck (lua_State *L) {          /* batch [, elements per parameter, seed] */
   model *m = l_checkmodel(L, 1);
   lurn_batch *b = l_checkbatch(L, 2);
   lurn_gradcheck_result r;
+  check_source(L, m);
   lb_check(L, lurn_gradcheck(lb_ctx(L), m->source, b, m->value, (size_t)luaL_optinteger(L, 3, 0),
                              (uint64_t)luaL_optinteger(L, 4, 1), &r));
   m->version++;
@@ -217,6 +223,7 @@ static lurn_status list_states (player *p) {
 static int m_player (lua_State *L) {
   model *m = l_checkmodel(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
+  check_source(L, m);
   player *p = lb_new(L, PLAYER, sizeof *p, 2);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);

@@ -277,7 +277,7 @@ static int intern (lurn_program *p, const char *name) {
 }
 
 static int same_instr (const lurn_instr *a, const lurn_instr *b) {
-  return a->op == b->op && a->scan == b->scan && a->name == b->name && a->k == b->k
+  return a->op == b->op && a->scan == b->scan && a->name == b->name && !memcmp(&a->k, &b->k, sizeof a->k)
          && !memcmp(a->i, b->i, sizeof a->i) && !memcmp(a->in, b->in, sizeof a->in);
 }
 

@@ -203,7 +203,9 @@ return function (lurn)
     if ok == nil then error(message, 2) end
     self.player:commit()
     self.steps = self.steps + 1
-    self.out = self.player:output("out")[1][1]
+    local out = self.player:output("out")
+    if not out then error("stream:step: the model has no output \"out\"", 2) end
+    self.out = out[1][1]
     return self.out
   end
 

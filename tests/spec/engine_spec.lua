@@ -443,6 +443,15 @@ describe("misuse has one message:", function ()
       model:forward(batch(l, {3, 3}, {carry = true}))
     end)
     refuses("no step was made", function () model:stream():sample() end)
+    refuses("of a finished model", function ()
+      local program
+      local none = l.model(function (m)
+        program = program or m.program
+        return {loss = l.total(m:input("x", "real", "time", {D}))}
+      end)
+      program:param("late", {1000})
+      none:forward(batch(l, {3}))
+    end)
     local rows = {}
     for r = 1, 3 do rows[r] = {x = l.zeros(r, D), y = l.zeros(r, K)} end
     local feed = l.dataset(rows).train:feed {batch = 2, shuffle = false}
