@@ -6,7 +6,7 @@
 
 lurn_status lurn_lr_check (lurn_ctx *ctx, const lurn_lr *s) {
   int decays = s->kind == LURN_LR_STEP || s->kind == LURN_LR_EXPONENTIAL;
-  if (!(s->base >= 0))
+  if (!(s->base >= 0 && isfinite(s->base)))
     return lurn_fail(ctx, LURN_EINVAL, "learning rate: expected 0 or more, got %g", s->base);
   if (s->warmup < 0)
     return lurn_fail(ctx, LURN_EINVAL, "warmup: expected 0 or more steps, got %lld", (long long)s->warmup);

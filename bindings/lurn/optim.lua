@@ -109,6 +109,9 @@ return function (lurn)
     for k, v in next, COMMON do declared[k] = v end
     for k, v in next, RULES[rule] do declared[k] = v end
     local o = schema.check("lurn.optim." .. rule, options or {}, declared)
+    for _, k in ipairs {"beta1", "beta2"} do      -- a mean that never moves is divided by zero
+      if o[k] == 1 then error(("lurn.optim.%s: option '%s' must be below 1"):format(rule, k), 3) end
+    end
     if (options or {}).weight_decay == nil then o.weight_decay = DECAY[rule] or 0 end
     local self = setmetatable({rule = rule, model = model, options = o, lr = o.lr or RATES[rule], steps = 0,
       gathered = 0}, Optim)
@@ -127,7 +130,7 @@ return function (lurn)
   --- The rate of the step that comes next.
   function Optim:rate ()
     local s = self.schedule
-    if s.name == "plateau" then return self.lr end
+    if s.name == "plateau" then return core.lr({kind = "constant", base = self.lr}, self.steps + 1) end
     local total = s.total or self.options.total or (lurn.current and lurn.current.total)
     if s.name == "cosine" and not total then
       error("schedule cosine: total is not given and no run says how many steps there are", 3)
@@ -148,7 +151,7 @@ return function (lurn)
   -- commit the carried state and the sum of gradients, which a checkpoint keeps.
   ---@return number norm
   function Optim:step ()
-    local native = self.model.native
+    local native, rate = self.model.native, self:rate()     -- a rate that is refused must not end half a step
     if self.sum then
       local norm = native:clip({rule = self.rule}, self.groups)
       if not finite(norm) then
@@ -171,7 +174,7 @@ return function (lurn)
       self.model:rollback()
       return norm
     end
-    self.native.lr = self:rate()
+    self.native.lr = rate
     if self.committed then self.committed() end
     native:update(self.native, self.groups, self.steps + 1, self.flat)
     self.steps = self.steps + 1

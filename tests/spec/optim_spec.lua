@@ -178,6 +178,29 @@ describe("the rate", function ()
   end)
 end)
 
+describe("an optimiser refuses", function ()
+  local l = lurn.f64
+
+  it("a rate that is none, and has not begun a step then", function ()
+    local model = model_of(l, "rnn")
+    local optim = l.optim.sgd(model, {accumulate = 2})
+    learn(model, optim, window(l, 1, 4))
+    local before = bits {values(model), model:state(), optim:save().tensors}
+    for _, lr in ipairs {math.huge, 0 / 0, -1} do
+      optim.lr = lr
+      assert.error_matches(function () learn(model, optim, window(l, 4, 8, {carry = true})) end, "learning rate")
+      model:rollback()
+    end
+    assert.equal(1, optim.gathered)
+    assert(bits {values(model), model:state(), optim:save().tensors} == before)
+  end)
+
+  it("a mean that never moves", function ()
+    assert.error_matches(function () l.optim.adam(model_of(l, "rnn"), {beta1 = 1}) end, "beta1")
+    assert.error_matches(function () l.optim.adamw(model_of(l, "rnn"), {beta2 = 1}) end, "beta2")
+  end)
+end)
+
 -- What a checkpoint would keep, apart from the memory it was taken of.
 local function copied (saved)
   local copy = {numbers = {}, tensors = {}}
