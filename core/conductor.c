@@ -1,4 +1,5 @@
 /* conductor.c: plays a schedule over packed ragged time, forward and backward, for every cell. */
+#include <stdatomic.h>
 #include <string.h>
 
 #include "pool.h"
@@ -220,7 +221,7 @@ typedef struct piece {          /* what a pool is given: sections over steps [fr
   const lurn_section *u;
   int count, from, to;
   const lurn_scan *scan;        /* of a loop */
-  volatile int interrupted;
+  atomic_int interrupted;
 } piece;
 
 static hand hand_of (const piece *p, int part, int parts) {

@@ -216,8 +216,8 @@ lurn_reg lurn_scan_state (lurn_program *p, const char *name, lurn_reg init) {
         name);
   if (s->nstate == LURN_MAX_STATES) return lurn_program_fail(p, "scan '%s' has more than %d states", s->name,
                                                              LURN_MAX_STATES);
-  if (x->axis == LURN_TIME) return lurn_program_fail(p,
-                                                     "state '%s' of '%s': the initial value must not change over time", name, s->name);
+  if (x->axis == LURN_TIME)
+    return lurn_program_fail(p, "state '%s' of '%s': the initial value must not change over time", name, s->name);
   if (x->axis == LURN_ONCE) return lurn_scan_state(p, name, lurn_spread(p, init, LURN_ROW));
   lurn_register r = *x;
   r.kind = LURN_REG_STATE;

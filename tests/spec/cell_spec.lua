@@ -222,7 +222,7 @@ describe("a step is refused", function ()
 end)
 
 describe("a name is refused", function ()
-  local function refuses (words, f)
+  local function refused (words, f)
     local ok, message = pcall(f)
     assert.is_false(ok)
     assert(tostring(message):find(words, 1, true), message)
@@ -230,13 +230,13 @@ describe("a name is refused", function ()
 
   -- The text of a checkpoint would not be read again, or two states would be one.
   it("when the text form cannot hold it", function ()
-    refuses("layer 'my layer1'", function ()
+    refused("layer 'my layer1'", function ()
       lurn.stack {input = {dim = 2}, lurn.rnn {hidden = 3, name = "my layer"}}
     end)
-    refuses("output 'a b'", function ()
+    refused("output 'a b'", function ()
       lurn.model(function (m) return {["a b"] = m:input("x", "real", "time", {2})} end)
     end)
-    refuses("at most 15 bytes", function ()
+    refused("at most 15 bytes", function ()
       local cell = lurn.cell {name = "c", state = {"attention_weights_a", "attention_weights_b"},
         step = function (_, x, s) return {attention_weights_a = x, attention_weights_b = s.attention_weights_a} end}
       lurn.stack {input = {dim = 3}, cell {hidden = 3}}
@@ -244,7 +244,7 @@ describe("a name is refused", function ()
   end)
 
   it("when a random stream has none", function ()
-    refuses("needs a name", function ()
+    refused("needs a name", function ()
       lurn.model(function (m) return m.program:emit("dropout", m:input("x", "real", "time", {2}), nil, nil, 0.5) end)
     end)
   end)

@@ -379,7 +379,8 @@ describe("a step", function ()
 
   it("has room for the states of many layers", function ()
     local l = lurn.f64
-    local model = l.stack {input = {dim = D}, l.lstm {hidden = 2, layers = 20}, l.linear {size = K}, loss = l.loss.mse()}
+    local model = l.stack {input = {dim = D}, l.lstm {hidden = 2, layers = 20}, l.linear {size = K},
+      loss = l.loss.mse()}
     learn(model, l.optim.sgd(model), window(l, 1, 4))
     local n = 0
     for _ in pairs(model:state()) do n = n + 1 end
