@@ -7,7 +7,8 @@
  *   kernel.h    row kernels and products                  schedule.h   order, groups, places
  *   param.h     parameters by path                        wave.h       one use: plan, bind, play
  *   optim.h     updates, clipping                         gradcheck.h  gradients against differences
- *   lr.h        learning rates over time                  data.h, feed.h, h5.h   data sets and files
+ *   lr.h        learning rates over time                  pool.h       threads
+ *                                                         data.h, feed.h, h5.h   data sets and files
  *
  * A model, once: build a program (lurn_program_init, the builder, lurn_cell_layer), normalise it,
  * make a schedule, plan and place a wave. A step, many times: lurn_wave_bind, lurn_conductor_play
@@ -30,6 +31,7 @@
 #include "cell.h"
 #include "normalise.h"
 #include "schedule.h"
+#include "pool.h"
 #include "wave.h"
 #include "gradcheck.h"
 #include "data.h"
