@@ -135,14 +135,23 @@ return function (cli)
 
   ---------------------------------------------------------------- one row
 
+  local function use_threads (n)
+    if lurn.core.threads() ~= n then lurn.core.threads(n) end
+  end
+
   -- lurn's own side of a row, timed as the peer is.
-  local function own_side (case)
-    local step = rows.make(case)
+  local function timed (step, threads)
     return function (steps)
+      use_threads(threads)
       local wall, cpu = lurn.sys.clock(), os.clock()
       for _ = 1, steps do step() end
       return (lurn.sys.clock() - wall) / steps, (os.clock() - cpu) / steps
     end
+  end
+
+  local function own_side (case)
+    use_threads(1)
+    return timed(rows.make(case), 1)
   end
 
   local function side (name, run, extra)
@@ -161,6 +170,19 @@ return function (cli)
       steps = math.ceil(block / s.guess)
     end
     s.steps = math.max(1, steps)
+  end
+
+  -- One model played by one thread and by two; it is planned for both.
+  local function own_sides (case, block)
+    local most = math.min(2, lurn.sys.cpus())
+    use_threads(most)
+    local step, list = rows.make(case), {}
+    step()                                       -- plans, for as many threads as there are now
+    for threads = 1, most do
+      list[threads] = side("lurn", timed(step, threads), {threads = threads})
+      calibrate(list[threads], block)
+    end
+    return list
   end
 
   -- The peers' sides of a case. Where two threads are hopeless, which one step shows, they get no turns.
@@ -196,10 +218,10 @@ return function (cli)
     return turns
   end
 
-  -- Of several settings of the peer the one whose median is least.
+  -- Of several settings the one whose median is least.
   local function best_of (sides)
     local best
-    for i = 2, #sides do
+    for i = 1, #sides do
       if not best or median(sides[i].wall) < median(best.wall) then best = sides[i] end
     end
     return best
@@ -221,9 +243,10 @@ return function (cli)
     return met
   end
 
-  local function collect (row, sides, turns, fma)
-    local own, other, scale = sides[1], best_of(sides), (row.scale or 1) * 1000
+  local function collect (row, owns, others, turns, fma)
+    local own, other, scale = best_of(owns), best_of(others), (row.scale or 1) * 1000
     local r = {name = row.name, case = row.case, goal = row.goal, turns = turns, steps = own.steps,
+      threads = own.threads,
       ms = median(own.wall) * scale, cpu_ms = median(own.cpu) * scale}
     if row.case.kind ~= "trace" then
       r.gflops = rows.operations(row.case) / median(own.cpu) * 1e-9
@@ -253,20 +276,22 @@ return function (cli)
   -- Where lurn is its own peer the memory is that of the first side, before the second one is made.
   local function measure (row, peers, budget, fma)
     forget_peak()
-    local own = side("lurn", own_side(row.case))
-    calibrate(own, budget.block)
-    local bytes, sides = peak(), {own}
+    local alone = row.against or row.less
+    local owns, others = alone and {side("lurn", own_side(row.case))} or own_sides(row.case, budget.block), {}
+    calibrate(owns[1], budget.block)
+    local bytes = peak()
     if row.against then
-      sides[2] = side("lurn " .. row.against.cell, own_side(row.against))
-      calibrate(sides[2], budget.block)
+      others[1] = side("lurn " .. row.against.cell, own_side(row.against))
+      calibrate(others[1], budget.block)
     elseif not row.less then
-      table.move(peer_sides(peers, row.case, budget.block), 1, 2, 2, sides)
+      others = peer_sides(peers, row.case, budget.block)
     end
-    local turns = row.less and subtract(row, own, {row = budget.row, least = 30, most = 200})
+    local sides = table.move(others, 1, #others, #owns + 1, table.move(owns, 1, #owns, 1, {}))
+    local turns = row.less and subtract(row, owns[1], {row = budget.row, least = 30, most = 200})
       or take_turns(sides, row.least or 1, budget)
     if not row.against then bytes = peak() end
     finish_peers(sides)
-    local r = collect(row, sides, turns, fma)
+    local r = collect(row, owns, others, turns, fma)
     r.bytes = bytes
     r.met = judge(row.goal, r)
     return r

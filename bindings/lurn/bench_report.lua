@@ -23,10 +23,9 @@ return function ()
 
   local function megabytes (bytes) return bytes and ("%.0f"):format(bytes / 1e6) or "-" end
 
-  local function text_peer (r)
-    if not r.peer then return "-" end
-    return text_ms(r.peer.ms) .. (r.peer.threads and (" (%d)"):format(r.peer.threads) or "")
-  end
+  local function with_threads (r) return text_ms(r.ms) .. (r.threads and (" (%d)"):format(r.threads) or "") end
+
+  local function text_peer (r) return r.peer and with_threads(r.peer) or "-" end
 
   local function spread (r)
     return r.ratio and ("%s-%s"):format(text_ratio(r.ratio.low), text_ratio(r.ratio.high)) or "-"
@@ -37,7 +36,7 @@ return function ()
   -- Title, width in the terminal (negative: to the left), and what stands there.
   local COLUMNS = {
     {"row", -36, function (r) return r.name end},
-    {"lurn ms", 9, function (r) return text_ms(r.ms) end},
+    {"lurn ms", 12, function (r) return with_threads(r) end},
     {"CPU ms", 9, function (r) return text_ms(r.cpu_ms) end},
     {"peer ms", 12, text_peer},
     {"ratio", 7, function (r) return text_ratio(r.ratio and r.ratio.median) end},
@@ -64,7 +63,7 @@ return function ()
   end
 
   local function peer_line (m)
-    if m.peer then return "peer: " .. m.peer .. ", the better of 1 and 2 threads (in brackets); lurn: 1 thread" end
+    if m.peer then return "peer: " .. m.peer .. ", both at the better of 1 and 2 threads (in brackets)" end
     return "no peer: " .. m.no_peer .. ": lurn alone"
   end
 
@@ -109,7 +108,7 @@ The char-rnn epoch is 300,000 characters (embedding 128, two layers of 128, 65 c
 20 steps on one batch. "One character" is a step of a stream at batch 1, with its output handed over. "Trace + plan"
 builds the model and plans its memory, without drawing its weights: the quickest of many, less the quickest drawing.
 
-- **lurn ms, peer ms**: medians of wall time, with PyTorch's better number of threads in brackets; lurn has one thread.
+- **lurn ms, peer ms**: medians of wall time, each with its better number of threads in brackets.
 - **ratio**: how many times faster lurn is, the median of the ratios turn by turn; **spread**: their middle half.
 - **CPU ms, CPU ratio**: the same of user and system time, which waiting for a processor does not change.
 - **GF/s**: operations of the matrix products alone, by lurn's CPU time; **peak**: their share of what one core's
