@@ -131,8 +131,6 @@ static void play_call (const hand *h, int n, int from, int to) {
 
 /* ---------- a strip ---------- */
 
-enum { STRIP_MOST = 48 };       /* instructions in one strip, see place_strip */
-
 typedef struct lane {           /* one instruction of a strip: where its rows are */
   lurn_map_fn f;
   real k;
@@ -181,7 +179,7 @@ static void play_lane (const lane *l, int r, int n, size_t cols) {
 }
 
 static void play_strip_rows (const hand *h, const lurn_section *u, int t, int first, int rows, int cols) {
-  lane lanes[STRIP_MOST];
+  lane lanes[LURN_STRIP_MOST];
   const int *order = h->w->schedule->order + u->first;
   int block = h->w->schedule->choices.strip / cols;
   if (rows <= 0) return;

@@ -3,98 +3,81 @@
  * made it; registers are named by their numbers.
  */
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "op.h"
+#include "sink.h"
 
 /* ---------- printing ---------- */
 
-typedef struct sink { char *text; size_t size, at; } sink;
-
-static void put (sink *s, const char *fmt, ...)
-#ifdef __GNUC__
-  __attribute__((format(printf, 2, 3)))
-#endif
-  ;
-
-static void put (sink *s, const char *fmt, ...) {
-  va_list args;
-  size_t room = s->at < s->size ? s->size - s->at : 0;
-  va_start(args, fmt);
-  int n = vsnprintf(room ? s->text + s->at : NULL, room, fmt, args);
-  va_end(args);
-  if (n > 0) s->at += (size_t)n;
-}
-
 static const char *const axes[] = {"once", "row", "time"};
 
-static void put_dims (sink *s, int rank, const int *dim) {
-  put(s, "(");
-  for (int k = 0; k < rank; k++) put(s, k ? ",%d" : "%d", dim[k]);
-  put(s, ")");
+static void put_dims (lurn_sink *s, int rank, const int *dim) {
+  lurn_sink_put(s, "(");
+  for (int k = 0; k < rank; k++) lurn_sink_put(s, k ? ",%d" : "%d", dim[k]);
+  lurn_sink_put(s, ")");
 }
 
-static void put_leaf (sink *s, const lurn_program *p, lurn_reg r) {
+static void put_leaf (lurn_sink *s, const lurn_program *p, lurn_reg r) {
   const lurn_register *x = &p->reg[r];
   if (x->kind == LURN_REG_PARAM) {
     const lurn_param *a = &p->params.p[x->index];
-    put(s, "param r%d %s ", r, a->path);
+    lurn_sink_put(s, "param r%d %s ", r, a->path);
     put_dims(s, x->rank, x->dim);
-    put(s, " %d %.17g %.17g\n", (int)a->init.kind, a->init.a, a->init.b);
+    lurn_sink_put(s, " %d %.17g %.17g\n", (int)a->init.kind, a->init.a, a->init.b);
   } else if (x->kind == LURN_REG_INPUT) {
-    put(s, "input r%d %s %s %s ", r, p->input[x->index].name, x->dtype == LURN_INDEX ? "index" : "real",
+    lurn_sink_put(s, "input r%d %s %s %s ", r, p->input[x->index].name, x->dtype == LURN_INDEX ? "index" : "real",
         axes[x->axis]);
     put_dims(s, x->rank, x->dim);
-    put(s, "\n");
+    lurn_sink_put(s, "\n");
   }
 }
 
-static void put_instr (sink *s, const lurn_program *p, const lurn_instr *i) {
+static void put_instr (lurn_sink *s, const lurn_program *p, const lurn_instr *i) {
   const lurn_op *op = lurn_op_info(i->op);
-  put(s, "%sr%d = %s", i->scan >= 0 ? "  " : "", i->out, op->name);
+  lurn_sink_put(s, "%sr%d = %s", i->scan >= 0 ? "  " : "", i->out, op->name);
   for (int k = 0; k < op->nin; k++) {
-    if (i->in[k] < 0) put(s, " -");
-    else put(s, " r%d", i->in[k]);
+    if (i->in[k] < 0) lurn_sink_put(s, " -");
+    else lurn_sink_put(s, " r%d", i->in[k]);
   }
-  put(s, " [%.17g %d %d", i->k, i->i[0], i->i[1]);
-  if (i->name >= 0) put(s, " %s", p->name[i->name].text);
-  put(s, "]  # ");
-  put(s, "%s ", axes[p->reg[i->out].axis]);
+  lurn_sink_put(s, " [%.17g %d %d", i->k, i->i[0], i->i[1]);
+  if (i->name >= 0) lurn_sink_put(s, " %s", p->name[i->name].text);
+  lurn_sink_put(s, "]  # ");
+  lurn_sink_put(s, "%s ", axes[p->reg[i->out].axis]);
   put_dims(s, p->reg[i->out].rank, p->reg[i->out].dim);
-  put(s, "\n");
+  lurn_sink_put(s, "\n");
 }
 
-static void put_scan (sink *s, const lurn_program *p, int scan) {
+static void put_scan (lurn_sink *s, const lurn_program *p, int scan) {
   const lurn_scan *x = &p->scans[scan];
-  put(s, "scan %s %s\n", x->reverse ? "backward" : "forward", x->name);
-  for (int k = 0; k < x->nstate; k++) put(s, "  state r%d %s from r%d\n", x->state[k].prev, x->state[k].name,
+  lurn_sink_put(s, "scan %s %s\n", x->reverse ? "backward" : "forward", x->name);
+  for (int k = 0; k < x->nstate; k++) lurn_sink_put(s, "  state r%d %s from r%d\n", x->state[k].prev, x->state[k].name,
                                           x->state[k].init);
 }
 
-static void put_end (sink *s, const lurn_program *p, int scan) {
+static void put_end (lurn_sink *s, const lurn_program *p, int scan) {
   const lurn_scan *x = &p->scans[scan];
-  for (int k = 0; k < x->nstate; k++) put(s, "  next %s r%d\n", x->state[k].name, x->state[k].next);
-  put(s, "end\n");
+  for (int k = 0; k < x->nstate; k++) lurn_sink_put(s, "  next %s r%d\n", x->state[k].name, x->state[k].next);
+  lurn_sink_put(s, "end\n");
 }
 
 size_t lurn_program_print (const lurn_program *p, char *text, size_t size) {
-  sink s = {text, size, 0};
+  lurn_sink s = {text, size, 0};
   int open = -1;
-  put(&s, "lurn program %d\n", LURN_PROGRAM_VERSION);
+  lurn_sink_put(&s, "lurn program %d\n", LURN_PROGRAM_VERSION);
   for (lurn_reg r = 0; r < p->nreg; r++) put_leaf(&s, p, r);
   for (int n = 0; n < p->ninstr; n++) {
     int scan = p->instr[n].scan;
     if (scan != open && open >= 0) put_end(&s, p, open);
     if (scan != open && scan >= 0) put_scan(&s, p, scan);
-    if (n == p->forward && n > 0) put(&s, "# backward\n");
+    if (n == p->forward && n > 0) lurn_sink_put(&s, "# backward\n");
     open = scan;
     put_instr(&s, p, &p->instr[n]);
   }
   if (open >= 0) put_end(&s, p, open);
-  for (int k = 0; k < p->noutput; k++) put(&s, "output %s r%d\n", p->output[k].name, p->output[k].reg);
+  for (int k = 0; k < p->noutput; k++) lurn_sink_put(&s, "output %s r%d\n", p->output[k].name, p->output[k].reg);
   return s.at;
 }
 

@@ -125,13 +125,12 @@ static int open_unit (work *w, int kind) {
 
 /* A strip takes every map that is ready, and those that become ready by it. */
 static void place_strip (work *w, list l, int n) {
-  enum { MOST = 48 };
   int unit = open_unit(w, LURN_SECTION_STRIP), first = n;
   place(w, unit, n);
   if (!chosen(w, w->s->choices.fuse)) return;
-  for (int again = 1; again && w->s->unit[unit].count < MOST; ) {
+  for (int again = 1; again && w->s->unit[unit].count < LURN_STRIP_MOST; ) {
     again = 0;
-    for (int m = l.first; m < l.end && w->s->unit[unit].count < MOST; m++)
+    for (int m = l.first; m < l.end && w->s->unit[unit].count < LURN_STRIP_MOST; m++)
       if (pending(w, l, m) && same_strip(w->p, &w->p->instr[first], &w->p->instr[m]) && ready(w, l, m)) {
         place(w, unit, m);
         again = 1;
@@ -208,12 +207,8 @@ static int is_next (const lurn_program *p, lurn_reg r) {
   return 0;
 }
 
-static lurn_reg root_of (const lurn_schedule *s, lurn_reg r) {
-  while (s->root[r] != r) r = s->root[r];
-  return r;
-}
-
-/* An accumulator that only its product reads lives where the product is written. */
+/* An accumulator that only its product reads lives where the product is written. Instructions come
+ * in order, so the accumulator's own root is settled: a root's root is itself. */
 static void alias_accumulators (work *w) {
   const lurn_program *p = w->p;
   for (int n = 0; n < p->ninstr; n++) {
@@ -222,12 +217,12 @@ static void alias_accumulators (work *w) {
     if (!(lurn_op_info(i->op)->flags & LURN_OP_ACC) || acc < 0 || !w->s->choices.alias) continue;
     if (p->reg[acc].kind != LURN_REG_VALUE || p->reg[acc].axis != p->reg[i->out].axis) continue;
     if (w->uses[acc] != 1 || is_output(p, acc) || is_next(p, acc)) continue;
-    w->s->root[i->out] = root_of(w->s, acc);
+    w->s->root[i->out] = w->s->root[acc];
   }
 }
 
 static void need_store (work *w, lurn_reg r, lurn_keep store) {
-  uint8_t *have = &w->s->store[root_of(w->s, r)];
+  uint8_t *have = &w->s->store[w->s->root[r]];
   if (*have < store) *have = (uint8_t)store;
 }
 
@@ -270,13 +265,13 @@ static void store_all (work *w) {
       need_store(w, p->scans[s].state[k].prev, LURN_KEEP_STEP);
     }
   for (lurn_reg r = 0; r < p->nreg; r++)         /* step storage exists inside a loop's step only */
-    if (p->reg[r].kind == LURN_REG_VALUE && w->s->store[root_of(w->s, r)] == LURN_KEEP_STEP
+    if (p->reg[r].kind == LURN_REG_VALUE && w->s->store[w->s->root[r]] == LURN_KEEP_STEP
         && w->where[p->reg[r].index] != STEP) need_store(w, r, LURN_KEEP_FULL);
 }
 
 static void touch (work *w, lurn_reg r, int unit) {
   lurn_schedule *s = w->s;
-  lurn_reg x = root_of(s, r);
+  lurn_reg x = s->root[r];
   if (s->birth[x] < 0 || unit < s->birth[x]) s->birth[x] = unit;
   if (unit > s->death[x]) s->death[x] = unit;
 }
@@ -301,11 +296,11 @@ static void live_all (work *w) {
 /* Slots of a strip's scratch: a slot is free again after its register's last reader. */
 static void slots_of_strip (work *w, const lurn_section *u) {
   lurn_schedule *s = w->s;
-  int last[64], used = 0;       /* order index after which a slot is free */
+  int last[LURN_STRIP_MOST], used = 0;       /* order index after which a slot is free */
   for (int k = u->first; k < u->first + u->count; k++) {
     lurn_reg out = w->p->instr[s->order[k]].out;
     int end = k, slot = 0;
-    if (s->store[out] != LURN_KEEP_STRIP && s->store[root_of(s, out)] != LURN_KEEP_NONE) continue;
+    if (s->store[out] != LURN_KEEP_STRIP && s->store[s->root[out]] != LURN_KEEP_NONE) continue;
     for (int m = k + 1; m < u->first + u->count; m++)
       for (int j = 0; j < LURN_MAX_IN; j++) if (w->p->instr[s->order[m]].in[j] == out) end = m;
     while (slot < used && last[slot] >= k) slot++;

@@ -17,6 +17,8 @@
 
 #include "op.h"
 
+#define LURN_STRIP_MOST 48      /* instructions in one strip */
+
 typedef struct lurn_choices {
   int hoist;                    /* take out of the loop what need not be in it */
   int fuse;                     /* elementwise runs in strips */
@@ -56,7 +58,7 @@ typedef struct lurn_schedule {
   uint8_t *store;               /* (nreg) lurn_keep of a root */
   int16_t *slot;                /* (nreg) place in the strip scratch */
   int nslot;                    /* slots of the widest strip */
-  lurn_reg *root;               /* (nreg) the register whose memory this one lives in */
+  lurn_reg *root;               /* (nreg) the register whose memory this one lives in; its root is itself */
   int *birth, *death;           /* (nreg) first and last top-level unit of a root */
   int *packed;                  /* (ninstr) its entry in pack, or -1 */
   lurn_pack *pack;  int npack;

@@ -160,11 +160,7 @@ void lurn_wave_place (lurn_wave *w, void *memory) {
   w->bytes -= w->rest;
   layout_rest(w, memory);
   w->bytes += w->rest;
-  for (lurn_reg r = 0; w->schedule && r < w->program->nreg; r++) {
-    lurn_reg root = r;
-    while (w->schedule->root[root] != root) root = w->schedule->root[root];
-    w->base[r] = w->base[root];
-  }
+  for (lurn_reg r = 0; w->schedule && r < w->program->nreg; r++) w->base[r] = w->base[w->schedule->root[r]];
 }
 
 void lurn_wave_free (lurn_wave *w) {
@@ -177,16 +173,12 @@ void lurn_wave_free (lurn_wave *w) {
 /* A gradient is written where the model keeps it; the first register that claims a place has it. */
 static void bind_gradient (lurn_wave *w, const lurn_param *p, lurn_reg g) {
   const lurn_schedule *s = w->schedule;
-  lurn_reg root = g;
   if (!s || w->program->reg[g].kind != LURN_REG_VALUE) return;
-  while (s->root[root] != root) root = s->root[root];
+  lurn_reg root = s->root[g];
   for (int k = 0; k < w->program->params.n; k++)
     if (w->base[root] == (void *)(w->grad + w->program->params.p[k].offset)) return;
-  for (lurn_reg r = 0; r < w->program->nreg; r++) {
-    lurn_reg x = r;
-    while (s->root[x] != x) x = s->root[x];
-    if (x == root) w->base[r] = w->grad + p->offset;
-  }
+  for (lurn_reg r = 0; r < w->program->nreg; r++)
+    if (s->root[r] == root) w->base[r] = w->grad + p->offset;
 }
 
 void lurn_wave_params (lurn_wave *w, real *value, real *grad) {

@@ -25,6 +25,7 @@ local core = {
   lr          = "base portable",
   optim       = "param kernel portable",
   -- the compute column
+  sink        = "",
   program     = "batch kernel param",
   op          = "program rng",
   derive      = "op",
@@ -50,7 +51,8 @@ local core = {
 -- A .c file may know one more header than its own header admits. Each with its reason.
 local extra = {
   ["core/program.c"] = "op derive",         -- the builder asks the op table for shapes
-  ["core/program_text.c"] = "op",           -- the text form names ops
+  ["core/program_text.c"] = "op sink",      -- the text form names ops
+  ["core/schedule_text.c"] = "sink",        -- printed the same way
   ["core/op.c"]      = "derive",            -- rows of the table name the gradient rules
   ["core/derive.c"]  = "normalise",         -- gradients are emitted into normalise's programs
 }
