@@ -128,8 +128,9 @@ return function (cli)
     print(("%s  over %.0f %s"):format(line, r.count, language and "characters" or "targets"))
   end
 
-  local function evaluate (file, model, split, options)
-    local ok, r = pcall(model.evaluate, model, split, {batch = options.batch, seq = options.seq})
+  -- method: model.evaluate or model.predict. What it raises about shapes is a bad input file.
+  local function over_split (method, file, model, split, options)
+    local ok, r = pcall(method, model, split, {batch = options.batch, seq = options.seq})
     if ok then return r end
     if type(r) ~= "string" then error(r, 0) end
     cli.fail(cli.INPUT, ("%s: the data do not fit the model: %s"):format(file.path, (r:gsub("^[^\n]-:%d+: ", ""))))
@@ -148,7 +149,7 @@ return function (cli)
       local results = {}
       if #models > 1 and not options.json then print("model " .. k) end
       for _, pair in ipairs(splits) do
-        local r = evaluate(file, model, pair[2], options)
+        local r = over_split(model.evaluate, file, model, pair[2], options)
         results[pair[1]] = {loss = r.loss, bits = r.bits, perplexity = r.perplexity,
           count = math.tointeger(r.count) or r.count}
         if not options.json then show(pair[1], r, file.vocab) end
@@ -170,7 +171,8 @@ return function (cli)
     return (own_data(lurn, file))
   end
 
-  M.predict = require "lurn.cli_predict" (cli, {only_file = only_file, run = read_run, build = build, data = any_data})
+  M.predict = require "lurn.cli_predict" (cli, {only_file = only_file, run = read_run, build = build, data = any_data,
+    over_split = over_split})
     .predict
 
   return M

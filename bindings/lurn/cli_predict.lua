@@ -67,13 +67,6 @@ return function (cli, read)
     if not done then cli.fail(cli.FAILED, message) end
   end
 
-  local function outputs_of (file, model, split, options)
-    local ok, r = pcall(model.predict, model, split, {batch = options.batch, seq = options.seq})
-    if ok then return r end
-    if type(r) ~= "string" then error(r, 0) end
-    cli.fail(cli.INPUT, ("%s: the data do not fit the model: %s"):format(file.path, (r:gsub("^[^\n]-:%d+: ", ""))))
-  end
-
   -- Outputs as (T,C) or (C), whatever their shape.
   local function flattened (outputs, over_time)
     for i, out in ipairs(outputs) do
@@ -90,7 +83,7 @@ return function (cli, read)
     local data = read.data(lurn, file, options)
     local split = options.split and (data[options.split]
       or cli.fail(cli.INPUT, ("%s: the data have no split '%s'"):format(file.path, options.split))) or data.all
-    local outputs = outputs_of(file, model, split, options)
+    local outputs = read.over_split(model.predict, file, model, split, options)
     if not outputs[1] then cli.fail(cli.INPUT, "the data have no sequence") end
     outputs = flattened(outputs, model:output_axis() == "time")
     local cols = outputs[1]:size(outputs[1]:dim())
