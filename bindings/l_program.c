@@ -243,6 +243,35 @@ static int p_output (lua_State *L) {             /* name, symbol */
   return pushsymbol(L, 1, p, lurn_output_reg(p, luaL_checkstring(L, 2), checksymbol(L, 3, p)));
 }
 
+/* The list at arg into i, when there is one. */
+static void immediates (lua_State *L, int arg, int *i) {
+  if (lua_isnoneornil(L, arg)) return;
+  luaL_checktype(L, arg, LUA_TTABLE);
+  luaL_argcheck(L, lua_rawlen(L, arg) <= LURN_MAX_IMM, arg, "too many immediates");
+  for (int k = 0; k < (int)lua_rawlen(L, arg); k++) {
+    lua_rawgeti(L, arg, k + 1);
+    i[k] = (int)lb_integer(L, lua_gettop(L), INT32_MIN, INT32_MAX, "immediate");
+    lua_pop(L, 1);
+  }
+}
+
+/* op, {operands, nil: none}, k, {immediates}, name: an instruction with as much as an instruction can have */
+static int p_write (lua_State *L) {
+  lurn_program *p = l_checkprogram(L, 1);
+  int op = lurn_op_find(luaL_checkstring(L, 2));
+  luaL_argcheck(L, op >= 0, 2, "no such op");
+  luaL_checktype(L, 3, LUA_TTABLE);
+  lua_settop(L, 6);
+  lurn_instr i = {.op = (int16_t)op, .k = luaL_optnumber(L, 4, 0)};
+  for (int k = 0; k < LURN_MAX_IN; k++) {
+    lua_rawgeti(L, 3, k + 1);
+    i.in[k] = optsymbol(L, lua_gettop(L), p);
+    lua_settop(L, 6);
+  }
+  immediates(L, 5, i.i);
+  return pushsymbol(L, 1, p, lurn_write(p, &i, luaL_optstring(L, 6, NULL)));
+}
+
 /* op, a, b, c, k, i0, i1, name */
 static int p_emit (lua_State *L) {
   lurn_program *p = l_checkprogram(L, 1);
@@ -425,7 +454,7 @@ static int g_activations (lua_State *L) {
 }
 
 static const luaL_Reg program_methods[] = {
-  {"input", p_input}, {"param", p_param}, {"paths", p_paths}, {"setinit", p_setinit}, {"output", p_output}, {"emit", p_emit}, {"fill", p_fill},
+  {"input", p_input}, {"param", p_param}, {"paths", p_paths}, {"setinit", p_setinit}, {"output", p_output}, {"emit", p_emit}, {"write", p_write}, {"fill", p_fill},
   {"spread", p_spread}, {"scan", p_scan}, {"state", p_state}, {"next", p_next}, {"close", p_close},
   {"abandon", p_abandon}, {"affine", p_affine}, {"activation", p_activation}, {"cell", p_cell}, {"loss", p_loss},
   {"reduce", p_reduce}, {"text", p_text}, {"normalise", p_normalise}, {NULL, NULL}

@@ -60,8 +60,9 @@ static uint64_t instr_hash (const work *w, const lurn_instr *i) {
   uint64_t in[LURN_MAX_IN], h = mix_text(4, op->name);
   for (int k = 0; k < LURN_MAX_IN; k++) in[k] = i->in[k] >= 0 ? w->hash[i->in[k]] : 5;
   if ((op->flags & LURN_OP_COMMUTES) && in[1] < in[0]) { uint64_t t = in[0]; in[0] = in[1]; in[1] = t; }
-  for (int k = 0; k < LURN_MAX_IN; k++) h = mix(h, in[k]);
-  h = mix(mix(mix(h, double_bits(i->k)), (uint64_t)i->i[0]), (uint64_t)i->i[1]);
+  for (int k = 0; k < op->nin; k++) h = mix(h, in[k]);
+  h = mix(h, double_bits(i->k));
+  for (int k = 0; k < LURN_MAX_IMM; k++) h = mix(h, (uint64_t)i->i[k]);
   if (i->name >= 0) h = mix_text(h, w->src->name[i->name].text);
   return i->scan < 0 ? h : mix_text(h, w->src->scans[i->scan].name);
 }
@@ -259,12 +260,12 @@ static void close_scan (work *w, int s) {
 
 static void write_instr (work *w, const lurn_instr *i) {
   const lurn_op *op = lurn_op_info(i->op);
-  lurn_reg in[LURN_MAX_IN];
+  lurn_instr like = *i;
+  lurn_reg *in = like.in;
   for (int k = 0; k < LURN_MAX_IN; k++) in[k] = i->in[k] >= 0 ? w->to[i->in[k]] : -1;
   if ((op->flags & LURN_OP_COMMUTES)
       && w->hash[i->in[1]] < w->hash[i->in[0]]) { lurn_reg t = in[0]; in[0] = in[1]; in[1] = t; }
-  w->to[i->out] = lurn_emit(w->dst, i->op, in[0], in[1], in[2], i->k, i->i[0], i->i[1],
-                            i->name >= 0 ? w->src->name[i->name].text : NULL);
+  w->to[i->out] = lurn_write(w->dst, &like, i->name >= 0 ? w->src->name[i->name].text : NULL);
 }
 
 static void write_instrs (work *w) {

@@ -308,12 +308,13 @@ static int place_in_scan (lurn_program *p, const lurn_op *op, const lurn_instr *
   return out->axis == LURN_TIME ? p->scan : -1;
 }
 
-lurn_reg lurn_emit (lurn_program *p, int op, lurn_reg a, lurn_reg b, lurn_reg c, double k, int i0, int i1,
-                    const char *name) {
-  const lurn_op *info = lurn_op_info(op);
-  lurn_instr i = {.op = (int16_t)op, .out = -1, .in = {a, b, c}, .k = k, .i = {i0, i1}};
+lurn_reg lurn_write (lurn_program *p, const lurn_instr *like, const char *name) {
+  const lurn_op *info = lurn_op_info(like->op);
+  lurn_instr i = *like;
   lurn_register out = {.kind = LURN_REG_VALUE, .dtype = LURN_REAL, .scan = -1};
   if (p->status != LURN_OK) return -1;
+  i.out = -1;
+  for (int n = info->nin; n < LURN_MAX_IN; n++) i.in[n] = -1;
   for (int n = 0; n < info->nin; n++) {
     int optional = n == 0 && (info->flags & LURN_OP_ACC);
     if (i.in[n] >= p->nreg || (i.in[n] < 0 && !optional))
@@ -335,6 +336,12 @@ lurn_reg lurn_emit (lurn_program *p, int op, lurn_reg a, lurn_reg b, lurn_reg c,
   if ((i.out = add_register(p, &out)) < 0) return -1;
   p->instr[p->ninstr++] = i;
   return i.out;
+}
+
+lurn_reg lurn_emit (lurn_program *p, int op, lurn_reg a, lurn_reg b, lurn_reg c, double k, int i0, int i1,
+                    const char *name) {
+  const lurn_instr i = {.op = (int16_t)op, .in = {a, b, c, -1, -1, -1}, .k = k, .i = {i0, i1}};
+  return lurn_write(p, &i, name);
 }
 
 /* ---------- maps ---------- */

@@ -29,7 +29,8 @@
 
 typedef int32_t lurn_reg;       /* index into lurn_program.reg, or -1 */
 
-#define LURN_MAX_IN 3
+#define LURN_MAX_IN 6
+#define LURN_MAX_IMM 6
 #define LURN_MAX_STATES 8
 #define LURN_PROGRAM_VERSION 1
 
@@ -48,7 +49,7 @@ typedef struct lurn_instr {
   int16_t op, scan;
   lurn_reg out, in[LURN_MAX_IN];          /* -1: absent */
   double k;                     /* immediate of a map, rate of a dropout */
-  int i[2];                     /* whole-number immediates; their meaning is the op's */
+  int i[LURN_MAX_IMM];          /* whole-number immediates; their meaning is the op's */
   int name;                     /* index into names: the random stream; or -1 */
 } lurn_instr;
 
@@ -109,6 +110,9 @@ void lurn_scan_end (lurn_program *p);
 /* The general instruction. Ops are named in op.h; the op's shape rule checks the operands and
  * gives the result its axis and shape. ins beyond the op's number are -1. */
 lurn_reg lurn_emit (lurn_program *p, int op, lurn_reg a, lurn_reg b, lurn_reg c, double k, int i0, int i1, const char *name);
+/* The same for ops with more operands or immediates: op, in (beyond the op's number they are ignored), k and i
+ * of *like. */
+lurn_reg lurn_write (lurn_program *p, const lurn_instr *like, const char *name);
 
 /* Elementwise maps; an operand with a lower axis is broadcast over rows or frames, one with a
  * single column over columns. */

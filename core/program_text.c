@@ -35,6 +35,13 @@ static void put_leaf (lurn_sink *s, const lurn_program *p, lurn_reg r) {
   }
 }
 
+/* Two immediates are always written, the others when one of them is not 0: so a name behind them is told apart. */
+static int immediates (const lurn_instr *i) {
+  int n = LURN_MAX_IMM;
+  while (n > 2 && i->i[n - 1] == 0) n--;
+  return n > 2 ? LURN_MAX_IMM : 2;
+}
+
 static void put_instr (lurn_sink *s, const lurn_program *p, const lurn_instr *i) {
   const lurn_op *op = lurn_op_info(i->op);
   lurn_sink_put(s, "%sr%d = %s", i->scan >= 0 ? "  " : "", i->out, op->name);
@@ -42,7 +49,8 @@ static void put_instr (lurn_sink *s, const lurn_program *p, const lurn_instr *i)
     if (i->in[k] < 0) lurn_sink_put(s, " -");
     else lurn_sink_put(s, " r%d", i->in[k]);
   }
-  lurn_sink_put(s, " [%.17g %d %d", i->k, i->i[0], i->i[1]);
+  lurn_sink_put(s, " [%.17g", i->k);
+  for (int k = 0; k < immediates(i); k++) lurn_sink_put(s, " %d", i->i[k]);
   if (i->name >= 0) lurn_sink_put(s, " %s", p->name[i->name].text);
   lurn_sink_put(s, "]  # ");
   lurn_sink_put(s, "%s ", axes[p->reg[i->out].axis]);
@@ -255,23 +263,39 @@ static lurn_status read_output (reader *r) {
   return LURN_OK;
 }
 
+/* Words before the closing bracket, without reading them. */
+static int words_left (const reader *r) {
+  reader ahead = *r;
+  int n = 0;
+  while (word(&ahead) && strcmp(ahead.word, "]") != 0) n++;
+  return n;
+}
+
+/* [k i0 i1 name] or [k i0 .. i5 name] */
+static lurn_status read_immediates (reader *r, lurn_instr *i, char name[LURN_NAME]) {
+  if (!word(r) || strcmp(r->word, "[") != 0 || !number(r, &i->k)) return fail_text(r, "expected [k i0 i1]");
+  int n = words_left(r) < LURN_MAX_IMM ? 2 : LURN_MAX_IMM;
+  for (int k = 0; k < n; k++) if (!whole(r, &i->i[k])) return fail_text(r, "expected [k i0 i1]");
+  name[0] = 0;
+  if (word(r) && strcmp(r->word, "]") != 0) snprintf(name, LURN_NAME, "%.95s", r->word);
+  return LURN_OK;
+}
+
 /* r7 = op r1 r2 - [k i0 i1 name] */
 static lurn_status read_instr (reader *r, int at) {
-  lurn_reg in[LURN_MAX_IN] = {-1, -1, -1};
+  lurn_instr i = {.k = 0};
   char name[LURN_NAME];
-  double k;
-  int i0, i1, op;
+  int op;
   if (!word(r) || strcmp(r->word, "=") != 0 || !word(r)) return fail_text(r, "expected '= op'");
   if ((op = lurn_op_find(r->word)) < 0) return fail_text(r, "expected an op");
+  i.op = (int16_t)op;
   for (int j = 0; j < lurn_op_info(op)->nin; j++)
-    if (!word(r) || !known(r, &in[j])) return fail_text(r, "expected a register");
-  if (!word(r) || strcmp(r->word, "[") != 0 || !number(r, &k) || !whole(r, &i0)
-      || !whole(r, &i1)) return fail_text(r, "expected [k i0 i1]");
-  int named = word(r) && strcmp(r->word, "]") != 0;
-  if (named) snprintf(name, sizeof name, "%.95s", r->word);
-  if ((op == LURN_OP_DROPOUT || op == LURN_OP_SAMPLE) && !named) return fail_text(r,
+    if (!word(r) || !known(r, &i.in[j])) return fail_text(r, "expected a register");
+  lurn_status status = read_immediates(r, &i, name);
+  if (status != LURN_OK) return status;
+  if ((lurn_op_info(op)->flags & LURN_OP_RANDOM) && !name[0]) return fail_text(r,
       "expected the name of a random stream");
-  r->to[at] = lurn_emit(r->p, op, in[0], in[1], in[2], k, i0, i1, named ? name : NULL);
+  r->to[at] = lurn_write(r->p, &i, name[0] ? name : NULL);
   return LURN_OK;
 }
 
