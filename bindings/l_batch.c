@@ -9,7 +9,8 @@
 
 typedef struct handle {
   lurn_batch b;                 /* first: the model's binding takes the pointer for a lurn_batch */
-  const int64_t *order;         /* (B) places in the tensors it was made from; NULL: it comes from a feed */
+  const int64_t *order[LURN_MAX_AXES];  /* (B) places in the tensors it was made from; NULL: it comes from a feed */
+  lurn_batch along[LURN_MAX_AXES - 1];
 } handle;
 
 lurn_batch *l_checkbatch (lua_State *L, int arg) {
@@ -30,10 +31,11 @@ lurn_batch *l_newbatch (lua_State *L, int owner) {
 
 /* ------------------------------------------------------------------ looking inside */
 
-/* A copy with its rows side by side: (T,B,cols), (T,B), (B,cols) or (B). Where a row has ended
- * there is 0, which for ids is "none". */
-static void push_field (lua_State *L, const lurn_batch *b, const lurn_field *f) {
-  int time = f->axis != LURN_ROW, rank = 0;
+/* A copy with its rows side by side, in the order of the first time axis: (T,B,cols), (T,B), (B,cols) or (B). Where
+ * a row has ended there is 0, which for ids is "none". */
+static void push_field (lua_State *L, const lurn_batch *first, const lurn_field *f) {
+  const lurn_batch *b = lurn_batch_along(first, f->axis);
+  int time = lurn_axis_level(f->axis) == LURN_TIME, rank = 0;
   int64_t dim[LURN_MAX_RANK];
   if (time) dim[rank++] = b->T;
   dim[rank++] = b->B;
@@ -43,9 +45,10 @@ static void push_field (lua_State *L, const lurn_batch *b, const lurn_field *f) 
   char *to = t->data.p;
   const char *from = f->data;
   if (f->dtype == LURN_INDEX) memset(to, -1, (size_t)lurn_tensor_count(t) * sizeof(int32_t));
-  if (!time) memcpy(to, from, (size_t)b->B * row);
-  else for (int s = 0; s < b->T; s++)
-    memcpy(to + (size_t)s * (size_t)b->B * row, from + (size_t)b->start[s] * row, (size_t)b->live[s] * row);
+  for (int s = 0; s < (time ? b->T : 1); s++)
+    for (int r = 0; r < (time ? b->live[s] : b->B); r++)
+      memcpy(to + (size_t)(s * b->B + (b->place ? b->place[r] : r)) * row,
+             from + (size_t)((time ? b->start[s] : 0) + r) * row, row);
 }
 
 static int length_of (const lurn_batch *b, int r) {
@@ -54,11 +57,12 @@ static int length_of (const lurn_batch *b, int r) {
   return T;
 }
 
+/* Along any time axis, in the order of the first. */
 static void push_lengths (lua_State *L, const lurn_batch *b) {
   lua_createtable(L, b->B, 0);
   for (int r = 0; r < b->B; r++) {
     lua_pushinteger(L, length_of(b, r));
-    lua_rawseti(L, -2, r + 1);
+    lua_rawseti(L, -2, (b->place ? b->place[r] : r) + 1);
   }
 }
 
@@ -86,9 +90,11 @@ static int b_index (lua_State *L) {
   else if (strcmp(key, "N") == 0) lua_pushinteger(L, b->N);
   else if (strcmp(key, "carry") == 0) lua_pushboolean(L, b->carry);
   else if (strcmp(key, "lengths") == 0) push_lengths(L, b);
+  else if (strcmp(key, "lengths2") == 0 && b->along[0]) push_lengths(L, b->along[0]);
+  else if (strcmp(key, "lengths3") == 0 && b->along[1]) push_lengths(L, b->along[1]);
   else if (strcmp(key, "seq") == 0) push_list(L, (const int64_t *)(const void *)b->seq, b->B);
   else if (strcmp(key, "pos") == 0) push_list(L, b->pos, b->B);
-  else if (strcmp(key, "order") == 0) push_list(L, h->order, b->B);
+  else if (strcmp(key, "order") == 0) push_list(L, h->order[0], b->B);
   else lua_pushnil(L);
   return 1;
 }
@@ -155,55 +161,97 @@ static void sort_rows (int64_t *order, int32_t *length, int64_t B) {
 
 /* Packs a contiguous tensor; the copy is anchored in the list at `keep`. */
 static void add_field (lua_State *L, int keep, handle *h, const char *name, const lurn_tensor *t, const layout *y) {
-  lurn_batch *b = &h->b;
-  if (b->nfield == LURN_MAX_FIELDS || strlen(name) >= sizeof b->field[0].name)
+  lurn_batch *first = &h->b;
+  const lurn_batch *b = lurn_batch_along(first, y->axis);
+  const int64_t *order = h->order[lurn_axis_set(y->axis)];
+  int time = lurn_axis_level(y->axis) == LURN_TIME;
+  if (first->nfield == LURN_MAX_FIELDS || strlen(name) >= sizeof b->field[0].name)
     luaL_error(L, "a batch: %s: at most %d fields, with names of at most 15 letters", name, LURN_MAX_FIELDS);
   size_t row = (size_t)y->cols * lurn_dtype_size(t->dtype);
-  char *to = l_newblock(L, (size_t)(y->axis == LURN_ROW ? b->B : b->N) * row);
+  char *to = l_newblock(L, (size_t)(time ? b->N : b->B) * row);
   lua_rawseti(L, keep, (lua_Integer)lua_rawlen(L, keep) + 1);
-  lurn_field *f = &b->field[b->nfield++];
+  lurn_field *f = &first->field[first->nfield++];
   strcpy(f->name, name);
   f->dtype = t->dtype;
   f->axis = y->axis;
   f->cols = (int)y->cols;
   f->data = to;
-  int T = y->axis == LURN_ROW ? 1 : b->T;
-  for (int s = 0; s < T; s++)
-    for (int r = 0; r < (y->axis == LURN_ROW ? b->B : b->live[s]); r++, to += row)
-      memcpy(to, (const char *)t->data.p + (size_t)(s * y->B + h->order[r]) * row, row);
+  for (int s = 0; s < (time ? b->T : 1); s++)
+    for (int r = 0; r < (time ? b->live[s] : b->B); r++, to += row)
+      memcpy(to, (const char *)t->data.p + (size_t)(s * y->B + order[r]) * row, row);
 }
 
-/* T, B and the rows' order, from x and lengths; all in one block that the batch keeps. */
-static void lay_rows (lua_State *L, int keep, handle *h, const layout *x) {
+/* T, B and the rows' order along time axis `set`, from x and the lengths in the table at `arg`; all in one block that
+ * the batch keeps. */
+static lurn_batch *lay_rows (lua_State *L, int keep, handle *h, int set, const layout *x, int arg) {
   size_t B = (size_t)x->B, T = (size_t)x->T;
-  int list = lua_getfield(L, 1, "lengths") == LUA_TTABLE ? lua_gettop(L) : 0;
-  int64_t *order = l_newblock(L, 3 * B * sizeof *order + (B + 2 * T + 1) * sizeof(int32_t));
+  lurn_batch *b = set == 0 ? &h->b : &h->along[set - 1];
+  int list = lua_getfield(L, arg, "lengths") == LUA_TTABLE ? lua_gettop(L) : 0;
+  int64_t *order = l_newblock(L, 3 * B * sizeof *order + (3 * B + 2 * T + 1) * sizeof(int32_t));
   int64_t *pos = order + B, *seq = pos + B;
-  int32_t *length = (int32_t *)(void *)(seq + B), *live = length + B, *start = live + T;
-  lua_rawseti(L, keep, 1);
+  int32_t *length = (int32_t *)(void *)(seq + B), *place = length + B, *rank = place + B, *live = rank + B,
+      *start = live + T;
+  lua_rawseti(L, keep, (lua_Integer)lua_rawlen(L, keep) + 1);
   for (int64_t r = 0; r < x->B; r++) {
     order[r] = r;
     length[r] = (int32_t)length_at(L, list, r, x->T);
   }
   sort_rows(order, length, x->B);
   memcpy(seq, order, B * sizeof *seq);
-  h->order = order;
-  h->b.seq = (const uint64_t *)(const void *)seq;
-  h->b.pos = pos;
-  h->b.live = live;
-  h->b.start = start;
-  h->b.T = length[0];
-  h->b.B = (int)x->B;
-  h->b.N = lurn_batch_pack(h->b.B, length, live, start);
-  h->b.carry = lb_getboolean(L, 1, "carry", 0);
+  h->order[set] = order;
+  b->seq = (const uint64_t *)(const void *)seq;
+  b->pos = pos;
+  b->live = live;
+  b->start = start;
+  b->T = length[0];
+  b->B = (int)x->B;
+  b->N = lurn_batch_pack(b->B, length, live, start);
   lua_pop(L, 1);
+  for (int r = 0; set > 0 && r < b->B; r++) {
+    int first = 0;
+    while (h->order[0][first] != order[r]) first++;
+    place[r] = first;
+    rank[first] = r;
+  }
+  if (set > 0) { b->place = place; b->rank = rank; h->b.along[set - 1] = b; }
+  return b;
+}
+
+/* The tensors of the table at `arg`, but for x of the first time axis, as fields along time axis `set`. */
+static void add_fields (lua_State *L, int keep, handle *h, int set, const layout *x, int arg) {
+  int top = lua_gettop(L);
+  for (lua_pushnil(L); lua_next(L, arg) != 0; lua_settop(L, top + 1)) {
+    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "x";
+    if (l_testtensor(L, -1) == NULL || (set == 0 && strcmp(name, "x") == 0)) continue;
+    const lurn_tensor *t = l_pushcontiguous(L, -1);
+    layout y = layout_of(L, name, t, x);
+    y.axis += 2 * set;
+    add_field(L, keep, h, name, t, &y);
+  }
+  lua_settop(L, top);
+}
+
+/* A further time axis: {name = tensor, ... [, lengths = {..}]}; its steps are those of the longest of its tensors. */
+static void add_axis (lua_State *L, int keep, handle *h, int set) {
+  int arg = lua_gettop(L);
+  layout x = {.T = 0, .B = h->b.B};
+  for (lua_pushnil(L); lua_next(L, arg) != 0; lua_settop(L, arg + 1)) {
+    const lurn_tensor *t = l_testtensor(L, -1);
+    int64_t T = t && t->rank > 0 ? t->dim[0] : 0;
+    if (t && (t->dtype == LURN_INDEX ? t->rank == 2 : t->rank == 3) && T > x.T) x.T = T;
+  }
+  if (x.T < 1 || x.T > INT32_MAX / x.B) luaL_error(L, "a batch: time%d: expected ids (T,B) or reals (T,B,D)", set + 1);
+  lay_rows(L, keep, h, set, &x, arg);
+  add_fields(L, keep, h, set, &x, arg);
 }
 
 enum { KEEP = 2, HANDLE };
 
-/* batch {x = tensor, y =, mask =, reset =, ... [, lengths = {..}, carry = true]}: any other tensor
- * in the table becomes a field of that name. */
+/* batch {x = tensor, y =, mask =, reset =, ... [, lengths = {..}, carry = true, time2 = {source =, lengths =}]}: any
+ * other tensor in the table becomes a field of that name; what is in the tables time2 and time3 lies along a time
+ * axis of its own. */
 static int b_make (lua_State *L) {
+  static const char *const further[] = {"time2", "time3"};
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   lua_newtable(L);
@@ -212,17 +260,14 @@ static int b_make (lua_State *L) {
   luaL_argcheck(L, l_testtensor(L, -1) != NULL, 1, "x: expected a tensor");
   const lurn_tensor *t = l_pushcontiguous(L, -1);
   layout x = layout_of_x(L, t);
-  lay_rows(L, KEEP, h, &x);
+  lay_rows(L, KEEP, h, 0, &x, 1)->carry = lb_getboolean(L, 1, "carry", 0);
   add_field(L, KEEP, h, "x", t, &x);
   lua_settop(L, HANDLE);
-  for (lua_pushnil(L); lua_next(L, 1) != 0; lua_settop(L, HANDLE + 1)) {
-    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "x";
-    if (l_testtensor(L, -1) == NULL || strcmp(name, "x") == 0) continue;
-    t = l_pushcontiguous(L, -1);
-    layout y = layout_of(L, name, t, &x);
-    add_field(L, KEEP, h, name, t, &y);
+  add_fields(L, KEEP, h, 0, &x, 1);
+  for (int set = 1; set < LURN_MAX_AXES; set++) {
+    if (lua_getfield(L, 1, further[set - 1]) == LUA_TTABLE) add_axis(L, KEEP, h, set);
+    lua_settop(L, HANDLE);
   }
-  lua_settop(L, HANDLE);
   return 1;
 }
 

@@ -19,6 +19,7 @@
 #include "normalise.h"
 #include "gradcheck.h"
 #include "op.h"
+#include "recompute.h"
 #include "sys.h"
 #include "wave.h"
 
@@ -219,7 +220,7 @@ static lurn_status list_states (player *p) {
   return LURN_OK;
 }
 
-/* {grad, grad_inputs, carry, reset, twin, dice} */
+/* {grad, grad_inputs, carry, reset, twin, dice, window} */
 static int m_player (lua_State *L) {
   model *m = l_checkmodel(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
@@ -238,6 +239,7 @@ static int m_player (lua_State *L) {
   p->twin = lb_getboolean(L, 2, "twin", 0);
   lua_Integer dice = lb_getinteger(L, 2, "dice", 0, 1 << 30, 0);
   if (dice) lurn_choices_random(&p->choices, (uint64_t)dice); else lurn_choices_default(&p->choices);
+  p->choices.window = (int)lb_getinteger(L, 2, "window", -1, 1 << 28, 0);
   lb_check(L, lurn_normalise(p->ctx, m->source, &p->variant, &p->program));
   lb_check(L, list_states(p));
   if (!p->twin) lb_check(L, lurn_schedule_make(p->ctx, &p->program, &p->choices, &p->schedule));
@@ -275,8 +277,8 @@ static lurn_status take_plan (player *p, lurn_wave *next) {
   size_t bytes = next->bytes + LURN_ALIGN;
   void *arena = lurn_sys_map(bytes);
   if (!arena) return lurn_fail(p->ctx, LURN_ENOMEM, "no memory for a plan of %zu bytes (%d steps, %d rows)",
-                               next->bytes, next->T, next->B);
-  lurn_status status = place_states(p, next->B, next->N);
+                               next->bytes, next->most.T[0], next->most.B);
+  lurn_status status = place_states(p, next->most.B, next->most.N[0]);
   if (status != LURN_OK) { lurn_sys_unmap(arena, bytes); return status; }
   drop_arena(p);
   p->wave = *next;
@@ -290,23 +292,33 @@ static lurn_status take_plan (player *p, lurn_wave *next) {
   return LURN_OK;
 }
 
-/* Room for windows of that size. When there is no memory the old plan stands. */
-static lurn_status plan (player *p, int T, int B, int N) {
+static int fits (const lurn_extent *e, const lurn_extent *most) {
+  int ok = e->B <= most->B;
+  for (int k = 0; k < LURN_MAX_AXES; k++) ok &= e->T[k] <= most->T[k] && e->N[k] <= most->N[k];
+  return ok;
+}
+
+static void grow (int *to, int least) { if (*to < least) *to = least; }
+
+/* Room for windows of that size, never less than there is. When there is no memory the old plan stands. */
+static lurn_status plan (player *p, const lurn_extent *wanted) {
   const lurn_kernels *k = p->twin ? lurn_kernels_find("c") : p->ctx->kernels;
+  lurn_extent e = *wanted;
   lurn_wave next;
-  if (p->arena && T <= p->wave.T && B <= p->wave.B && N <= p->wave.N) return LURN_OK;
-  if (p->arena) {                                 /* grow: never below what was planned */
-    if (T < p->wave.T) T = p->wave.T;
-    if (B < p->wave.B) B = p->wave.B;
-    if (N < p->wave.N) N = p->wave.N;
+  if (p->arena && fits(&e, &p->wave.most)) return LURN_OK;
+  if (p->arena) grow(&e.B, p->wave.most.B);
+  for (int n = 0; p->arena && n < LURN_MAX_AXES; n++) {
+    grow(&e.T[n], p->wave.most.T[n]);
+    grow(&e.N[n], p->wave.most.N[n]);
   }
-  lurn_status status = lurn_wave_plan(p->ctx, &next, &p->program, p->twin ? NULL : &p->schedule, k, T, B, N);
+  lurn_status status = lurn_wave_plan(p->ctx, &next, &p->program, p->twin ? NULL : &p->schedule, k, &e);
   if (status == LURN_OK) status = take_plan(p, &next);
   if (status != LURN_OK) lurn_wave_free(&next);
   return status;
 }
 
-static int y_plan (lua_State *L) {               /* T, B [, N] -> bytes of arena, bytes of state */
+/* T, B [, N] -> bytes of arena, bytes of state; further time axes are taken to be as long as the first */
+static int y_plan (lua_State *L) {
   player *p = checkplayer(L, 1);
   int T = (int)lb_integer(L, 2, 1, 1 << 28, "steps"), B = (int)lb_integer(L, 3, 1, 1 << 24, "rows");
   if (lua_isnoneornil(L, 4)) {
@@ -314,7 +326,8 @@ static int y_plan (lua_State *L) {               /* T, B [, N] -> bytes of arena
     lua_pushinteger(L, (lua_Integer)T * B);
   }
   int N = (int)lb_integer(L, 4, 1, 1 << 30, "frames");
-  lb_check(L, plan(p, T, B, N));
+  const lurn_extent e = {.B = B, .T = {T, T, T}, .N = {N, N, N}};
+  lb_check(L, plan(p, &e));
   lua_pushinteger(L, (lua_Integer)p->wave.bytes);
   lua_pushinteger(L, (lua_Integer)p->states_bytes);
   return 2;
@@ -324,14 +337,14 @@ static int y_plan (lua_State *L) {               /* T, B [, N] -> bytes of arena
 
 static void zero_state (player *p, int pending_only) {
   for (int k = 0; k < p->nstate; k++) {
-    memset(p->state[k].pending, 0, p->state[k].size * (size_t)p->wave.B);
-    if (!pending_only) memset(p->state[k].committed, 0, p->state[k].size * (size_t)p->wave.B);
+    memset(p->state[k].pending, 0, p->state[k].size * (size_t)p->wave.most.B);
+    if (!pending_only) memset(p->state[k].committed, 0, p->state[k].size * (size_t)p->wave.most.B);
   }
 }
 
 static void roll_back (player *p) {
   for (int k = 0; p->states && k < p->nstate; k++) memcpy(p->state[k].pending, p->state[k].committed,
-                                                          p->state[k].size * (size_t)p->wave.B);
+                                                          p->state[k].size * (size_t)p->wave.most.B);
   p->B = p->committed_B;
   p->played = 0;
 }
@@ -344,7 +357,7 @@ static int y_rollback (lua_State *L) {
 static int y_commit (lua_State *L) {
   player *p = checkplayer(L, 1);
   for (int k = 0; p->states && k < p->nstate; k++) memcpy(p->state[k].committed, p->state[k].pending,
-                                                          p->state[k].size * (size_t)p->wave.B);
+                                                          p->state[k].size * (size_t)p->wave.most.B);
   p->committed_B = p->B;
   return 0;
 }
@@ -390,6 +403,7 @@ static void take_state (player *p) {
 }
 
 static lurn_status play (player *p, int back) {
+  if (p->wave.window) return back ? lurn_recompute_backward(&p->wave) : lurn_recompute_forward(&p->wave);
   if (p->twin) return lurn_twin_play(&p->wave, back ? p->program.forward : 0, back ? p->program.ninstr
                                      : p->program.forward);
   return lurn_conductor_play(&p->wave, back ? p->schedule.forward : 0, back ? p->schedule.nunit
@@ -408,7 +422,8 @@ static int y_forward (lua_State *L) {
       .step = (uint64_t)luaL_optinteger(L, 4, 0),
                             .purpose = (lurn_purpose)lb_choice(L, 5, purposes, "purpose")};
   lua_settop(L, 5);
-  lurn_status status = plan(p, b->T, b->B, b->N);
+  const lurn_extent e = lurn_extent_of(b);
+  lurn_status status = plan(p, &e);
   if (status != LURN_OK) return lb_result(L, status);
   p->batch = *b;
   p->played = 0;
@@ -456,12 +471,15 @@ static int y_backward (lua_State *L) {
 
 /* ---------- looking ---------- */
 
-/* What is on the time axis comes as (T, B, ...) with zeros where rows have ended. */
+/* What is on a time axis comes as (T, B, ...) with zeros where rows have ended, in the order of the batch's rows
+ * whichever axis it is. */
 static void spread_frames (const lurn_batch *b, const lurn_register *x, const char *from, lurn_tensor *t) {
   size_t row = lurn_dtype_size((lurn_dtype)x->dtype) * (size_t)x->cols;
-  for (int s = 0; s < b->T; s++)
-    memcpy((char *)t->data.p + row * (size_t)s * (size_t)b->B, from + row * (size_t)b->start[s],
-           row * (size_t)b->live[s]);
+  int time = lurn_axis_level(x->axis) == LURN_TIME;
+  for (int s = 0; s < (time ? b->T : 1); s++)
+    for (int r = 0; r < (time ? b->live[s] : b->B); r++)
+      memcpy((char *)t->data.p + row * (size_t)(s * b->B + (b->place ? b->place[r] : r)),
+             from + row * (size_t)((time ? b->start[s] : 0) + r), row);
 }
 
 static int y_output (lua_State *L) {             /* name -> a copy, or nil */
@@ -471,13 +489,18 @@ static int y_output (lua_State *L) {             /* name -> a copy, or nil */
   int64_t dim[LURN_MAX_RANK + 2];
   int rank = 0;
   if (!from) { lua_pushnil(L); return 1; }
-  if (x->axis == LURN_TIME) check_batch(L, p);
-  if (x->axis == LURN_TIME) dim[rank++] = p->batch.T;
+  const lurn_batch *b = lurn_batch_along(&p->batch, x->axis);
+  int time = lurn_axis_level(x->axis) == LURN_TIME;
+  if (time || b->place) check_batch(L, p);
+  if (p->wave.window && x->axis == LURN_TIME)
+    return luaL_error(L, "output '%s': checkpointing over time keeps nothing that has a value for every step",
+                      lua_tostring(L, 2));
+  if (time) dim[rank++] = b->T;
   if (x->axis != LURN_ONCE) dim[rank++] = p->batch.B;
   for (int k = 0; k < x->rank && rank < LURN_MAX_RANK; k++) dim[rank++] = x->dim[k];
   if (x->dtype == LURN_INDEX && x->axis != LURN_ONCE) rank--;
   lurn_tensor *t = l_newtensor(L, (lurn_dtype)x->dtype, rank, dim);
-  if (x->axis == LURN_TIME) spread_frames(&p->batch, x, from, t);
+  if (x->axis != LURN_ONCE) spread_frames(b, x, from, t);
   else memcpy(t->data.p, from, lurn_dtype_size((lurn_dtype)x->dtype) * (size_t)lurn_tensor_count(t));
   return 1;
 }
@@ -538,7 +561,8 @@ static int y_setstate (lua_State *L) {
     B = t->dim[0];
   }
   luaL_argcheck(L, B <= 1 << 24, 2, "too many rows");
-  lb_check(L, plan(p, 1, (int)B, (int)B));
+  const lurn_extent e = {.B = (int)B, .T = {1}, .N = {(int)B}};
+  lb_check(L, plan(p, &e));
   for (int k = 0; k < p->nstate; k++, lua_pop(L, 1)) {
     const lurn_tensor *t = given_state(L, p, k);
     memcpy(p->state[k].committed, t->data.p, p->state[k].size * (size_t)B);
@@ -568,7 +592,8 @@ static int y_blame (lua_State *L) {
   lua_pushboolean(L, p->variant.reset); lua_setfield(L, -2, "reset");
   lua_call(L, 2, 1);
   player *twin = checkplayer(L, -1);
-  lb_check(L, plan(twin, p->batch.T, p->batch.B, p->batch.N));
+  const lurn_extent e = lurn_extent_of(&p->batch);
+  lb_check(L, plan(twin, &e));
   twin->moment = p->moment;
   lurn_status status = lurn_wave_bind(&twin->wave, &p->batch, &p->moment);
   real *grad = lua_newuserdatauv(L, sizeof(real) * (p->m->params.count + 1) + LURN_ALIGN, 0);
@@ -590,8 +615,8 @@ static int y_bill (lua_State *L) {
   if (!p->arena) return 0;
   size_t strips = p->twin ? 0 : (size_t)p->schedule.nslot * p->wave.slot_bytes * (size_t)p->wave.threads;
   const struct { const char *name; size_t value; } rows[] = {
-    {"T", (size_t)p->wave.T}, {"B", (size_t)p->wave.B}, {"activations", p->wave.bytes - p->wave.rest},
-    {"packed", p->wave.rest - strips}, {"strips", strips}, {"state", p->states_bytes}};
+    {"T", (size_t)p->wave.most.T[0]}, {"B", (size_t)p->wave.most.B}, {"activations", p->wave.bytes - p->wave.rest},
+    {"window", (size_t)p->wave.window}, {"packed", p->wave.rest - strips}, {"strips", strips}, {"state", p->states_bytes}};
   lua_newtable(L);
   for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
     lua_pushinteger(L, (lua_Integer)rows[k].value);

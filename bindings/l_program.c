@@ -143,7 +143,6 @@ static int s_tostring (lua_State *L) {
   return 1;
 }
 
-static const char *const axis_names[] = {"once", "row", "time", NULL};
 static const char *const dtype_names[] = {"real", "index", NULL};
 
 static int s_index (lua_State *L) {
@@ -151,7 +150,7 @@ static int s_index (lua_State *L) {
   const lurn_register x = *lurn_reg_info(p, checksymbol(L, 1, p));
   const char *key = luaL_checkstring(L, 2);
   if (strcmp(key, "cols") == 0) lua_pushinteger(L, x.cols);
-  else if (strcmp(key, "axis") == 0) lua_pushstring(L, axis_names[x.axis]);
+  else if (strcmp(key, "axis") == 0) lua_pushstring(L, lurn_axis_names[x.axis]);
   else if (strcmp(key, "dtype") == 0) lua_pushstring(L, dtype_names[x.dtype]);
   else if (strcmp(key, "program") == 0) lua_getiuservalue(L, 1, 1);
   else if (strcmp(key, "shape") == 0) {
@@ -212,7 +211,7 @@ static int p_input (lua_State *L) {              /* name, dtype, axis, dims */
   lurn_program *p = l_checkprogram(L, 1);
   int dim[LURN_MAX_RANK] = {0}, rank = dims(L, 5, dim);
   lurn_dtype dtype = (lurn_dtype)lb_choice(L, 3, dtype_names, "type");
-  int axis = lb_choice(L, 4, axis_names, "axis");
+  int axis = lb_choice(L, 4, lurn_axis_names, "axis");
   return pushsymbol(L, 1, p, lurn_input_reg(p, luaL_checkstring(L, 2), dtype, axis, rank, dim));
 }
 
@@ -294,18 +293,19 @@ static int p_emit (lua_State *L) {
 static int p_fill (lua_State *L) {               /* value, axis, dims */
   lurn_program *p = l_checkprogram(L, 1);
   double k = luaL_checknumber(L, 2);
-  int axis = lb_choice(L, 3, axis_names, "axis"), dim[LURN_MAX_RANK] = {0}, rank = dims(L, 4, dim);
+  int axis = lb_choice(L, 3, lurn_axis_names, "axis"), dim[LURN_MAX_RANK] = {0}, rank = dims(L, 4, dim);
   return pushsymbol(L, 1, p, lurn_fill(p, k, axis, rank, dim));
 }
 
 static int p_spread (lua_State *L) {             /* symbol, axis */
   lurn_program *p = l_checkprogram(L, 1);
-  return pushsymbol(L, 1, p, lurn_spread(p, checksymbol(L, 2, p), lb_choice(L, 3, axis_names, "axis")));
+  return pushsymbol(L, 1, p, lurn_spread(p, checksymbol(L, 2, p), lb_choice(L, 3, lurn_axis_names, "axis")));
 }
 
-static int p_scan (lua_State *L) {               /* name, reverse */
+static int p_scan (lua_State *L) {               /* name, reverse [, axis] */
   lurn_program *p = l_checkprogram(L, 1);
-  lurn_scan_begin(p, luaL_checkstring(L, 2), lua_toboolean(L, 3));
+  int axis = lua_isnoneornil(L, 4) ? LURN_TIME : lb_choice(L, 4, lurn_axis_names, "axis");
+  lurn_scan_begin(p, luaL_checkstring(L, 2), lua_toboolean(L, 3), lurn_axis_steps(axis));
   return pushsymbol(L, 1, p, -1);
 }
 

@@ -3,10 +3,19 @@
 
 #include <string.h>
 
+const char *const lurn_axis_names[LURN_NAXES + 1] = {"once", "row", "time", "row2", "time2", "row3", "time3", NULL};
+
 const lurn_field *lurn_batch_field (const lurn_batch *b, const char *name) {
   for (int i = 0; i < b->nfield; i++)
     if (strcmp(b->field[i].name, name) == 0) return &b->field[i];
   return NULL;
+}
+
+lurn_extent lurn_extent_of (const lurn_batch *b) {
+  lurn_extent e = {.B = b->B, .T = {b->T}, .N = {b->N}};
+  for (int k = 1; k < LURN_MAX_AXES; k++)
+    if (b->along[k - 1]) { e.T[k] = b->along[k - 1]->T; e.N[k] = b->along[k - 1]->N; }
+  return e;
 }
 
 /* live[t] = number of rows longer than t; start[t+1] = start[t] + live[t]. The rows are sorted,

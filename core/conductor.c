@@ -36,6 +36,9 @@ static void share_rows (const hand *h, int n, int *first, int *rows) {
 
 static size_t element (const lurn_register *x) { return lurn_dtype_size((lurn_dtype)x->dtype); }
 
+static const lurn_batch *along (const lurn_wave *w, int axis) { return lurn_batch_along(w->batch, axis); }
+static int on_time (int axis) { return lurn_axis_level(axis) == LURN_TIME; }
+
 /* Row `first` of register r, counted from the beginning of step t; what has only one step's place
  * is always there. */
 static char *address (const lurn_wave *w, lurn_reg r, int t, int first) {
@@ -43,10 +46,12 @@ static char *address (const lurn_wave *w, lurn_reg r, int t, int first) {
   size_t row = element(x) * (size_t)x->cols;
   char *base = w->base[r];
   if (x->axis == LURN_ONCE) return base;
-  if (x->axis == LURN_TIME
-      && w->schedule->store[w->schedule->root[r]] != LURN_KEEP_STEP) first += w->batch->start[t];
+  if (on_time(x->axis)
+      && w->schedule->store[w->schedule->root[r]] != LURN_KEEP_STEP) first += along(w, x->axis)->start[t];
   return base + row * (size_t)first;
 }
+
+char *lurn_conductor_row (const lurn_wave *w, lurn_reg r, int t, int row) { return address(w, r, t, row); }
 
 static ptrdiff_t row_step (const lurn_register *x) { return x->axis == LURN_ONCE ? 0 : x->cols; }
 
@@ -66,7 +71,8 @@ static const real *packed_weights (const lurn_wave *w, const lurn_instr *i, int 
 static void prepare (const hand *h, lurn_call *c, int n) {
   const lurn_wave *w = h->w;
   const lurn_instr *i = &w->program->instr[n];
-  *c = (lurn_call){.ctx = w->ctx, .kernels = w->kernels, .program = w->program, .instr = i, .batch = w->batch,
+  *c = (lurn_call){.ctx = w->ctx, .kernels = w->kernels, .program = w->program, .instr = i,
+                   .batch = along(w, lurn_instr_axis(w->program, i)), .first = w->batch, .scratch = w->op_scratch,
                    .moment = &w->moment, .part = 0, .parts = 1};
   for (int k = 0; k < LURN_MAX_IN; k++) if (i->in[k] >= 0) c->step[k] = row_step(&w->program->reg[i->in[k]]);
   if (i->op == LURN_OP_PRODUCT) c->packed = packed_weights(w, i, n);
@@ -79,18 +85,17 @@ static void play_call_rows (const lurn_wave *w, lurn_call *c, int t, int first, 
   for (int k = 0; k < LURN_MAX_IN; k++)
     if (i->in[k] >= 0) c->in[k] = lurn_is_memory(i, k) ? address(w, i->in[k], 0, 0)
         : address(w, i->in[k], t, first);
+  if (c->go_on && lurn_accumulates(lurn_op_info(i->op))) c->in[0] = c->out;
   c->t = t;
   c->row = first;
   c->rows = rows;
   lurn_op_info(i->op)->play(c);
 }
 
-/* Rows of the axis that a whole op works on: its operands' highest. */
+/* Rows of the axis that a whole op works on. */
 static int whole_rows (const lurn_wave *w, const lurn_instr *i) {
-  int axis = LURN_ONCE;
-  for (int k = 0; k < LURN_MAX_IN; k++)
-    if (i->in[k] >= 0 && w->program->reg[i->in[k]].axis > axis) axis = w->program->reg[i->in[k]].axis;
-  return axis == LURN_TIME ? w->batch->N : axis == LURN_ROW ? w->batch->B : 1;
+  int axis = lurn_instr_axis(w->program, i);
+  return on_time(axis) ? along(w, axis)->N : axis == LURN_ONCE ? 1 : w->batch->B;
 }
 
 /* Must be met step by step: an operand with one row per sequence, or a result that depends on
@@ -98,7 +103,7 @@ static int whole_rows (const lurn_wave *w, const lurn_instr *i) {
 static int by_step (const lurn_wave *w, const lurn_instr *i) {
   if (lurn_op_info(i->op)->flags & (LURN_OP_RANDOM | LURN_OP_MEMORY)) return 1;
   for (int k = 0; k < LURN_MAX_IN; k++)
-    if (i->in[k] >= 0 && w->program->reg[i->in[k]].axis == LURN_ROW) return 1;
+    if (i->in[k] >= 0 && lurn_axis_level(w->program->reg[i->in[k]].axis) == LURN_ROW) return 1;
   return 0;
 }
 
@@ -108,7 +113,9 @@ static void play_whole (const hand *h, lurn_call *c, int axis) {
   int splits = (op->flags & LURN_OP_SPLITS) != 0;
   if (!splits && h->part > 0) return;
   if (splits) { c->part = h->part; c->parts = h->parts; }
-  int rows = op->flags & LURN_OP_WHOLE ? whole_rows(h->w, c->instr) : axis == LURN_ROW ? h->w->batch->B : 1;
+  c->go_on = h->w->go_on;
+  if (h->w->window) c->lanes = h->w->lanes + (c->instr - h->w->program->instr) * LURN_TOTAL_LANES;
+  int rows = op->flags & LURN_OP_WHOLE ? whole_rows(h->w, c->instr) : axis == LURN_ONCE ? 1 : h->w->batch->B;
   play_call_rows(h->w, c, 0, 0, rows);
 }
 
@@ -121,10 +128,11 @@ static void play_call (const hand *h, int n, int from, int to) {
   hand alone = {.w = h->w, .parts = 1, .scratch = h->scratch};
   const hand *mine = packs_itself(w, i) && !h->in_step ? &alone : h;
   prepare(h, &c, n);
-  if (axis != LURN_TIME || (lurn_op_info(i->op)->flags & LURN_OP_WHOLE)) { play_whole(h, &c, axis); return; }
+  if (!on_time(axis) || (lurn_op_info(i->op)->flags & LURN_OP_WHOLE)) { play_whole(h, &c, axis); return; }
   int stride = h->in_step || by_step(w, i) ? 1 : to - from;
   for (int t = from; t < to; t += stride) {
-    share_rows(mine, w->batch->start[t + stride] - w->batch->start[t], &first, &rows);
+    const int32_t *start = along(w, axis)->start;
+    share_rows(mine, start[t + stride] - start[t], &first, &rows);
     play_call_rows(w, &c, t, first, rows);
   }
 }
@@ -196,13 +204,14 @@ static void play_strip (const hand *h, const lurn_section *u, int from, int to) 
   const int *order = w->schedule->order + u->first;
   const lurn_register *x = &w->program->reg[w->program->instr[order[0]].out];
   int stride = to - from, first, rows;
-  if (x->axis != LURN_TIME) {
-    if (h->part == 0) play_strip_rows(h, u, 0, 0, x->axis == LURN_ROW ? w->batch->B : 1, x->cols);
+  if (!on_time(x->axis)) {
+    if (h->part == 0) play_strip_rows(h, u, 0, 0, x->axis == LURN_ONCE ? 1 : w->batch->B, x->cols);
     return;
   }
+  const int32_t *start = along(w, x->axis)->start;
   for (int k = 0; !h->in_step && k < u->count; k++) if (by_step(w, &w->program->instr[order[k]])) stride = 1;
   for (int t = from; t < to; t += stride) {
-    share_rows(h, w->batch->start[t + stride] - w->batch->start[t], &first, &rows);
+    share_rows(h, start[t + stride] - start[t], &first, &rows);
     play_strip_rows(h, u, t, first, rows, x->cols);
   }
 }
@@ -239,14 +248,20 @@ static int threads_for (const lurn_wave *w, size_t elements) {
   return threads > 1 && threads <= w->threads && elements >= (size_t)w->schedule->choices.worth ? threads : 1;
 }
 
+/* The axis that a section's rows are on. */
+static int section_axis (const lurn_wave *w, const lurn_section *u) {
+  return lurn_instr_axis(w->program, &w->program->instr[w->schedule->order[u->first]]);
+}
+
 /* One section after the other, each by all threads when it is large. */
 static void play_sections (lurn_wave *w, const lurn_section *u, int n, int from, int to) {
   const lurn_program *p = w->program;
   for (; n > 0; n--, u++) {
     piece work = {.w = w, .u = u, .from = from, .to = to};
     const lurn_instr *i = &p->instr[w->schedule->order[u->first]];
-    size_t size = p->reg[i->out].axis == LURN_TIME || (lurn_op_info(i->op)->flags & LURN_OP_SPLITS)
-      ? (size_t)(w->batch->start[to] - w->batch->start[from]) * (size_t)p->reg[i->out].cols : 0;
+    const int32_t *start = along(w, section_axis(w, u))->start;
+    size_t size = on_time(p->reg[i->out].axis) || (lurn_op_info(i->op)->flags & LURN_OP_SPLITS)
+      ? (size_t)(start[to] - start[from]) * (size_t)p->reg[i->out].cols : 0;
     if (threads_for(w, size) > 1) lurn_pool_run(w->ctx->pool, play_piece, &work);
     else play_piece(&work, 0, 1);
   }
@@ -258,18 +273,20 @@ static void play_sections (lurn_wave *w, const lurn_section *u, int n, int from,
  * not alive then (a reversed scan meets them at their end) start from the initial value. */
 static void enter_step (const hand *h, const lurn_scan *s, int t) {
   const lurn_wave *w = h->w;
+  const lurn_batch *b = along(w, s->axis);
   int before = s->reverse ? t + 1 : t - 1, live, first, old = 0;
-  share_rows(h, w->batch->live[t], &first, &live);
+  share_rows(h, b->live[t], &first, &live);
   if (live <= 0) return;
-  if (before >= 0 && before < w->batch->T) old = w->batch->live[before] - first;
+  if (before >= 0 && before < b->T) old = b->live[before] - first;
   old = old < 0 ? 0 : old < live ? old : live;
   for (int k = 0; k < s->nstate; k++) {
     const lurn_register *x = &w->program->reg[s->state[k].prev];
+    const char *from = w->from[(s - w->program->scans) * LURN_MAX_STATES + k];
     size_t row = element(x) * (size_t)x->cols;
     char *to = address(w, s->state[k].prev, t, first);
     if (old > 0) memcpy(to, address(w, s->state[k].next, before, first), row * (size_t)old);
-    if (live > old) memcpy(to + row * (size_t)old, address(w, s->state[k].init, 0, first + old),
-                           row * (size_t)(live - old));
+    if (live > old) memcpy(to + row * (size_t)old, from ? from + row * (size_t)(first + old)
+                           : address(w, s->state[k].init, 0, first + old), row * (size_t)(live - old));
   }
 }
 
@@ -284,21 +301,21 @@ static void play_steps (void *arg, int part, int parts) {
   for (int k = 0; k < p->to - p->from; k++) {
     int t = p->scan->reverse ? p->to - 1 - k : p->from + k;
     if (w->ctx->stop && *w->ctx->stop) { p->interrupted = 1; return; }
-    if (w->batch->live[t] <= h.row) continue;
+    if (along(w, p->scan->axis)->live[t] <= h.row) continue;
     enter_step(&h, p->scan, t);
     for (int u = 0; u < p->count; u++) play_section(&h, &p->u[u], t, t + 1);
   }
 }
 
 /* A step that packs a matrix for itself, or whose rows are few, is for one thread. */
-static int loop_threads (const lurn_wave *w, const lurn_section *u, int count) {
+static int loop_threads (const lurn_wave *w, const lurn_section *u, int count, int axis) {
   size_t size = 0;
   if (w->batch->B < 2 * ROW_BLOCK) return 1;
   for (int k = 0; k < count; k++)
     for (int j = u[k].first; j < u[k].first + u[k].count; j++) {
       const lurn_instr *i = &w->program->instr[w->schedule->order[j]];
       if (packs_itself(w, i)) return 1;
-      size += (size_t)w->program->reg[i->out].cols * (size_t)w->batch->N;
+      size += (size_t)w->program->reg[i->out].cols * (size_t)along(w, axis)->N;
     }
   return threads_for(w, size);
 }
@@ -306,7 +323,7 @@ static int loop_threads (const lurn_wave *w, const lurn_section *u, int count) {
 static lurn_status play_loop (lurn_wave *w, const lurn_section *u) {
   const lurn_scan *s = &w->program->scans[u->scan];
   const lurn_section *before = u + 1, *step = before + u->before, *after = step + u->step;
-  int T = w->batch->T, span = w->schedule->choices.span, threads = loop_threads(w, step, u->step);
+  int T = along(w, s->axis)->T, span = w->schedule->choices.span, threads = loop_threads(w, step, u->step, s->axis);
   if (span <= 0 || span > T) span = T;
   for (int done = 0; done < T; done += span) {
     int n = T - done < span ? T - done : span;
@@ -326,7 +343,7 @@ lurn_status lurn_conductor_play (lurn_wave *w, int first_unit, int last_unit) {
     const lurn_section *u = &w->schedule->unit[k];
     lurn_status status = LURN_OK;
     if (w->ctx->stop && *w->ctx->stop) return lurn_fail(w->ctx, LURN_EINTR, "interrupted");
-    if (u->kind != LURN_SECTION_LOOP) { play_sections(w, u, 1, 0, w->batch->T); continue; }
+    if (u->kind != LURN_SECTION_LOOP) { play_sections(w, u, 1, 0, along(w, section_axis(w, u))->T); continue; }
     if ((status = play_loop(w, u)) != LURN_OK) return status;
     k += u->before + u->step + u->after;
   }

@@ -6,7 +6,7 @@
 #include "normalise.h"
 
 /* A reduction that waits for the end of the mirror's loop. */
-typedef struct later { lurn_reg to; int op; lurn_reg in[LURN_MAX_IN]; int i0; } later;
+typedef struct later { lurn_reg to; lurn_instr like; } later;
 
 struct lurn_deriv {
   lurn_ctx *ctx;
@@ -27,14 +27,9 @@ int lurn_grad_needed (const lurn_deriv *d, lurn_reg r) { return r >= 0 && r < d-
 
 static lurn_reg *slot (lurn_deriv *d, lurn_reg r) { return d->mirror ? &d->body[r] : &d->grad[r]; }
 
-/* Written after the loop: its operands are then whole time registers. What accumulates goes on from
- * the gradient so far. */
-static void reduce_now (lurn_deriv *d, const later *l) {
-  lurn_reg *g = &d->grad[l->to];
-  if (lurn_op_info(l->op)->flags & LURN_OP_ACC) *g = lurn_emit(d->p, l->op, *g, l->in[1], l->in[2], 0, l->i0, 0,
-                                                               NULL);
-  else lurn_grad_add(d, l->to, lurn_emit(d->p, l->op, l->in[0], l->in[1], l->in[2], 0, l->i0, 0, NULL));
-}
+/* Written after the loop: its operands are then whole time registers. Each reduction is a chain of its own, from zero:
+ * played in windows (recompute.h), it cannot begin where another one has yet to end. */
+static void reduce_now (lurn_deriv *d, const later *l) { lurn_grad_add(d, l->to, lurn_write(d->p, &l->like, NULL)); }
 
 static void reduce (lurn_deriv *d, later l) {
   if (!d->mirror) { reduce_now(d, &l); return; }
@@ -49,21 +44,19 @@ static void reduce (lurn_deriv *d, later l) {
 }
 
 void lurn_grad_reduce (lurn_deriv *d, lurn_reg w, int op, lurn_reg x, lurn_reg dy, int i0) {
-  later l = {w, op, {-1, x, dy}, i0};
+  later l = {w, {.op = (int16_t)op, .in = {-1, x, dy, -1, -1, -1}, .i = {i0}}};
   if (lurn_grad_needed(d, w) && dy >= 0) reduce(d, l);
 }
 
-void lurn_grad_whole (lurn_deriv *d, lurn_reg to, int op, lurn_reg a, lurn_reg b, lurn_reg c) {
-  later l = {to, op, {a, b, c}, 0};
-  if (lurn_grad_needed(d, to)) reduce(d, l);
+void lurn_grad_whole (lurn_deriv *d, lurn_reg to, const lurn_instr *like) {
+  if (lurn_grad_needed(d, to)) reduce(d, (later){to, *like});
 }
 
 void lurn_grad_add (lurn_deriv *d, lurn_reg r, lurn_reg g) {
   if (!lurn_grad_needed(d, r) || g < 0) return;
   int have = d->p->reg[g].axis, want = d->p->reg[r].axis;
-  if (want < have) {
-    later l = {r, want == LURN_ONCE ? LURN_OP_COLSUM : LURN_OP_FOLD, {-1, g, -1}, 0};
-    reduce(d, l);
+  if (lurn_axis_level(want) < lurn_axis_level(have)) {
+    reduce(d, (later){r, {.op = want == LURN_ONCE ? LURN_OP_COLSUM : LURN_OP_FOLD, .in = {-1, g, -1, -1, -1, -1}}});
     return;
   }
   g = lurn_spread(d->p, g, want);
@@ -126,12 +119,12 @@ static void open_mirror (lurn_deriv *d, int s, const lurn_scan *scan, lurn_reg *
   lurn_reg zero[LURN_MAX_STATES];
   for (int k = 0; k < scan->nstate; k++) {
     const lurn_register *x = &d->p->reg[scan->state[k].prev];
-    zero[k] = d->need[scan->state[k].prev] ? lurn_fill(d->p, 0, LURN_ROW, x->rank, x->dim) : -1;
+    zero[k] = d->need[scan->state[k].prev] ? lurn_fill(d->p, 0, lurn_axis_rows(x->axis), x->rank, x->dim) : -1;
   }
   for (lurn_reg r = 0; r < d->nreg; r++)
     if (d->p->reg[r].scan == s) d->body[r] = d->grad[r];
   snprintf(name, sizeof name, "d %.90s", scan->name);
-  lurn_scan_begin(d->p, name, !scan->reverse);
+  lurn_scan_begin(d->p, name, !scan->reverse, scan->axis);
   d->mirror = 1;
   for (int k = 0; k < scan->nstate; k++) {
     carry[k] = zero[k] < 0 ? -1 : lurn_scan_state(d->p, scan->state[k].name, zero[k]);
@@ -146,7 +139,7 @@ static void close_mirror (lurn_deriv *d, int s, const lurn_scan *scan, const lur
     last[k] = -1;
     if (carry[k] < 0) continue;
     last[k] = d->body[scan->state[k].prev];
-    if (last[k] < 0) last[k] = lurn_fill(d->p, 0, LURN_TIME, x->rank, x->dim);
+    if (last[k] < 0) last[k] = lurn_fill(d->p, 0, x->axis, x->rank, x->dim);
     lurn_scan_next(d->p, carry[k], last[k]);
     if (d->p->status == LURN_OK) last[k] = d->p->scans[d->p->scan].state[d->p->reg[carry[k]].index].next;
   }

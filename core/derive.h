@@ -16,8 +16,8 @@ lurn_program *lurn_grad_program (lurn_deriv *d);
 void lurn_grad_add (lurn_deriv *d, lurn_reg r, lurn_reg g);
 /* d(x) += dy W^T (trans 0) or dy W (trans 1), continuing the chain of what is there. */
 void lurn_grad_product (lurn_deriv *d, lurn_reg x, lurn_reg dy, lurn_reg w, int trans);
-/* d(to) += op(a, b, c), of whole time axes: after the loop when inside one. */
-void lurn_grad_whole (lurn_deriv *d, lurn_reg to, int op, lurn_reg a, lurn_reg b, lurn_reg c);
+/* d(to) += the result of an instruction like this one, of whole time axes: after the loop when inside one. */
+void lurn_grad_whole (lurn_deriv *d, lurn_reg to, const lurn_instr *like);
 /* d(w) += op(x, dy): OUTER, or SCATTER with rows in i0; after the loop when inside one. */
 void lurn_grad_reduce (lurn_deriv *d, lurn_reg w, int op, lurn_reg x, lurn_reg dy, int i0);
 

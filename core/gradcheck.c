@@ -27,8 +27,8 @@ static lurn_status open_work (work *w, lurn_ctx *ctx, const lurn_program *source
   w->ctx = ctx;
   lurn_program_init(ctx, &w->program);
   if ((status = lurn_normalise(ctx, source, &v, &w->program)) != LURN_OK) return status;
-  if ((status = lurn_wave_plan(ctx, &w->wave, &w->program, NULL, ctx->kernels, b->T, b->B,
-                               b->N)) != LURN_OK) return status;
+  const lurn_extent most = lurn_extent_of(b);
+  if ((status = lurn_wave_plan(ctx, &w->wave, &w->program, NULL, ctx->kernels, &most)) != LURN_OK) return status;
   w->arena_bytes = w->wave.bytes + LURN_ALIGN;
   w->grad_bytes = sizeof(real) * (w->program.params.count + 1);
   w->arena = lurn_realloc(ctx, NULL, 0, w->arena_bytes);

@@ -8,6 +8,7 @@
  *   param.h     parameters by path                        wave.h       one use: plan, bind, play
  *   optim.h     updates, clipping                         gradcheck.h  gradients against differences
  *   lr.h        learning rates over time                  pool.h       threads
+ *                                                         recompute.h  long sequences in windows
  *                                                         data.h, feed.h, h5.h   data sets and files
  *
  * A model, once: build a program (lurn_program_init, the builder, lurn_cell_layer), normalise it,
@@ -33,6 +34,7 @@
 #include "schedule.h"
 #include "pool.h"
 #include "wave.h"
+#include "recompute.h"
 #include "gradcheck.h"
 #include "data.h"
 #include "feed.h"

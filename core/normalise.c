@@ -216,20 +216,24 @@ static lurn_reg with_reset (work *w, lurn_reg flag, lurn_reg prev, lurn_reg init
   return lurn_map3(p, LURN_MAP_where, wide, init, prev);
 }
 
+/* Windows follow each other along the first time axis; what runs from the end, or along another axis, has nothing
+ * to carry on. */
+static int carries (const lurn_scan *s) { return !s->reverse && s->axis == LURN_TIME; }
+
 /* 1 where a scan starts anew. Who comes from behind does so at the last step before a flag: beyond it lies another
  * sequence. At the flag itself it would forget its own. */
-static lurn_reg reset_flag (work *w, int reverse) {
+static lurn_reg reset_flag (work *w, const lurn_scan *s) {
   int one = 1;
-  if (!w->variant.reset) return -1;
+  if (!w->variant.reset || s->axis != LURN_TIME) return -1;
   lurn_reg flag = lurn_input_reg(w->dst, "reset", LURN_REAL, LURN_TIME, 1, &one);
-  return reverse ? lurn_emit(w->dst, LURN_OP_SHIFT, flag, -1, -1, 0, -1, 0, NULL) : flag;
+  return s->reverse ? lurn_emit(w->dst, LURN_OP_SHIFT, flag, -1, -1, 0, -1, 0, NULL) : flag;
 }
 
 static void open_scan (work *w, int s) {
   const lurn_scan *from = &w->src->scans[s];
   lurn_program *p = w->dst;
-  lurn_reg flag = reset_flag(w, from->reverse);
-  w->scan_to[s] = lurn_scan_begin(p, from->name, from->reverse);
+  lurn_reg flag = reset_flag(w, from);
+  w->scan_to[s] = lurn_scan_begin(p, from->name, from->reverse, from->axis);
   for (int done = 0; done < from->nstate && p->status == LURN_OK; done++) {
     const lurn_state *best = NULL;                 /* by sorted name */
     for (int k = 0; k < from->nstate; k++) {
@@ -238,14 +242,14 @@ static void open_scan (work *w, int s) {
     }
     if (!best) return;
     lurn_reg init = w->to[best->init], first = init;
-    if (w->variant.carry && !from->reverse) {
+    if (w->variant.carry && carries(from)) {
       char name[LURN_NAME];
       const lurn_register r = w->src->reg[best->init];
       state_name(name, from, best);
       first = lurn_input_reg(p, name, r.dtype, LURN_ROW, r.rank, r.dim);
     }
     lurn_reg prev = lurn_scan_state(p, best->name, first);
-    w->to[best->prev] = w->variant.reset && prev >= 0 ? with_reset(w, flag, prev, init) : prev;
+    w->to[best->prev] = flag >= 0 && prev >= 0 ? with_reset(w, flag, prev, init) : prev;
   }
 }
 
@@ -287,7 +291,7 @@ static void write_outputs (work *w) {
         w->to[p->output[k].reg]);
   for (int s = 0; w->variant.carry && s < w->dst->nscan; s++) {
     const lurn_scan scan = w->dst->scans[s];
-    for (int k = 0; k < scan.nstate && !scan.reverse; k++) {
+    for (int k = 0; k < scan.nstate && carries(&scan); k++) {
       char name[LURN_NAME];
       state_name(name, &scan, &scan.state[k]);
       lurn_output_reg(w->dst, name, lurn_emit(w->dst, LURN_OP_LAST, scan.state[k].next, -1, -1, 0, 0, 0, NULL));

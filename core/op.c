@@ -4,6 +4,28 @@
 
 #include "derive.h"
 
+/* ---------- axes ---------- */
+
+int lurn_instr_axis (const lurn_program *p, const lurn_instr *i) {
+  int axis = LURN_ONCE, any = 0;
+  for (int k = 0; k < LURN_MAX_IN; k++) {
+    if (i->in[k] < 0 || lurn_is_memory(i, k)) continue;
+    any = 1;
+    if (lurn_axis_level(p->reg[i->in[k]].axis) > lurn_axis_level(axis)) axis = p->reg[i->in[k]].axis;
+  }
+  return any ? axis : p->reg[i->out].axis;
+}
+
+int lurn_axis_raise (lurn_program *p, const lurn_instr *i, lurn_register *out, lurn_reg r) {
+  char have[96];
+  int axis = lurn_axis_join(out->axis, p->reg[r].axis);
+  if (axis < 0)
+    return lurn_program_fail(p, "%s: rows of different time axes do not meet: %s and %s", lurn_op_info(i->op)->name,
+                             lurn_axis_names[out->axis], lurn_reg_text(p, r, have, sizeof have)), 0;
+  out->axis = (int16_t)axis;
+  return 1;
+}
+
 /* ---------- elementwise maps: one rule for all ---------- */
 
 static int same_shape (const lurn_register *a, const lurn_register *b) {
@@ -33,9 +55,13 @@ static int map_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) 
       return lurn_program_fail(p, "%s: operand %d: expected %s, got %s", lurn_map_name((lurn_map)i->op), k + 1,
                                lurn_reg_text(p, i->in[0], want, sizeof want),
                                    lurn_reg_text(p, i->in[k], have, sizeof have)), 0;
-    if (x->axis > out->axis) out->axis = x->axis;
+    if (!lurn_axis_raise(p, i, out, i->in[k])) return 0;
   }
-  if (i->op == LURN_MAP_copy && i->i[1] > out->axis) out->axis = lurn_axis_named(i->i[1]);
+  if (i->op == LURN_MAP_copy && i->i[1] > LURN_ONCE) {
+    int axis = lurn_axis_join(out->axis, lurn_axis_named(i->i[1]));
+    if (axis < 0) return lurn_program_fail(p, "copy: to an axis of other rows"), 0;
+    out->axis = (int16_t)axis;
+  }
   return 1;
 }
 
@@ -73,7 +99,8 @@ const lurn_op *lurn_op_info (int op) {
   if (op <= LURN_OP_SAMPLE) return &lurn_ops_index[op - LURN_OP_GATHER];
   if (op <= LURN_OP_ROWS) return &lurn_ops_reduce[op - LURN_OP_ROWSUM];
   if (op <= LURN_OP_DETACH) return &lurn_ops_shape[op - LURN_OP_SHIFT];
-  return &lurn_ops_attend[op - LURN_OP_ATTEND];
+  if (op <= LURN_OP_ATTEND_DU) return &lurn_ops_attend[op - LURN_OP_ATTEND];
+  return &lurn_ops_ctc[op - LURN_OP_CTC];
 }
 
 int lurn_op_find (const char *name) {

@@ -15,7 +15,7 @@ enum {
   LURN_OP_PRODUCT = LURN_NMAPS, /* (acc?, x, W; trans) -> acc + x W; last dimension */
   LURN_OP_OUTER,                /* (acc?, x, d) -> once: acc + x^T d, frames descending */
   LURN_OP_COLSUM,               /* (acc?, d) -> once: acc + sum over frames, descending */
-  LURN_OP_FOLD,                 /* (acc?, d) -> row: acc + sum over the row's steps, descending */
+  LURN_OP_FOLD,                 /* (acc?, d; rising) -> row: acc + sum over the row's steps, from the last (first) on */
   LURN_OP_GATHER,               /* (W, i) -> W[i], zeros where i is -1 */
   LURN_OP_SCATTER,              /* (acc?, d, i; rows) -> once: acc[i] += d, frames descending */
   LURN_OP_PICK,                 /* (x, i) -> x[i], one column; 0 where i is -1 */
@@ -35,15 +35,20 @@ enum {
   LURN_OP_SHIFT,                /* (x; k) -> x of step t-k, zeros outside */
   LURN_OP_LAST,                 /* (x; first) -> row: x at the row's last (first) step */
   LURN_OP_UNLAST,               /* (d; first) -> time: d at that step, zeros elsewhere */
+  LURN_OP_ACROSS,               /* (x; axis) -> row: x of the same sequence, for the rows of another time axis */
   LURN_OP_CONCAT,               /* (a, b) -> columns side by side */
   LURN_OP_SLICE,                /* (x; from, n) -> columns [from, from+n) */
   LURN_OP_PAD,                  /* (d; from, cols) -> d at columns from.., zeros around */
   LURN_OP_RESHAPE,              /* (x; see emit) -> the same numbers, another row shape */
   LURN_OP_DROPOUT,              /* (x; k = rate, name) -> x * mask / (1-k); identity in evaluation */
   LURN_OP_DETACH,               /* (x) -> x, no gradient */
-  LURN_OP_ATTEND,               /* (q, memory) -> softmax(q . m_j) m_j summed over the memory's steps j */
-  LURN_OP_ATTEND_DQ,            /* (dy, q, memory) -> its gradient in q */
-  LURN_OP_ATTEND_DM,            /* (dy, q, memory) -> its gradient in the memory */
+  LURN_OP_ATTEND,               /* (u?, q, keys, values) -> sum over the memory's steps j of softmax(score)_j v_j */
+  LURN_OP_ATTEND_DQ,            /* (u?, dy, q, keys, values) -> its gradient in q */
+  LURN_OP_ATTEND_DK,            /* ... in the keys */
+  LURN_OP_ATTEND_DV,            /* ... in the values */
+  LURN_OP_ATTEND_DU,            /* ... in u -> once */
+  LURN_OP_CTC,                  /* (ln y, labels; blank, zero_infinity) -> row: -ln p of labels along another time axis */
+  LURN_OP_CTC_GRAD,             /* (dy, ln y, labels; the same) -> its gradient in ln y */
   LURN_NOPS
 };
 
@@ -59,26 +64,35 @@ typedef struct lurn_call {
   const lurn_kernels *kernels;
   const lurn_program *program;
   const lurn_instr *instr;
-  const lurn_batch *batch;
+  const lurn_batch *batch;      /* along the time axis whose rows are played */
+  const lurn_batch *first;      /* along the first time axis; lurn_batch_along finds the others */
   const lurn_moment *moment;
   void *out;
   const void *in[LURN_MAX_IN];  /* first row; NULL when absent */
   ptrdiff_t step[LURN_MAX_IN];  /* elements from row to row; 0: the same row for all */
   const real *packed;           /* PRODUCT: its weights, packed by these kernels */
+  void *scratch;                /* as much as the op asks for, aligned */
   int row, rows;                /* first row (of its step) and how many to play */
   int part, parts;              /* of an op that splits itself (LURN_OP_SPLITS) */
   int t;                        /* the step they belong to, where the op asks for it */
+  int go_on;                    /* 1: a whole op's result goes on from what earlier windows left in it */
+  double *lanes;                /* (LURN_TOTAL_LANES) of a total that goes on; NULL: it does not */
 } lurn_call;
 
 typedef struct lurn_deriv lurn_deriv;     /* derive.h */
 
+#define LURN_TOTAL_LANES 16     /* in which a sum in double runs */
+
 enum {
   LURN_OP_COMMUTES = 1,         /* the first two operands may be swapped without changing a bit */
   LURN_OP_RANDOM = 2,           /* depends on the moment and on frames' identities */
-  LURN_OP_ACC = 4,              /* operand 0 is an optional accumulator, continued in place */
+  LURN_OP_OPTIONAL = 128,       /* operand 0 may be absent */
+  LURN_OP_ACC = 4 + 128,        /* operand 0 is an optional accumulator, continued in place */
   LURN_OP_WHOLE = 8,            /* played over a whole axis at once */
   LURN_OP_SPLITS = 64,          /* a whole op that plays part `part` of `parts`, none of them twice */
-  LURN_OP_MEMORY = 32,          /* the last operand is a whole time axis, whatever step is played */
+  LURN_OP_MEMORY = 32,          /* the last two operands are a whole time axis, whatever step is played */
+  LURN_OP_RISES = 256,          /* a whole op whose chain rises through time: windows may be played one by one, */
+  LURN_OP_FALLS = 512,          /* or falls: one by one from the last; see recompute.h */
   LURN_OP_NOGRAD = 16           /* has no gradient: what flows in stops here */
 };
 
@@ -93,13 +107,16 @@ typedef struct lurn_op {
   /* Emits the gradient: dy is the gradient of the result. */
   void (*grad) (lurn_deriv *d, const lurn_instr *i, lurn_reg dy);
   const char *doc;
+  /* Bytes that a playing needs for itself, of batches up to that size; NULL: none. For whole ops that do not split. */
+  size_t (*scratch) (const lurn_program *p, const lurn_instr *i, const lurn_extent *most);
 } lurn_op;
 
 const lurn_op *lurn_op_info (int op);
 int lurn_op_find (const char *name);      /* -1: no such op */
 
 /* Rows of the families, joined by op.c. */
-extern const lurn_op lurn_ops_product[], lurn_ops_reduce[], lurn_ops_index[], lurn_ops_shape[], lurn_ops_attend[];
+extern const lurn_op lurn_ops_product[], lurn_ops_reduce[], lurn_ops_index[], lurn_ops_shape[], lurn_ops_attend[],
+    lurn_ops_ctc[];
 void lurn_map_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy);
 
 /* For the op families. */
@@ -110,13 +127,20 @@ static inline void lurn_share (int n, int part, int parts, int *from, int *to) {
 }
 /* An axis that an instruction names; -1, which no register can have, when there is none such. */
 static inline int16_t lurn_axis_named (int axis) {
-  return axis >= LURN_ONCE && axis <= LURN_TIME ? (int16_t)axis : -1;
+  return axis >= LURN_ONCE && axis < LURN_NAXES ? (int16_t)axis : -1;
 }
+/* Does the op continue an accumulator? */
+static inline int lurn_accumulates (const lurn_op *op) { return (op->flags & LURN_OP_ACC) == LURN_OP_ACC; }
 /* Operand k of i is read whole. */
 static inline int lurn_is_memory (const lurn_instr *i, int k) {
   const lurn_op *op = lurn_op_info(i->op);
-  return (op->flags & LURN_OP_MEMORY) && k == op->nin - 1;
+  return (op->flags & LURN_OP_MEMORY) && k >= op->nin - 2 && k < op->nin;
 }
+/* The axis whose rows an instruction works through: the highest of its operands, memories aside; its result's when
+ * it has none. */
+int lurn_instr_axis (const lurn_program *p, const lurn_instr *i);
+/* Raises out->axis to that of operand r; an error, and 0, when their rows are those of different time axes. */
+int lurn_axis_raise (lurn_program *p, const lurn_instr *i, lurn_register *out, lurn_reg r);
 static inline const lurn_register *lurn_out_info (const lurn_call *c) {
   return &c->program->reg[c->instr->out];
 }

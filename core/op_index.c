@@ -11,7 +11,6 @@ static int fail_index (lurn_program *p, const char *op, int operand, const char 
 }
 
 static int is_index (const lurn_register *r) { return r->dtype == LURN_INDEX && r->cols == 1; }
-static int higher (int a, int b) { return a > b ? a : b; }
 
 /* An index that the program itself makes must fit the table it looks up; one of the batch is checked when the
  * batch is bound (wave.c). What comes out of a state is met below: it names nothing when there is no such row. */
@@ -88,7 +87,7 @@ static void scatter_play (const lurn_call *c) {
 static int pick_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
   const lurn_register *x = &p->reg[i->in[0]], *id = &p->reg[i->in[1]];
   if (x->dtype != LURN_REAL) return fail_index(p, "pick", 1, "numbers", i->in[0]);
-  if (!is_index(id) || id->axis > x->axis) return fail_index(p, "pick", 2, "an index on the axis of operand 1",
+  if (!is_index(id) || lurn_axis_join(id->axis, x->axis) != x->axis) return fail_index(p, "pick", 2, "an index on the axis of operand 1",
                                                              i->in[1]);
   if (!index_fits(p, i->in[1], x->cols)) return fail_index(p, "pick", 1, "a column for every index", i->in[0]);
   out->axis = x->axis;
@@ -119,10 +118,10 @@ static int unpick_shape (lurn_program *p, const lurn_instr *i, lurn_register *ou
   if (x->cols != 1 || x->dtype != LURN_REAL) return fail_index(p, "unpick", 1, "one number per row", i->in[0]);
   if (!is_index(id)) return fail_index(p, "unpick", 2, "an index", i->in[1]);
   if (!index_fits(p, i->in[1], i->i[0])) return fail_index(p, "unpick", 2, "an index of one of its columns", i->in[1]);
-  out->axis = (int16_t)higher(x->axis, id->axis);
+  out->axis = x->axis;
   out->rank = 1;
   out->dim[0] = i->i[0];
-  return 1;
+  return lurn_axis_raise(p, i, out, i->in[1]);
 }
 
 static void unpick_play (const lurn_call *c) {
@@ -178,7 +177,8 @@ static int iwhere_shape (lurn_program *p, const lurn_instr *i, lurn_register *ou
   const lurn_register *c = &p->reg[i->in[0]], *a = &p->reg[i->in[1]], *b = &p->reg[i->in[2]];
   if (c->dtype != LURN_REAL || c->cols != 1) return fail_index(p, "iwhere", 1, "one number per row", i->in[0]);
   if (!is_index(a) || !is_index(b)) return fail_index(p, "iwhere", 2, "indices", i->in[1]);
-  return index_result(out, higher(c->axis, higher(a->axis, b->axis)));
+  index_result(out, c->axis);
+  return lurn_axis_raise(p, i, out, i->in[1]) && lurn_axis_raise(p, i, out, i->in[2]);
 }
 
 static void iwhere_play (const lurn_call *c) {
@@ -231,7 +231,7 @@ static void sample_play (const lurn_call *c) {
 
 const lurn_op lurn_ops_index[] = {
   {"gather", 1, 2, 0, gather_shape, gather_play, gather_grad, "W[i]"},
-  {"scatter", 1, 3, LURN_OP_ACC | LURN_OP_WHOLE | LURN_OP_NOGRAD, scatter_shape, scatter_play, NULL,
+  {"scatter", 1, 3, LURN_OP_ACC | LURN_OP_WHOLE | LURN_OP_FALLS | LURN_OP_NOGRAD, scatter_shape, scatter_play, NULL,
       "acc[i] += d"},
   {"pick", 1, 2, 0, pick_shape, pick_play, pick_grad, "x[i]"},
   {"unpick", 1, 2, 0, unpick_shape, unpick_play, unpick_grad, "d at column i"},

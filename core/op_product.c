@@ -19,7 +19,7 @@ static int acc_fits (lurn_program *p, const char *op, lurn_reg acc, const lurn_r
   if (acc < 0) return 1;
   const lurn_register *a = &p->reg[acc];
   if (a->dtype == LURN_REAL && a->rank == out->rank && !memcmp(a->dim, out->dim, sizeof *a->dim * (size_t)a->rank)
-      && (a->axis == out->axis || (axis_may_differ && a->axis < out->axis))) return 1;
+      && (a->axis == out->axis || (axis_may_differ && lurn_axis_join(a->axis, out->axis) == out->axis))) return 1;
   for (int i = 0; i < out->rank; i++) dim[i] = out->dim[i];
   return bad(p, op, 1, lurn_shape_text(want, sizeof want, out->rank, dim), acc);
 }
@@ -153,8 +153,8 @@ static void spread_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
 
 static int fold_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
   const lurn_register *x = &p->reg[i->in[1]];
-  if (x->axis != LURN_TIME) return bad(p, "fold", 2, "a time register", i->in[1]);
-  out->axis = LURN_ROW;
+  if (lurn_axis_level(x->axis) != LURN_TIME) return bad(p, "fold", 2, "a time register", i->in[1]);
+  out->axis = (int16_t)lurn_axis_rows(x->axis);
   out->rank = x->rank;
   memcpy(out->dim, x->dim, sizeof out->dim);
   return acc_fits(p, "fold", i->in[0], out, 0);
@@ -163,14 +163,16 @@ static int fold_shape (lurn_program *p, const lurn_instr *i, lurn_register *out)
 static void fold_play (const lurn_call *c) {
   size_t cols = (size_t)lurn_out_info(c)->cols;
   real *y = start(c);
-  for (int t = c->batch->T - 1; t >= 0; t--)
+  for (int k = 0; k < c->batch->T; k++) {
+    int t = c->instr->i[0] ? k : c->batch->T - 1 - k;
     c->kernels->map[LURN_MAP_add](y, y, (const real *)c->in[1] + (size_t)c->batch->start[t] * cols, NULL, 0,
                                   cols * (size_t)c->batch->live[t]);
+  }
 }
 
 const lurn_op lurn_ops_product[] = {
   {"product", 1, 3, LURN_OP_ACC, product_shape, product_play, product_grad, "acc + x W"},
-  {"outer", 1, 3, LURN_OP_ACC | LURN_OP_WHOLE | LURN_OP_SPLITS | LURN_OP_NOGRAD, outer_shape, outer_play, NULL, "acc + x^T d"},
-  {"colsum", 1, 2, LURN_OP_ACC | LURN_OP_WHOLE | LURN_OP_SPLITS, colsum_shape, colsum_play, spread_grad, "acc + sum over frames"},
+  {"outer", 1, 3, LURN_OP_ACC | LURN_OP_WHOLE | LURN_OP_SPLITS | LURN_OP_FALLS | LURN_OP_NOGRAD, outer_shape, outer_play, NULL, "acc + x^T d"},
+  {"colsum", 1, 2, LURN_OP_ACC | LURN_OP_WHOLE | LURN_OP_SPLITS | LURN_OP_FALLS, colsum_shape, colsum_play, spread_grad, "acc + sum over frames"},
   {"fold", 1, 2, LURN_OP_ACC | LURN_OP_WHOLE, fold_shape, fold_play, spread_grad, "acc + sum over a row's steps"},
 };

@@ -1,4 +1,6 @@
 /* op_reduce.c: columns to one number, everything to one number, one column to many. */
+#include <string.h>
+
 #include "derive.h"
 
 static int fail_reduce (lurn_program *p, const lurn_instr *i, const char *want) {
@@ -89,7 +91,11 @@ static int total_shape (lurn_program *p, const lurn_instr *i, lurn_register *out
 }
 
 static void total_play (const lurn_call *c) {
-  *(real *)c->out = (real)c->kernels->sum(c->in[0], (size_t)c->rows * (size_t)lurn_in_info(c, 0)->cols);
+  size_t cols = (size_t)lurn_in_info(c, 0)->cols, n = (size_t)c->rows * cols;
+  double own[LURN_TOTAL_LANES] = {0}, *lanes = c->lanes ? c->lanes : own;
+  if (!c->go_on) memset(lanes, 0, sizeof own);
+  c->kernels->sum_on(lanes, c->lanes ? (size_t)c->batch->before * cols : 0, c->in[0], n);
+  *(real *)c->out = (real)c->kernels->sum_up(lanes);
 }
 
 static void total_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
@@ -109,7 +115,7 @@ const lurn_op lurn_ops_reduce[] = {
   {"rowmax", 1, 1, 0, row_shape, rowmax_play, rowmax_grad, "largest column"},
   {"lse", 1, 1, 0, row_shape, lse_play, lse_grad, "log sum exp of the columns"},
   {"expand", 1, 1, 0, expand_shape, expand_play, expand_grad, "one column, repeated"},
-  {"total", 1, 1, LURN_OP_WHOLE, total_shape, total_play, total_grad, "sum of everything"},
+  {"total", 1, 1, LURN_OP_WHOLE | LURN_OP_RISES, total_shape, total_play, total_grad, "sum of everything"},
   {"size", 1, 1, LURN_OP_WHOLE | LURN_OP_NOGRAD, total_shape, size_play, NULL, "how many numbers"},
   {"rows", 1, 1, LURN_OP_WHOLE | LURN_OP_NOGRAD, total_shape, rows_play, NULL, "how many sequences"},
 };

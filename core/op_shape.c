@@ -29,9 +29,9 @@ static void move_rows (void *y, const void *x, size_t cols, size_t rows) {
 
 static int time_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
   const lurn_register *x = &p->reg[i->in[0]];
-  if (x->axis != LURN_TIME || (x->dtype != LURN_REAL && i->op != LURN_OP_LAST)) return fail_move(p, i,
-      "a time register");
-  return like(out, x, i->op == LURN_OP_LAST ? LURN_ROW : LURN_TIME);
+  if (lurn_axis_level(x->axis) != LURN_TIME || (x->dtype != LURN_REAL && i->op != LURN_OP_LAST))
+    return fail_move(p, i, "a time register");
+  return like(out, x, i->op == LURN_OP_LAST ? lurn_axis_rows(x->axis) : x->axis);
 }
 
 /* y_t = x_{t-k}: in both directions the rows that live at both steps are the first ones. */
@@ -51,8 +51,8 @@ static void shift_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
   lurn_grad_add(d, i->in[0], lurn_emit(lurn_grad_program(d), LURN_OP_SHIFT, dy, -1, -1, 0, -i->i[0], 0, NULL));
 }
 
-/* Rows [live[t+1], live[t]) end at step t. */
-static int first_ending (const lurn_batch *b, int t) { return t + 1 < b->T ? b->live[t + 1] : 0; }
+/* Rows [live[t+1], live[t]) end at step t; at a window's last step not those that go on. */
+static int first_ending (const lurn_batch *b, int t) { return t + 1 < b->T ? b->live[t + 1] : b->onward; }
 
 /* Bytes are counted here: a carried index has a last value too. */
 static void last_play (const lurn_call *c) {
@@ -60,7 +60,7 @@ static void last_play (const lurn_call *c) {
   size_t row = (size_t)lurn_out_info(c)->cols * lurn_dtype_size((lurn_dtype)lurn_out_info(c)->dtype);
   const char *x = c->in[0];
   char *y = c->out;
-  if (c->instr->i[0]) { memcpy(y, x, row * (size_t)b->B); return; }
+  if (c->instr->i[0]) { if (b->before == 0) memcpy(y, x, row * (size_t)b->B); return; }
   for (int t = 0; t < b->T; t++) {
     size_t from = (size_t)first_ending(b, t), n = (size_t)b->live[t] - from;
     if (n) memcpy(y + from * row, x + ((size_t)b->start[t] + from) * row, row * n);
@@ -73,8 +73,8 @@ static void last_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
 
 static int unlast_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
   const lurn_register *x = &p->reg[i->in[0]];
-  if (x->axis != LURN_ROW || x->dtype != LURN_REAL) return fail_move(p, i, "a row register");
-  return like(out, x, LURN_TIME);
+  if (lurn_axis_level(x->axis) != LURN_ROW || x->dtype != LURN_REAL) return fail_move(p, i, "a row register");
+  return like(out, x, lurn_axis_steps(x->axis));
 }
 
 static void unlast_play (const lurn_call *c) {
@@ -83,7 +83,7 @@ static void unlast_play (const lurn_call *c) {
   const real *x = c->in[0];
   real *y = c->out;
   memset(y, 0, sizeof *y * cols * (size_t)b->N);
-  if (c->instr->i[0]) { move_rows(y, x, cols, (size_t)b->B); return; }
+  if (c->instr->i[0]) { if (b->before == 0) move_rows(y, x, cols, (size_t)b->B); return; }
   for (int t = 0; t < b->T; t++) {
     size_t from = (size_t)first_ending(b, t);
     move_rows(y + ((size_t)b->start[t] + from) * cols, x + from * cols, cols, (size_t)b->live[t] - from);
@@ -94,6 +94,31 @@ static void unlast_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
   lurn_grad_add(d, i->in[0], lurn_emit(lurn_grad_program(d), LURN_OP_LAST, dy, -1, -1, 0, i->i[0], 0, NULL));
 }
 
+/* ---------- from one time axis to another ---------- */
+
+static int across_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
+  const lurn_register *x = &p->reg[i->in[0]];
+  int axis = lurn_axis_named(i->i[0]);
+  if (lurn_axis_level(x->axis) != LURN_ROW || axis < 0 || lurn_axis_level(axis) != LURN_ROW)
+    return fail_move(p, i, "a row register, and the rows of another time axis");
+  return like(out, x, axis);
+}
+
+/* Row r here is row place[r] of the first axis, and that is row rank[place[r]] there. */
+static void across_play (const lurn_call *c) {
+  const lurn_register *y = lurn_out_info(c);
+  const lurn_batch *from = lurn_batch_along(c->first, lurn_in_info(c, 0)->axis), *to = lurn_batch_along(c->first, y->axis);
+  size_t row = (size_t)y->cols * lurn_dtype_size((lurn_dtype)y->dtype);
+  for (int r = 0; r < to->B; r++) {
+    int first = to->place ? to->place[r] : r, at = from->rank ? from->rank[first] : first;
+    memcpy((char *)c->out + row * (size_t)r, (const char *)c->in[0] + row * (size_t)at, row);
+  }
+}
+
+static void across_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
+  lurn_grad_add(d, i->in[0], lurn_across(lurn_grad_program(d), dy, lurn_reg_info(lurn_grad_program(d), i->in[0])->axis));
+}
+
 /* ---------- along columns ---------- */
 
 static int concat_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
@@ -101,9 +126,9 @@ static int concat_shape (lurn_program *p, const lurn_instr *i, lurn_register *ou
   if (a->rank != 1 || b->rank != 1 || a->dtype != LURN_REAL || b->dtype != LURN_REAL) return fail_move(p, i,
       "two vectors per row");
   if (a->cols > INT32_MAX - b->cols) return fail_move(p, i, "fewer columns");
-  like(out, a, a->axis > b->axis ? a->axis : b->axis);
+  like(out, a, a->axis);
   out->dim[0] = a->cols + b->cols;
-  return 1;
+  return lurn_axis_raise(p, i, out, i->in[1]);
 }
 
 static void concat_play (const lurn_call *c) {
@@ -216,7 +241,7 @@ static void dropout_play (const lurn_call *c) {
   lurn_key key = lurn_key_make(c->moment->seed, LURN_PURPOSE_TRAIN, c->program->name[c->instr->name].text);
   double limit = c->instr->k * 0x1p32;
   real scale = (real)(1 / (1 - c->instr->k)), *y = c->out;
-  int on_time = lurn_out_info(c)->axis == LURN_TIME;
+  int on_time = lurn_axis_level(lurn_out_info(c)->axis) == LURN_TIME;
   for (int r = 0; r < c->rows; r++, y += cols) {
     const real *x = (const real *)c->in[0] + r * c->step[0];
     uint64_t pos = on_time ? (uint64_t)(b->pos[c->row + r] + c->t) + 1 : 0;
@@ -237,8 +262,9 @@ static void dropout_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
 
 const lurn_op lurn_ops_shape[] = {
   {"shift", 1, 1, LURN_OP_WHOLE, time_shape, shift_play, shift_grad, "x of step t-k"},
-  {"last", 1, 1, LURN_OP_WHOLE, time_shape, last_play, last_grad, "x at the row's last step"},
-  {"unlast", 1, 1, LURN_OP_WHOLE, unlast_shape, unlast_play, unlast_grad, "d at the row's last step"},
+  {"last", 1, 1, LURN_OP_WHOLE | LURN_OP_RISES | LURN_OP_FALLS, time_shape, last_play, last_grad, "x at the row's last step"},
+  {"unlast", 1, 1, LURN_OP_WHOLE | LURN_OP_RISES | LURN_OP_FALLS, unlast_shape, unlast_play, unlast_grad, "d at the row's last step"},
+  {"across", 1, 1, LURN_OP_WHOLE, across_shape, across_play, across_grad, "x of the same sequence, in another order"},
   {"concat", 1, 2, 0, concat_shape, concat_play, concat_grad, "columns side by side"},
   {"slice", 1, 1, 0, slice_shape, slice_play, slice_grad, "some columns"},
   {"pad", 1, 1, 0, pad_shape, pad_play, pad_grad, "zeros around"},

@@ -78,8 +78,6 @@ static int name_fits (lurn_program *p, const char *what, const char *name, size_
 
 /* ---------- registers ---------- */
 
-static const char *const axis_name[] = {"once", "row", "time"};
-
 const lurn_register *lurn_reg_info (const lurn_program *p, lurn_reg r) {
   return r >= 0 && r < p->nreg ? &p->reg[r] : NULL;
 }
@@ -90,7 +88,7 @@ const char *lurn_reg_text (const lurn_program *p, lurn_reg r, char *text, size_t
   int64_t dim[LURN_MAX_RANK];
   if (!x) return snprintf(text, size, "nothing"), text;
   for (int i = 0; i < x->rank; i++) dim[i] = x->dim[i];
-  snprintf(text, size, "%s %s %s", axis_name[x->axis], lurn_shape_text(shape, sizeof shape, x->rank, dim),
+  snprintf(text, size, "%s %s %s", lurn_axis_names[x->axis], lurn_shape_text(shape, sizeof shape, x->rank, dim),
            x->dtype == LURN_INDEX ? "index" : "real");
   return text;
 }
@@ -109,7 +107,7 @@ static int count_cols (int rank, const int *dim) {
 }
 
 static lurn_reg add_register (lurn_program *p, const lurn_register *r) {
-  if (r->axis < LURN_ONCE || r->axis > LURN_TIME) return lurn_program_fail(p, "there is no axis %d", (int)r->axis);
+  if (r->axis < LURN_ONCE || r->axis >= LURN_NAXES) return lurn_program_fail(p, "there is no axis %d", (int)r->axis);
   int cols = count_cols(r->rank, r->dim), most = most_cols(r->axis);
   if (cols < 1 || cols > most)
     return lurn_program_fail(p, "a register has 1 to %d numbers in a row, with no dimension below 1", most);
@@ -186,7 +184,7 @@ lurn_reg lurn_output_reg (lurn_program *p, const char *name, lurn_reg r) {
 
 /* ---------- scans ---------- */
 
-int lurn_scan_begin (lurn_program *p, const char *name, int reverse) {
+int lurn_scan_begin (lurn_program *p, const char *name, int reverse, int axis) {
   int mirror = strncmp(name, "d ", 2) == 0;
   if (p->status != LURN_OK || !name_fits(p, "layer", name + 2 * mirror, LURN_NAME - 2 * (size_t)mirror)) return -1;
   if (p->nscan == INT16_MAX) return lurn_program_fail(p, "more than %d recurrent layers", INT16_MAX);
@@ -202,6 +200,7 @@ int lurn_scan_begin (lurn_program *p, const char *name, int reverse) {
   memset(s, 0, sizeof *s);
   snprintf(s->name, sizeof s->name, "%s", name);
   s->reverse = reverse;
+  s->axis = axis;
   return p->scan = p->nscan++;
 }
 
@@ -216,12 +215,14 @@ lurn_reg lurn_scan_state (lurn_program *p, const char *name, lurn_reg init) {
         name);
   if (s->nstate == LURN_MAX_STATES) return lurn_program_fail(p, "scan '%s' has more than %d states", s->name,
                                                              LURN_MAX_STATES);
-  if (x->axis == LURN_TIME)
+  int rows = lurn_axis_rows(s->axis);
+  if (lurn_axis_level(x->axis) == LURN_TIME)
     return lurn_program_fail(p, "state '%s' of '%s': the initial value must not change over time", name, s->name);
-  if (x->axis == LURN_ONCE) return lurn_scan_state(p, name, lurn_spread(p, init, LURN_ROW));
+  if (x->axis != rows)
+    return lurn_scan_state(p, name, x->axis == LURN_ONCE ? lurn_spread(p, init, rows) : lurn_across(p, init, rows));
   lurn_register r = *x;
   r.kind = LURN_REG_STATE;
-  r.axis = LURN_TIME;
+  r.axis = (int16_t)s->axis;
   r.scan = (int16_t)p->scan;
   r.index = s->nstate;
   lurn_state *state = &s->state[s->nstate++];
@@ -244,7 +245,7 @@ void lurn_scan_next (lurn_program *p, lurn_reg state, lurn_reg next) {
   }
   lurn_state *st = &p->scans[p->scan].state[s->index];
   if (n->kind == LURN_REG_STATE) n = lurn_reg_info(p, next = lurn_map1(p, LURN_MAP_copy, next));
-  else if (n->axis != LURN_TIME) n = lurn_reg_info(p, next = lurn_spread(p, next, LURN_TIME));
+  else if (n->axis != s->axis) n = lurn_reg_info(p, next = lurn_spread(p, next, s->axis));
   else if (n->scan != p->scan) n = lurn_reg_info(p, next = lurn_map1(p, LURN_MAP_copy, next));
   if (!n) return;
   s = &p->reg[state];
@@ -300,12 +301,12 @@ static int place_in_scan (lurn_program *p, const lurn_op *op, const lurn_instr *
     }
   if (op->flags & LURN_OP_WHOLE)
     for (int k = 0; k < LURN_MAX_IN; k++)
-      if (i->in[k] >= 0 && p->reg[i->in[k]].axis == LURN_TIME) {
+      if (i->in[k] >= 0 && p->reg[i->in[k]].axis == p->scans[p->scan].axis) {
         lurn_program_fail(p, "%s works on whole sequences: it has no place inside the step of '%s'", op->name,
                           p->scans[p->scan].name);
         return -1;
       }
-  return out->axis == LURN_TIME ? p->scan : -1;
+  return out->axis == p->scans[p->scan].axis ? p->scan : -1;
 }
 
 lurn_reg lurn_write (lurn_program *p, const lurn_instr *like, const char *name) {
@@ -316,7 +317,7 @@ lurn_reg lurn_write (lurn_program *p, const lurn_instr *like, const char *name) 
   i.out = -1;
   for (int n = info->nin; n < LURN_MAX_IN; n++) i.in[n] = -1;
   for (int n = 0; n < info->nin; n++) {
-    int optional = n == 0 && (info->flags & LURN_OP_ACC);
+    int optional = n == 0 && (info->flags & LURN_OP_OPTIONAL);
     if (i.in[n] >= p->nreg || (i.in[n] < 0 && !optional))
       return lurn_program_fail(p, "%s: operand %d is missing", info->name, n + 1);
   }
@@ -354,12 +355,13 @@ static lurn_reg widen (lurn_program *p, lurn_reg r, int cols) {
 
 static lurn_reg map (lurn_program *p, lurn_map m, lurn_reg a, lurn_reg b, lurn_reg c, double k) {
   lurn_reg in[3] = {a, b, c};
-  int n = lurn_map_inputs(m), cols = 1;
+  int n = lurn_map_inputs(m), cols = 1, axis = LURN_ONCE;
   for (int j = 0; j < n; j++) {
     const lurn_register *x = lurn_reg_info(p, in[j]);
     if (x && x->cols > cols) cols = x->cols;
+    if (x && lurn_axis_level(x->axis) > lurn_axis_level(axis)) axis = x->axis;
   }
-  for (int j = 0; j < n; j++) in[j] = widen(p, in[j], cols);
+  for (int j = 0; j < n; j++) in[j] = widen(p, lurn_across(p, in[j], axis), cols);
   return lurn_emit(p, (int)m, in[0], in[1], in[2], k, 0, 0, NULL);
 }
 
@@ -380,9 +382,16 @@ lurn_reg lurn_fill (lurn_program *p, double k, int axis, int rank, const int *di
   return rank == 1 ? r : lurn_emit(p, LURN_OP_RESHAPE, r, -1, -1, d[2], d[0], d[1], NULL);
 }
 
-lurn_reg lurn_spread (lurn_program *p, lurn_reg a, int axis) {
+lurn_reg lurn_across (lurn_program *p, lurn_reg a, int axis) {
   const lurn_register *x = lurn_reg_info(p, a);
-  if (!x || x->axis >= axis) return a;
+  if (!x || lurn_axis_level(x->axis) != LURN_ROW || axis == LURN_ONCE
+      || lurn_axis_set(x->axis) == lurn_axis_set(axis)) return a;
+  return lurn_emit(p, LURN_OP_ACROSS, a, -1, -1, 0, lurn_axis_rows(axis), 0, NULL);
+}
+
+lurn_reg lurn_spread (lurn_program *p, lurn_reg a, int axis) {
+  const lurn_register *x = lurn_reg_info(p, a = lurn_across(p, a, axis));
+  if (!x || lurn_axis_level(x->axis) >= lurn_axis_level(axis)) return a;
   if (x->dtype == LURN_INDEX) return lurn_program_fail(p, "an index register cannot be spread over rows");
   return lurn_emit(p, LURN_MAP_copy, a, -1, -1, 0, 0, axis, NULL);
 }

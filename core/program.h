@@ -6,6 +6,8 @@
  *   LURN_ONCE  one for all: parameters, what is computed from them, settings, the loss
  *   LURN_ROW   one per sequence, B of them
  *   LURN_TIME  one per live frame of a packed time axis, N of them
+ * and LURN_ROW2, LURN_TIME2 ... where the sequences have a second and a third time axis. Rows of different time
+ * axes are in different orders and never meet by themselves: ACROSS carries what is known per row over.
  * An instruction is a row of the op table (op.h) applied to registers. Instructions between
  * lurn_scan_begin and lurn_scan_end are the body of a scan: the same register names, played one
  * time step after the other, with states that hand a value from one step to the next. A body
@@ -38,7 +40,7 @@ typedef enum lurn_reg_kind { LURN_REG_PARAM, LURN_REG_INPUT, LURN_REG_STATE, LUR
 
 typedef struct lurn_register {
   uint8_t kind, dtype;
-  int16_t axis;                 /* LURN_ONCE, LURN_ROW, LURN_TIME */
+  int16_t axis;                 /* lurn_axis_kind */
   int16_t scan;                 /* the scan whose body computes it, or -1 */
   int rank, dim[LURN_MAX_RANK]; /* row shape */
   int cols;                     /* product of dim: elements per row */
@@ -62,6 +64,7 @@ typedef struct lurn_state {
 typedef struct lurn_scan {
   char name[LURN_NAME];         /* the layer's path, "lstm1" */
   int reverse;                  /* 1: from the last step to the first */
+  int axis;                     /* LURN_TIME, or the steps of another time axis */
   int nstate;
   lurn_state state[LURN_MAX_STATES];
 } lurn_scan;
@@ -102,7 +105,7 @@ lurn_reg lurn_output_reg (lurn_program *p, const char *name, lurn_reg r);
 lurn_reg lurn_find_input (const lurn_program *p, const char *name);     /* -1: none */
 lurn_reg lurn_find_output (const lurn_program *p, const char *name);
 
-int lurn_scan_begin (lurn_program *p, const char *name, int reverse);
+int lurn_scan_begin (lurn_program *p, const char *name, int reverse, int axis);
 lurn_reg lurn_scan_state (lurn_program *p, const char *name, lurn_reg init);
 void lurn_scan_next (lurn_program *p, lurn_reg state, lurn_reg next);
 void lurn_scan_end (lurn_program *p);
@@ -123,6 +126,8 @@ lurn_reg lurn_map2k (lurn_program *p, lurn_map m, lurn_reg a, lurn_reg b, double
 lurn_reg lurn_map3 (lurn_program *p, lurn_map m, lurn_reg a, lurn_reg b, lurn_reg c);
 /* A constant of that axis and shape. */
 lurn_reg lurn_fill (lurn_program *p, double k, int axis, int rank, const int *dim);
+/* What is known per row, for the rows of the time axis that `axis` belongs to. */
+lurn_reg lurn_across (lurn_program *p, lurn_reg a, int axis);
 /* The same values on a higher axis. */
 lurn_reg lurn_spread (lurn_program *p, lurn_reg a, int axis);
 /* acc + a W, one chain (acc may be -1: zero, or a once register: a bias). trans: W is (N,K). */

@@ -12,8 +12,6 @@
 
 /* ---------- printing ---------- */
 
-static const char *const axes[] = {"once", "row", "time"};
-
 static void put_dims (lurn_sink *s, int rank, const int *dim) {
   lurn_sink_put(s, "(");
   for (int k = 0; k < rank; k++) lurn_sink_put(s, k ? ",%d" : "%d", dim[k]);
@@ -29,7 +27,7 @@ static void put_leaf (lurn_sink *s, const lurn_program *p, lurn_reg r) {
     lurn_sink_put(s, " %d %.17g %.17g\n", (int)a->init.kind, a->init.a, a->init.b);
   } else if (x->kind == LURN_REG_INPUT) {
     lurn_sink_put(s, "input r%d %s %s %s ", r, p->input[x->index].name, x->dtype == LURN_INDEX ? "index" : "real",
-        axes[x->axis]);
+        lurn_axis_names[x->axis]);
     put_dims(s, x->rank, x->dim);
     lurn_sink_put(s, "\n");
   }
@@ -53,14 +51,17 @@ static void put_instr (lurn_sink *s, const lurn_program *p, const lurn_instr *i)
   for (int k = 0; k < immediates(i); k++) lurn_sink_put(s, " %d", i->i[k]);
   if (i->name >= 0) lurn_sink_put(s, " %s", p->name[i->name].text);
   lurn_sink_put(s, "]  # ");
-  lurn_sink_put(s, "%s ", axes[p->reg[i->out].axis]);
+  lurn_sink_put(s, "%s ", lurn_axis_names[p->reg[i->out].axis]);
   put_dims(s, p->reg[i->out].rank, p->reg[i->out].dim);
   lurn_sink_put(s, "\n");
 }
 
+/* The way of a scan; along which time axis, where that is not the first. */
+static const char *const ways[] = {"forward", "backward", "forward2", "backward2", "forward3", "backward3"};
+
 static void put_scan (lurn_sink *s, const lurn_program *p, int scan) {
   const lurn_scan *x = &p->scans[scan];
-  lurn_sink_put(s, "scan %s %s\n", x->reverse ? "backward" : "forward", x->name);
+  lurn_sink_put(s, "scan %s %s\n", ways[2 * lurn_axis_set(x->axis) + (x->reverse != 0)], x->name);
   for (int k = 0; k < x->nstate; k++) lurn_sink_put(s, "  state r%d %s from r%d\n", x->state[k].prev, x->state[k].name,
                                           x->state[k].init);
 }
@@ -208,16 +209,15 @@ static lurn_status read_input (reader *r) {
   if (!word(r) || !regname(r, &at) || !word(r)) return fail_text(r, "expected a register and a name");
   snprintf(name, sizeof name, "%.95s", r->word);
   if (!word(r) || (dtype = choice(r, dtypes, 2)) < 0) return fail_text(r, "expected real or index");
-  if (!word(r) || (axis = choice(r, axes, 3)) < 0) return fail_text(r, "expected an axis");
+  if (!word(r) || (axis = choice(r, lurn_axis_names, LURN_NAXES)) < 0) return fail_text(r, "expected an axis");
   if (!dims(r, &rank, dim)) return fail_text(r, "expected dimensions");
   r->to[at] = lurn_input_reg(r->p, name, (lurn_dtype)dtype, axis, rank, dim);
   return LURN_OK;
 }
 
 static lurn_status read_scan (reader *r) {
-  static const char *const ways[] = {"forward", "backward"};
   int way;
-  if (!word(r) || (way = choice(r, ways, 2)) < 0 || !word(r)) return fail_text(r,
+  if (!word(r) || (way = choice(r, ways, 2 * LURN_MAX_AXES)) < 0 || !word(r)) return fail_text(r,
       "expected a direction and a name");
   char name[LURN_NAME];
   snprintf(name, sizeof name, "%.95s", r->word);
@@ -226,7 +226,7 @@ static lurn_status read_scan (reader *r) {
     strncat(name, " ", sizeof name - strlen(name) - 1);
     strncat(name, r->word, sizeof name - strlen(name) - 1);
   }
-  lurn_scan_begin(r->p, name, way);
+  lurn_scan_begin(r->p, name, way % 2, LURN_TIME + way / 2 * 2);
   return LURN_OK;
 }
 

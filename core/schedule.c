@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "recompute.h"
+
 /* Where an instruction is played. */
 enum { TOP, BEFORE, STEP, AFTER };
 
@@ -37,6 +39,7 @@ void lurn_choices_random (lurn_choices *c, uint64_t dice) {
   c->strip = strips[toss(&d, 5)];
   c->span = toss(&d, 5);
   c->worth = toss(&d, 2) ? 1 : 40;
+  c->window = 0;
   c->dice = dice | 1;
 }
 
@@ -214,7 +217,7 @@ static void alias_accumulators (work *w) {
   for (int n = 0; n < p->ninstr; n++) {
     const lurn_instr *i = &p->instr[n];
     lurn_reg acc = i->in[0];
-    if (!(lurn_op_info(i->op)->flags & LURN_OP_ACC) || acc < 0 || !w->s->choices.alias) continue;
+    if (!lurn_accumulates(lurn_op_info(i->op)) || acc < 0 || !w->s->choices.alias) continue;
     if (p->reg[acc].kind != LURN_REG_VALUE || p->reg[acc].axis != p->reg[i->out].axis) continue;
     if (w->uses[acc] != 1 || is_output(p, acc) || is_next(p, acc)) continue;
     w->s->root[i->out] = w->s->root[acc];
@@ -289,8 +292,15 @@ static void live_all (work *w) {
       touch(w, st->prev, u);
       touch(w, st->next, u);
       touch(w, st->init, u);
+      /* The next window is handed it when this one has been played. */
+      if (w->s->choices.window) touch(w, st->next, u < w->s->forward ? w->s->forward : w->s->nunit);
     }
   for (int k = 0; k < p->noutput; k++) touch(w, p->output[k].reg, w->s->nunit);
+  for (lurn_reg r = 0; w->s->choices.window && r < p->nreg; r++) {   /* what windows share is there for all of them */
+    if (p->reg[r].axis == LURN_TIME || w->s->birth[r] < 0) continue;
+    w->s->birth[r] = 0;
+    w->s->death[r] = w->s->nunit;
+  }
 }
 
 /* Slots of a strip's scratch: a slot is free again after its register's last reader. */
@@ -349,9 +359,10 @@ static void make (work *w) {
 
 lurn_status lurn_schedule_make (lurn_ctx *ctx, const lurn_program *p, const lurn_choices *c, lurn_schedule *s) {
   size_t n = (size_t)p->ninstr + 1, r = (size_t)p->nreg + 1, u = n + (size_t)p->nscan;
+  lurn_status status = LURN_OK;
   memset(s, 0, sizeof *s);
   s->bytes = sizeof(lurn_pack) * n + sizeof(lurn_section) * u + sizeof(int) * (2 * n + 2 * r) + sizeof(lurn_reg) * r
-             + sizeof(int16_t) * r + r;
+             + sizeof(int16_t) * r + r + u;
   size_t scratch = sizeof(int) * (2 * n + r) + 2 * n;
   char *block = s->block = lurn_realloc(ctx, NULL, 0, s->bytes);
   char *temp = lurn_realloc(ctx, NULL, 0, scratch);
@@ -369,6 +380,7 @@ lurn_status lurn_schedule_make (lurn_ctx *ctx, const lurn_program *p, const lurn
   s->root = s->death + r;
   s->slot = (int16_t *)(s->root + r);
   s->store = (uint8_t *)(s->slot + r);
+  s->phase = s->store + r;
   work w = {.p = p, .s = s, .dice = c->dice, .unit_of = (int *)temp};
   w.top_of = w.unit_of + n;
   w.uses = w.top_of + n;
@@ -376,7 +388,8 @@ lurn_status lurn_schedule_make (lurn_ctx *ctx, const lurn_program *p, const lurn
   w.flag = w.where + n;
   make(&w);
   lurn_free(ctx, temp, scratch);
-  return LURN_OK;
+  if (c->window && (status = lurn_recompute_classify(ctx, s)) != LURN_OK) lurn_schedule_free(ctx, s);
+  return status;
 }
 
 void lurn_schedule_free (lurn_ctx *ctx, lurn_schedule *s) {

@@ -26,6 +26,7 @@ typedef struct lurn_choices {
   int reuse;                    /* arena places of dead registers are used again */
   int strip;                    /* reals of a register per block of a strip */
   int span;                     /* time steps per span; 0: all */
+  int window;                   /* recompute.h: steps of a window; 0: nothing is played twice; -1: the best for its length */
   int worth;                    /* elements from which on other threads are woken */
   uint64_t dice;                /* not 0: hoisting and fusing are decided by lot (tests) */
 } lurn_choices;
@@ -55,6 +56,7 @@ typedef struct lurn_schedule {
   int *order, norder;           /* instructions, unit by unit */
   lurn_section *unit;  int nunit;
   int forward;                  /* units [0, forward) are the forward half */
+  uint8_t *phase;               /* (nunit) of a top-level unit, with choices.window: when it is played */
   uint8_t *store;               /* (nreg) lurn_keep of a root */
   int16_t *slot;                /* (nreg) place in the strip scratch */
   int nslot;                    /* slots of the widest strip */

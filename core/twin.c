@@ -8,6 +8,9 @@
 
 #include "wave.h"
 
+static const lurn_batch *along (const lurn_wave *w, int axis) { return lurn_batch_along(w->batch, axis); }
+static int on_time (int axis) { return lurn_axis_level(axis) == LURN_TIME; }
+
 static char *row (const lurn_wave *w, lurn_reg r, int frame) {
   const lurn_register *x = &w->program->reg[r];
   return (char *)w->base[r] + lurn_dtype_size((lurn_dtype)x->dtype) * (size_t)x->cols * (size_t)frame;
@@ -16,14 +19,14 @@ static char *row (const lurn_wave *w, lurn_reg r, int frame) {
 /* rows of out starting at frame (or row) number `first`; operands on the row axis start at 0. */
 static void play_rows (lurn_wave *w, int n, int first, int rows, int t) {
   const lurn_instr *i = &w->program->instr[n];
-  lurn_call c = {.ctx = w->ctx, .kernels = w->kernels, .program = w->program, .instr = i, .batch = w->batch,
-                 .moment = &w->moment, .rows = rows, .t = t, .parts = 1, .packed = w->packed[n]};
-  int time = w->program->reg[i->out].axis == LURN_TIME;
+  lurn_call c = {.ctx = w->ctx, .kernels = w->kernels, .program = w->program, .instr = i,
+                 .batch = along(w, lurn_instr_axis(w->program, i)), .first = w->batch, .scratch = w->op_scratch, .moment = &w->moment, .rows = rows, .t = t, .parts = 1, .packed = w->packed[n]};
+  int time = on_time(w->program->reg[i->out].axis);
   c.out = row(w, i->out, time ? first : 0);
   for (int k = 0; k < LURN_MAX_IN; k++) {
     if (i->in[k] < 0) continue;
     const lurn_register *x = &w->program->reg[i->in[k]];
-    c.in[k] = row(w, i->in[k], x->axis == LURN_TIME && !lurn_is_memory(i, k) ? first : 0);
+    c.in[k] = row(w, i->in[k], on_time(x->axis) && !lurn_is_memory(i, k) ? first : 0);
     c.step[k] = x->axis == LURN_ONCE ? 0 : x->cols;
   }
   if (i->op == LURN_OP_PRODUCT && !w->ctx->blas) {
@@ -33,19 +36,16 @@ static void play_rows (lurn_wave *w, int n, int first, int rows, int t) {
   lurn_op_info(i->op)->play(&c);
 }
 
-static int highest_axis (const lurn_wave *w, const lurn_instr *i) {
-  int axis = LURN_ONCE;
-  for (int k = 0; k < LURN_MAX_IN; k++)
-    if (i->in[k] >= 0 && w->program->reg[i->in[k]].axis > axis) axis = w->program->reg[i->in[k]].axis;
-  return axis;
+static int rows_played (const lurn_wave *w, int axis) {
+  return on_time(axis) ? along(w, axis)->N : axis == LURN_ONCE ? 1 : w->batch->B;
 }
 
 static void play_outside (lurn_wave *w, int n) {
   const lurn_instr *i = &w->program->instr[n];
-  const lurn_batch *b = w->batch;
   int whole = lurn_op_info(i->op)->flags & LURN_OP_WHOLE;
-  int axis = whole ? highest_axis(w, i) : w->program->reg[i->out].axis;
-  if (axis != LURN_TIME || whole) play_rows(w, n, 0, axis == LURN_TIME ? b->N : axis == LURN_ROW ? b->B : 1, 0);
+  int axis = whole ? lurn_instr_axis(w->program, i) : w->program->reg[i->out].axis;
+  const lurn_batch *b = along(w, axis);
+  if (!on_time(axis) || whole) play_rows(w, n, 0, rows_played(w, axis), 0);
   else for (int t = 0; t < b->T; t++) play_rows(w, n, b->start[t], b->live[t], t);
 }
 
@@ -56,7 +56,7 @@ static void copy_row (lurn_wave *w, lurn_reg to, int to_row, lurn_reg from, int 
 
 /* Row r at step t: was it alive at the step before in playing order? */
 static void enter (lurn_wave *w, const lurn_scan *s, int t) {
-  const lurn_batch *b = w->batch;
+  const lurn_batch *b = along(w, s->axis);
   int before = s->reverse ? t + 1 : t - 1;
   for (int k = 0; k < s->nstate; k++)
     for (int r = 0; r < b->live[t]; r++) {
@@ -67,8 +67,8 @@ static void enter (lurn_wave *w, const lurn_scan *s, int t) {
 }
 
 static void play_scan (lurn_wave *w, int first, int end) {
-  const lurn_batch *b = w->batch;
   const lurn_scan *s = &w->program->scans[w->program->instr[first].scan];
+  const lurn_batch *b = along(w, s->axis);
   for (int k = 0; k < b->T; k++) {
     int t = s->reverse ? b->T - 1 - k : k;
     enter(w, s, t);
@@ -94,10 +94,6 @@ lurn_status lurn_twin_play (lurn_wave *w, int first_instr, int last_instr) {
 static int first_bad (const real *x, size_t n, size_t *at) {
   for (size_t k = 0; k < n; k++) if (!isfinite(x[k])) { *at = k; return 1; }
   return 0;
-}
-
-static int rows_played (const lurn_wave *w, int axis) {
-  return axis == LURN_TIME ? w->batch->N : axis == LURN_ROW ? w->batch->B : 1;
 }
 
 /* Names for people: the layer, and the parameter if the value came from one. */
@@ -145,9 +141,10 @@ int lurn_twin_blame (const lurn_wave *w, char *text, size_t size) {
   if (bad < 0) return 0;
   const lurn_instr *i = &p->instr[bad];
   int t = 0;
-  if (p->reg[i->out].axis == LURN_TIME) {
-    while (t + 1 < w->batch->T && (size_t)w->batch->start[t + 1] <= frame) t++;
-    frame -= (size_t)w->batch->start[t];
+  if (on_time(p->reg[i->out].axis)) {
+    const lurn_batch *b = along(w, p->reg[i->out].axis);
+    while (t + 1 < b->T && (size_t)b->start[t + 1] <= frame) t++;
+    frame -= (size_t)b->start[t];
   }
   snprintf(text, size, "%s pass: %s in %s (register r%d) at step %d, row %d",
            bad < p->forward ? "forward" : "backward", lurn_op_info(i->op)->name, origin(w, i), (int)i->out, t + 1,

@@ -4,12 +4,15 @@
 #include <string.h>
 
 #include "pool.h"
+#include "recompute.h"
 
 /* ---------- the plan ---------- */
 
 static size_t rows_of (const lurn_wave *w, const lurn_register *x, lurn_keep store) {
   if (x->axis == LURN_ONCE) return 1;
-  return x->axis == LURN_ROW || store == LURN_KEEP_STEP ? (size_t)w->B : (size_t)w->N;
+  if (lurn_axis_level(x->axis) == LURN_ROW || store == LURN_KEEP_STEP) return (size_t)w->most.B;
+  size_t frames = (size_t)w->most.N[lurn_axis_set(x->axis)], window = (size_t)w->window * (size_t)w->most.B;
+  return x->axis == LURN_TIME && w->window && window < frames ? window : frames;
 }
 
 static size_t register_bytes (const lurn_wave *w, lurn_reg r) {
@@ -60,6 +63,16 @@ static size_t pack_reals (const lurn_wave *w, lurn_reg r, int trans) {
   return w->kernels->pack_count(x->dim[trans ? 1 : 0], x->dim[trans ? 0 : 1]);
 }
 
+static size_t op_scratch (const lurn_wave *w) {
+  size_t most = 0;
+  for (int n = 0; n < w->program->ninstr; n++) {
+    const lurn_op *op = lurn_op_info(w->program->instr[n].op);
+    size_t bytes = op->scratch ? op->scratch(w->program, &w->program->instr[n], &w->most) : 0;
+    if (bytes > most) most = bytes;
+  }
+  return most;
+}
+
 /* Packed weights and the strips' scratch lie behind the registers. The twin packs per product. */
 static void layout_rest (lurn_wave *w, char *memory) {
   const lurn_schedule *s = w->schedule;
@@ -78,6 +91,9 @@ static void layout_rest (lurn_wave *w, char *memory) {
     if (memory) w->scratch = (real *)(void *)(memory + at);
     at += (size_t)s->nslot * w->slot_bytes * (size_t)w->threads;
   }
+  if (memory) w->op_scratch = memory + at;
+  at += lurn_align(op_scratch(w));
+  if (w->window) at += lurn_recompute_place(w, memory ? memory + at : NULL);
   if (!memory) w->rest = at - w->bytes;
 }
 
@@ -108,11 +124,11 @@ static void find_limits (lurn_wave *w) {
     const lurn_instr *i = &p->instr[n];
     int at = i->op == LURN_OP_SCATTER ? 2 : 1;
     if (i->op != LURN_OP_GATHER && i->op != LURN_OP_PICK && i->op != LURN_OP_UNPICK
-        && i->op != LURN_OP_SCATTER) continue;
+        && i->op != LURN_OP_SCATTER && i->op != LURN_OP_CTC) continue;
     const lurn_register *id = &p->reg[i->in[at]];
     if (id->kind != LURN_REG_INPUT) continue;
     if (i->op == LURN_OP_GATHER) lower(&w->limit[id->index], p->reg[i->in[0]].dim[0]);
-    else if (i->op == LURN_OP_PICK) lower(&w->limit[id->index], p->reg[i->in[0]].cols);
+    else if (i->op == LURN_OP_PICK || i->op == LURN_OP_CTC) lower(&w->limit[id->index], p->reg[i->in[0]].cols);
     else lower(&w->limit[id->index], i->i[0]);
   }
 }
@@ -125,7 +141,7 @@ static double most_bytes (const lurn_wave *w) {
 }
 
 lurn_status lurn_wave_plan (lurn_ctx *ctx, lurn_wave *w, const lurn_program *p, const lurn_schedule *s,
-                            const lurn_kernels *k, int T, int B, int N) {
+                            const lurn_kernels *k, const lurn_extent *most) {
   size_t r = (size_t)p->nreg + 1, n = (size_t)p->ninstr + 1, i = (size_t)p->ninput + 1;
   memset(w, 0, sizeof *w);
   w->ctx = ctx;
@@ -133,21 +149,23 @@ lurn_status lurn_wave_plan (lurn_ctx *ctx, lurn_wave *w, const lurn_program *p, 
   w->schedule = s;
   w->kernels = k;
   w->threads = lurn_pool_threads(ctx->pool);
-  w->T = T;
-  w->B = B;
-  w->N = N;
-  w->table_bytes = sizeof(void *) * (r + n) + sizeof(size_t) * r + sizeof(int32_t) * i;
+  w->most = *most;
+  size_t states = (size_t)p->nscan * LURN_MAX_STATES;
+  w->table_bytes = sizeof(void *) * (r + n + 2 * states) + sizeof(size_t) * r + sizeof(int32_t) * i;
   char *block = w->tables = lurn_realloc(ctx, NULL, 0, w->table_bytes);
   if (!block) return LURN_ENOMEM;
   memset(block, 0, w->table_bytes);
   w->base = (void **)(void *)block;
   w->packed = (real **)(w->base + r);
-  w->offset = (size_t *)(w->packed + n);
+  w->entry = (char **)(w->packed + n);
+  w->from = w->entry + states;
+  w->offset = (size_t *)(w->from + states);
   w->limit = (int32_t *)(w->offset + r);
+  if (s && s->choices.window) w->window = s->choices.window > 0 ? s->choices.window : lurn_recompute_window(w, most->T[0]);
   find_slot_bytes(w);
   layout_rest(w, NULL);
   if (most_bytes(w) > 0x1p62) return lurn_fail(ctx, LURN_ENOMEM,
-      "no memory for a plan of %.3g bytes (%d steps, %d rows)", most_bytes(w), T, B);
+      "no memory for a plan of %.3g bytes (%d steps, %d rows)", most_bytes(w), most->T[0], most->B);
   plan_registers(w);
   w->bytes += w->rest;
   find_limits(w);
@@ -235,19 +253,31 @@ static lurn_status bind_field (lurn_wave *w, const lurn_named *in) {
   char want[96];
   if ((int)f->dtype != x->dtype || f->cols != x->cols || f->axis != x->axis)
     return lurn_fail(w->ctx, LURN_EINVAL, "batch field '%s': the model expects %s, got %s (%d) %s", in->name,
-                     lurn_reg_text(w->program, in->reg, want, sizeof want), f->axis == LURN_TIME ? "time"
-                         : "row", f->cols,
+                     lurn_reg_text(w->program, in->reg, want, sizeof want), lurn_axis_names[f->axis], f->cols,
                      f->dtype == LURN_INDEX ? "index" : "real");
   w->base[in->reg] = (void *)(uintptr_t)f->data;
   if (f->dtype != LURN_INDEX) return LURN_OK;
-  return check_indices(w, f, f->axis == LURN_TIME ? w->batch->N : w->batch->B, w->limit[x->index]);
+  return check_indices(w, f, lurn_axis_level(f->axis) == LURN_TIME ? lurn_batch_along(w->batch, f->axis)->N
+                       : w->batch->B, w->limit[x->index]);
+}
+
+static lurn_status check_extent (lurn_wave *w, const lurn_batch *batch) {
+  const lurn_extent e = lurn_extent_of(batch);
+  for (lurn_reg r = 0; r < w->program->nreg; r++)
+    if (!lurn_batch_along(batch, w->program->reg[r].axis))
+      return lurn_fail(w->ctx, LURN_EINVAL, "the model works along an axis '%s', which the batch does not have",
+                       lurn_axis_names[w->program->reg[r].axis]);
+  for (int k = 0; k < LURN_MAX_AXES; k++)
+    if (e.T[k] > w->most.T[k] || e.B > w->most.B || e.N[k] > w->most.N[k])
+      return lurn_fail(w->ctx, LURN_EINVAL,
+                       "a batch of %d steps, %d rows, %d frames does not fit the plan for %d, %d, %d",
+                       e.T[k], e.B, e.N[k], w->most.T[k], w->most.B, w->most.N[k]);
+  return LURN_OK;
 }
 
 lurn_status lurn_wave_bind (lurn_wave *w, const lurn_batch *batch, const lurn_moment *moment) {
-  if (batch->T > w->T || batch->B > w->B || batch->N > w->N)
-    return lurn_fail(w->ctx, LURN_EINVAL,
-                     "a batch of %d steps, %d rows, %d frames does not fit the plan for %d, %d, %d",
-                     batch->T, batch->B, batch->N, w->T, w->B, w->N);
+  lurn_status fits = check_extent(w, batch);
+  if (fits != LURN_OK) return fits;
   w->batch = batch;
   w->moment = *moment;
   for (int k = 0; k < w->program->ninput; k++) {

@@ -24,13 +24,21 @@ typedef struct lurn_wave {
   const lurn_schedule *schedule;          /* NULL: the twin's wave */
   const lurn_kernels *kernels;
   int threads;                  /* that have scratch: those of ctx->pool when planned */
-  int T, B, N;                  /* what is planned: most steps, rows, frames */
+  lurn_extent most;             /* what is planned */
   void **base;                  /* (nreg) first element of a register; NULL: not stored */
   real **packed;                /* per entry of the schedule's packs (twin: per product) */
   real *scratch;                /* strips: nslot blocks for each thread */
+  void *op_scratch;             /* of the op that needs most */
   int32_t *limit;               /* (ninput) an index input must stay below this; 0: no limit */
+  int window;                   /* recompute.h: steps of a window, 0: all at once */
+  int32_t *window_start;        /* (window+1), (B): of the window that is played */
+  int64_t *window_pos;
+  double *lanes;                /* (ninstr, LURN_TOTAL_LANES) of totals */
+  char **entry, **from;         /* (nscan, LURN_MAX_STATES): states at the beginnings of windows; from: what a scan
+                                 * starts with now, NULL: its initial value */
+  int go_on;                    /* 1: whole ops go on from earlier windows */
   real *value, *grad;           /* flat arrays of the model; grad may be NULL */
-  const lurn_batch *batch;
+  const lurn_batch *batch;      /* along the first time axis */
   lurn_moment moment;
   size_t bytes;                 /* of the arena: registers, then the rest */
   size_t rest;                  /* packed weights and strips */
@@ -41,7 +49,7 @@ typedef struct lurn_wave {
 
 /* s NULL: a wave for the twin, in which every register has a place of its own. */
 lurn_status lurn_wave_plan (lurn_ctx *ctx, lurn_wave *w, const lurn_program *p, const lurn_schedule *s,
-                            const lurn_kernels *k, int T, int B, int N);
+                            const lurn_kernels *k, const lurn_extent *most);
 void lurn_wave_place (lurn_wave *w, void *memory);
 void lurn_wave_free (lurn_wave *w);                  /* the tables; the arena is the caller's */
 void lurn_wave_params (lurn_wave *w, real *value, real *grad);
@@ -56,8 +64,11 @@ void *lurn_wave_output (const lurn_wave *w, const char *name, const lurn_registe
 /* Copies gradients that could not be written in place; clears those nothing flows into. */
 void lurn_wave_finish_grads (lurn_wave *w);
 
-/* EINTR when the stop flag was set: nothing outside the wave has changed. */
+/* A wave with a window is played by recompute.h, half by half. EINTR when the stop flag was set: nothing outside the
+ * wave has changed. */
 lurn_status lurn_conductor_play (lurn_wave *w, int first_unit, int last_unit);
+/* Row `row` of step t of a register. */
+char *lurn_conductor_row (const lurn_wave *w, lurn_reg r, int t, int row);
 lurn_status lurn_twin_play (lurn_wave *w, int first_instr, int last_instr);
 
 /* The first register with a NaN or Inf after a twin has played everything: name of the scan or

@@ -98,8 +98,8 @@ return function (lurn)
   -- What a state is before the first step: zeros, or a parameter that all sequences share.
   local function first (c, name, columns)
     local learned = c.options.init_state == "learned" and not c.counts[name]
-    if not learned then return c.program:fill(0, "row", {columns}) end
-    return c.program:spread(c.program:param(("%s.%s0"):format(c.path, name), {columns}, 0), "row")
+    if not learned then return c.program:fill(0, c.rows, {columns}) end
+    return c.program:spread(c.program:param(("%s.%s0"):format(c.path, name), {columns}, 0), c.rows)
   end
 
   -- Zoneout (Krueger et al. 2017): with probability z a column keeps its value, h' = h + k (new - h). k is 0 or 1 in
@@ -108,7 +108,7 @@ return function (lurn)
     local rates = c.options.zoneout or 0
     local z = type(rates) == "table" and (rates[name] or 0) or type(rates) == "number" and rates or 0
     if z == 0 or c.counts[name] then return new end
-    local ones = c.program:fill(1, "time", {old.cols})
+    local ones = c.program:fill(1, old.axis, {old.cols})
     return old + (1 - z) * lurn.drop(ones, z, ("%s.zoneout.%s"):format(c.path, name)) * (new - old)
   end
 
@@ -152,10 +152,10 @@ return function (lurn)
 
   -- Plays the step once between scan and close.
   local function trace (cell, o, program, x, path, reverse)
-    local c = setmetatable({program = program, path = path, hidden = o.hidden, x = x, states = {}, counts = {},
+    local c = setmetatable({program = program, path = path, hidden = o.hidden, x = x, rows = lurn.rows_of(x), states = {}, counts = {},
       biases = cell.forget_bias or {}, options = o}, Context)
     for _, name in ipairs(cell.counters or {}) do c.counts[name] = true end
-    program:scan(path, reverse)
+    program:scan(path, reverse, x.axis)
     local s = open(cell, c)
     local list, next_states = results(cell, c, cell.step(c, x, s, o)), {}
     check_options(cell, c)

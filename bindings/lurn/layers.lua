@@ -103,8 +103,8 @@ return function (lurn)
   -- The largest value of each column over the steps of a sequence: a scan that holds it. It runs backward, where
   -- nothing is carried from one window to the next.
   local function largest (program, y, path)
-    program:scan(path .. ".pool", true)
-    local m = program:state("m", program:fill(-1e30, "row", {y.cols}))
+    program:scan(path .. ".pool", true, y.axis)
+    local m = program:state("m", program:fill(-1e30, lurn.rows_of(y), {y.cols}))
     local next_m = lurn.maximum(m, y)
     program:next(m, next_m)
     program:close()
@@ -114,7 +114,7 @@ return function (lurn)
   local pools = {}
   -- What a scan knows in the end: at its own last step, which is the sequence's first when it runs backward.
   function pools.last (_, y, _, reverse) return reverse and lurn.first(y) or lurn.last(y) end
-  function pools.mean (program, y) return lurn.sum_time(y) / lurn.sum_time(program:fill(1, "time", {1})) end
+  function pools.mean (program, y) return lurn.sum_time(y) / lurn.sum_time(program:fill(1, y.axis, {1})) end
   function pools.max (program, y, path) return largest(program, y, path) end
 
   -- One direction of one layer; the topmost is pooled.

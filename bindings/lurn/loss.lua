@@ -193,6 +193,29 @@ return function (lurn)
     return 1 - lurn.sum(out * y) / lurn.sqrt((lurn.sum(out * out) + k) * (lurn.sum(y * y) + k))
   end)
 
+  ---------------------------------------------------------------- labels without their places
+
+  -- Graves et al. 2006, as torch.nn.CTCLoss: "mean" divides each sequence's cost by its number of labels.
+  local CTC = {
+    blank = {"integer", 1, {1, 1e6}, "the class that stands for no label"},
+    zero_infinity = {"boolean", false, nil, "labels that do not fit into their frames cost nothing, not infinity"},
+    reduction = REDUCTION,
+    labels = {"string", "labels", nil, "the field of the batch: ids along a second time axis"},
+  }
+
+  --- Connectionist temporal classification: out is one class, or a blank, for every step; the labels of a sequence
+  -- are fewer and nobody knows where they stand.
+  function M.ctc (given)
+    local o = schema.check("lurn.loss.ctc", given or {}, CTC)
+    return {name = "ctc", help = "-ln p of the labels, over all ways to lay them along the steps", build = function (_, m, out)
+      local labels = m:input(o.labels, "index", "time2", {1})
+      local l = m.program:write("ctc", {lurn.log_softmax(out), labels}, 0, {o.blank - 1, o.zero_infinity and 1 or 0})
+      if o.reduction ~= "mean" then return m.program:reduce(l, nil, o.reduction) end
+      local n = lurn.maximum(lurn.sum_time(lurn.live(labels)), 1)
+      return m.program:reduce(l / lurn.across(n, l), nil, "mean")
+    end}
+  end
+
   ---------------------------------------------------------------- any formula
 
   --- Any formula: f (out, y) -> a loss per frame (one column, or several to be averaged).

@@ -129,7 +129,8 @@ return function (lurn)
   -- The training player; made when it is first asked for.
   function Model:player ()
     if not self.train_player then
-      self.train_player = self.native:player {grad = true, carry = not self.info.no_carry, dice = self.info.dice}
+      self.train_player = self.native:player {grad = true, carry = not self.info.no_carry, dice = self.info.dice,
+        window = self.info.window}
     end
     return self.train_player
   end
@@ -338,9 +339,16 @@ return function (lurn)
     end})
   end
 
+  local CHECKPOINT = {"boolean|integer", false, {1, 1e8},
+    "train with activations of a few steps only and play the others again: true, or so many steps"}
+
+  -- Steps of a window as the engine wants them: 0 for none, -1 for the best.
+  local function window (checkpoint) return checkpoint == true and -1 or checkpoint or 0 end
+
   local MODEL = {
     input = {"any", nil, nil, "a data set, or {dim = D}, or {vocab = V}: then f is given the batch's fields"},
     dice = {"integer", nil, {1, 1e9}, "schedule choices by lot, for tests"},
+    checkpoint = CHECKPOINT,
   }
 
   --- A model of any shape: f (m, batch) -> {loss =, out =, weight =} or any named symbols. With `input`, batch.x,
@@ -354,7 +362,7 @@ return function (lurn)
       if not known then return f(m) end
       m.vocab, m.classes, m.data = known.vocab, known.classes, o.input
       return f(m, fields(m, known))
-    end, {dice = o.dice})
+    end, {dice = o.dice, window = window(o.checkpoint)})
   end
 
   local STACK = {
@@ -362,6 +370,7 @@ return function (lurn)
     input = {"any", schema.required, nil, "a data set, or {dim = D}, or {vocab = V}"},
     loss = {"any", nil, nil, "lurn.loss.* (), or a function (out, y) -> loss per frame"},
     mask = {"boolean", false, nil, "the batch has a field mask: how much each frame counts"},
+    checkpoint = CHECKPOINT,
   }
 
   --- Layers one after the other. Elements are layers or functions of a symbol: lurn.tanh, lurn.last.
@@ -377,7 +386,7 @@ return function (lurn)
       if not loss then return {out = x} end
       local l, weight = loss:build(m, x)
       return {loss = l, weight = weight, out = x}
-    end)
+    end, {window = window(o.checkpoint)})
   end
 
   return M

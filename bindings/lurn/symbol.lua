@@ -123,7 +123,7 @@ return function (lurn)
   function M.first (x) return x.program:emit("last", x, nil, nil, 0, 1) end
 
   --- Sum over the steps of each sequence.
-  function M.sum_time (x) return x.program:emit("fold", nil, x) end
+  function M.sum_time (x) return x.program:emit("fold", nil, x, nil, 0, 1) end
 
   --- Sum of everything, one number; how many numbers there are.
   function M.total (x) return x.program:emit("total", x) end
@@ -134,8 +134,10 @@ return function (lurn)
   function M.gather (w, i) return w.program:emit("gather", w, i) end
   function M.one_hot (i, n) return i.program:emit("unpick", i.program:fill(1, "once", {1}), i, nil, 0, n) end
 
-  --- Attention of q over the steps of `memory`: softmax(q . m_j) m_j, summed over j (Luong's "dot").
-  function M.attend (q, memory) return q.program:emit("attend", q, memory) end
+  --- Attention of q over the steps of keys and values, which may lie along another time axis: the sum over j of
+  -- softmax(q . k_j) v_j (Luong et al. 2015, "dot"); with `u`, a parameter of as many columns as the keys, of
+  -- softmax(u . tanh(k_j + q)) v_j (Bahdanau et al. 2015). The values are the keys where they are not given.
+  function M.attend (q, keys, values, u) return q.program:write("attend", {u, q, keys, values or keys}) end
 
   --- 1 where there is a target, 0 where the index is none.
   function M.live (i) return i.program:emit("live", i) end
@@ -153,7 +155,19 @@ return function (lurn)
   --- drop with one mask for all steps of a sequence (of a window, where a sequence comes in several).
   function M.locked (x, rate, name)
     if rate == 0 then return x end
-    return x * M.drop(x.program:fill(1, "row", x.shape), rate, name)
+    return x * M.drop(x.program:fill(1, M.rows_of(x), x.shape), rate, name)
+  end
+
+  --- The axis of x's rows: "row", or "row2" for what lies along a second time axis.
+  function M.rows_of (x) return (x.axis:gsub("time", "row")) end
+
+  --- x, which is known per row, for the rows of the time axis that `like` lies along.
+  function M.across (x, like)
+    local rows = M.rows_of(like)
+    if x.axis == rows then return x end
+    for i, axis in ipairs {"row", "row2", "row3"} do
+      if axis == rows then return x.program:emit("across", x, nil, nil, 0, 2 * i - 1) end
+    end
   end
 
   for name, f in next, M do core.symbol_methods[name] = f end

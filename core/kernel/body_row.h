@@ -100,12 +100,23 @@ static inline double tree_sum (double lane[LANES]) {
 }
 
 /* Plain C: sixteen independent lanes are what a compiler makes vectors of. */
-static double sum (const real *x, size_t n) {
-  double lane[LANES] = {0};
+static void sum_on (double *lane, size_t at, const real *x, size_t n) {
   size_t i = 0;
+  for (; i < n && (at + i) % LANES; i++) lane[(at + i) % LANES] += (double)x[i];
   for (; i + LANES <= n; i += LANES)
     for (int l = 0; l < LANES; l++) lane[l] += (double)x[i + (size_t)l];
   for (int l = 0; i < n; i++, l++) lane[l] += (double)x[i];
+}
+
+static double sum_up (const double *lane) {
+  double copy[LANES];
+  for (int l = 0; l < LANES; l++) copy[l] = lane[l];
+  return tree_sum(copy);
+}
+
+static double sum (const real *x, size_t n) {
+  double lane[LANES] = {0};
+  sum_on(lane, 0, x, n);
   return tree_sum(lane);
 }
 

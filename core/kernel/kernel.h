@@ -93,6 +93,10 @@ typedef struct lurn_kernels {
 
   /* sums in double over a flat array, 16 lanes and the tree */
   double (*sum) (const real *x, size_t n);
+  /* The same piece by piece: lanes (16), zero at first, take in the elements at .. at+n-1 of the array; sum_up is the
+   * tree, and leaves the lanes as they are. */
+  void (*sum_on) (double *lanes, size_t at, const real *x, size_t n);
+  double (*sum_up) (const double *lanes);
   double (*sum_squares) (const real *x, size_t n);
 
   /* products; pack_count is in reals. trans 0: w is (K,N) row-major; trans 1: w is stored as

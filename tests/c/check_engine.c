@@ -69,10 +69,11 @@ static void play (lurn_ctx *ctx, const lurn_program *source, const lurn_variant 
   lurn_schedule s;
   lurn_wave w;
   const lurn_moment moment = {.seed = 3, .step = 5, .purpose = LURN_PURPOSE_TRAIN};
+  const lurn_extent most = lurn_extent_of(&d->b);
   lurn_program_init(ctx, &out->p);
   CHECK(lurn_normalise(ctx, source, v, &out->p) == LURN_OK);
   if (c) CHECK(lurn_schedule_make(ctx, &out->p, c, &s) == LURN_OK);
-  CHECK(lurn_wave_plan(ctx, &w, &out->p, c ? &s : NULL, k, d->b.T, d->b.B, d->b.N) == LURN_OK);
+  CHECK(lurn_wave_plan(ctx, &w, &out->p, c ? &s : NULL, k, &most) == LURN_OK);
   void *arena = aligned_alloc(LURN_ALIGN, w.bytes + LURN_ALIGN);
   memset(arena, 0xff, w.bytes);
   lurn_wave_place(&w, arena);

@@ -107,7 +107,8 @@ int main (void) {
   build(&source);
   CHECK(lurn_normalise(ctx, &source, &v, &p) == LURN_OK);
   CHECK(lurn_schedule_make(ctx, &p, &c, &s) == LURN_OK);
-  CHECK(lurn_wave_plan(ctx, &w, &p, &s, ctx->kernels, T, B, T * B) == LURN_OK);
+  const lurn_extent most = {.B = B, .T = {T}, .N = {T * B}};
+  CHECK(lurn_wave_plan(ctx, &w, &p, &s, ctx->kernels, &most) == LURN_OK);
   unsigned char *arena = aligned_alloc(LURN_ALIGN, lurn_align(w.bytes + GUARD));
   memset(arena, 0xa5, w.bytes + GUARD);
   lurn_wave_place(&w, arena);

@@ -1,7 +1,7 @@
 /* check_random.c: random programs, played by the naive twin and by schedules drawn by lot, under
  * every instruction set: every output and every gradient must agree bit for bit. The programs
  * have several scans in both directions, several states and index states, row and memory
- * constants, tied weights, dropout, ragged batches, carried states and resets. One to three threads play.
+ * constants, tied weights, dropout, ragged batches along two time axes, attention, carried states and resets. One to three threads play.
  */
 #include <string.h>
 
@@ -10,6 +10,7 @@
 #include "normalise.h"
 #include "op.h"
 #include "pool.h"
+#include "recompute.h"
 #include "wave.h"
 
 enum { V = 9, PROGRAMS = 200, POOL = 64, MAX_T = 9, MAX_B = 14 };
@@ -37,7 +38,31 @@ typedef struct data {
   uint64_t seq[MAX_B];
   int64_t pos[MAX_B];
   lurn_batch b;
+  int32_t live2[MAX_T + 1], start2[MAX_T + 2], place[MAX_B], rank[MAX_B];
+  real s[MAX_T * MAX_B * 5];
+  uint64_t seq2[MAX_B];
+  lurn_batch along;
 } data;
+
+/* The same sequences along a second time axis: lengths of their own, rows in another order. */
+static void make_second (data *d) {
+  int32_t length[MAX_B];
+  int B = d->b.B;
+  for (int r = 0; r < B; r++) length[r] = r ? 1 + lot(length[r - 1]) : 1 + lot(MAX_T);
+  for (int r = 0; r < B; r++) d->place[r] = r;
+  for (int r = B - 1; r > 0; r--) {
+    int other = lot(r + 1), t = d->place[r];
+    d->place[r] = d->place[other];
+    d->place[other] = t;
+  }
+  for (int r = 0; r < B; r++) { d->rank[d->place[r]] = r; d->seq2[r] = d->seq[d->place[r]]; }
+  d->along = (lurn_batch){.T = length[0], .B = B, .live = d->live2, .start = d->start2, .seq = d->seq2, .pos = d->pos,
+                          .place = d->place, .rank = d->rank};
+  d->along.N = lurn_batch_pack(B, length, d->live2, d->start2);
+  for (int n = 0; n < d->along.N * 5; n++) d->s[n] = (real)lot_real();
+  d->b.along[0] = &d->along;
+  d->b.field[d->b.nfield++] = (lurn_field){"s", LURN_REAL, LURN_TIME2, 5, d->s};
+}
 
 static void make_data (data *d) {
   int32_t length[MAX_B];
@@ -59,11 +84,12 @@ static void make_data (data *d) {
         {"reset", LURN_REAL, LURN_TIME, 1, d->reset}};
   memcpy(d->b.field, fields, sizeof fields);
   d->b.nfield = 5;
+  make_second(d);
 }
 
 /* ---------- a program ---------- */
 
-typedef struct pool { lurn_reg real[POOL], index[POOL]; int nreal, nindex; } pool;
+typedef struct pool { lurn_reg real[POOL], index[POOL], second; int nreal, nindex; } pool;
 
 static void keep (pool *q, lurn_reg r) { if (r >= 0 && q->nreal < POOL) q->real[q->nreal++] = r; }
 
@@ -129,10 +155,14 @@ static lurn_reg piece (lurn_program *p, const pool *q, lurn_reg memory) {
     case 10: return x.cols > 2 ? lurn_emit(p, LURN_OP_SLICE, a, -1, -1, 0, lot(2), x.cols == 8 ? 5 : 1, NULL)
         : lurn_map1(p, LURN_MAP_sigmoid, a);
     default: {
+      if (q->second >= 0 && lot(2)) memory = q->second;
       if (memory < 0) return a;
-      lurn_reg query = tame(p, affine(p, q, lurn_reg_info(p, memory)->cols));
+      int cols = lurn_reg_info(p, memory)->cols;
+      lurn_reg query = tame(p, affine(p, q, cols)), u = -1;
       if (query < 0 || lurn_reg_info(p, query)->axis == LURN_ONCE) return a;
-      return lurn_emit(p, LURN_OP_ATTEND, query, memory, -1, 0, 0, 0, NULL);
+      if (lot(2)) u = lurn_param_reg(p, cols == 8 ? "u8" : "u5", 1, &cols, (lurn_init){LURN_INIT_NORMAL, 0, 1});
+      const lurn_instr like = {.op = LURN_OP_ATTEND, .in = {u, query, memory, memory}};
+      return lurn_write(p, &like, NULL);
     }
   }
 }
@@ -158,7 +188,7 @@ static lurn_reg layer (lurn_program *p, pool *outer, int number, lurn_reg memory
   lurn_reg init[4], index_init = lurn_emit(p, LURN_OP_IFILL, -1, -1, -1, 0, lot(V), LURN_ROW, NULL);
   for (int k = 0; k < n; k++) init[k] = first_value(p, outer, cols[k] = lot(2) ? 8 : 5);
   snprintf(name, sizeof name, "scan%d", number);
-  lurn_scan_begin(p, name, lot(3) == 0);
+  lurn_scan_begin(p, name, lot(3) == 0, LURN_TIME);
   for (int k = 0; k < n; k++) {
     snprintf(name, sizeof name, "s%d", k);
     keep(&q, state[k] = lurn_scan_state(p, name, init[k]));
@@ -180,13 +210,32 @@ static lurn_reg layer (lurn_program *p, pool *outer, int number, lurn_reg memory
   return lurn_map1(p, LURN_MAP_copy, p->status == LURN_OK ? p->scans[p->nscan - 1].state[lot(n)].next : -1);
 }
 
+/* Layers along the second time axis; what comes of them along the first: a memory, and what is known per row. */
+static void second_axis (lurn_program *p, pool *first) {
+  int five = 5;
+  pool q = {.second = -1};
+  keep(&q, lurn_input_reg(p, "s", LURN_REAL, LURN_TIME2, 1, &five));
+  keep(&q, tame(p, lurn_across(p, first->real[1], LURN_TIME2)));
+  lurn_reg h = lurn_fill(p, 0, LURN_ROW2, 1, &five);
+  lurn_scan_begin(p, "second", lot(2), LURN_TIME2);
+  h = lurn_scan_state(p, "h", lot(2) ? h : lurn_matmul(p, -1, first->real[1], weight(p, 8, 5), 0));
+  lurn_reg y = lurn_map2(p, LURN_MAP_add, lurn_matmul(p, -1, q.real[0], weight(p, 5, 5), 0), h);
+  y = tame(p, lurn_map2(p, LURN_MAP_add, y, lurn_matmul(p, -1, q.real[1], weight(p, 8, 5), 0)));
+  lurn_scan_next(p, h, y);
+  lurn_scan_end(p);
+  first->second = lurn_emit(p, LURN_OP_DROPOUT, y, -1, -1, 0.2, 0, 0, "second");
+  keep(first, lurn_across(p, lurn_emit(p, LURN_OP_LAST, y, -1, -1, 0, lot(2), 0, NULL), LURN_TIME));
+  keep(first, lurn_across(p, tame(p, lurn_emit(p, LURN_OP_FOLD, -1, y, -1, 0, 0, 0, NULL)), LURN_TIME));
+}
+
 static void build (lurn_program *p) {
   int one = 1, five = 5, eight = 8;
-  pool q = {.nreal = 0};
+  pool q = {.second = -1};
   keep(&q, lurn_input_reg(p, "x", LURN_REAL, LURN_TIME, 1, &five));
   keep(&q, lurn_input_reg(p, "r", LURN_REAL, LURN_ROW, 1, &eight));
   q.index[q.nindex++] = lurn_input_reg(p, "ids", LURN_INDEX, LURN_TIME, 1, &one);
   lurn_reg y = lurn_input_reg(p, "y", LURN_INDEX, LURN_TIME, 1, &one), memory = -1, out = -1, count;
+  if (lot(2)) second_axis(p, &q);
   for (int k = 1 + lot(3), number = 1; k > 0; k--, number++) {
     out = layer(p, &q, number, memory);
     keep(&q, out);
@@ -219,20 +268,28 @@ static void append (result *r, const void *from, size_t n) {
 }
 
 static size_t output_bytes (const lurn_wave *w, const lurn_register *x) {
-  size_t rows = x->axis == LURN_TIME ? (size_t)w->batch->N : x->axis == LURN_ROW ? (size_t)w->batch->B : 1;
+  const lurn_batch *b = lurn_batch_along(w->batch, x->axis);
+  size_t rows = (size_t)(lurn_axis_level(x->axis) == LURN_TIME ? b->N : x->axis == LURN_ONCE ? 1 : b->B);
   return rows * (size_t)x->cols * lurn_dtype_size((lurn_dtype)x->dtype);
 }
 
 static lurn_pool *pools[3];      /* of two threads, of three; [0] is none */
+static int in_windows;           /* programs that could be played in windows */
 
+/* windows: without what windows do not keep. */
 static result play (lurn_ctx *ctx, const lurn_program *p, const lurn_choices *c, const lurn_kernels *k,
-                    real *value, const data *d, real *states) {
+                    real *value, const data *d, real *states, int windows) {
   const lurn_moment moment = {.seed = 3, .step = 5, .purpose = LURN_PURPOSE_TRAIN};
+  lurn_extent most = lurn_extent_of(&d->b);
   result r = {NULL, 0};
   lurn_schedule s;
   lurn_wave w;
-  if (c) CHECK(lurn_schedule_make(ctx, p, c, &s) == LURN_OK);
-  CHECK(lurn_wave_plan(ctx, &w, p, c ? &s : NULL, k, d->b.T + lot(3), d->b.B, d->b.N + lot(5)) == LURN_OK);
+  if (c && lurn_schedule_make(ctx, p, c, &s) != LURN_OK) {         /* not every program can be played in windows */
+    check(c->window > 0, "%s", ctx->message);
+    return r;
+  }
+  for (int n = 0; n < LURN_MAX_AXES; n++) { most.T[n] += lot(3); most.N[n] += lot(5); }
+  CHECK(lurn_wave_plan(ctx, &w, p, c ? &s : NULL, k, &most) == LURN_OK);
   void *arena = aligned_alloc(LURN_ALIGN, w.bytes + LURN_ALIGN);
   memset(arena, 0xff, w.bytes);                    /* NaN everywhere: what is read before it is written shows */
   lurn_wave_place(&w, arena);
@@ -242,10 +299,14 @@ static result play (lurn_ctx *ctx, const lurn_program *p, const lurn_choices *c,
   CHECK(lurn_wave_bind(&w, &d->b, &moment) == LURN_OK);
   for (int n = 0; n < p->ninput; n++)
     if (!strncmp(p->input[n].name, "state:", 6)) lurn_wave_input(&w, p->input[n].name, states);
-  CHECK((c ? lurn_conductor_play(&w, 0, s.nunit) : lurn_twin_play(&w, 0, p->ninstr)) == LURN_OK);
+  if (c && c->window) CHECK(lurn_recompute_forward(&w) == LURN_OK && lurn_recompute_backward(&w) == LURN_OK);
+  else CHECK((c ? lurn_conductor_play(&w, 0, s.nunit) : lurn_twin_play(&w, 0, p->ninstr)) == LURN_OK);
   lurn_wave_finish_grads(&w);
-  for (int n = 0; n < p->noutput; n++)
-    append(&r, w.base[p->output[n].reg], output_bytes(&w, &p->reg[p->output[n].reg]));
+  for (int n = 0; n < p->noutput; n++) {
+    const lurn_register *x = &p->reg[p->output[n].reg];
+    if (windows && x->axis == LURN_TIME) continue;
+    append(&r, w.base[p->output[n].reg], output_bytes(&w, x));
+  }
   for (int n = 0; n < p->params.n; n++) append(&r, grad + p->params.p[n].offset,
                                                sizeof(real) * p->params.p[n].count);
   free(grad);
@@ -263,7 +324,7 @@ static int finite_loss (const lurn_program *p, const result *r) {
 
 static void compare (lurn_ctx *ctx, const lurn_program *p, int number, real *value, const data *d, real *states) {
   const lurn_kernels *reference = lurn_kernels_find("c");
-  result twin = play(ctx, p, NULL, reference, value, d, states);
+  result twin = play(ctx, p, NULL, reference, value, d, states, 0);
   CHECK(finite_loss(p, &twin));
   for (int k = 0; k < 4; k++) {
     lurn_choices c;
@@ -271,13 +332,30 @@ static void compare (lurn_ctx *ctx, const lurn_program *p, int number, real *val
     for (const char *const *isa = lurn_kernels_list(); *isa; isa++) {
       if (k > 1 && strcmp(*isa, "c") == 0) continue;      /* slow, and the twin plays them too */
       ctx->pool = lot(3) ? NULL : pools[1 + lot(2)];
-      result fast = play(ctx, p, &c, lurn_kernels_find(*isa), value, d, states);
+      result fast = play(ctx, p, &c, lurn_kernels_find(*isa), value, d, states, 0);
       ctx->pool = NULL;
       check(fast.size == twin.size && !memcmp(fast.bytes, twin.bytes, twin.size),
             "program %d, choices %d, %s: the schedule and the twin differ", number, k, *isa);
       free(fast.bytes);
     }
   }
+  free(twin.bytes);
+}
+
+/* The same in windows, where the program allows it. */
+static void compare_windows (lurn_ctx *ctx, const lurn_program *p, int number, real *value, const data *d, real *states) {
+  lurn_choices c;
+  lurn_choices_random(&c, (uint64_t)number);
+  c.window = 1 + lot(4);
+  ctx->pool = lot(3) ? NULL : pools[1 + lot(2)];
+  result fast = play(ctx, p, &c, lurn_kernels_find(NULL), value, d, states, 1);
+  ctx->pool = NULL;
+  if (!fast.size) return;
+  result twin = play(ctx, p, NULL, lurn_kernels_find("c"), value, d, states, 1);
+  check(fast.size == twin.size && !memcmp(fast.bytes, twin.bytes, twin.size),
+        "program %d in windows of %d: the schedule and the twin differ", number, c.window);
+  in_windows++;
+  free(fast.bytes);
   free(twin.bytes);
 }
 
@@ -296,6 +374,7 @@ static void check_program (lurn_ctx *ctx, int number) {
   CHECK(lurn_params_init(ctx, &p.params, (uint64_t)number, value) == LURN_OK);
   memset(states, 0, sizeof states);                /* zeros are good states of any type */
   if (source.status == LURN_OK && p.status == LURN_OK) compare(ctx, &p, number, value, &d, states);
+  if (source.status == LURN_OK && p.status == LURN_OK) compare_windows(ctx, &p, number, value, &d, states);
   free(value);
   lurn_program_free(&p);
   lurn_program_free(&source);
@@ -315,6 +394,7 @@ int main (int argc, char **argv) {
   }
   lurn_pool_stop(&ctx, pools[1]);
   lurn_pool_stop(&ctx, pools[2]);
+  check(argc > 1 || in_windows > PROGRAMS / 20, "only %d programs were played in windows", in_windows);
   check(heap.held == 0, "%zu bytes are still held", heap.held);
   return check_done("check_random");
 }

@@ -100,7 +100,16 @@ function ops.reshape (_, a, b, m)
   return lurn.reshape(a, 2, 2) % m:param("w", {2, 3}) + lurn.reshape(b, 2, 2) % m:param("v", {2, 3})
 end
 function ops.dropout (_, a, b) return lurn.drop(a, 0.4, "test") * b end
-function whole.attend (_, a, b) return lurn.attend(a, b) end
+function whole.attend (_, a, b, m)
+  return lurn.concat(lurn.attend(a, b), lurn.attend(a * b, b, a, m:param("u", {C}, {"normal", 0, 1})))
+end
+function whole.ctc (p, a, _, m)
+  return p:write("ctc", {lurn.log_softmax(a), m:input("labels", "index", "time2", {1})}, 0, {1, 0})
+end
+function whole.across (p, a, _, m)
+  local s = m:input("s", "real", "time2", {2})
+  return lurn.across(lurn.last(a), s) * lurn.last(p:affine("s", nil, C, "b", 0.1, {s, "W"}))
+end
 
 -- Any shape on any axis to one number in which every element counts differently enough.
 local function reduce (y) return lurn.total(y * y * 0.5 + y) end
@@ -147,7 +156,8 @@ describe("gradients of the op", function ()
     end
   end)
 
-  local b = batch {i = ids(4, 1)}
+  local b = batch {i = ids(4, 1), time2 = {s = wave(5, 2, 3, 2), labels = lurn.ids {{1, 3, 0}, {1, 4, 4}},
+    lengths = {1, 2, 1}}}
   for name, f in pairs(ops) do
     it(name .. ", in the open and in a step", function ()
       for _, model in ipairs {outside(f), inside(f)} do

@@ -35,6 +35,7 @@ local core = {
   normalise   = "program op derive",
   schedule    = "normalise arena",
   wave        = "schedule pool",
+  recompute   = "wave",
   conductor   = "wave pool blas",
   twin        = "wave normalise blas",
   gradcheck   = "conductor twin param",
@@ -53,6 +54,8 @@ local extra = {
   ["core/program.c"] = "op derive",         -- the builder asks the op table for shapes
   ["core/program_text.c"] = "op sink",      -- the text form names ops
   ["core/schedule_text.c"] = "sink",        -- printed the same way
+  ["core/schedule.c"] = "recompute",        -- whether a program can be played in windows is said when it is scheduled
+  ["core/wave.c"]    = "recompute",         -- and what it takes, when it is planned
   ["core/op.c"]      = "derive",            -- rows of the table name the gradient rules
   ["core/derive.c"]  = "normalise",         -- gradients are emitted into normalise's programs
 }

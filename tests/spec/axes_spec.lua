@@ -1,0 +1,127 @@
+-- Two time axes: an encoder's steps and a decoder's, each with lengths and an order of rows of its own.
+local lurn = require "lurn"
+local bits = require "bits_helper"
+
+local D, S, H = 3, 2, 4
+local LENGTHS, LENGTHS2 = {2, 5, 3}, {4, 1, 6}
+
+local function wave (l, seed, ...)
+  local n, list = 1, {}
+  for _, d in ipairs {...} do n = n * d end
+  for i = 1, n do list[i] = math.sin(seed + 1.7 * i * i + 0.3 * i) end
+  return l.tensor(list):reshape(...)
+end
+
+-- An encoder both ways, and a decoder that starts from its end and attends to all of it, with and without u.
+local function translator (l, learned)
+  return l.model(function (m)
+    local x, s = m:input("x", "real", "time", {D}), m:input("s", "real", "time2", {S})
+    local memory = m:apply(l.gru {hidden = H, bidirectional = true}, s)
+    local u = learned and m:param("u", {2 * H}, {"normal", 0, 1}) or nil
+    local first = l.tanh(l.last(memory) % m:param("start", {2 * H, H}))
+    local p = m.program
+    p:scan("decoder", false, x.axis)
+    local h = p:state("h", first)
+    local query = p:affine("q", nil, 2 * H, nil, 0, {h, "W"})
+    local seen = l.attend(query, memory, memory, u)
+    local y = l.tanh(p:affine("decoder", nil, H, "b", 0, {x, "Wx"}, {h, "Wh"}, {seen, "Wc"}))
+    p:next(h, y)
+    p:close()
+    return {loss = l.total(y * y * 0.5 + y), out = y, memory = memory, row = l.last(memory)}
+  end)
+end
+
+local function batch_of (l, x, s, lengths, lengths2)
+  return l.batch {x = x, lengths = lengths, time2 = {s = s, lengths = lengths2}}
+end
+
+local function batch (l) return batch_of(l, wave(l, 1, 5, 3, D), wave(l, 2, 6, 3, S), LENGTHS, LENGTHS2) end
+
+describe("a second time axis", function ()
+  it("is shown in the order of the batch's rows", function ()
+    local b = batch(lurn)
+    assert.same({5, 3, 2}, b.lengths)
+    assert.same({1, 6, 4}, b.lengths2)
+    local s = wave(lurn, 2, 6, 3, S)
+    for place, row in ipairs(b.order) do
+      for t = 1, LENGTHS2[row] do assert.same(s[t][row]:totable(), b.s[t][place]:totable()) end
+    end
+  end)
+
+  for _, learned in ipairs {false, true} do
+    local what = learned and "learned scores" or "dot products"
+
+    it("has gradients, with " .. what, function ()
+      local l = lurn.f64
+      local r = l.gradcheck(translator(l, learned), batch(l))
+      assert(r.worst < 1e-6, ("off by %g at %s"):format(r.worst, r.path))
+    end)
+
+    -- Outputs and input gradients: what other rows a sequence is played with must not show.
+    it("gives each row what it has alone, with " .. what, function ()
+      for _, l in ipairs {lurn.f32, lurn.f64} do
+        local model = translator(l, learned)
+        local player = model.native:player {grad = true, grad_inputs = true}
+        local x, s, b = wave(l, 1, 5, 3, D), wave(l, 2, 6, 3, S), batch(l)
+        assert(player:forward(b, 1, 0, "eval"))
+        assert(player:backward())
+        local together = {out = player:output "out", memory = player:output "memory", row = player:output "row",
+          dx = player:output "d:x"}
+        for place, row in ipairs(b.order) do
+          local T, T2 = LENGTHS[row], LENGTHS2[row]
+          local alone = model.native:player {grad = true, grad_inputs = true}
+          assert(alone:forward(batch_of(l, x:narrow(1, 1, T):narrow(2, row, 1), s:narrow(1, 1, T2):narrow(2, row, 1)), 1, 0,
+            "eval"))
+          assert(alone:backward())
+          for name, n in pairs {out = T, memory = T2, dx = T} do
+            local one, all = alone:output(name == "dx" and "d:x" or name), together[name]
+            for t = 1, n do assert(bits(one[t][1]) == bits(all[t][place]), name) end
+          end
+          assert(bits(alone:output("row")[1]) == bits(together.row[place]))
+        end
+      end
+    end)
+
+    it("gives the twin's bits under any schedule, with " .. what, function ()
+      for _, l in ipairs {lurn.f32, lurn.f64} do
+        local model, shown = translator(l, learned), nil
+        for _, o in ipairs {{twin = true}, {}, {dice = 7}, {dice = 8}} do
+          o.grad = true
+          local player = model.native:player(o)
+          assert(player:forward(batch(l), 1, 0, "train"))
+          assert(player:backward())
+          local now = bits(player:output "out")
+          for _, p in ipairs(model:parameters()) do now = now .. bits(p.grad:contiguous()) end
+          shown = shown or now
+          assert(shown == now)
+        end
+      end
+    end)
+  end
+
+  it("comes back from the program's text", function ()
+    local text = translator(lurn, true):source_text()
+    assert.matches("scan forward2 gru1\n", text)
+    assert.matches("scan backward2 gru1_reverse\n", text)
+    assert.equal(text, lurn.core.parse(text):text())
+  end)
+
+  it("does not meet the first by itself", function ()
+    assert.has_error.matches(function ()
+      lurn.model(function (m)
+        return {out = m:input("x", "real", "time", {D}) + m:input("s", "real", "time2", {D})}
+      end)
+    end, "rows of different time axes do not meet: time and time2")
+    assert.has_error.matches(function ()
+      translator(lurn).native:player {}:forward(lurn.batch {x = wave(lurn, 1, 5, 3, D)}, 1, 0, "eval")
+    end, "along an axis '%l+2', which the batch does not have")
+  end)
+
+  it("refuses an empty one and lengths beyond it", function ()
+    local x = wave(lurn, 1, 5, 3, D)
+    assert.has_error.matches(function () lurn.batch {x = x, time2 = {}} end, "time2: expected ids")
+    assert.has_error.matches(function ()
+      lurn.batch {x = x, time2 = {s = wave(lurn, 2, 6, 3, S), lengths = {7, 1, 1}}}
+    end, "length of a row")
+  end)
+end)
