@@ -111,7 +111,8 @@ static int check_conv (lurn_program *p, const lurn_instr *i, int side) {
   const lurn_register *x = &p->reg[i->in[1]], *w = &p->reg[i->in[2]];
   if (!is_image(x)) return fail_conv(p, i, 1, "an image (h,w,c)");
   if (w->axis != LURN_ONCE || w->rank != 4 || w->dtype != LURN_REAL || w->dim[side] != x->dim[2])
-    return fail_conv(p, i, 2, side == 2 ? "weights (kh,kw,C,M), C as operand 2 has" : "weights (kh,kw,C,M), M as operand 2 has");
+    return fail_conv(p, i, 2, side == 2 ? "weights (kh,kw,C,M) with the C of operand 2"
+                     : "weights (kh,kw,C,M) with the M of operand 2");
   for (int k = 0; k < 4; k++)
     if (i->i[k] < 1) return lurn_program_fail(p, "%s: strides and dilations are at least 1, got %d",
                                               lurn_op_info(i->op)->name, i->i[k]), 0;
@@ -176,7 +177,8 @@ static int taps_together (const lurn_call *c, const window *v) { return v->dx ==
 /* ---------- conv ---------- */
 
 /* y[oy] (ow,M) = init + sum over ky, kx of x[oy sy + ky dy][kx dx ..] W[ky][kx] */
-static void conv_row (const lurn_call *c, const window *v, int oy, const real *x, const real *init, ptrdiff_t ldi, real *y) {
+static void conv_row (const lurn_call *c, const window *v, int oy, const real *x, const real *init, ptrdiff_t ldi,
+                      real *y) {
   lurn_packing how;
   lurn_packing_of(c->program, c->instr, &how);
   size_t stride = lurn_packing_stride(c->kernels, &how);
