@@ -78,7 +78,8 @@ return function (lurn)
   local HOW = {
     stride = {"integer|table", 1, nil, "from one place to the next, s or {sy, sx}"},
     dilation = {"integer|table", 1, nil, "from one tap to the next, d or {dy, dx}"},
-    padding = {"integer|table|string", 0, {"same"}, "zeros on each side, p or {py, px}; same: as many outputs as places"},
+    padding = {"integer|table|string", 0, {"same"},
+      "zeros on each side, p or {py, px}; \"same\": as many outputs as places"},
   }
 
   -- One dimension, n places: how many zeros stand before the first, and how many places the taps reach in all.

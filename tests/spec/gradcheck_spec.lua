@@ -100,17 +100,18 @@ function ops.reshape (_, a, b, m)
   return lurn.reshape(a, 2, 2) % m:param("w", {2, 3}) + lurn.reshape(b, 2, 2) % m:param("v", {2, 3})
 end
 -- Two channels of 2 x 2 places from C = 4 columns, twice.
-local function image (a, b) return lurn.reshape(lurn.concat(a, b), 2, 2, 2) end
+local function image_of (a, b) return lurn.reshape(lurn.concat(a, b), 2, 2, 2) end
 function ops.crop (p, a, b)
-  local x = image(a, b)
+  local x = image_of(a, b)
   return p:write("crop", {x}, 0, {0, 1, 1, 1, 2, 1}) * p:write("crop", {x}, 0, {0, 0, 1, 2, 2, 1})
 end
 function ops.place (p, a, b)
-  return p:write("place", {image(a, b)}, 0, {1, 0, 2, 1, 4, 3}) * p:write("place", {image(b, a)}, 0, {1, 1, 2, 1, 4, 3})
+  return p:write("place", {image_of(a, b)}, 0, {1, 0, 2, 1, 4, 3})
+    * p:write("place", {image_of(b, a)}, 0, {1, 1, 2, 1, 4, 3})
 end
 -- Strides and dilations, a bias, weights and the bias used twice, a chain of two.
 function ops.conv (p, a, b, m)
-  local x = p:write("place", {image(a, b)}, 0, {1, 2, 1, 2, 5, 7})
+  local x = p:write("place", {image_of(a, b)}, 0, {1, 2, 1, 2, 5, 7})
   local w, bias = m:param("w", {2, 3, 2, 3}), m:param("m", {3}, {"normal", 0, 1})
   local y = p:write("conv", {p:write("conv", {bias, x, w}, 0, {2, 1, 2, 1}), x * x, w}, 0, {2, 1, 2, 1})
   return y * p:write("conv", {bias, x, m:param("v", {2, 3, 2, 3})}, 0, {2, 1, 2, 1})
@@ -118,7 +119,7 @@ function ops.conv (p, a, b, m)
 end
 function ops.conv_dx (p, a, b, m)
   local w, bias = m:param("w", {2, 3, 3, 2}), m:param("m", {3}, {"normal", 0, 1})
-  return p:write("conv_dx", {p:write("conv_dx", {bias, image(a, b), w}, 0, {2, 1, 1, 2}), image(b, a), w}, 0,
+  return p:write("conv_dx", {p:write("conv_dx", {bias, image_of(a, b), w}, 0, {2, 1, 1, 2}), image_of(b, a), w}, 0,
     {2, 1, 1, 2})
 end
 
