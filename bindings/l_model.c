@@ -482,6 +482,7 @@ static void spread_frames (const lurn_batch *b, const lurn_register *x, const ch
              from + row * (size_t)((time ? b->start[s] : 0) + r), row);
 }
 
+/* An image over time would have five dimensions: it comes as (T, B, cols). */
 static int y_output (lua_State *L) {             /* name -> a copy, or nil */
   player *p = checkplayer(L, 1);
   const lurn_register *x = NULL;
@@ -497,7 +498,8 @@ static int y_output (lua_State *L) {             /* name -> a copy, or nil */
                       lua_tostring(L, 2));
   if (time) dim[rank++] = b->T;
   if (x->axis != LURN_ONCE) dim[rank++] = p->batch.B;
-  for (int k = 0; k < x->rank && rank < LURN_MAX_RANK; k++) dim[rank++] = x->dim[k];
+  if (rank + x->rank > LURN_MAX_RANK) dim[rank++] = x->cols;
+  else for (int k = 0; k < x->rank; k++) dim[rank++] = x->dim[k];
   if (x->dtype == LURN_INDEX && x->axis != LURN_ONCE) rank--;
   lurn_tensor *t = l_newtensor(L, (lurn_dtype)x->dtype, rank, dim);
   if (x->axis != LURN_ONCE) spread_frames(b, x, from, t);

@@ -43,20 +43,21 @@ static void reduce (lurn_deriv *d, later l) {
   d->wait[d->nwait++] = l;
 }
 
-void lurn_grad_reduce (lurn_deriv *d, lurn_reg w, int op, lurn_reg x, lurn_reg dy, int i0) {
-  later l = {w, {.op = (int16_t)op, .in = {-1, x, dy, -1, -1, -1}, .i = {i0}}};
-  if (lurn_grad_needed(d, w) && dy >= 0) reduce(d, l);
-}
-
 void lurn_grad_whole (lurn_deriv *d, lurn_reg to, const lurn_instr *like) {
   if (lurn_grad_needed(d, to)) reduce(d, (later){to, *like});
+}
+
+void lurn_grad_reduce (lurn_deriv *d, lurn_reg w, int op, lurn_reg x, lurn_reg dy, int i0) {
+  const lurn_instr like = {.op = (int16_t)op, .in = {-1, x, dy, -1, -1, -1}, .i = {i0}};
+  if (dy >= 0) lurn_grad_whole(d, w, &like);
 }
 
 void lurn_grad_add (lurn_deriv *d, lurn_reg r, lurn_reg g) {
   if (!lurn_grad_needed(d, r) || g < 0) return;
   int have = d->p->reg[g].axis, want = d->p->reg[r].axis;
   if (lurn_axis_level(want) < lurn_axis_level(have)) {
-    reduce(d, (later){r, {.op = want == LURN_ONCE ? LURN_OP_COLSUM : LURN_OP_FOLD, .in = {-1, g, -1, -1, -1, -1}}});
+    const lurn_instr like = {.op = want == LURN_ONCE ? LURN_OP_COLSUM : LURN_OP_FOLD, .in = {-1, g, -1, -1, -1, -1}};
+    lurn_grad_whole(d, r, &like);
     return;
   }
   g = lurn_spread(d->p, g, want);
@@ -64,9 +65,17 @@ void lurn_grad_add (lurn_deriv *d, lurn_reg r, lurn_reg g) {
   *s = *s < 0 ? g : lurn_map2(d->p, LURN_MAP_add, *s, g);
 }
 
+void lurn_grad_chain (lurn_deriv *d, lurn_reg to, const lurn_instr *like) {
+  lurn_reg *s = slot(d, to);
+  lurn_instr i = *like;
+  if (!lurn_grad_needed(d, to)) return;
+  i.in[0] = *s;
+  *s = lurn_write(d->p, &i, NULL);
+}
+
 void lurn_grad_product (lurn_deriv *d, lurn_reg x, lurn_reg dy, lurn_reg w, int trans) {
-  lurn_reg *s = slot(d, x);
-  *s = lurn_matmul(d->p, *s, dy, w, !trans);
+  const lurn_instr like = {.op = LURN_OP_PRODUCT, .in = {-1, dy, w, -1, -1, -1}, .i = {!trans}};
+  lurn_grad_chain(d, x, &like);
 }
 
 /* ---------- where gradients flow ---------- */

@@ -219,7 +219,7 @@ lurn_reg lurn_scan_state (lurn_program *p, const char *name, lurn_reg init) {
   if (lurn_axis_level(x->axis) == LURN_TIME)
     return lurn_program_fail(p, "state '%s' of '%s': the initial value must not change over time", name, s->name);
   if (x->axis != rows)
-    return lurn_scan_state(p, name, x->axis == LURN_ONCE ? lurn_spread(p, init, rows) : lurn_across(p, init, rows));
+    return lurn_scan_state(p, name, x->axis == LURN_ONCE ? lurn_spread(p, init, rows) : lurn_reorder(p, init, rows));
   lurn_register r = *x;
   r.kind = LURN_REG_STATE;
   r.axis = (int16_t)s->axis;
@@ -347,21 +347,29 @@ lurn_reg lurn_emit (lurn_program *p, int op, lurn_reg a, lurn_reg b, lurn_reg c,
 
 /* ---------- maps ---------- */
 
-static lurn_reg widen (lurn_program *p, lurn_reg r, int cols) {
-  const lurn_register *x = lurn_reg_info(p, r);
-  if (!x || x->cols != 1 || cols <= 1) return r;
-  return lurn_emit(p, LURN_OP_EXPAND, r, -1, -1, 0, cols, 0, NULL);
+/* A single column as often as `like` has columns, and in its shape. */
+lurn_reg lurn_widen (lurn_program *p, lurn_reg column, lurn_reg like) {
+  const lurn_register *x = lurn_reg_info(p, like);
+  if (!x) return -1;
+  lurn_register shape = *x;                      /* p->reg may move */
+  lurn_reg wide = shape.cols == 1 ? column : lurn_emit(p, LURN_OP_EXPAND, column, -1, -1, 0, shape.cols, 0, NULL);
+  return shape.rank == 1 ? wide : lurn_reshape(p, wide, shape.rank, shape.dim);
 }
 
 static lurn_reg map (lurn_program *p, lurn_map m, lurn_reg a, lurn_reg b, lurn_reg c, double k) {
   lurn_reg in[3] = {a, b, c};
-  int n = lurn_map_inputs(m), cols = 1, axis = LURN_ONCE;
+  int n = lurn_map_inputs(m), axis = LURN_ONCE;
+  lurn_reg like = a;
   for (int j = 0; j < n; j++) {
-    const lurn_register *x = lurn_reg_info(p, in[j]);
-    if (x && x->cols > cols) cols = x->cols;
+    const lurn_register *x = lurn_reg_info(p, in[j]), *y = lurn_reg_info(p, like);
+    if (x && y && (x->cols > y->cols || (x->cols == y->cols && x->rank > y->rank))) like = in[j];
     if (x && lurn_axis_level(x->axis) > lurn_axis_level(axis)) axis = x->axis;
   }
-  for (int j = 0; j < n; j++) in[j] = widen(p, lurn_across(p, in[j], axis), cols);
+  for (int j = 0; j < n; j++) {
+    in[j] = lurn_reorder(p, in[j], axis);
+    const lurn_register *x = lurn_reg_info(p, in[j]), *y = lurn_reg_info(p, like);
+    if (x && y && x->cols == 1 && (y->cols > 1 || y->rank > x->rank)) in[j] = lurn_widen(p, in[j], like);
+  }
   return lurn_emit(p, (int)m, in[0], in[1], in[2], k, 0, 0, NULL);
 }
 
@@ -379,18 +387,26 @@ lurn_reg lurn_fill (lurn_program *p, double k, int axis, int rank, const int *di
   int d[LURN_MAX_RANK] = {0};                    /* dim may point into p->reg, which may move */
   memcpy(d, dim, sizeof *d * (size_t)rank);
   lurn_reg r = lurn_emit(p, LURN_MAP_fill, -1, -1, -1, k, count_cols(rank, d), axis, NULL);
-  return rank == 1 ? r : lurn_emit(p, LURN_OP_RESHAPE, r, -1, -1, d[2], d[0], d[1], NULL);
+  return rank == 1 ? r : lurn_reshape(p, r, rank, d);
 }
 
-lurn_reg lurn_across (lurn_program *p, lurn_reg a, int axis) {
+lurn_reg lurn_reshape (lurn_program *p, lurn_reg a, int rank, const int *dim) {
+  lurn_instr i = {.op = LURN_OP_RESHAPE, .in = {a, -1, -1, -1, -1, -1}, .k = rank > 2 ? dim[2] : 0};
+  if (rank > 0) i.i[0] = dim[0];
+  if (rank > 1) i.i[1] = dim[1];
+  if (rank > 3) i.i[2] = dim[3];
+  return lurn_write(p, &i, NULL);
+}
+
+lurn_reg lurn_reorder (lurn_program *p, lurn_reg a, int axis) {
   const lurn_register *x = lurn_reg_info(p, a);
   if (!x || lurn_axis_level(x->axis) != LURN_ROW || axis == LURN_ONCE
       || lurn_axis_set(x->axis) == lurn_axis_set(axis)) return a;
-  return lurn_emit(p, LURN_OP_ACROSS, a, -1, -1, 0, lurn_axis_rows(axis), 0, NULL);
+  return lurn_emit(p, LURN_OP_REORDER, a, -1, -1, 0, lurn_axis_rows(axis), 0, NULL);
 }
 
 lurn_reg lurn_spread (lurn_program *p, lurn_reg a, int axis) {
-  const lurn_register *x = lurn_reg_info(p, a = lurn_across(p, a, axis));
+  const lurn_register *x = lurn_reg_info(p, a = lurn_reorder(p, a, axis));
   if (!x || lurn_axis_level(x->axis) >= lurn_axis_level(axis)) return a;
   if (x->dtype == LURN_INDEX) return lurn_program_fail(p, "an index register cannot be spread over rows");
   return lurn_emit(p, LURN_MAP_copy, a, -1, -1, 0, 0, axis, NULL);

@@ -7,7 +7,7 @@
  *   LURN_ROW   one per sequence, B of them
  *   LURN_TIME  one per live frame of a packed time axis, N of them
  * and LURN_ROW2, LURN_TIME2 ... where the sequences have a second and a third time axis. Rows of different time
- * axes are in different orders and never meet by themselves: ACROSS carries what is known per row over.
+ * axes are in different orders and never meet by themselves: REORDER carries what is known per row over.
  * An instruction is a row of the op table (op.h) applied to registers. Instructions between
  * lurn_scan_begin and lurn_scan_end are the body of a scan: the same register names, played one
  * time step after the other, with states that hand a value from one step to the next. A body
@@ -124,10 +124,14 @@ lurn_reg lurn_map1k (lurn_program *p, lurn_map m, lurn_reg a, double k);
 lurn_reg lurn_map2 (lurn_program *p, lurn_map m, lurn_reg a, lurn_reg b);
 lurn_reg lurn_map2k (lurn_program *p, lurn_map m, lurn_reg a, lurn_reg b, double k);
 lurn_reg lurn_map3 (lurn_program *p, lurn_map m, lurn_reg a, lurn_reg b, lurn_reg c);
+/* A single column as often as `like` has columns, in the same row shape. */
+lurn_reg lurn_widen (lurn_program *p, lurn_reg column, lurn_reg like);
 /* A constant of that axis and shape. */
 lurn_reg lurn_fill (lurn_program *p, double k, int axis, int rank, const int *dim);
 /* What is known per row, for the rows of the time axis that `axis` belongs to. */
-lurn_reg lurn_across (lurn_program *p, lurn_reg a, int axis);
+lurn_reg lurn_reorder (lurn_program *p, lurn_reg a, int axis);
+/* The same numbers per row in another shape; dim must not lie in p->reg, which may move. */
+lurn_reg lurn_reshape (lurn_program *p, lurn_reg a, int rank, const int *dim);
 /* The same values on a higher axis. */
 lurn_reg lurn_spread (lurn_program *p, lurn_reg a, int axis);
 /* acc + a W, one chain (acc may be -1: zero, or a once register: a bias). trans: W is (N,K). */

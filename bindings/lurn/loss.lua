@@ -212,7 +212,7 @@ return function (lurn)
       local l = m.program:write("ctc", {lurn.log_softmax(out), labels}, 0, {o.blank - 1, o.zero_infinity and 1 or 0})
       if o.reduction ~= "mean" then return m.program:reduce(l, nil, o.reduction) end
       local n = lurn.maximum(lurn.sum_time(lurn.live(labels)), 1)
-      return m.program:reduce(l / lurn.across(n, l), nil, "mean")
+      return m.program:reduce(l / lurn.reorder(n, l), nil, "mean")
     end}
   end
 

@@ -162,11 +162,11 @@ return function (lurn)
   function M.rows_of (x) return (x.axis:gsub("time", "row")) end
 
   --- x, which is known per row, for the rows of the time axis that `like` lies along.
-  function M.across (x, like)
+  function M.reorder (x, like)
     local rows = M.rows_of(like)
     if x.axis == rows then return x end
     for i, axis in ipairs {"row", "row2", "row3"} do
-      if axis == rows then return x.program:emit("across", x, nil, nil, 0, 2 * i - 1) end
+      if axis == rows then return x.program:emit("reorder", x, nil, nil, 0, 2 * i - 1) end
     end
   end
 
