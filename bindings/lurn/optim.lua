@@ -14,6 +14,7 @@ return function (lurn)
     lr = {"number", nil, {0, 1e6}, "learning rate"},
     weight_decay = {"number", 0, {0, 1e6}, "L2 penalty; decoupled for adamw"},
     clip_norm = {"number", 0, {0, 1e30}, "largest global norm of the gradient; 0: any"},
+    clip_layer = {"number", 0, {0, 1e30}, "largest norm of the gradient of one layer; 0: any"},
     clip_value = {"number", 0, {0, 1e30}, "largest size of one gradient element; 0: any"},
     schedule = {"string|table", "constant", nil,
       "of the rate: a name, or {name, warmup =, gamma =, every =, total =, low =}"},
@@ -117,7 +118,7 @@ return function (lurn)
       gathered = 0}, Optim)
     self.native = {rule = rule}
     for k in next, RULES[rule] do self.native[k] = o[k] end
-    for _, k in ipairs {"weight_decay", "clip_norm", "clip_value"} do self.native[k] = o[k] end
+    for _, k in ipairs {"weight_decay", "clip_norm", "clip_layer", "clip_value"} do self.native[k] = o[k] end
     self.schedule = read_schedule(o.schedule)
     self.groups = read_groups(model, o.groups, self.lr, o.weight_decay)
     self.flat, self.moments = model.native:moments(self.native)
