@@ -24,6 +24,7 @@ return function (lurn)
     metrics = {"table", nil, nil, "of every evaluation, logged as valid_NAME: names and functions, see lurn.metrics"},
     patience = {"integer", nil, {1, 1e9}, "stop after so many evaluations without a new best"},
     on_nan = {"string|function", "stop", {"stop", "skip", "rollback"}, "when the loss or the gradient is not finite"},
+    diagnose = {"integer", nil, {1, 1e15}, "iterations between diagnoses of the gradients, noted as diag/..."},
     restore_best = {"boolean", true, nil, "put the best weights back at the end"},
   }
 
@@ -97,6 +98,7 @@ return function (lurn)
 
     for batch, step, feed in run:batches(o.train, {batch = o.batch, seq = o.seq, epochs = o.epochs,
                                                    steps = o.steps, shuffle = o.shuffle}) do
+      if o.diagnose and step % o.diagnose == 0 then run:note(model:diagnose(batch):metrics()) end
       local loss, norm = model:forward(batch), nil
       if finite(loss) then
         model:backward()

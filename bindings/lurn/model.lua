@@ -186,6 +186,7 @@ return function (lurn)
   end
 
   require "lurn.evaluate" (lurn, Model)      -- evaluate, predict
+  require "lurn.diagnose" (lurn, Model)      -- lags, gradient_norms, diagnose
 
   ---------------------------------------------------------------- streams
 

@@ -53,8 +53,8 @@ describe("clipping by layer", function ()
     end
     local model, other = model_of(l, "lstm"), model_of(l, "lstm")
     local norm = learn(model, l.optim.sgd(model, {lr = 0}), batch(l, {5, 3}))
-    local free, limit = layer_norms(model), nil
-    limit = (free.lstm1 + free.lstm2) / 2               -- one of them is above it
+    local free = layer_norms(model)
+    local limit = (free.lstm1 + free.lstm2) / 2         -- one of them is above it
     assert.equal(norm, learn(other, l.optim.sgd(other, {lr = 0, clip_layer = limit}), batch(l, {5, 3})))
     for name, x in pairs(layer_norms(other)) do
       assert(math.abs(x - math.min(free[name], limit)) < 1e-14 * limit, name)
