@@ -109,7 +109,7 @@ return function (lurn)
       else
         trouble(run, o, s, {loss = loss, norm = norm, batch = batch})
       end
-      run:log {loss = loss, grad_norm = norm}
+      run:log {loss = loss, grad_norm = norm, penalty = model.penalty}
 
       if step % (o.eval_every or feed.steps) == 0 or step == run.total then
         evaluate(run, o, s)
