@@ -148,39 +148,42 @@ return function (lurn)
   local function finite (x) return x == x and x ~= math.huge and x ~= -math.huge end
 
   --- The end of a step: clip, update, commit. Returns the gradient's norm before it was scaled; a norm that is
-  -- not finite has changed nothing. With accumulate = k only every k-th call changes the weights; the others
-  -- commit the carried state and the sum of gradients, which a checkpoint keeps.
+  -- not finite has changed nothing, and neither has one that `accept` refuses. With accumulate = k only every k-th call
+  -- changes the weights; the others commit the carried state and the sum of gradients, which a checkpoint keeps;
+  -- it is then the batch's own norm that is refused.
+  ---@param accept? fun(norm: number): boolean
   ---@return number norm
-  function Optim:step ()
+  ---@return boolean committed
+  function Optim:step (accept)
     local native, rate = self.model.native, self:rate()     -- a rate that is refused must not end half a step
     if self.sum then
       local norm = native:clip({rule = self.rule}, self.groups)
-      if not finite(norm) then
+      if not finite(norm) or accept and not accept(norm) then
         self.model:rollback()
-        return norm
+        return norm, false
       end
       if self.committed then self.committed() end
       native:accumulate(self.sum)
       self.gathered = self.gathered + 1
       if self.gathered < self.options.accumulate then
         self.model:commit()
-        return norm
+        return norm, true
       end
       native:accumulate(self.sum, self.gathered)
       self.sum:fill(0)
       self.gathered = 0
     end
     local norm = native:clip(self.native, self.groups)
-    if not finite(norm) then
+    if not finite(norm) or accept and not self.sum and not accept(norm) then
       self.model:rollback()
-      return norm
+      return norm, false
     end
     self.native.lr = rate
     if self.committed then self.committed() end
     native:update(self.native, self.groups, self.steps + 1, self.flat)
     self.steps = self.steps + 1
     self.model:commit()
-    return norm
+    return norm, true
   end
 
   --- What a checkpoint keeps: {numbers =, tensors =}; load takes the same.
