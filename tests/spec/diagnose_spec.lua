@@ -181,6 +181,34 @@ describe("gradients of a state", function ()
   end)
 end)
 
+describe("a batch made from another", function ()
+  it("has its rows, fields and identities, and the fields given", function ()
+    local other
+    do
+      local b = batch(l, {3, 6, 5})
+      local with = l.batch {from = b, mask = l.ones(6, 3), extra = l.ones(6, 3, 2)}
+      assert.same({6, 3, 14}, {with.T, with.B, with.N})
+      assert.same({b.lengths, b.seq, b.pos, b.carry}, {with.lengths, with.seq, with.pos, with.carry})
+      assert(bits(with.x) == bits(b.x) and bits(with.y) == bits(b.y))
+      assert.is_nil(b.mask)
+      assert.equal(14, with.mask:sum())              -- nothing where a row has ended
+      other = l.batch {from = with, mask = l.zeros(6, 3)}
+    end
+    collectgarbage()
+    collectgarbage()                                 -- the memory stays as long as it is used
+    assert.equal(0, other.mask:sum())
+    assert.equal(28, other.extra:sum())
+  end)
+
+  it("refuses what would be two batches", function ()
+    local b = batch(l, {3, 6})
+    assert.error_matches(function () l.batch {from = b, x = b.x} end, "x and lengths are those of 'from'")
+    assert.error_matches(function () l.batch {from = b, lengths = {6, 3}} end, "x and lengths are those of 'from'")
+    assert.error_matches(function () l.batch {from = b, mask = l.ones(5, 2)} end, "mask: expected %(6,2%)")
+    assert.has_error(function () l.batch {from = 3} end)
+  end)
+end)
+
 describe("a diagnosis", function ()
   local function deep (i)
     return i.stack {input = {dim = h.D}, i.lstm {hidden = h.H, layers = 2, dropout = 0.3}, i.rnn {hidden = 5,
