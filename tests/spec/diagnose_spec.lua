@@ -61,6 +61,31 @@ describe("gradients of a state", function ()
     near(want, model:gradient_norms(b), 1e-12)
   end)
 
+  it("are those that PyTorch's autograd keeps", function ()
+    for group, layer in pairs {lstm = l.lstm {hidden = 4, layers = 2}, tanh = l.rnn {hidden = 4},
+                               relu = l.rnn {hidden = 4, activation = "relu"}} do
+      local model, b, case = h.gradients(l, group, layer)
+      local probe, compared = l.probe.of(model), 0
+      for key, want in pairs(case) do
+        local what, layer_path, state = key:match "^(%a+%d*)%.(%w+)%.([hc])$"
+        local tau = what and tonumber(what:match "^step(%d)$")
+        if tau or what == "total" then
+          local chosen = tau and l.zeros(6, 3, 1) or l.ones(6, 3, 1)
+          if tau then chosen[tau]:fill(1) end
+          probe:play(b, chosen)
+          assert(h.distance(probe:state("grad", layer_path, state), want) < 1e-12, group .. " " .. key)
+          compared = compared + 1
+        end
+        if tau then
+          for k, norm in ipairs(model:lags(b, {step = tau, layer = layer_path, state = state})) do
+            assert(math.abs(norm - want[tau - k + 1]:norm()) < 1e-12)
+          end
+        end
+      end
+      assert.equal(group == "lstm" and 16 or 4, compared)
+    end
+  end)
+
   it("of rows of different lengths start at the last step of each", function ()
     local model, lengths = rnn_model(), {6, 3, 5}
     local want = {}

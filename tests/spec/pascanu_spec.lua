@@ -1,5 +1,5 @@
--- Pascanu's penalty: against its closed form by hand on tensors, and against differences of Omega in Wh with the
--- gradients and states held.
+-- Pascanu's penalty: against its closed form by hand on tensors, against PyTorch, and against differences of Omega in
+-- Wh with the gradients and states held.
 local lurn = require "lurn"
 local bits = require "bits_helper"
 local h = require "engine_helper"
@@ -66,6 +66,15 @@ describe("the penalty on gradients that vanish or explode", function ()
         end
       end)
     end
+
+    it("is what PyTorch makes of it in " .. activation, function ()
+      local layer = l.rnn {hidden = 4, activation = activation, pascanu = 3}
+      local model, b, case = h.gradients(l, activation, layer)
+      model:forward(b)
+      model:backward()
+      assert(math.abs(model.penalty - 3 * case.omega[1]) < 1e-12)
+      assert(h.distance(parameter(model, "rnn1.Wh").grad, case["grad.Wh"] + case["omega.Wh"] * 3) < 1e-12)
+    end)
 
     it("has the gradient that differences of Omega have in " .. activation, function ()
       local model, b = model_of(l, activation, 1), batch(l, {6, 2, 5})
