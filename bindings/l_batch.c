@@ -9,7 +9,7 @@
 
 typedef struct handle {
   lurn_batch b;                 /* first: the model's binding takes the pointer for a lurn_batch */
-  const int64_t *order[LURN_MAX_AXES];  /* (B) places in the tensors it was made from; NULL: it comes from a feed */
+  const int64_t *order[LURN_MAX_AXES];  /* (B) places in the tensors it was made from; NULL: the batch's own */
   lurn_batch along[LURN_MAX_AXES - 1];
 } handle;
 
@@ -159,18 +159,25 @@ static void sort_rows (int64_t *order, int32_t *length, int64_t B) {
   }
 }
 
+/* The place of a field: that of the same name, which it then replaces, or a new one. */
+static lurn_field *place_of (lua_State *L, lurn_batch *b, const char *name) {
+  const lurn_field *known = lurn_batch_field(b, name);
+  if (known) return &b->field[known - b->field];
+  if (b->nfield == LURN_MAX_FIELDS || strlen(name) >= sizeof b->field[0].name)
+    luaL_error(L, "a batch: %s: at most %d fields, with names of at most 15 letters", name, LURN_MAX_FIELDS);
+  return &b->field[b->nfield++];
+}
+
 /* Packs a contiguous tensor; the copy is anchored in the list at `keep`. */
 static void add_field (lua_State *L, int keep, handle *h, const char *name, const lurn_tensor *t, const layout *y) {
   lurn_batch *first = &h->b;
   const lurn_batch *b = lurn_batch_along(first, y->axis);
   const int64_t *order = h->order[lurn_axis_set(y->axis)];
   int time = lurn_axis_level(y->axis) == LURN_TIME;
-  if (first->nfield == LURN_MAX_FIELDS || strlen(name) >= sizeof b->field[0].name)
-    luaL_error(L, "a batch: %s: at most %d fields, with names of at most 15 letters", name, LURN_MAX_FIELDS);
+  lurn_field *f = place_of(L, first, name);
   size_t row = (size_t)y->cols * lurn_dtype_size(t->dtype);
   char *to = l_newblock(L, (size_t)(time ? b->N : b->B) * row);
   lua_rawseti(L, keep, (lua_Integer)lua_rawlen(L, keep) + 1);
-  lurn_field *f = &first->field[first->nfield++];
   strcpy(f->name, name);
   f->dtype = t->dtype;
   f->axis = y->axis;
@@ -178,7 +185,7 @@ static void add_field (lua_State *L, int keep, handle *h, const char *name, cons
   f->data = to;
   for (int s = 0; s < (time ? b->T : 1); s++)
     for (int r = 0; r < (time ? b->live[s] : b->B); r++, to += row)
-      memcpy(to, (const char *)t->data.p + (size_t)(s * y->B + order[r]) * row, row);
+      memcpy(to, (const char *)t->data.p + (size_t)(s * y->B + (order ? order[r] : r)) * row, row);
 }
 
 /* T, B and the rows' order along time axis `set`, from x and the lengths in the table at `arg`; all in one block that
@@ -247,21 +254,38 @@ static void add_axis (lua_State *L, int keep, handle *h, int set) {
 
 enum { KEEP = 2, HANDLE };
 
-/* batch {x = tensor, y =, mask =, reset =, ... [, lengths = {..}, carry = true, time2 = {source =, lengths =}]}: any
- * other tensor in the table becomes a field of that name; what is in the tables time2 and time3 lies along a time
- * axis of its own. */
-static int b_make (lua_State *L) {
-  static const char *const further[] = {"time2", "time3"};
-  luaL_checktype(L, 1, LUA_TTABLE);
-  lua_settop(L, 1);
-  lua_newtable(L);
-  handle *h = (handle *)(void *)l_newbatch(L, KEEP);
+static layout rows_of_x (lua_State *L, handle *h) {
   lua_getfield(L, 1, "x");
   luaL_argcheck(L, l_testtensor(L, -1) != NULL, 1, "x: expected a tensor");
   const lurn_tensor *t = l_pushcontiguous(L, -1);
   layout x = layout_of_x(L, t);
   lay_rows(L, KEEP, h, 0, &x, 1)->carry = lb_getboolean(L, 1, "carry", 0);
   add_field(L, KEEP, h, "x", t, &x);
+  return x;
+}
+
+/* Everything of the batch on top of the stack, whose memory stays where it is. */
+static layout rows_of_batch (lua_State *L, handle *h) {
+  const lurn_batch *b = l_checkbatch(L, -1);
+  if (lua_getfield(L, 1, "x") != LUA_TNIL || lua_getfield(L, 1, "lengths") != LUA_TNIL)
+    luaL_error(L, "a batch: x and lengths are those of 'from'");
+  lua_settop(L, HANDLE + 1);
+  lua_rawseti(L, KEEP, 1);
+  h->b = *b;
+  return (layout){LURN_TIME, b->T, b->B, 1};
+}
+
+/* batch {x = tensor, y =, mask =, reset =, ... [, lengths = {..}, carry = true, time2 = {source =, lengths =}]}: any
+ * other tensor in the table becomes a field of that name; what is in the tables time2 and time3 lies along a time
+ * axis of its own. batch {from = another, mask = ...}: the other's rows and fields, with more fields in the order of
+ * its rows. */
+static int b_make (lua_State *L) {
+  static const char *const further[] = {"time2", "time3"};
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  lua_newtable(L);
+  handle *h = (handle *)(void *)l_newbatch(L, KEEP);
+  layout x = lua_getfield(L, 1, "from") == LUA_TNIL ? rows_of_x(L, h) : rows_of_batch(L, h);
   lua_settop(L, HANDLE);
   add_fields(L, KEEP, h, 0, &x, 1);
   for (int set = 1; set < LURN_MAX_AXES; set++) {

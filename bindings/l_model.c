@@ -220,7 +220,7 @@ static lurn_status list_states (player *p) {
   return LURN_OK;
 }
 
-/* {grad, grad_inputs, carry, reset, twin, dice, window} */
+/* {grad, grad_inputs, grad_states, carry, infer, reset, twin, dice, window} */
 static int m_player (lua_State *L) {
   model *m = l_checkmodel(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
@@ -233,6 +233,7 @@ static int m_player (lua_State *L) {
   lurn_program_init(p->ctx, &p->program);
   p->variant = (lurn_variant){.grad = lb_getboolean(L, 2, "grad", 0),
       .grad_inputs = lb_getboolean(L, 2, "grad_inputs", 0),
+                              .grad_states = lb_getboolean(L, 2, "grad_states", 0),
                               .carry = lb_getboolean(L, 2, "carry", 1)};
   p->variant.infer = lb_getboolean(L, 2, "infer", 0);
   p->variant.reset = lb_getboolean(L, 2, "reset", 0) || (p->variant.carry && !starts_from_zero(m->source));

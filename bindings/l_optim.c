@@ -29,6 +29,7 @@ static void read_optim (lua_State *L, int arg, lurn_optim *o) {
   o->initial_accumulator = lb_getnumber(L, arg, "initial_accumulator", o->initial_accumulator);
   o->weight_decay = lb_getnumber(L, arg, "weight_decay", o->weight_decay);
   o->clip_norm = lb_getnumber(L, arg, "clip_norm", o->clip_norm);
+  o->clip_layer = lb_getnumber(L, arg, "clip_layer", o->clip_layer);
   o->clip_value = lb_getnumber(L, arg, "clip_value", o->clip_value);
 }
 

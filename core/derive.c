@@ -16,6 +16,7 @@ struct lurn_deriv {
   lurn_reg *grad;               /* (nreg) its gradient so far, outside every loop */
   lurn_reg *body;               /* (nreg) its gradient so far, inside the open mirror */
   int mirror;                   /* 1: a mirror is open */
+  int states;                   /* 1: gradients of states are outputs */
   later *wait;
   int nwait, cwait;
 };
@@ -141,6 +142,22 @@ static void open_mirror (lurn_deriv *d, int s, const lurn_scan *scan, lurn_reg *
   }
 }
 
+static void write_state (lurn_deriv *d, const char *what, const lurn_scan *scan, const lurn_state *st, lurn_reg r) {
+  char name[LURN_NAME];
+  snprintf(name, sizeof name, "%s:%.60s.%s", what, scan->name, st->name);
+  lurn_output_reg(d->p, name, r);
+}
+
+/* All that reads a state's next value has been derived: what fell on it is its whole gradient, step by step. */
+static void write_states (lurn_deriv *d, const lurn_scan *scan) {
+  for (int k = 0; k < scan->nstate; k++) {
+    const lurn_state *st = &scan->state[k];
+    if (d->body[st->next] < 0) continue;
+    write_state(d, "value", scan, st, st->next);
+    write_state(d, "grad", scan, st, d->body[st->next]);
+  }
+}
+
 static void close_mirror (lurn_deriv *d, int s, const lurn_scan *scan, const lurn_reg *carry) {
   lurn_reg last[LURN_MAX_STATES];
   for (int k = 0; k < scan->nstate; k++) {
@@ -153,6 +170,7 @@ static void close_mirror (lurn_deriv *d, int s, const lurn_scan *scan, const lur
     if (d->p->status == LURN_OK) last[k] = d->p->scans[d->p->scan].state[d->p->reg[carry[k]].index].next;
   }
   lurn_scan_end(d->p);
+  if (d->states) write_states(d, scan);
   d->mirror = 0;
   for (int n = 0; n < d->nwait; n++) reduce_now(d, &d->wait[n]);
   d->nwait = 0;
@@ -223,7 +241,7 @@ lurn_status lurn_derive (lurn_ctx *ctx, lurn_program *p, const lurn_variant *v) 
   size_t n = (size_t)p->nreg, bytes = n * (2 * sizeof(lurn_reg) + 1);
   char *block = lurn_realloc(ctx, NULL, 0, bytes);
   if (!block) return LURN_ENOMEM;
-  lurn_deriv d = {.ctx = ctx, .p = p, .nreg = p->nreg, .grad = (lurn_reg *)block};
+  lurn_deriv d = {.ctx = ctx, .p = p, .nreg = p->nreg, .states = v->grad_states, .grad = (lurn_reg *)block};
   d.body = d.grad + n;
   d.need = (uint8_t *)(d.body + n);
   for (size_t k = 0; k < 2 * n; k++) d.grad[k] = -1;

@@ -18,6 +18,9 @@
 typedef struct lurn_variant {
   int grad;                     /* derive the backward half: outputs "d:<path>" for parameters */
   int grad_inputs;              /* and "d:x" for real inputs on the time axis */
+  int grad_states;              /* and, of every state that the loss depends on, "value:<scan>.<state>": its value
+                                   after each step, and "grad:<scan>.<state>": the whole gradient in that value,
+                                   what its readers outside get and what later steps hand back */
   int carry;                    /* states come from input and go to output "state:<scan>.<name>" */
   int infer;                    /* output "out" alone: no loss, no targets */
   int reset;                    /* input "reset" (N,1): 1 where a state starts anew */

@@ -95,10 +95,14 @@ static int is_frozen (const lurn_group *groups, int i) {
   return groups && groups[i].frozen;
 }
 
+static size_t block_end (const lurn_params *t, int i) {
+  return t->p[i].offset + lurn_align(t->p[i].count * sizeof(real)) / sizeof(real);
+}
+
 double lurn_optim_norm (const lurn_ctx *ctx, const lurn_params *t, const lurn_group *groups, const real *grad) {
   double sum = 0;
   int i = 0;
-  for (size_t at = 0; at < t->count; at += lurn_align(t->p[i].count * sizeof(real)) / sizeof(real)) {
+  for (size_t at = 0; at < t->count; at = block_end(t, i)) {
     i = block_at(t, at, i);
     if (!is_frozen(groups, i)) sum += ctx->kernels->sum_squares(grad + at, t->p[i].count);
   }
@@ -119,16 +123,48 @@ static void scale (real *g, size_t n, double k) {
   for (size_t i = 0; i < n; i++) g[i] = (real)((double)g[i] * k);
 }
 
-/* Pascanu et al. 2013: g := g c / |g| where |g| > c. An infinite norm has no direction left to keep,
- * and is left to the caller's check for non-finite numbers. */
+/* Whether a norm is to be brought down to c. An infinite one has no direction left to keep, and is left to the
+ * caller's check for non-finite numbers. */
+static int too_large (double norm, double c) { return c > 0 && norm > c && norm <= DBL_MAX; }
+
+static int same_layer (const char *a, const char *b) {
+  size_t n = strcspn(a, ".");
+  return n == strcspn(b, ".") && memcmp(a, b, n) == 0;
+}
+
+/* The blocks that begin in [from, to). */
+static void scale_blocks (const lurn_params *t, const lurn_group *groups, size_t from, size_t to, real *grad, double k) {
+  for (int i = 0; i < t->n; i++)
+    if (!is_frozen(groups, i) && t->p[i].offset >= from && t->p[i].offset < to)
+      scale(grad + t->p[i].offset, t->p[i].count, k);
+}
+
+/* Parameters of a layer lie side by side in the order of paths. */
+static void clip_layers (const lurn_ctx *ctx, double c, const lurn_params *t, const lurn_group *groups, real *grad) {
+  double sum = 0;
+  int i = 0;
+  for (size_t from = 0, at = 0; at < t->count; ) {
+    i = block_at(t, at, i);
+    if (!is_frozen(groups, i)) sum += ctx->kernels->sum_squares(grad + at, t->p[i].count);
+    at = block_end(t, i);
+    if (at < t->count && same_layer(t->p[i].path, t->p[block_at(t, at, i)].path)) continue;
+    if (too_large(sqrt(sum), c)) scale_blocks(t, groups, from, at, grad, c / sqrt(sum));
+    from = at;
+    sum = 0;
+  }
+}
+
+/* Pascanu et al. 2013: g := g c / |g| where |g| > c; of a layer, of everything. */
 double lurn_optim_clip (const lurn_ctx *ctx, const lurn_optim *o, const lurn_params *t,
                         const lurn_group *groups, real *grad) {
   for (int i = 0; o->clip_value > 0 && i < t->n; i++)
     if (!is_frozen(groups, i)) clip_value(grad + t->p[i].offset, t->p[i].count, o->clip_value);
-  double norm = lurn_optim_norm(ctx, t, groups, grad);
-  if (o->clip_norm > 0 && norm > o->clip_norm && norm <= DBL_MAX)
-    for (int i = 0; i < t->n; i++)
-      if (!is_frozen(groups, i)) scale(grad + t->p[i].offset, t->p[i].count, o->clip_norm / norm);
+  double norm = lurn_optim_norm(ctx, t, groups, grad), left = norm;
+  if (o->clip_layer > 0) {
+    clip_layers(ctx, o->clip_layer, t, groups, grad);
+    left = lurn_optim_norm(ctx, t, groups, grad);
+  }
+  if (too_large(left, o->clip_norm)) scale_blocks(t, groups, 0, t->count, grad, o->clip_norm / left);
   return norm;
 }
 

@@ -1,6 +1,6 @@
 /* optim.h: one update of the flat parameters from the flat gradients.
  *
- * A step is: clip (by value, then by global norm), then the rule, group by group. All sums are
+ * A step is: clip (by value, then layer by layer, then by global norm), then the rule, group by group. All sums are
  * in double and in fixed order; the update is plain IEEE arithmetic without contraction, so
  * the same bits come out on every machine.
  */
@@ -25,7 +25,7 @@ typedef struct lurn_optim {
   double eps;
   double lr_decay, initial_accumulator;       /* Adagrad */
   double weight_decay;                        /* L2 in the gradient; decoupled for AdamW */
-  double clip_norm, clip_value;               /* 0: off */
+  double clip_norm, clip_layer, clip_value;   /* 0: off */
 } lurn_optim;
 
 /* A group overrides by parameter: entry i for parameter i of the table. */
@@ -40,8 +40,9 @@ void lurn_optim_reset (const lurn_optim *o, const lurn_params *t, real *moment);
 
 /* Global L2 norm over the parameters that are not frozen, before any clipping. groups may be NULL. */
 double lurn_optim_norm (const lurn_ctx *ctx, const lurn_params *t, const lurn_group *groups, const real *grad);
-/* Clips by value, then scales so that the norm of what is left is at most clip_norm (exactly the
- * threshold up to rounding when it was larger). Returns the norm before scaling by norm. */
+/* Clips by value, then scales each layer (parameters with the same first word of their path) so that its norm is at
+ * most clip_layer, then everything so that the norm of what is left is at most clip_norm (exactly the threshold up to
+ * rounding when it was larger). Returns the global norm before anything was scaled. */
 double lurn_optim_clip (const lurn_ctx *ctx, const lurn_optim *o, const lurn_params *t,
                         const lurn_group *groups, real *grad);
 /* The update. step counts from 1 (bias correction). moment holds lurn_optim_moments arrays, one

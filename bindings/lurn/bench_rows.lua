@@ -38,6 +38,7 @@ return function (lurn)
   ---@param case table
   ---@return number
   function M.operations (case)
+    if case.kind == "diagnose" then return 2 * M.operations(copy(case, {kind = "train"})) end
     local passes, frames, total = case.kind == "train" and 3 or 1, case.T * case.B, 0
     for k = 1, case.layers do
       local columns = frames * 2 * BLOCKS[case.cell] * case.H
@@ -103,6 +104,11 @@ return function (lurn)
     end
   end
 
+  function makers.diagnose (case)
+    local model, b = stack(case), batch(case)
+    return function () model:diagnose(b) end
+  end
+
   function makers.eval (case)
     local model, b = stack(case), batch(case)
     local player = model.native:player {carry = true}
@@ -162,6 +168,9 @@ return function (lurn)
     add {name = "char-rnn epoch", case = copy(text, {kind = "train", carry = true}), scale = steps, least = 20,
       goal = {ms = 2500, bytes = 100e6}}
     add {name = "char-rnn evaluation", case = copy(text, {kind = "eval"}), goal = {}}
+    -- Taken every 100 steps it costs below 3 %: three steps' time at most.
+    add {name = "char-rnn diagnosis / lurn step", case = copy(text, {kind = "diagnose"}),
+      against = copy(text, {kind = "train"}), goal = {ratio = 1 / 3}}
     local one = copy(text, {kind = "stream", T = 1, B = 1})
     add {name = "one character", case = one, goal = {ms = 0.015, ratio = 20}}
     local trace, init = copy(text, {kind = "trace"}), copy(text, {kind = "init"})

@@ -6,7 +6,7 @@
 --   best.loss, best.step          of the best evaluation; the model has its weights again
 
 return function (lurn)
-  local schema = lurn.schema
+  local schema, spikes = lurn.schema, lurn.spike
 
   local OPTIONS = {
     model = {"any", schema.required, nil, "what to train"},
@@ -23,7 +23,13 @@ return function (lurn)
     eval_seq = {"integer", nil, {0, 1e9}, "as seq, for evaluation"},
     metrics = {"table", nil, nil, "of every evaluation, logged as valid_NAME: names and functions, see lurn.metrics"},
     patience = {"integer", nil, {1, 1e9}, "stop after so many evaluations without a new best"},
-    on_nan = {"string|function", "stop", {"stop", "skip", "rollback"}, "when the loss or the gradient is not finite"},
+    on_nan = {"string|function", nil, {"stop", "skip", "rollback"},
+      "when the loss or the gradient is not finite; as on_spike, or stop"},
+    on_spike = {"string|function", nil, {"stop", "skip", "rollback"},
+      "when the loss or the gradient norm is far above what it was lately; nil: nothing"},
+    spike_z = {"number", 7, {0, 1e9}, "how many standard deviations above the mean are a spike"},
+    spike_window = {"integer", 128, {2, 1e6}, "of how many steps before"},
+    diagnose = {"integer", nil, {1, 1e15}, "iterations between diagnoses of the gradients, noted as diag/..."},
     restore_best = {"boolean", true, nil, "put the best weights back at the end"},
   }
 
@@ -31,23 +37,28 @@ return function (lurn)
 
   local function finite (x) return x and x == x and x ~= math.huge and x ~= -math.huge end
 
-  local function show (x)
+  local function show (x, z)
     if x == nil then return "not computed" end
-    return x ~= x and "NaN" or ("%.6g"):format(x)
+    return (x ~= x and "NaN" or ("%.6g"):format(x)) .. (z and (" (z = %.3g)"):format(z) or "")
   end
 
-  -- A diverging step has changed nothing: the engine commits only what is finite. What now?
+  -- A step that is not finite, or a spike, has changed nothing: it was not committed. What now?
   --   stop      the run ends as diverged
   --   skip      the batch is left out
   --   rollback  the best weights so far (at first: the initial ones) and half the learning rate
   --   function  decides: function (run, what) -> one of these words
   local function trouble (run, o, s, what)
-    local policy = o.on_nan
+    local broken = not (finite(what.loss) and finite(what.norm))
+    local policy = broken and (o.on_nan or o.on_spike or "stop") or o.on_spike
     if type(policy) == "function" then policy = policy(run, what) or "skip" end
     s.skipped, s.in_a_row = s.skipped + 1, s.in_a_row + 1
-    local message = ("step %d: loss %s, gradient norm %s"):format(run.steps, show(what.loss), show(what.norm))
+    local message = ("step %d: loss %s, gradient norm %s"):format(run.steps, show(what.loss, what.loss_z),
+      show(what.norm, what.norm_z))
     if policy == "stop" or s.in_a_row >= MOST_SKIPS then run:diverged(message) end
-    if s.in_a_row == 1 then run.progress:say("%s; %s: %s", message, run:blame() or "no value to blame", policy) end
+    if s.in_a_row == 1 then
+      local why = broken and (run:blame() or "no value to blame") or "a spike"
+      run.progress:say("%s; %s: %s", message, why, policy)
+    end
     o.model:rollback()      -- what the pass left behind of its carried state is not finite either
     if policy == "rollback" then
       if not run:restore_best() then o.model:init(o.model.seed or run.seed) end
@@ -85,29 +96,46 @@ return function (lurn)
       improved and "  best" or "")
   end
 
+  -- Forward, backward, and the update unless something speaks against it. What it measured, and whether it was taken.
+  local function play (o, s, batch)
+    local what = {loss = o.model:forward(batch), batch = batch}
+    if not finite(what.loss) then return what, false end
+    o.model:backward()
+    if not o.on_spike then
+      what.norm = o.optim:step()
+      return what, finite(what.norm)
+    end
+    s.lately = s.lately or {loss = spikes.new(o.spike_window), norm = spikes.new(o.spike_window)}
+    local lately, taken, watched = s.lately, nil, nil
+    what.norm = o.optim:step(function (norm)
+      what.loss_z, what.norm_z = spikes.score(lately.loss, what.loss), spikes.score(lately.norm, norm)
+      watched, taken = norm, math.max(what.loss_z or 0, what.norm_z or 0) <= o.spike_z
+      return taken
+    end)
+    if not finite(what.norm) then return what, false end
+    spikes.add(lately.loss, what.loss, o.spike_z)
+    spikes.add(lately.norm, watched, o.spike_z)
+    return what, taken
+  end
+
   ---@param run lurn.Run
   ---@param options table   see OPTIONS above
   ---@return {loss: number, step: integer, steps: integer, skipped: integer}
   return function (run, options)
     local o = schema.check("run:fit", options, OPTIONS)
-    local model, optim = run:adopt("model", o.model), run:adopt("optim", o.optim)
+    local model = run:adopt("model", o.model)
+    run:adopt("optim", o.optim)
     local s = run:keep("fit", {waiting = 0, sum = 0.0, count = 0, skipped = 0, in_a_row = 0})
     if not s.begun then run:forget_best() end      -- a second fit in a run has a best of its own
     s.begun = true
 
     for batch, step, feed in run:batches(o.train, {batch = o.batch, seq = o.seq, epochs = o.epochs,
                                                    steps = o.steps, shuffle = o.shuffle}) do
-      local loss, norm = model:forward(batch), nil
-      if finite(loss) then
-        model:backward()
-        norm = optim:step()
-      end
-      if finite(loss) and finite(norm) then
-        s.sum, s.count, s.in_a_row = s.sum + loss, s.count + 1, 0
-      else
-        trouble(run, o, s, {loss = loss, norm = norm, batch = batch})
-      end
-      run:log {loss = loss, grad_norm = norm}
+      if o.diagnose and step % o.diagnose == 0 then run:note(model:diagnose(batch):metrics()) end
+      local what, taken = play(o, s, batch)
+      if taken then s.sum, s.count, s.in_a_row = s.sum + what.loss, s.count + 1, 0
+      else trouble(run, o, s, what) end
+      run:log {loss = what.loss, grad_norm = what.norm, penalty = model.penalty}
 
       if step % (o.eval_every or feed.steps) == 0 or step == run.total then
         evaluate(run, o, s)

@@ -11,8 +11,8 @@ folder = (folder or "lurn"):gsub("%.init$", "")
 
 -- In order of dependence: a module finds those before it already in the instance.
 local parts = {
-  "schema", "json", "symbol", "cell", "layers", "conv", "cells", "loss", "metrics", "model", "optim", "sample", "data",
-  "csv", "progress", "repro", "runfile", "fit", "run", "experiment",
+  "schema", "json", "symbol", "pascanu", "cell", "layers", "conv", "cells", "loss", "metrics", "plot", "probe", "model",
+  "optim", "sample", "data", "csv", "progress", "repro", "runfile", "spike", "fit", "run", "experiment",
 }
 
 local instances = {}

@@ -120,10 +120,11 @@ return function (lurn)
   function pools.max (program, y, path) return largest(program, y, path) end
 
   -- One direction of one layer; the topmost is pooled.
-  local function direction (cell, o, program, x, path, reverse, top)
-    local y = cell.build(o, program, x, path, reverse)
-    initialise(program, path, o.init)
-    return top and o.pool and pools[o.pool](program, y, path, reverse) or y
+  local function direction (cell, o, m, x, path, reverse, top)
+    local y = cell.build(o, m.program, x, path, reverse)
+    initialise(m.program, path, o.init)
+    if cell.built then cell.built(o, m, path) end
+    return top and o.pool and pools[o.pool](m.program, y, path, reverse) or y
   end
 
   local function check_recurrent (o, name)
@@ -139,7 +140,8 @@ return function (lurn)
   local cells = setmetatable({}, {__mode = "k"})
 
   --- The constructor of layers of a cell {name, options, build, unroll}. build (o, program, x, path, reverse) is one
-  -- direction of one layer over time; unroll the same over a list of symbols, for lurn.across.
+  -- direction of one layer over time; unroll the same over a list of symbols, for lurn.across; built (o, m, path),
+  -- where there is one, is told of each layer that stands.
   function M.recurrent (cell)
     local declared = declaration(cell.options)
     local function construct (options)
@@ -149,9 +151,9 @@ return function (lurn)
         for k = 1, o.layers do
           local path, top = m:path(self), k == o.layers
           if k > 1 then x = between(o, o.dropout, x, path .. ".dropout") end
-          local y = direction(cell, o, m.program, x, path, o.reverse, top)
+          local y = direction(cell, o, m, x, path, o.reverse, top)
           if o.bidirectional then
-            y = lurn.concat(y, direction(cell, o, m.program, x, path .. "_reverse", true, top))
+            y = lurn.concat(y, direction(cell, o, m, x, path .. "_reverse", true, top))
           end
           x = y
         end
@@ -170,8 +172,8 @@ return function (lurn)
     return o.init_state ~= "zeros" or o.recurrent_dropout > 0 or o.zoneout ~= 0 or o.proj_size ~= nil
   end
 
-  local function built_in (name, options, finish)
-    local cell = {name = name, options = options}
+  local function built_in (name, options, finish, built)
+    local cell = {name = name, options = options, built = built}
     function cell.build (o, program, x, path, reverse)
       local y
       if changes_step(o) then y = cells[lurn.cells[name]].build(o, program, x, path, reverse)
@@ -196,9 +198,13 @@ return function (lurn)
     activation = ACTIVATION,
     out = {"integer", nil, {1, 1e6}, "columns of o_t; without it h_t is the output"},
     out_activation = {"string", "identity", nil, "of o_t"},
+    pascanu = {"number|table", nil, {0, 1e30},
+      "weight of the penalty on gradients that vanish or explode, or {weight, reduction =}; see pascanu.lua"},
   }, function (o, program, h, path)
     if not o.out then return h end
     return program:activation(o.out_activation, program:affine(path, nil, o.out, "bo", 0, {h, "Wo"}))
+  end, function (o, m, path)
+    if o.pascanu and o.pascanu ~= 0 then table.insert(m.penalties, lurn.pascanu(o, path)) end
   end)
 
   --- Long short-term memory.

@@ -47,7 +47,7 @@ return function (lurn)
     return layer.name .. self.names[layer.name]
   end
 
-  local function builder () return setmetatable({program = core.program(), names = {}}, Builder) end
+  local function builder () return setmetatable({program = core.program(), names = {}, penalties = {}}, Builder) end
 
   -- Traces once; returns the builder with its outputs written.
   local function trace (build)
@@ -88,6 +88,7 @@ return function (lurn)
         .. "clocks", 3)
     end
     local self = wrap(m.program, info)
+    self.penalties = m.penalties[1] and m.penalties
     self:init(1)
     if lurn.current then lurn.current:adopt("model", self) end
     return self
@@ -129,8 +130,8 @@ return function (lurn)
   -- The training player; made when it is first asked for.
   function Model:player ()
     if not self.train_player then
-      self.train_player = self.native:player {grad = true, carry = not self.info.no_carry, dice = self.info.dice,
-        window = self.info.window}
+      self.train_player = self.native:player {grad = true, grad_states = self.penalties ~= nil,
+        carry = not self.info.no_carry, dice = self.info.dice, window = self.info.window}
     end
     return self.train_player
   end
@@ -150,12 +151,17 @@ return function (lurn)
   ---@return number loss
   function Model:forward (batch)
     local player = self:player()
+    self.batch = self.penalties and batch
     return finish(self, player:forward(batch, self.seed, self.step_count, "train"))
   end
 
-  --- Gradients of the last forward pass, into parameters()[i].grad.
+  --- Gradients of the last forward pass, into parameters()[i].grad; those of penalties are added, and `penalty` is what
+  -- the penalties add to the loss.
   function Model:backward ()
     finish(self, self:player():backward())
+    if not self.penalties then return end
+    self.penalty = 0.0
+    for _, term in ipairs(self.penalties) do self.penalty = self.penalty + finish(self, term:add(self)) end
   end
 
   --- What the last forward pass gave: (T, B, ...) for values over time.
@@ -187,6 +193,7 @@ return function (lurn)
   end
 
   require "lurn.evaluate" (lurn, Model)      -- evaluate, predict
+  require "lurn.diagnose" (lurn, Model)      -- lags, gradient_norms, diagnose
 
   ---------------------------------------------------------------- streams
 

@@ -14,6 +14,7 @@ return function (lurn)
     lr = {"number", nil, {0, 1e6}, "learning rate"},
     weight_decay = {"number", 0, {0, 1e6}, "L2 penalty; decoupled for adamw"},
     clip_norm = {"number", 0, {0, 1e30}, "largest global norm of the gradient; 0: any"},
+    clip_layer = {"number", 0, {0, 1e30}, "largest norm of the gradient of one layer; 0: any"},
     clip_value = {"number", 0, {0, 1e30}, "largest size of one gradient element; 0: any"},
     schedule = {"string|table", "constant", nil,
       "of the rate: a name, or {name, warmup =, gamma =, every =, total =, low =}"},
@@ -117,7 +118,7 @@ return function (lurn)
       gathered = 0}, Optim)
     self.native = {rule = rule}
     for k in next, RULES[rule] do self.native[k] = o[k] end
-    for _, k in ipairs {"weight_decay", "clip_norm", "clip_value"} do self.native[k] = o[k] end
+    for _, k in ipairs {"weight_decay", "clip_norm", "clip_layer", "clip_value"} do self.native[k] = o[k] end
     self.schedule = read_schedule(o.schedule)
     self.groups = read_groups(model, o.groups, self.lr, o.weight_decay)
     self.flat, self.moments = model.native:moments(self.native)
@@ -147,39 +148,42 @@ return function (lurn)
   local function finite (x) return x == x and x ~= math.huge and x ~= -math.huge end
 
   --- The end of a step: clip, update, commit. Returns the gradient's norm before it was scaled; a norm that is
-  -- not finite has changed nothing. With accumulate = k only every k-th call changes the weights; the others
-  -- commit the carried state and the sum of gradients, which a checkpoint keeps.
+  -- not finite has changed nothing, and neither has one that `accept` refuses. With accumulate = k only every k-th call
+  -- changes the weights; the others commit the carried state and the sum of gradients, which a checkpoint keeps;
+  -- it is then the batch's own norm that is refused.
+  ---@param accept? fun(norm: number): boolean
   ---@return number norm
-  function Optim:step ()
+  ---@return boolean committed
+  function Optim:step (accept)
     local native, rate = self.model.native, self:rate()     -- a rate that is refused must not end half a step
     if self.sum then
       local norm = native:clip({rule = self.rule}, self.groups)
-      if not finite(norm) then
+      if not finite(norm) or accept and not accept(norm) then
         self.model:rollback()
-        return norm
+        return norm, false
       end
       if self.committed then self.committed() end
       native:accumulate(self.sum)
       self.gathered = self.gathered + 1
       if self.gathered < self.options.accumulate then
         self.model:commit()
-        return norm
+        return norm, true
       end
       native:accumulate(self.sum, self.gathered)
       self.sum:fill(0)
       self.gathered = 0
     end
     local norm = native:clip(self.native, self.groups)
-    if not finite(norm) then
+    if not finite(norm) or accept and not self.sum and not accept(norm) then
       self.model:rollback()
-      return norm
+      return norm, false
     end
     self.native.lr = rate
     if self.committed then self.committed() end
     native:update(self.native, self.groups, self.steps + 1, self.flat)
     self.steps = self.steps + 1
     self.model:commit()
-    return norm
+    return norm, true
   end
 
   --- What a checkpoint keeps: {numbers =, tensors =}; load takes the same.

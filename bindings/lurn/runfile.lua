@@ -150,6 +150,7 @@ return function (lurn)
     local group = "/metrics/" .. name:gsub("/", ".")
     try(w:write(group .. "/step", table.move(series.step, 1, n, 1, {})))
     try(w:write(group .. "/value", table.move(series.value, 1, n, 1, {}), {type = "f64"}))
+    if name:find "/" then try(w:attr(group, "name", name)) end
   end
 
   local function write_script (w, run)
@@ -277,8 +278,9 @@ return function (lurn)
     for _, name in ipairs(try(r:list("/metrics"))) do
       local group = "/metrics/" .. name
       local step, value = try(r64:read(group .. "/step")), try(r64:read(group .. "/value"))
-      file.metrics[name] = {step = list_of(step), value = list_of(value)}
-      if #file.metrics[name].step ~= #file.metrics[name].value then damaged(file.path, "%s is uneven", group) end
+      local series = {step = list_of(step), value = list_of(value)}
+      file.metrics[r:attr(group, "name") or name] = series
+      if #series.step ~= #series.value then damaged(file.path, "%s is uneven", group) end
     end
   end
 

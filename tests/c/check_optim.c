@@ -273,6 +273,33 @@ static void clip_by_value (lurn_ctx *ctx, const lurn_params *t) {
         "value first, then norm: %g", before);
 }
 
+/* Layers are runs of blocks in the order of paths, whatever the order of declaration; lstm1 is no part of lstm10. */
+static void clip_by_layer (lurn_ctx *ctx) {
+  static const char *const paths[] = {"lstm10.b", "lstm1.g.b", "out", "lstm1_reverse.b", "lstm1.b"};
+  lurn_params t = {0};
+  for (int i = 0, n = 3; i < 5; i++, n += 7)
+    lurn_params_declare(ctx, &t, paths[i], 1, &n, (lurn_init){LURN_INIT_CONSTANT, 0, 0}, &(int){0});
+  lurn_params_layout(&t);
+  real g[400] = {0}, was[400];
+  for (int i = 0; i < 5; i++)
+    for (size_t k = 0; k < t.p[i].count; k++) g[t.p[i].offset + k] = (real)(i + 1) / (real)(k + 2);
+  memcpy(was, g, sizeof g);
+  double norm[5], all = lurn_optim_norm(ctx, &t, NULL, g);
+  for (int i = 0; i < 5; i++) norm[i] = sqrt(ctx->kernels->sum_squares(was + t.p[i].offset, t.p[i].count));
+  norm[1] = norm[4] = hypot(norm[1], norm[4]);
+  lurn_optim o = {.clip_layer = 2};
+  check(t.count <= 400 && lurn_optim_clip(ctx, &o, &t, NULL, g) == all, "the global norm before is returned");
+  for (int i = 0; i < 5; i++)
+    for (size_t k = t.p[i].offset; k < t.p[i].offset + t.p[i].count; k++)
+      check(near((double)g[k], (double)was[k] * (norm[i] > 2 ? 2 / norm[i] : 1), EITHER(1e-6, 1e-14)),
+            "%s is clipped with its layer", paths[i]);
+  check(norm[0] < 2 && norm[1] > 2 && norm[2] > 2 && norm[3] > 2, "some are above the limit, one is not");
+  o.clip_norm = 1;
+  lurn_optim_clip(ctx, &o, &t, NULL, g);
+  check(near(lurn_optim_norm(ctx, &t, NULL, g), 1, EITHER(1e-6, 1e-14)), "by norm after it");
+  lurn_params_free(ctx, &t);
+}
+
 static void clip_extremes (lurn_ctx *ctx, const lurn_params *t) {
   static real g[ROOM];
   memset(g, 0, sizeof g);
@@ -323,6 +350,7 @@ int main (void) {
   lurn_params t = table(&ctx, 3, three, sizes);
   clip_by_norm(&ctx, &t);
   clip_by_value(&ctx, &t);
+  clip_by_layer(&ctx);
   clip_extremes(&ctx, &t);
   frozen_gradients(&ctx, &t);
   norm_order(&ctx);

@@ -418,7 +418,7 @@ static void compare_windows (lurn_ctx *ctx, const lurn_program *p, int number, r
 }
 
 static void check_program (lurn_ctx *ctx, int number) {
-  const lurn_variant v = {.grad = 1, .grad_inputs = lot(2), .carry = lot(2), .reset = lot(2)};
+  const lurn_variant v = {.grad = 1, .grad_inputs = lot(2), .grad_states = lot(2), .carry = lot(2), .reset = lot(2)};
   lurn_program source, p;
   static data d;
   real states[MAX_B * 8];

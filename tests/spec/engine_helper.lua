@@ -85,6 +85,20 @@ function h.model_of (l, name, reduction)
     loss = l.loss.mse {reduction = reduction or "sum"}}
 end
 
+---------------------------------------------------------------------- fixtures
+
+--- The f64 model of a group of torch_gradients.h5 (make_gradients.py), its batch, and the group as a table.
+function h.gradients (l, group, layer)
+  local folder = debug.getinfo(1, "S").source:match "^@(.*)spec/[^/]*$"
+  local file <close> = assert(l.h5.open(folder .. "fixtures/torch_gradients.h5"))
+  local case = {}
+  for _, key in ipairs(file:list("/" .. group)) do case[key] = assert(file:read(("/%s/%s"):format(group, key))) end
+  local model = l.stack {input = {dim = 3}, layer, l.linear {size = 2}, loss = l.loss.mse()}
+  for _, p in ipairs(model:parameters()) do p.value:copy(case["param." .. p.path]) end
+  model:touch()
+  return model, l.batch {x = case.x, y = case.y}, case
+end
+
 ---------------------------------------------------------------------- steps
 
 function h.values (model)

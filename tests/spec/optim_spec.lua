@@ -39,6 +39,31 @@ describe("clipping", function ()
   end)
 end)
 
+describe("clipping by layer", function ()
+  it("brings each layer's own norm down, whatever the others have", function ()
+    local l = lurn.f64
+    local function layer_norms (model)
+      local squares = {}
+      for _, p in ipairs(model:parameters()) do
+        local name = p.path:match "^[^.]+"
+        squares[name] = (squares[name] or 0) + p.grad:norm()^2
+      end
+      for name, x in pairs(squares) do squares[name] = math.sqrt(x) end
+      return squares
+    end
+    local model, other = model_of(l, "lstm"), model_of(l, "lstm")
+    local norm = learn(model, l.optim.sgd(model, {lr = 0}), batch(l, {5, 3}))
+    local free = layer_norms(model)
+    local limit = (free.lstm1 + free.lstm2) / 2         -- one of them is above it
+    assert.equal(norm, learn(other, l.optim.sgd(other, {lr = 0, clip_layer = limit}), batch(l, {5, 3})))
+    for name, x in pairs(layer_norms(other)) do
+      assert(math.abs(x - math.min(free[name], limit)) < 1e-14 * limit, name)
+    end
+    learn(other, l.optim.sgd(other, {lr = 0, clip_layer = limit, clip_norm = 0.1}), batch(l, {5, 3}))
+    assert(math.abs(gradient_norm(other) - 0.1) < 1e-15)
+  end)
+end)
+
 describe("gradients of several batches", function ()
   it("make one step of their mean", function ()
     local l = lurn.f64

@@ -62,7 +62,15 @@ describe("README.md", function ()
     for loss in out:gmatch "loss (%S+)" do losses[#losses + 1] = tonumber(loss) end
     assert.equal(3, #losses)
     assert.is_true(losses[3] < losses[1])
-    assert.equal(3, #blocks())
+    assert.equal(4, #blocks())
+  end)
+
+  when_built("shows how far back a gradient reaches", function ()
+    shell.write("lags.lua", blocks()[4].code)
+    local code, out, err = shell.run(('eval "$(%s env)" && LC_ALL=C.UTF-8 lua5.4 lags.lua'):format(shell.bin))
+    assert.equal(0, code, err)
+    local shown = readme():match "\n    (rnn1.h: gradient of the last step's loss, by lag\n.-)\n\n"
+    assert.truthy(out:find(shown:gsub("\n    ", "\n"), 1, true), "model:diagnose prints something else today")
   end)
 
   when_built("names commands and files that exist", function ()
@@ -85,7 +93,7 @@ describe("the manual", function ()
     f:close()
     -- What a script has no business with.
     local inner = {}
-    local hidden = "core engine initialise recurrent repro runfile schema signal sys symbol load"
+    local hidden = "core engine initialise recurrent repro runfile schema signal sys symbol load pascanu probe spike"
     for name in hidden:gmatch "%a+" do inner[name] = true end
     for name, value in pairs(require "lurn") do
       if not inner[name] and type(value) ~= "string" then
