@@ -157,7 +157,8 @@ static void sort_rows (int64_t *order, int32_t *length, int64_t B) {
 static void add_field (lua_State *L, int keep, handle *h, const char *name, const lurn_tensor *t, const layout *y) {
   lurn_batch *b = &h->b;
   if (b->nfield == LURN_MAX_FIELDS || strlen(name) >= sizeof b->field[0].name)
-    luaL_error(L, "a batch: %s: at most %d fields, with names of at most 15 letters", name, LURN_MAX_FIELDS);
+    luaL_error(L, "a batch: %s: at most %d fields, with names of at most %d letters", name, LURN_MAX_FIELDS,
+               (int)sizeof b->field[0].name - 1);
   size_t row = (size_t)y->cols * lurn_dtype_size(t->dtype);
   char *to = l_newblock(L, (size_t)(y->axis == LURN_ROW ? b->B : b->N) * row);
   lua_rawseti(L, keep, (lua_Integer)lua_rawlen(L, keep) + 1);

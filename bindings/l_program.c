@@ -327,6 +327,21 @@ static int p_close (lua_State *L) {
   return pushsymbol(L, 1, p, -1);
 }
 
+/* name of a closed scan -> {state = symbol of its value after each step} */
+static int p_states (lua_State *L) {
+  lurn_program *p = l_checkprogram(L, 1);
+  const char *name = luaL_checkstring(L, 2);
+  int s = p->nscan - 1;
+  while (s >= 0 && strcmp(p->scans[s].name, name) != 0) s--;
+  luaL_argcheck(L, s >= 0, 2, "no such scan");
+  lua_createtable(L, 0, p->scans[s].nstate);
+  for (int k = 0; k < p->scans[s].nstate; k++) {
+    pushsymbol(L, 1, p, p->scans[s].state[k].next);
+    lua_setfield(L, -2, p->scans[s].state[k].name);
+  }
+  return 1;
+}
+
 /* After an error in the middle of a traced step the scan must not stay open. */
 static int p_abandon (lua_State *L) {
   l_checkprogram(L, 1)->scan = -1;
@@ -456,6 +471,7 @@ static int g_activations (lua_State *L) {
 static const luaL_Reg program_methods[] = {
   {"input", p_input}, {"param", p_param}, {"paths", p_paths}, {"setinit", p_setinit}, {"output", p_output}, {"emit", p_emit}, {"write", p_write}, {"fill", p_fill},
   {"spread", p_spread}, {"scan", p_scan}, {"state", p_state}, {"next", p_next}, {"close", p_close},
+  {"states", p_states},
   {"abandon", p_abandon}, {"affine", p_affine}, {"activation", p_activation}, {"cell", p_cell}, {"loss", p_loss},
   {"reduce", p_reduce}, {"text", p_text}, {"normalise", p_normalise}, {NULL, NULL}
 };

@@ -16,12 +16,12 @@
 
 #include "tensor.h"
 
-#define LURN_MAX_FIELDS 8
+#define LURN_MAX_FIELDS 16
 
 typedef enum lurn_axis_kind { LURN_ONCE, LURN_ROW, LURN_TIME } lurn_axis_kind;   /* TIME + k: the k-th time axis */
 
 typedef struct lurn_field {
-  char name[16];                /* "x", "y", "mask", "reset", or what the model's function asks for */
+  char name[32];                /* "x", "y", "mask", "reset", or what the model's function asks for */
   lurn_dtype dtype;
   int axis;                     /* LURN_ROW or LURN_TIME */
   int cols;                     /* numbers per row or frame; 1 for indices */

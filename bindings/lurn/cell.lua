@@ -95,11 +95,33 @@ return function (lurn)
   function Context:dropout (x, rate, name) return lurn.drop(x, rate,
     ("%s.%s"):format(self.path, name or "dropout")) end
 
-  -- What a state is before the first step: zeros, or a parameter that all sequences share.
+  -- What a state is before the first step: what it was given, a field of the batch, a parameter that all sequences
+  -- share, or zeros.
   local function first (c, name, columns)
-    local learned = c.options.init_state == "learned" and not c.counts[name]
-    if not learned then return c.program:fill(0, "row", {columns}) end
-    return c.program:spread(c.program:param(("%s.%s0"):format(c.path, name), {columns}, 0), "row")
+    local from, path = c.options.init_state, ("%s.%s0"):format(c.path, name)
+    local given = c.given[name]
+    if given then
+      if given.axis ~= "time" and given.dtype == "real" and #given.shape == 1 and given.cols == columns then
+        return c.program:spread(given, "row")
+      end
+      error(("%s: state '%s' starts from one vector of %d numbers for each sequence, got %s"):format(c.path, name,
+        columns, tostring(given)), 0)
+    end
+    if from == "zeros" or c.counts[name] then return c.program:fill(0, "row", {columns}) end
+    if from == "given" then return c.program:input(path, "real", "row", {columns}) end
+    return c.program:spread(c.program:param(path, {columns}, 0), "row")
+  end
+
+  -- What starts states must be symbols, by the names of states that something may start.
+  local function check_given (cell, c)
+    local names = {}
+    for _, name in ipairs(cell.state) do names[#names + 1] = not c.counts[name] and name or nil end
+    for name, value in next, c.given do
+      if not c.states[name] or c.counts[name] then error(("%s: no state '%s' to start: it has %s"):format(c.path,
+        tostring(name), table.concat(names, ", ")), 0) end
+      if not lurn.is_symbol(value) then error(("%s: state '%s' starts from a symbol, got a %s"):format(c.path, name,
+        type(value)), 0) end
+    end
   end
 
   -- Zoneout (Krueger et al. 2017): with probability z a column keeps its value, h' = h + k (new - h). k is 0 or 1 in
@@ -117,6 +139,8 @@ return function (lurn)
       error(("cell '%s': step reads s.%s, which is no state of it"):format(cell.name, name), 2)
     end})
     local columns = cell.columns and cell.columns(c.options) or {}
+    for _, name in ipairs(cell.state) do c.states[name] = true end
+    check_given(cell, c)
     for _, name in ipairs(cell.state) do
       s[name] = c.program:state(name, first(c, name, columns[name] or c.hidden))
       c.states[name] = s[name]
@@ -151,9 +175,9 @@ return function (lurn)
   end
 
   -- Plays the step once between scan and close.
-  local function trace (cell, o, program, x, path, reverse)
+  local function trace (cell, o, program, x, path, reverse, given)
     local c = setmetatable({program = program, path = path, hidden = o.hidden, x = x, states = {}, counts = {},
-      biases = cell.forget_bias or {}, options = o}, Context)
+      given = given or {}, biases = cell.forget_bias or {}, options = o}, Context)
     for _, name in ipairs(cell.counters or {}) do c.counts[name] = true end
     program:scan(path, reverse)
     local s = open(cell, c)
@@ -167,9 +191,10 @@ return function (lurn)
     return next_states[cell.state[1]]
   end
 
-  --- One layer of a cell: its output over time. Whatever goes wrong leaves no scan open.
-  local function build (cell, o, program, x, path, reverse)
-    local ok, y = pcall(trace, cell, o, program, x, path, reverse)
+  --- One layer of a cell: its output over time. Whatever goes wrong leaves no scan open. given: {state = symbol}
+  -- that starts some of its states.
+  local function build (cell, o, program, x, path, reverse, given)
+    local ok, y = pcall(trace, cell, o, program, x, path, reverse, given)
     if ok then return y end
     program:abandon()
     error(y, 0)
@@ -178,7 +203,7 @@ return function (lurn)
   return function (options)
     local cell = schema.check("lurn.cell", options, CELL)
     cell.state = cell.state or {"h"}
-    function cell.build (o, program, x, path, reverse) return build(cell, o, program, x, path, reverse) end
+    function cell.build (...) return build(cell, ...) end
     return lurn.layers.recurrent(cell)
   end
 end

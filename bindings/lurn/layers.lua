@@ -1,5 +1,6 @@
 --- Layers: descriptions of what a stack does to its input. A layer is a table with a method
--- apply (m, x) -> y, where m is the model being built; a plain function of a symbol is one too.
+-- apply (m, x) -> y, where m is the model being built; a plain function of a symbol is one too. Recurrent ones
+-- have states as well: apply (m, x, given) -> y, final.
 
 return function (lurn)
   local schema = lurn.schema
@@ -85,7 +86,8 @@ return function (lurn)
     locked = {"boolean", false, nil, "dropout with one mask for all steps of a sequence"},
     recurrent_dropout = {"number", 0, {0, 1}, "of the states in the products, one mask for all steps"},
     zoneout = {"number|table", 0, {0, 1}, "share of a state that keeps its value; {h = 0.05, c = 0.5} by state"},
-    init_state = {"string", "zeros", {"zeros", "learned"}, "before the first step"},
+    init_state = {"string", "zeros", {"zeros", "learned", "given"},
+      "before the first step: zeros, a parameter, or a field of the batch"},
     reverse = {"boolean", false, nil, "from the last step to the first"},
     bidirectional = {"boolean", false, nil, "both ways, 2H columns: forward, then backward"},
     pool = {"boolean|string", false, {"last", "mean", "max"}, "one row per sequence instead of one per step"},
@@ -117,11 +119,41 @@ return function (lurn)
   function pools.mean (program, y) return lurn.sum_time(y) / lurn.sum_time(program:fill(1, "time", {1})) end
   function pools.max (program, y, path) return largest(program, y, path) end
 
-  -- One direction of one layer; the topmost is pooled.
-  local function direction (cell, o, program, x, path, reverse, top)
-    local y = cell.build(o, program, x, path, reverse)
+  -- What each state is in the end, one row per sequence. What counts time is nothing to start from again.
+  local function ends (cell, program, path, reverse)
+    local final = {}
+    for name, state in next, program:states(path) do final[name] = pools.last(program, state, path, reverse) end
+    for _, name in ipairs(cell.counters or {}) do final[name] = nil end
+    return final
+  end
+
+  -- One direction of one layer, and its final states; the topmost is pooled.
+  local function direction (cell, o, program, x, path, reverse, top, given)
+    local y = cell.build(o, program, x, path, reverse, given)
     initialise(program, path, o.init)
-    return top and o.pool and pools[o.pool](program, y, path, reverse) or y
+    return top and o.pool and pools[o.pool](program, y, path, reverse) or y, ends(cell, program, path, reverse)
+  end
+
+  -- A table of states as a table of its own.
+  local function states_of (path, given)
+    if given ~= nil and type(given) ~= "table" then error(("%s starts from a table of states, {h = ...}, got a %s")
+      :format(path, type(given)), 0) end
+    local states = {}
+    for name, value in next, given or {} do states[name] = value end
+    return states
+  end
+
+  -- One layer in all its directions, and its final states: {h = }, with those of the way back
+  -- {h = , reverse = {h = }}.
+  local function level (cell, o, m, x, path, top, given)
+    local states, back_path = states_of(path, given), path .. "_reverse"
+    if not o.bidirectional then return direction(cell, o, m.program, x, path, o.reverse, top, states) end
+    local back = states_of(back_path, states.reverse)
+    states.reverse = nil
+    local y, final = direction(cell, o, m.program, x, path, false, top, states)
+    local z
+    z, final.reverse = direction(cell, o, m.program, x, back_path, true, top, back)
+    return lurn.concat(y, z), final
   end
 
   local function check_recurrent (o, name)
@@ -136,24 +168,37 @@ return function (lurn)
   -- Constructor -> the function that builds one direction of one layer.
   local builds = setmetatable({}, {__mode = "k"})
 
-  --- The constructor of layers of a cell {name, build = function (o, program, x, path, reverse), options}.
+  -- The states that layer k is given: a table of its own where there are several layers.
+  local function given_to (o, name, given, k)
+    if not given or o.layers == 1 then return given end
+    for key in next, given do
+      if math.type(key) ~= "integer" or key < 1 or key > o.layers then
+        error(("lurn.%s: %d layers start from a list of tables of states, {{h = ...}, ...}; '%s' has no place in it")
+          :format(name, o.layers, key), 0)
+      end
+    end
+    return given[k]
+  end
+
+  --- The constructor of layers of a cell {name, build = function (o, program, x, path, reverse, given), options}. What
+  -- a layer is given to start from and its final states look the same: {h = , c = }, as level says, and a list of
+  -- those where there are several layers.
   function M.recurrent (cell)
     local declared = declaration(cell.options)
     local function construct (options)
       local o = schema.check("lurn." .. cell.name, options, declared)
       check_recurrent(o, cell.name)
-      return layer(o.name or cell.name, o, function (self, m, x)
+      local made = layer(o.name or cell.name, o, function (self, m, x, given)
+        local final = {}
         for k = 1, o.layers do
           local path, top = m:path(self), k == o.layers
           if k > 1 then x = between(o, o.dropout, x, path .. ".dropout") end
-          local y = direction(cell, o, m.program, x, path, o.reverse, top)
-          if o.bidirectional then
-            y = lurn.concat(y, direction(cell, o, m.program, x, path .. "_reverse", true, top))
-          end
-          x = y
+          x, final[k] = level(cell, o, m, x, path, top, given_to(o, cell.name, given, k))
         end
-        return x
+        return x, o.layers == 1 and final[1] or final
       end)
+      made.stateful = true
+      return made
     end
     builds[construct] = cell.build
     return construct
@@ -161,15 +206,16 @@ return function (lurn)
 
   -- Options that change a step are written in Lua once, for every cell there is (cell.lua). A built-in cell that
   -- gets one of them plays its equation from cells.lua, which is the same program.
-  local function changes_step (o)
-    return o.init_state ~= "zeros" or o.recurrent_dropout > 0 or o.zoneout ~= 0 or o.proj_size ~= nil
+  local function changes_step (o, given)
+    return next(given) ~= nil or o.init_state ~= "zeros" or o.recurrent_dropout > 0 or o.zoneout ~= 0
+      or o.proj_size ~= nil
   end
 
   local function built_in (name, options, finish)
     local cell = {name = name, options = options}
-    function cell.build (o, program, x, path, reverse)
+    function cell.build (o, program, x, path, reverse, given)
       local y
-      if changes_step(o) then y = builds[lurn.cells[name]](o, program, x, path, reverse)
+      if changes_step(o, given) then y = builds[lurn.cells[name]](o, program, x, path, reverse, given)
       else
         y = program:cell(name, {path = path, hidden = o.hidden, activation = o.activation,
           reset_after = o.reset_after, forget_bias = o.forget_bias}, x, reverse)

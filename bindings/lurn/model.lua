@@ -33,12 +33,20 @@ return function (lurn)
   --- A parameter of the model.
   function Builder:param (path, shape, init) return self.program:param(path, shape, init or {"xavier_uniform"}) end
 
-  --- Applies a layer, or a function of a symbol.
-  function Builder:apply (layer, x)
+  --- Applies a layer, or a function of a symbol. A recurrent layer starts from `states` and returns its final ones
+  -- as well, one row per sequence: {h = , c = }, a list of those where the layer has several (`layers`), and with
+  -- `bidirectional` {h = , c = , reverse = {h = , c = }}. `states` looks the same; what it does not name starts as
+  -- the option init_state says.
+  ---@return any y
+  ---@return table? final
+  function Builder:apply (layer, x, states)
+    local recurrent = type(layer) == "table" and layer.stateful
+    if states ~= nil and not recurrent then error("only a recurrent layer starts from states", 2) end
+    if states ~= nil and type(states) ~= "table" then error("states: expected a table, got a " .. type(states), 2) end
     if type(layer) == "function" then return layer(x) end
     if type(layer) ~= "table" or not layer.apply then error("expected a layer or a function, got " .. type(layer),
       2) end
-    return layer:apply(self, x)
+    return layer:apply(self, x, states)
   end
 
   -- "lstm1", "lstm2": the layer's name and how many of that name came before.

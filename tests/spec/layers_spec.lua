@@ -150,6 +150,42 @@ describe("the option", function ()
     end
   end)
 
+  it("init_state is given by the batch, by path and state", function ()
+    local x, first = h.window(l, 1, 3).x, {}
+    for k, name in ipairs {"lstm1.h0", "lstm1.c0", "lstm1_reverse.h0", "lstm1_reverse.c0"} do
+      first[name] = l.tensor(h.row(k, 3, H, 1))
+    end
+    local function batch (more)
+      local fields = {x = x, y = l.zeros(3, 3, 1)}
+      for name, value in pairs(more) do fields[name] = value end
+      return l.batch(fields)
+    end
+    local given = layer_of(l, l.lstm {hidden = H, init_state = "given", bidirectional = true}).native:player {}
+    local ok, message = pcall(play, given, batch {})
+    assert(not ok and tostring(message):find("asks for 'lstm1", 1, true), tostring(message))
+    play(given, batch(first))
+    local one = layer_of(l, l.lstm {hidden = H}).native:player {}
+    one:setstate {["lstm1.h"] = first["lstm1.h0"], ["lstm1.c"] = first["lstm1.c0"]}
+    play(one, batch {carry = true})
+    assert(bits(given:output "out":narrow(3, 1, H):contiguous()) == bits(one:output "out"))
+  end)
+
+  it("final states are those at each row's own last step", function ()
+    local model = l.model(function (m)
+      local y, s = m:apply(l.gru {hidden = H, layers = 2, reverse = true}, m:input("x", "real", "time", {D}))
+      local z, t = m:apply(l.lstm {hidden = H}, y)
+      return {y = y, up = s[2].h, z = z, h = t.h, c = t.c}
+    end)
+    local player, b = model.native:player {}, h.batch(l, {3, 7, 5})
+    play(player, b)
+    local y, up, z, last = player:output "y", player:output "up", player:output "z", player:output "h"
+    for place, n in ipairs(b.lengths) do
+      assert(bits(up[place]) == bits(y[1][place]))
+      assert(bits(last[place]) == bits(z[n][place]))
+    end
+    assert(bits(player:output "c") == bits(player:state()["lstm1.c"]))
+  end)
+
   it("init_state is learned over carried windows by the first one alone", function ()
     local model = layer_of(l, l.lstm {hidden = H, init_state = "learned"})
     local optim = l.optim.sgd(model, {lr = 0.01})
@@ -224,6 +260,21 @@ describe("the option", function ()
     refuses("zoneout of 'c'", function () return l.gru {hidden = H, zoneout = {c = 0.1}} end)
     refuses("'zoneout.h' must be", function () return l.gru {hidden = H, zoneout = {h = 2}} end)
     refuses("no state enters", function () return l.cells.indrnn {hidden = H, recurrent_dropout = 0.1} end)
+    local function started (layer, states)
+      return {apply = function (_, m, x) return m:apply(layer, x, states(x)) end}
+    end
+    local function from (states) return function () return states end end
+    refuses("one vector of 5", function () return started(l.gru {hidden = H}, function (x) return {h = x} end) end)
+    refuses("it has h", function () return started(l.gru {hidden = H}, from {c = 1}) end)
+    refuses("got a number", function () return started(l.gru {hidden = H}, from {h = 1}) end)
+    refuses("expected a table", function () return started(l.gru {hidden = H}, from(1)) end)
+    refuses("only a recurrent", function () return started(l.dropout(0.5), from {}) end)
+    refuses("'h' has no place", function () return started(l.gru {hidden = H, layers = 2}, from {h = 1}) end)
+    refuses("'3' has no place", function () return started(l.gru {hidden = H, layers = 2}, from {{}, {}, {}}) end)
+    refuses("got a number", function ()
+      return started(l.gru {hidden = H, bidirectional = true}, from {reverse = 1})
+    end)
+    refuses("it has h", function () return started(l.cells.clockwork {hidden = 8}, from {n = 1}) end)
     refuses("proj_size", function () return l.gru {hidden = H, proj_size = 2} end)
   end)
 end)
@@ -240,8 +291,23 @@ describe("as PyTorch", function ()
     proj_all = {proj_size = 3, bidirectional = true, layers = 2, init_state = "learned", pool = "last"},
   }
 
+  -- A layer that begins where another one ended, and its own ends behind its outputs. The time axis keeps what
+  -- is a row's at every step.
+  local function chain (kind)
+    local function make () return l[kind] {hidden = 4, layers = 2, bidirectional = true} end
+    return {name = "chain", apply = function (_, m, x)
+      local _, states = m:apply(make(), x)
+      local y, last = m:apply(make(), x, states)
+      for _, s in ipairs {"h", "c"} do
+        if last[2][s] then y = l.concat(y, m.program:spread(l.concat(last[2][s], last[2].reverse[s]), "time")) end
+      end
+      return y
+    end}
+  end
+
   local function layer (name)
     local kind, option = name:match "^(%a+)_(.*)$"
+    if option == "chain" then return chain(kind) end
     if kind == "cell" then return l.cells[option] {hidden = 4} end
     local o = {hidden = 4}
     for k, v in pairs(options[option]) do o[k] = v end
@@ -251,7 +317,7 @@ describe("as PyTorch", function ()
   it("in every case", function ()
     local n = 0
     for _ in pairs(cases) do n = n + 1 end
-    assert.equal(3 * 7 + 2 + 9, n)
+    assert.equal(3 * 7 + 2 + 9 + 3, n)
   end)
 
   for name, case in pairs(cases) do
