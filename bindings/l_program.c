@@ -216,8 +216,15 @@ static int p_input (lua_State *L) {              /* name, dtype, axis, dims */
   return pushsymbol(L, 1, p, lurn_input_reg(p, luaL_checkstring(L, 2), dtype, axis, rank, dim));
 }
 
-static int p_param (lua_State *L) {              /* path, dims, init */
+/* path, dims, init; without dims one that is declared already */
+static int p_param (lua_State *L) {
   lurn_program *p = l_checkprogram(L, 1);
+  if (lua_isnoneornil(L, 3)) {
+    int k = lurn_params_find(&p->params, luaL_checkstring(L, 2));
+    luaL_argcheck(L, k >= 0, 2, "no such parameter");
+    const lurn_param *known = &p->params.p[k];
+    return pushsymbol(L, 1, p, lurn_param_reg(p, known->path, known->rank, known->dim, known->init));
+  }
   int dim[LURN_MAX_RANK] = {0}, rank = dims(L, 3, dim);
   lurn_init init = checkinit(L, 4);
   return pushsymbol(L, 1, p, lurn_param_reg(p, luaL_checkstring(L, 2), rank, dim, init));

@@ -26,58 +26,71 @@ return function (lurn)
   local Context = {}
   Context.__index = Context
 
+  -- The name of the state that x is, or nil.
+  local function state_of (c, x)
+    for name, state in next, c.states do
+      if rawequal(x, state) then return name end
+    end
+  end
+
   local function letter (c, operand, place)
     if rawequal(operand, c.x) then return "Wx" end
-    for name, state in next, c.states do
-      if rawequal(operand, state) then return "W" .. name end
-    end
-    return "W" .. place
+    return "W" .. (state_of(c, operand) or place)
   end
 
   -- Recurrent dropout (Gal & Ghahramani 2016): a state that enters a product is multiplied by a mask, the same
   -- one at every step. The state itself goes on whole; a mask on that would empty its columns for good.
   local function masked (c, x)
-    local rate = c.options.recurrent_dropout or 0
-    if rate == 0 then return x end
-    for name, state in next, c.states do
-      if rawequal(x, state) then
-        c.dropped = true
-        return lurn.locked(x, rate, ("%s.recurrent_dropout.%s"):format(c.path, name))
-      end
-    end
-    return x
+    local o, name = c.options, state_of(c, x)
+    if not name or o.recurrent_dropout == 0 or o.recurrent_dropout_kind ~= "state" then return x end
+    c.used.recurrent_dropout = true
+    return lurn.locked(x, o.recurrent_dropout, ("%s.recurrent_dropout.%s"):format(c.path, name))
   end
 
-  -- One operand of linear: {symbol, name of its weight}.
-  local function term (c, operand, place)
-    local pair = lurn.is_symbol(operand) and {operand, letter(c, operand, place)} or operand
-    return {masked(c, pair[1]), pair[2]}, pair[1]
+  -- Weight drop (Merity et al. 2018, DropConnect of Wan et al. 2013): single weights of what a state comes back
+  -- through, Wh, are dropped, one mask for all steps and sequences of a forward pass.
+  local function dropped (c, block, w, name)
+    local rate = c.options.weight_drop
+    if rate == 0 or not c.states[name:sub(2)] then return w end
+    c.used.weight_drop = true
+    return lurn.drop(w, rate, ("%s.weight_drop.%s"):format(block, name))
   end
+
+  local ORTHOGONAL, XAVIER = {"orthogonal", 1, 0}, {"xavier_uniform", 1, 0}     -- as lurn_affine writes them
 
   --- b + the sum of operand W, over the operands, as one chain of products.
   ---@param gate string?     name of its block of parameters
   ---@param list table       operands
   ---@param options? {size: integer?, bias: boolean|number|string|nil, init: table?}   hidden columns; a bias "b" that
-  -- starts at 0, or its first value, or another name; initialisers of the weights, {Wh = {"identity"}}
+  -- starts at 0, or its first value, or another name; initialisers of the weights, {Wh = {"identity"}}: by default
+  -- square weights of a state start orthogonal, others as Glorot & Bengio 2010 say
   function Context:linear (gate, list, options)
-    local o = options or {}
-    local bias = o.bias
+    local o, block = options or {}, gate and self.path .. "." .. gate or self.path
+    local size, bias, y = o.size or self.hidden, o.bias, nil
     if bias == nil then bias = self.biases[gate] or 0 end
-    local name = type(bias) == "string" and bias or bias and "b" or nil
-    if type(bias) ~= "number" then bias = 0 end
-    local terms, size, inits = {}, o.size or self.hidden, {}
-    for i, x in ipairs(list) do
-      local plain
-      terms[i], plain = term(self, x, i)
-      -- Square weights of a state start orthogonal; behind a mask they should not start as anything else.
-      if not rawequal(plain, terms[i][1]) and plain.cols == size then inits[terms[i][2]] = {"orthogonal"} end
+    if bias then
+      y = self.program:param(("%s.%s"):format(block, type(bias) == "string" and bias or "b"), {size},
+        type(bias) == "number" and bias or 0)
     end
-    local y = self.program:affine(self.path, gate, size, name, bias, table.unpack(terms))
-    for k, v in next, o.init or {} do inits[k] = v end
-    for weight, init in next, inits do
-      self.program:setinit(("%s.%s%s"):format(self.path, gate and gate .. "." or "", weight), init)
+    for i, operand in ipairs(list) do
+      local x, name = operand, letter(self, operand, i)
+      if not lurn.is_symbol(operand) then x, name = operand[1], operand[2] end
+      local init = state_of(self, x) and x.cols == size and ORTHOGONAL or XAVIER
+      local w = self.program:param(("%s.%s"):format(block, name), {x.shape[#x.shape], size},
+        o.init and o.init[name] or init)
+      y = self.program:emit("product", y, masked(self, x), dropped(self, block, w, name))
     end
     return y
+  end
+
+  --- What a step would add to its state: x, or with recurrent_dropout_kind = "update" a dropout of it, another mask
+  -- every step (Semeniuta et al. 2016: what is remembered is never dropped, so it may be remembered for long).
+  function Context:update (x)
+    local o = self.options
+    self.used.update = (self.used.update or 0) + 1
+    if o.recurrent_dropout == 0 or o.recurrent_dropout_kind ~= "update" then return x end
+    self.used.recurrent_dropout = true
+    return lurn.drop(x, o.recurrent_dropout, ("%s.recurrent_dropout.update%d"):format(self.path, self.used.update))
   end
 
   --- A parameter of this layer.
@@ -165,8 +178,12 @@ return function (lurn)
   -- An option that changes nothing is a mistake that nobody would notice.
   local function check_options (cell, c)
     local o = c.options
-    if (o.recurrent_dropout or 0) > 0 and not c.dropped then
-      error(("cell '%s': recurrent_dropout, but no state enters a c:linear of it"):format(cell.name), 0)
+    if o.recurrent_dropout > 0 and not c.used.recurrent_dropout then
+      error(("cell '%s': recurrent_dropout of the %s, but %s"):format(cell.name, o.recurrent_dropout_kind,
+        o.recurrent_dropout_kind == "state" and "no state enters a c:linear of it" or "it has no c:update"), 0)
+    end
+    if o.weight_drop > 0 and not c.used.weight_drop then
+      error(("cell '%s': weight_drop, but it has no weights Wh of a state"):format(cell.name), 0)
     end
     for name in next, type(o.zoneout) == "table" and o.zoneout or {} do
       if not c.states[name] then error(("cell '%s': zoneout of '%s', which is no state of it"):format(cell.name,
@@ -177,7 +194,7 @@ return function (lurn)
   -- Plays the step once between scan and close.
   local function trace (cell, o, program, x, path, reverse, given)
     local c = setmetatable({program = program, path = path, hidden = o.hidden, x = x, states = {}, counts = {},
-      given = given or {}, biases = cell.forget_bias or {}, options = o}, Context)
+      used = {}, given = given or {}, biases = cell.forget_bias or {}, options = o}, Context)
     for _, name in ipairs(cell.counters or {}) do c.counts[name] = true end
     program:scan(path, reverse)
     local s = open(cell, c)

@@ -31,16 +31,21 @@ return function (lurn)
   local EMBEDDING = {
     size = {"integer", schema.required, {1, 1e8}, "numbers that stand for a token"},
     vocab = {"integer", nil, {1, 1e8}, "how many tokens there are; the data's by default"},
+    dropout = {"number", 0, {0, 1}, "share of the tokens whose row of W is dropped, wherever they stand"},
     init = {"table", {"normal", 0, 1}, nil, "initialiser"},
     name = {"string", nil, nil, "of its parameters"},
   }
 
-  --- Token ids to vectors: the rows of W (V, size).
+  --- Token ids to vectors: the rows of W (V, size). Dropout is of whole rows, one mask for a forward pass (Gal &
+  -- Ghahramani 2016): a token is dropped everywhere or nowhere. A row's mask is one number, looked up like the row.
   function M.embedding (options)
     local o = schema.check("lurn.embedding", options, EMBEDDING)
     return layer(o.name or "embedding", o, function (self, m, x)
-      local vocab = o.vocab or m.vocab or error("lurn.embedding: vocab is not given and the input has none", 0)
-      return m.program:emit("gather", m.program:param(m:path(self) .. ".W", {vocab, o.size}, o.init), x)
+      local vocab, path = o.vocab or m.vocab, m:path(self)
+      if not vocab then error("lurn.embedding: vocab is not given and the input has none", 0) end
+      local y = lurn.gather(m.program:param(path .. ".W", {vocab, o.size}, o.init), x)
+      if o.dropout == 0 then return y end
+      return y * lurn.gather(lurn.drop(m.program:fill(1, "once", {vocab, 1}), o.dropout, path .. ".dropout"), x)
     end)
   end
 
@@ -48,17 +53,36 @@ return function (lurn)
     size = {"integer", nil, {1, 1e8}, "columns of the output; the number of classes by default"},
     activation = {"string", "identity", nil, "of the output"},
     bias = {"boolean", true, nil, "add bo"},
+    tied = {"string", nil, nil, "name of an embedding before it: Wo is its W transposed"},
     init = INIT,
     name = {"string", nil, nil, "of its parameters"},
   }
+
+  -- x W^T + bo with the W (V, E) of the layer `tied` (Inan et al. 2017, Press & Wolf 2017).
+  local function tied (program, o, x, path)
+    local name = o.tied .. ".W"
+    local known = table.concat(program:paths(), "\n") .. "\n"
+    if not ("\n" .. known):find("\n" .. name .. "\n", 1, true) then
+      error(("lurn.linear: tied: no parameter '%s' comes before it; an embedding's name has its number, 'embedding1'")
+        :format(name), 0)
+    end
+    local w = program:param(name)
+    local V, E = w.shape[1], w.shape[2]
+    if #w.shape ~= 2 or x.cols ~= E or (o.size or V) ~= V then
+      error(("lurn.linear: tied to %s (%s) it takes %s columns and gives %s: got %d columns and size %s"):format(name,
+        table.concat(w.shape, ", "), E, V, x.cols, o.size or "nil"), 0)
+    end
+    return program:emit("product", o.bias and program:param(path .. ".bo", {V}, 0) or nil, x, w, 0, 1)
+  end
 
   --- act(x Wo + bo).
   function M.linear (options)
     local o = schema.check("lurn.linear", options or {}, LINEAR)
     return layer(o.name or "linear", o, function (self, m, x)
-      local size = o.size or m.classes or error("lurn.linear: size is not given and the data has no classes", 0)
-      local path = m:path(self)
-      local y = m.program:affine(path, nil, size, o.bias and "bo" or nil, 0, {x, "Wo"})
+      local size, path, y = o.size or m.classes, m:path(self), nil
+      if o.tied then y = tied(m.program, o, x, path)
+      elseif size then y = m.program:affine(path, nil, size, o.bias and "bo" or nil, 0, {x, "Wo"})
+      else error("lurn.linear: size is not given and the data has no classes", 0) end
       initialise(m.program, path, o.init)
       return m.program:activation(o.activation, y)
     end)
@@ -85,6 +109,9 @@ return function (lurn)
     dropout = {"number", 0, {0, 1}, "between the layers"},
     locked = {"boolean", false, nil, "dropout with one mask for all steps of a sequence"},
     recurrent_dropout = {"number", 0, {0, 1}, "of the states in the products, one mask for all steps"},
+    recurrent_dropout_kind = {"string", "state", {"state", "update"},
+      "or of what a step adds to its state, another mask every step"},
+    weight_drop = {"number", 0, {0, 1}, "of the weights Wh, one mask for a forward pass"},
     zoneout = {"number|table", 0, {0, 1}, "share of a state that keeps its value; {h = 0.05, c = 0.5} by state"},
     init_state = {"string", "zeros", {"zeros", "learned", "given"},
       "before the first step: zeros, a parameter, or a field of the batch"},
@@ -207,8 +234,8 @@ return function (lurn)
   -- Options that change a step are written in Lua once, for every cell there is (cell.lua). A built-in cell that
   -- gets one of them plays its equation from cells.lua, which is the same program.
   local function changes_step (o, given)
-    return next(given) ~= nil or o.init_state ~= "zeros" or o.recurrent_dropout > 0 or o.zoneout ~= 0
-      or o.proj_size ~= nil
+    return next(given) ~= nil or o.init_state ~= "zeros" or o.recurrent_dropout > 0 or o.weight_drop > 0
+      or o.zoneout ~= 0 or o.proj_size ~= nil
   end
 
   local function built_in (name, options, finish)
