@@ -164,7 +164,8 @@ static lurn_field *place_of (lua_State *L, lurn_batch *b, const char *name) {
   const lurn_field *known = lurn_batch_field(b, name);
   if (known) return &b->field[known - b->field];
   if (b->nfield == LURN_MAX_FIELDS || strlen(name) >= sizeof b->field[0].name)
-    luaL_error(L, "a batch: %s: at most %d fields, with names of at most 15 letters", name, LURN_MAX_FIELDS);
+    luaL_error(L, "a batch: %s: at most %d fields, with names of at most %d letters", name, LURN_MAX_FIELDS,
+               (int)sizeof b->field[0].name - 1);
   return &b->field[b->nfield++];
 }
 

@@ -43,7 +43,7 @@ static lurn_feed_mode mode_of (lua_State *L, const lurn_data *d) {
   return mode;
 }
 
-/* feed {data =, split =, batch =, seq =, mode =, shuffle =, seed =} */
+/* feed {data =, split =, batch =, seq =, mode =, shuffle =, bucket =, seed =} */
 static int f_make (lua_State *L) {
   lurn_feed_options o;
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -56,6 +56,7 @@ static int f_make (lua_State *L) {
   o.B = (int)lb_getinteger(L, 1, "batch", 1, INT32_MAX, 1);
   o.seq = (int)lb_getinteger(L, 1, "seq", 0, INT32_MAX, 0);
   o.shuffle = lb_getboolean(L, 1, "shuffle", 1);
+  o.bucket = (int)lb_getinteger(L, 1, "bucket", 0, INT32_MAX, 0);
   o.seed = (uint64_t)lb_getinteger(L, 1, "seed", LUA_MININTEGER, LUA_MAXINTEGER, 0);
   lurn_feed *f = lb_new(L, FEED, sizeof *f, 3);
   lua_pushvalue(L, 2);

@@ -20,6 +20,7 @@
 #include "gradcheck.h"
 #include "op.h"
 #include "recompute.h"
+#include "sha256.h"
 #include "sys.h"
 #include "wave.h"
 
@@ -126,6 +127,22 @@ static int m_parameters (lua_State *L) {
 static int m_touch (lua_State *L) {              /* the weights were written through a view */
   l_checkmodel(L, 1)->version++;
   return 0;
+}
+
+/* SHA-256 of all weights, in order of their paths. */
+static int m_hash (lua_State *L) {
+  model *m = l_checkmodel(L, 1);
+  lurn_sha256 s;
+  char hex[LURN_SHA256_HEX];
+  int *order = lua_newuserdatauv(L, sizeof *order * (size_t)(m->params.n + 1), 0);
+  lurn_params_order(&m->params, order);
+  lurn_sha256_init(&s);
+  for (int k = 0; k < m->params.n; k++) {
+    const lurn_param *p = &m->params.p[order[k]];
+    lurn_sha256_add(&s, m->value + p->offset, sizeof(real) * p->count);
+  }
+  lua_pushstring(L, lurn_sha256_hex(&s, hex));
+  return 1;
 }
 
 static int m_count (lua_State *L) {
@@ -645,7 +662,7 @@ static int y_schedule (lua_State *L) {
 }
 
 static const luaL_Reg model_methods[] = {
-  {"init", m_init}, {"parameters", m_parameters}, {"touch", m_touch}, {"count", m_count}, {"player", m_player},
+  {"init", m_init}, {"parameters", m_parameters}, {"touch", m_touch}, {"count", m_count}, {"hash", m_hash}, {"player", m_player},
   {"gradcheck", m_gradcheck}, {NULL, NULL}
 };
 static const luaL_Reg player_methods[] = {

@@ -215,8 +215,15 @@ static int p_input (lua_State *L) {              /* name, dtype, axis, dims */
   return pushsymbol(L, 1, p, lurn_input_reg(p, luaL_checkstring(L, 2), dtype, axis, rank, dim));
 }
 
-static int p_param (lua_State *L) {              /* path, dims, init */
+/* path, dims, init; without dims one that is declared already */
+static int p_param (lua_State *L) {
   lurn_program *p = l_checkprogram(L, 1);
+  if (lua_isnoneornil(L, 3)) {
+    int k = lurn_params_find(&p->params, luaL_checkstring(L, 2));
+    luaL_argcheck(L, k >= 0, 2, "no such parameter");
+    const lurn_param *known = &p->params.p[k];
+    return pushsymbol(L, 1, p, lurn_param_reg(p, known->path, known->rank, known->dim, known->init));
+  }
   int dim[LURN_MAX_RANK] = {0}, rank = dims(L, 3, dim);
   lurn_init init = checkinit(L, 4);
   return pushsymbol(L, 1, p, lurn_param_reg(p, luaL_checkstring(L, 2), rank, dim, init));
@@ -325,6 +332,21 @@ static int p_close (lua_State *L) {
   lurn_program *p = l_checkprogram(L, 1);
   lurn_scan_end(p);
   return pushsymbol(L, 1, p, -1);
+}
+
+/* name of a closed scan -> {state = symbol of its value after each step} */
+static int p_states (lua_State *L) {
+  lurn_program *p = l_checkprogram(L, 1);
+  const char *name = luaL_checkstring(L, 2);
+  int s = p->nscan - 1;
+  while (s >= 0 && strcmp(p->scans[s].name, name) != 0) s--;
+  luaL_argcheck(L, s >= 0, 2, "no such scan");
+  lua_createtable(L, 0, p->scans[s].nstate);
+  for (int k = 0; k < p->scans[s].nstate; k++) {
+    pushsymbol(L, 1, p, p->scans[s].state[k].next);
+    lua_setfield(L, -2, p->scans[s].state[k].name);
+  }
+  return 1;
 }
 
 /* After an error in the middle of a traced step the scan must not stay open. */
@@ -456,6 +478,7 @@ static int g_activations (lua_State *L) {
 static const luaL_Reg program_methods[] = {
   {"input", p_input}, {"param", p_param}, {"paths", p_paths}, {"setinit", p_setinit}, {"output", p_output}, {"emit", p_emit}, {"write", p_write}, {"fill", p_fill},
   {"spread", p_spread}, {"scan", p_scan}, {"state", p_state}, {"next", p_next}, {"close", p_close},
+  {"states", p_states},
   {"abandon", p_abandon}, {"affine", p_affine}, {"activation", p_activation}, {"cell", p_cell}, {"loss", p_loss},
   {"reduce", p_reduce}, {"text", p_text}, {"normalise", p_normalise}, {NULL, NULL}
 };

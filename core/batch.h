@@ -20,7 +20,7 @@
 
 #include "tensor.h"
 
-#define LURN_MAX_FIELDS 8
+#define LURN_MAX_FIELDS 16
 
 #define LURN_MAX_AXES 3
 
@@ -45,7 +45,7 @@ static inline int lurn_axis_join (int a, int b) {
 extern const char *const lurn_axis_names[LURN_NAXES + 1];
 
 typedef struct lurn_field {
-  char name[16];                /* "x", "y", "mask", "reset", or what the model's function asks for */
+  char name[32];                /* "x", "y", "mask", "reset", or what the model's function asks for */
   lurn_dtype dtype;
   int axis;                     /* LURN_ROW, LURN_TIME, or those of another time axis */
   int cols;                     /* numbers per row or frame; 1 for indices */

@@ -55,17 +55,19 @@ char *lurn_conductor_row (const lurn_wave *w, lurn_reg r, int t, int row) { retu
 
 static ptrdiff_t row_step (const lurn_register *x) { return x->axis == LURN_ONCE ? 0 : x->cols; }
 
-/* A matrix that is computed is packed where it is used; that product is played by one thread. */
-static int packs_itself (const lurn_wave *w, const lurn_instr *i) {
+static int is_computed (const lurn_wave *w, const lurn_instr *i) {
   lurn_packing how;
   return lurn_packing_of(w->program, i, &how) && w->program->reg[i->in[2]].kind != LURN_REG_PARAM && !w->ctx->blas;
 }
 
-static const real *packed_weights (const lurn_wave *w, const lurn_instr *i, int n) {
+/* A matrix that is computed (a weight that is dropped) is packed where it is used, and that product is played by one
+ * thread; but for a loop's steps it is packed once, when the loop begins. */
+static int packs_itself (const hand *h, const lurn_instr *i) { return !h->in_step && is_computed(h->w, i); }
+
+static const real *packed_weights (const lurn_wave *w, const lurn_instr *i, int n, int pack) {
   int entry = w->schedule->packed[n];
   if (entry < 0) return NULL;
-  if (packs_itself(w, i)) lurn_packing_play(w->kernels, &w->schedule->pack[entry].how, w->base[i->in[2]],
-                                            w->packed[entry]);
+  if (pack) lurn_packing_play(w->kernels, &w->schedule->pack[entry].how, w->base[i->in[2]], w->packed[entry]);
   return w->packed[entry];
 }
 
@@ -76,7 +78,7 @@ static void prepare (const hand *h, lurn_call *c, int n) {
                    .batch = along(w, lurn_instr_axis(w->program, i)), .first = w->batch, .scratch = w->op_scratch,
                    .moment = &w->moment, .part = 0, .parts = 1};
   for (int k = 0; k < LURN_MAX_IN; k++) if (i->in[k] >= 0) c->step[k] = row_step(&w->program->reg[i->in[k]]);
-  c->packed = packed_weights(w, i, n);
+  c->packed = packed_weights(w, i, n, packs_itself(h, i));
 }
 
 static void play_call_rows (const lurn_wave *w, lurn_call *c, int t, int first, int rows) {
@@ -125,9 +127,9 @@ static void play_call (const hand *h, int n, int from, int to) {
   const lurn_instr *i = &w->program->instr[n];
   int axis = w->program->reg[i->out].axis, first, rows;
   lurn_call c;
-  if (packs_itself(w, i) && h->part > 0) return;
+  if (packs_itself(h, i) && h->part > 0) return;
   hand alone = {.w = h->w, .parts = 1, .scratch = h->scratch};
-  const hand *mine = packs_itself(w, i) && !h->in_step ? &alone : h;
+  const hand *mine = packs_itself(h, i) ? &alone : h;
   prepare(h, &c, n);
   if (!on_time(axis) || (lurn_op_info(i->op)->flags & LURN_OP_WHOLE)) { play_whole(h, &c, axis); return; }
   int stride = h->in_step || by_step(w, i) ? 1 : to - from;
@@ -308,14 +310,22 @@ static void play_steps (void *arg, int part, int parts) {
   }
 }
 
-/* A step that packs a matrix for itself, or whose rows are few, is for one thread. */
+/* The matrices that a loop's steps find computed. */
+static void pack_for_steps (const lurn_wave *w, const lurn_section *u, int count) {
+  for (int k = 0; k < count; k++)
+    for (int j = u[k].first; j < u[k].first + u[k].count; j++) {
+      int n = w->schedule->order[j];
+      if (is_computed(w, &w->program->instr[n])) packed_weights(w, &w->program->instr[n], n, 1);
+    }
+}
+
+/* A step whose rows are few is for one thread. */
 static int loop_threads (const lurn_wave *w, const lurn_section *u, int count, int axis) {
   size_t size = 0;
   if (w->batch->B < 2 * ROW_BLOCK) return 1;
   for (int k = 0; k < count; k++)
     for (int j = u[k].first; j < u[k].first + u[k].count; j++) {
       const lurn_instr *i = &w->program->instr[w->schedule->order[j]];
-      if (packs_itself(w, i)) return 1;
       size += (size_t)w->program->reg[i->out].cols * (size_t)along(w, axis)->N;
     }
   return threads_for(w, size);
@@ -326,6 +336,7 @@ static lurn_status play_loop (lurn_wave *w, const lurn_section *u) {
   const lurn_section *before = u + 1, *step = before + u->before, *after = step + u->step;
   int T = along(w, s->axis)->T, span = w->schedule->choices.span, threads = loop_threads(w, step, u->step, s->axis);
   if (span <= 0 || span > T) span = T;
+  pack_for_steps(w, step, u->step);
   for (int done = 0; done < T; done += span) {
     int n = T - done < span ? T - done : span;
     int from = s->reverse ? T - done - n : done;

@@ -66,6 +66,8 @@ static lurn_status check_how (lurn_ctx *ctx, const lurn_feed *f) {
   if (f->how.split && lurn_data_split(d, f->split) == NULL)
     return lurn_fail(ctx, LURN_EINVAL, "%s: no split %s", d->name, f->how.split);
   if (stream && f->how.seq < 1) return lurn_fail(ctx, LURN_EINVAL, "a stream needs a length of its windows, seq");
+  if (stream && f->how.bucket) return lurn_fail(ctx, LURN_EINVAL, "a stream has one order: bucket is for sequences");
+  if (f->how.bucket < 0) return lurn_fail(ctx, LURN_EINVAL, "bucket: expected a number of batches, got %d", f->how.bucket);
   if (f->how.B < 1) return lurn_fail(ctx, LURN_EINVAL, "a batch of %d rows", f->how.B);
   if (per_sequence && (stream || f->how.seq > 0 || d->unit == LURN_UNIT_FRAME))
     return lurn_fail(ctx, LURN_EINVAL, "%s: one target for a whole sequence needs whole sequences, without windows (seq)", d->name);
@@ -91,6 +93,7 @@ static void lay_out (lurn_feed *f, char *base) {
   size_t at = 0, B = (size_t)f->B, T = (size_t)f->T, widest = 1;
   f->item = take(base, &at, (size_t)f->nitem * 3 * sizeof *f->item);
   f->order = take(base, &at, (size_t)f->nitem * sizeof *f->order);
+  f->scratch = take(base, &at, f->how.bucket ? (size_t)f->nitem * sizeof *f->scratch : 0);
   f->group = take(base, &at, (size_t)(groups_of(f) + 1) * sizeof *f->group);
   f->at = take(base, &at, B * sizeof *f->at);
   f->pos = take(base, &at, B * sizeof *f->pos);
@@ -144,6 +147,32 @@ static int64_t windows_of (const lurn_feed *f, int64_t steps) {
   return f->how.seq > 0 ? (steps + f->how.seq - 1) / f->how.seq : 1;
 }
 
+static int64_t steps_at (const lurn_feed *f, int64_t place) { return f->item[3 * f->order[place] + 1]; }
+
+/* Two sorted runs of the order into one, longest first, equals in the order in which they came. */
+static void merge (lurn_feed *f, int64_t from, int64_t mid, int64_t to) {
+  int64_t a = from, b = mid;
+  for (int64_t n = from; n < to; n++)
+    f->scratch[n] = f->order[b >= to || (a < mid && steps_at(f, a) >= steps_at(f, b)) ? a++ : b++];
+  memcpy(f->order + from, f->scratch + from, sizeof *f->order * (size_t)(to - from));
+}
+
+static void sort_chunk (lurn_feed *f, int64_t from, int64_t to) {
+  for (int64_t run = 1; run < to - from; run *= 2)
+    for (int64_t at = from; at + run < to; at += 2 * run) merge(f, at, at + run, least(at + 2 * run, to));
+}
+
+/* Sorts chunk by chunk; then, when the order is a shuffled one, whole batches change places. */
+static void fill_buckets (lurn_feed *f, const char *name) {
+  int64_t chunk = (int64_t)f->how.bucket * f->B, whole = f->nitem / f->B;
+  for (int64_t at = 0; at < f->nitem; at += chunk) sort_chunk(f, at, least(at + chunk, f->nitem));
+  if (!f->how.shuffle) return;
+  lurn_random_permutation(f->group, whole, lurn_key_make(f->how.seed, LURN_PURPOSE_SHUFFLE, name));
+  memcpy(f->scratch, f->order, sizeof *f->order * (size_t)f->nitem);
+  for (int64_t g = 0; g < whole; g++)
+    memcpy(f->order + g * f->B, f->scratch + f->group[g] * f->B, sizeof *f->order * (size_t)f->B);
+}
+
 /* The order of an epoch is drawn when it is asked for first; any epoch can be asked for at any time. */
 static void draw_epoch (lurn_feed *f, int64_t epoch) {
   char name[64];
@@ -151,11 +180,13 @@ static void draw_epoch (lurn_feed *f, int64_t epoch) {
   snprintf(name, sizeof name, "%s/%lld", f->split, (long long)epoch);
   if (f->how.shuffle) lurn_random_permutation(f->order, f->nitem, lurn_key_make(f->how.seed, LURN_PURPOSE_SHUFFLE, name));
   else for (int64_t i = 0; i < f->nitem; i++) f->order[i] = i;
+  snprintf(name, sizeof name, "%s/%lld/batches", f->split, (long long)epoch);
+  if (f->how.bucket) fill_buckets(f, name);
   f->group[0] = 0;
   for (int64_t g = 0; g < groups_of(f); g++) {
     int64_t longest = 0;
     for (int64_t i = g * f->B; i < least((g + 1) * f->B, f->nitem); i++)
-      longest = most(longest, f->item[3 * f->order[i] + 1]);
+      longest = most(longest, steps_at(f, i));
     f->group[g + 1] = f->group[g] + windows_of(f, longest);
   }
   f->epoch = epoch;

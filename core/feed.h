@@ -12,7 +12,10 @@
  *   frame within the row.
  *
  * LURN_FEED_SEQUENCE, for many sequences (with unit "frame": the ranges of the split). B whole
- *   sequences at a time, in an order shuffled anew for every epoch, or as they come. In a batch
+ *   sequences at a time, in an order shuffled anew for every epoch, or as they come. With bucket = n sequences of
+ *   like length come together, so that rows of a batch end at about the same time: of that order
+ *   every n B sequences are sorted by length, cut into batches, and the batches shuffled (but for the last one, where
+ *   it has fewer rows). Every sequence still comes once an epoch, in other company each time. In a batch
  *   the rows are sorted by length, longest first, equals in the order in which they came. With seq > 0 longer
  *   sequences are played in windows: later windows have carry = 1, and rows drop out at the
  *   back as they end. seq is the sequence's number in the set, pos its first step of the window.
@@ -35,6 +38,7 @@ typedef struct lurn_feed_options {
   int B;                        /* rows wanted */
   int seq;                      /* frames in a window; SEQUENCE: 0 is whole sequences */
   int shuffle;                  /* SEQUENCE only */
+  int bucket;                   /* SEQUENCE only: batches whose sequences are sorted together; 0: none are */
   uint64_t seed;
 } lurn_feed_options;
 
@@ -46,7 +50,7 @@ typedef struct lurn_feed {
   int64_t nitem, frames;        /* pieces of the split; STREAM: steps of all rows together */
   int64_t *item;                /* (nitem, 3): first frame, steps, number */
   int64_t epoch;                /* the one that order and group stand for; -1: none */
-  int64_t *order;               /* (nitem) */
+  int64_t *order, *scratch;     /* (nitem) */
   int64_t *group;               /* (groups+1): the first step of every group of B sequences */
   int64_t *at, *pos;            /* (B): where each row of the batch begins */
   uint64_t *seq;                /* (B) */

@@ -242,6 +242,11 @@ static lurn_status check_indices (lurn_wave *w, const lurn_field *f, int rows, i
   return LURN_OK;
 }
 
+/* Where there is one step, frames and rows are the same. */
+static int on_axis (const lurn_batch *b, int have, int want) {
+  return have == want || (b->T == 1 && have + want == LURN_ROW + LURN_TIME);
+}
+
 static lurn_status bind_field (lurn_wave *w, const lurn_named *in) {
   const lurn_register *x = &w->program->reg[in->reg];
   const lurn_field *f = lurn_batch_field(w->batch, in->name);
@@ -249,7 +254,7 @@ static lurn_status bind_field (lurn_wave *w, const lurn_named *in) {
   if (!f) return lurn_fail(w->ctx, LURN_EINVAL, "the model asks for '%s', which the batch does not have",
                            in->name);
   char want[96];
-  if ((int)f->dtype != x->dtype || f->cols != x->cols || f->axis != x->axis)
+  if ((int)f->dtype != x->dtype || f->cols != x->cols || !on_axis(w->batch, f->axis, x->axis))
     return lurn_fail(w->ctx, LURN_EINVAL, "batch field '%s': the model expects %s, got %s (%d) %s", in->name,
                      lurn_reg_text(w->program, in->reg, want, sizeof want), lurn_axis_names[f->axis], f->cols,
                      f->dtype == LURN_INDEX ? "index" : "real");

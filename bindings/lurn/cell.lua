@@ -27,61 +27,63 @@ return function (lurn)
   local Context = {}
   Context.__index = Context
 
+  -- The name of the state that x is, or nil.
+  local function state_of (c, x)
+    for name, state in next, c.states do
+      if rawequal(x, state) then return name end
+    end
+  end
+
   local function letter (c, operand, place)
     if rawequal(operand, c.x) then return "Wx" end
-    for name, state in next, c.states do
-      if rawequal(operand, state) then return "W" .. name end
-    end
-    return "W" .. place
+    return "W" .. (state_of(c, operand) or place)
   end
 
   -- Recurrent dropout (Gal & Ghahramani 2016): a state that enters a product is multiplied by a mask, the same
   -- one at every step. The state itself goes on whole; a mask on that would empty its columns for good.
   local function masked (c, x)
-    local rate = c.options.recurrent_dropout or 0
-    if rate == 0 then return x end
-    for name, state in next, c.states do
-      if rawequal(x, state) then
-        c.dropped = true
-        return lurn.locked(x, rate, ("%s.recurrent_dropout.%s"):format(c.path, name))
-      end
-    end
-    return x
+    local o, name = c.options, state_of(c, x)
+    if not name or o.recurrent_dropout == 0 or o.recurrent_dropout_kind ~= "state" then return x end
+    c.used.recurrent_dropout = true
+    return lurn.locked(x, o.recurrent_dropout, ("%s.recurrent_dropout.%s"):format(c.path, name))
   end
 
-  local function is_state (c, x)
-    for _, state in next, c.states do if rawequal(x, state) then return true end end
-    return false
+  -- Weight drop (Merity et al. 2018, DropConnect of Wan et al. 2013): single weights of what a state comes back
+  -- through, Wh, are dropped, one mask for all steps and sequences of a forward pass.
+  local function dropped (c, block, w, name)
+    local rate = c.options.weight_drop
+    if rate == 0 or not c.states[name:sub(2)] then return w end
+    c.used.weight_drop = true
+    return lurn.drop(w, rate, ("%s.weight_drop.%s"):format(block, name))
   end
 
-  -- One operand of linear: {symbol, name of its weight}.
-  local function term (c, operand, place)
-    local pair = lurn.is_symbol(operand) and {operand, letter(c, operand, place)} or operand
-    return {masked(c, pair[1]), pair[2]}, pair[1]
+  -- One operand of linear or conv: the symbol, the name of its weight, and how that starts where nothing else is
+  -- said: square weights of a state orthogonal, behind a mask and where a layer goes across places, too.
+  local ORTHOGONAL, XAVIER = {"orthogonal", 1, 0}, {"xavier_uniform", 1, 0}     -- as lurn_affine writes them
+  local function operand_of (c, operand, place, size)
+    local x, name = operand, letter(c, operand, place)
+    if not lurn.is_symbol(operand) then x, name = operand[1], operand[2] end
+    return x, name, state_of(c, x) and x.shape[#x.shape] == size and ORTHOGONAL or XAVIER
   end
 
   --- b + the sum of operand W, over the operands, as one chain of products.
   ---@param gate string?     name of its block of parameters
   ---@param list table       operands
   ---@param options? {size: integer?, bias: boolean|number|string|nil, init: table?}   hidden columns; a bias "b" that
-  -- starts at 0, or its first value, or another name; initialisers of the weights, {Wh = {"identity"}}
+  -- starts at 0, or its first value, or another name; initialisers of the weights, {Wh = {"identity"}}: by default
+  -- square weights of a state start orthogonal, others as Glorot & Bengio 2010 say
   function Context:linear (gate, list, options)
-    local o = options or {}
-    local bias = o.bias
+    local o, block = options or {}, gate and self.path .. "." .. gate or self.path
+    local size, bias, y = o.size or self.hidden, o.bias, nil
     if bias == nil then bias = self.biases[gate] or 0 end
-    local name = type(bias) == "string" and bias or bias and "b" or nil
-    if type(bias) ~= "number" then bias = 0 end
-    local terms, size, inits = {}, o.size or self.hidden, {}
-    for i, x in ipairs(list) do
-      local plain
-      terms[i], plain = term(self, x, i)
-      -- Square weights of a state start orthogonal, behind a mask and where a layer goes across places, too.
-      if is_state(self, plain) and plain.shape[#plain.shape] == size then inits[terms[i][2]] = {"orthogonal", 1, 0} end
+    if bias then
+      y = self.program:param(("%s.%s"):format(block, type(bias) == "string" and bias or "b"), {size},
+        type(bias) == "number" and bias or 0)
     end
-    local y = self.program:affine(self.path, gate, size, name, bias, table.unpack(terms))
-    for k, v in next, o.init or {} do inits[k] = v end
-    for weight, init in next, inits do
-      self.program:setinit(("%s.%s%s"):format(self.path, gate and gate .. "." or "", weight), init)
+    for i, operand in ipairs(list) do
+      local x, name, init = operand_of(self, operand, i, size)
+      local w = self.program:param(("%s.%s"):format(block, name), {x.shape[#x.shape], size}, o.init and o.init[name] or init)
+      y = self.program:emit("product", y, masked(self, x), dropped(self, block, w, name))
     end
     return y
   end
@@ -99,13 +101,24 @@ return function (lurn)
     if type(kernel) == "table" then kh, kw = kernel[1], kernel[2] end
     if bias == nil then bias = self.biases[gate] or 0 end
     local y = bias and self:param(prefix .. "b", {size}, bias) or nil
-    for i, x in ipairs(list) do
-      local operand, plain = term(self, x, i)
-      local init = (o.init or {})[operand[2]] or is_state(self, plain) and {"orthogonal"} or nil
-      local w = self:param(prefix .. operand[2], {kh, kw, plain.shape[#plain.shape], size}, init)
-      y = lurn.conv2d(operand[1], w, {padding = "same", dilation = o.dilation, bias = y})
+    for i, operand in ipairs(list) do
+      local x, name, init = operand_of(self, operand, i, size)
+      local path = prefix .. name
+      local w = self:param(path, {kh, kw, x.shape[#x.shape], size}, o.init and o.init[name] or init)
+      w = dropped(self, gate and self.path .. "." .. gate or self.path, w, name)
+      y = lurn.conv2d(masked(self, x), w, {padding = "same", dilation = o.dilation, bias = y})
     end
     return y
+  end
+
+  --- What a step would add to its state: x, or with recurrent_dropout_kind = "update" a dropout of it, another mask
+  -- every step (Semeniuta et al. 2016: what is remembered is never dropped, so it may be remembered for long).
+  function Context:update (x)
+    local o = self.options
+    self.used.update = (self.used.update or 0) + 1
+    if o.recurrent_dropout == 0 or o.recurrent_dropout_kind ~= "update" then return x end
+    self.used.recurrent_dropout = true
+    return lurn.drop(x, o.recurrent_dropout, ("%s.recurrent_dropout.update%d"):format(self.path, self.used.update))
   end
 
   --- A parameter of this layer.
@@ -123,11 +136,21 @@ return function (lurn)
   function Context:dropout (x, rate, name) return lurn.drop(x, rate,
     ("%s.%s"):format(self.path, name or "dropout")) end
 
-  -- What a state is before the first step: zeros, or a parameter that all sequences share.
+  -- What a state is before the first step: what it was given, a field of the batch, a parameter that all sequences
+  -- share, or zeros.
   local function first (c, name, shape)
-    local learned = c.options.init_state == "learned" and not c.counts[name]
-    if not learned then return c.program:fill(0, c.rows, shape) end
-    return c.program:spread(c.program:param(("%s.%s0"):format(c.path, name), shape, 0), c.rows)
+    local from, path = c.options.init_state, ("%s.%s0"):format(c.path, name)
+    local given = c.given[name]
+    if given then
+      if not given.axis:find "^time" and given.dtype == "real" and table.concat(given.shape, " ") == table.concat(shape, " ") then
+        return given
+      end
+      error(("%s: state '%s' starts from (%s) for each sequence, got %s"):format(c.path, name, table.concat(shape, ", "),
+        tostring(given)), 0)
+    end
+    if from == "zeros" or c.counts[name] then return c.program:fill(0, c.rows, shape) end
+    if from == "given" then return c.program:input(path, "real", c.rows, shape) end
+    return c.program:spread(c.program:param(path, shape, 0), c.rows)
   end
 
   -- A state has as many columns for each place that the input has: for a vector, one vector; for an image, an image.
@@ -135,6 +158,18 @@ return function (lurn)
     local shape = x.shape
     shape[#shape] = columns
     return shape
+  end
+
+  -- What starts states must be symbols, by the names of states that something may start.
+  local function check_given (cell, c)
+    local names = {}
+    for _, name in ipairs(cell.state) do names[#names + 1] = not c.counts[name] and name or nil end
+    for name, value in next, c.given do
+      if not c.states[name] or c.counts[name] then error(("%s: no state '%s' to start: it has %s"):format(c.path,
+        tostring(name), table.concat(names, ", ")), 0) end
+      if not lurn.is_symbol(value) then error(("%s: state '%s' starts from a symbol, got a %s"):format(c.path, name,
+        type(value)), 0) end
+    end
   end
 
   -- Zoneout (Krueger et al. 2017): with probability z a column keeps its value, h' = h + k (new - h). k is 0 or 1 in
@@ -153,6 +188,8 @@ return function (lurn)
       error(("cell '%s': step reads s.%s, which is no state of it"):format(cell.name, name), 2)
     end})
     local columns = cell.columns and cell.columns(c.options, c.x) or {}
+    for _, name in ipairs(cell.state) do c.states[name] = true end
+    check_given(cell, c)
     for _, name in ipairs(cell.state) do
       local shape = columns[name] or c.hidden
       s[name] = start(name, first(c, name, type(shape) == "table" and shape or wide(c.x, shape)))
@@ -178,8 +215,12 @@ return function (lurn)
   -- An option that changes nothing is a mistake that nobody would notice.
   local function check_options (cell, c)
     local o = c.options
-    if (o.recurrent_dropout or 0) > 0 and not c.dropped then
-      error(("cell '%s': recurrent_dropout, but no state enters a c:linear of it"):format(cell.name), 0)
+    if o.recurrent_dropout > 0 and not c.used.recurrent_dropout then
+      error(("cell '%s': recurrent_dropout of the %s, but %s"):format(cell.name, o.recurrent_dropout_kind,
+        o.recurrent_dropout_kind == "state" and "no state enters a c:linear of it" or "it has no c:update"), 0)
+    end
+    if o.weight_drop > 0 and not c.used.weight_drop then
+      error(("cell '%s': weight_drop, but it has no weights Wh of a state"):format(cell.name), 0)
     end
     for name in next, type(o.zoneout) == "table" and o.zoneout or {} do
       if not c.states[name] then error(("cell '%s': zoneout of '%s', which is no state of it"):format(cell.name,
@@ -187,9 +228,9 @@ return function (lurn)
     end
   end
 
-  local function context (cell, o, program, x, path)
+  local function context (cell, o, program, x, path, given)
     local c = setmetatable({program = program, path = path, hidden = o.hidden, x = x, rows = lurn.rows_of(x), states = {},
-      counts = {}, biases = cell.forget_bias or {}, options = o}, Context)
+      counts = {}, used = {}, given = given or {}, biases = cell.forget_bias or {}, options = o}, Context)
     for _, name in ipairs(cell.counters or {}) do c.counts[name] = true end
     return c
   end
@@ -202,8 +243,8 @@ return function (lurn)
   end
 
   -- Plays the step once between scan and close.
-  local function trace (cell, o, program, x, path, reverse)
-    local c = context(cell, o, program, x, path)
+  local function trace (cell, o, program, x, path, reverse, given)
+    local c = context(cell, o, program, x, path, given)
     program:scan(path, reverse, x.axis)
     local s = open(cell, c, function (name, init) return program:state(name, init) end)
     local next_states = step(cell, c, x, s)
@@ -232,9 +273,10 @@ return function (lurn)
     return outputs
   end
 
-  --- One layer of a cell: its output over time. Whatever goes wrong leaves no scan open.
-  local function build (cell, o, program, x, path, reverse)
-    local ok, y = pcall(trace, cell, o, program, x, path, reverse)
+  --- One layer of a cell: its output over time. Whatever goes wrong leaves no scan open. given: {state = symbol}
+  -- that starts some of its states.
+  local function build (cell, o, program, x, path, reverse, given)
+    local ok, y = pcall(trace, cell, o, program, x, path, reverse, given)
     if ok then return y end
     program:abandon()
     error(y, 0)
@@ -243,8 +285,8 @@ return function (lurn)
   return function (options)
     local cell = schema.check("lurn.cell", options, CELL)
     cell.state = cell.state or {"h"}
-    function cell.build (o, program, x, path, reverse) return build(cell, o, program, x, path, reverse) end
-    function cell.unroll (o, program, list, path, reverse) return unroll(cell, o, program, list, path, reverse) end
+    function cell.build (...) return build(cell, ...) end
+    function cell.unroll (...) return unroll(cell, ...) end
     return lurn.layers.recurrent(cell)
   end
 end

@@ -2,7 +2,8 @@
 --
 -- They are written for reading and for copying into a script. Row vectors times matrices; x_t is x, the state of
 -- the step before is s.h, and c:linear("f", {x, s.h}) is x Wx + h Wh + b of gate f. In the formulas above them [x, h]
--- stands for those two products and their bias, * goes column by column, and a dash marks the next state.
+-- stands for those two products and their bias, * goes column by column, and a dash marks the next state. c:update(x)
+-- is x: it says what a step adds to its state, for recurrent_dropout_kind = "update" to drop.
 
 return function (lurn)
   local M = {}
@@ -35,7 +36,7 @@ return function (lurn)
     step = function (c, x, s, o)
       local function gate (g, bias) return c:linear(g, {x, s.h}, {bias = bias}) end
       local new = act(c, o.activation, gate "g")
-      local cell = sigmoid(gate("f", o.forget_bias)) * s.c + sigmoid(gate "i") * new
+      local cell = sigmoid(gate("f", o.forget_bias)) * s.c + sigmoid(gate "i") * c:update(new)
       local h = sigmoid(gate "o") * act(c, o.activation, cell)
       if o.proj_size then h = h % c:param("Wp", {o.hidden, o.proj_size}) end
       return {h = h, c = cell}
@@ -50,7 +51,7 @@ return function (lurn)
       local r, z = gate "r", gate "z"
       local n = o.reset_after and c:linear("n", {x}) + r * c:linear("n", {s.h}, {bias = "bh"})
         or c:linear("n", {x, {r * s.h, "Wh"}})
-      return (1 - z) * act(c, o.activation, n) + z * s.h
+      return (1 - z) * c:update(act(c, o.activation, n)) + z * s.h
     end})
 
   ---------------------------------------------------------------- relatives of the LSTM
@@ -61,7 +62,7 @@ return function (lurn)
     local function gate (g, cell, bias)
       return sigmoid(c:linear(g, {x, s.h}, {bias = bias}) + c:param(g .. ".p", {o.hidden}, 0) * cell)
     end
-    local cell = gate("f", s.c, o.forget_bias) * s.c + gate("i", s.c) * tanh(c:linear("g", {x, s.h}))
+    local cell = gate("f", s.c, o.forget_bias) * s.c + gate("i", s.c) * c:update(tanh(c:linear("g", {x, s.h})))
     return {h = gate("o", cell) * tanh(cell), c = cell}
   end})
 
@@ -69,7 +70,7 @@ return function (lurn)
   -- f, o = sigmoid([x, h])   c' = f * c + (1 - f) * tanh([x, h])   h' = o * tanh(c')
   define("cifg", {state = {"h", "c"}, options = {forget_bias = FORGET}, step = function (c, x, s, o)
     local f = sigmoid(c:linear("f", {x, s.h}, {bias = o.forget_bias}))
-    local cell = f * s.c + (1 - f) * tanh(c:linear("g", {x, s.h}))
+    local cell = f * s.c + (1 - f) * c:update(tanh(c:linear("g", {x, s.h})))
     return {h = sigmoid(c:linear("o", {x, s.h})) * tanh(cell), c = cell}
   end})
 
@@ -78,7 +79,7 @@ return function (lurn)
   define("janet", {options = {forget_bias = FORGET, beta = {"number", 1, nil, "by how much input outlasts forgetting"}},
     step = function (c, x, s, o)
       local a = c:linear("f", {x, s.h}, {bias = o.forget_bias})
-      return sigmoid(a) * s.h + (1 - sigmoid(a - o.beta)) * tanh(c:linear("g", {x, s.h}))
+      return sigmoid(a) * s.h + (1 - sigmoid(a - o.beta)) * c:update(tanh(c:linear("g", {x, s.h})))
     end})
 
   -- Krause et al. 2016, Multiplicative LSTM for sequence modelling.
@@ -86,7 +87,7 @@ return function (lurn)
   define("mlstm", {state = {"h", "c"}, options = {forget_bias = FORGET}, step = function (c, x, s, o)
     local m = c:linear("m", {x}, {bias = false}) * c:linear("m", {s.h}, {bias = false})
     local function gate (g, bias) return c:linear(g, {x, {m, "Wm"}}, {bias = bias}) end
-    local cell = sigmoid(gate("f", o.forget_bias)) * s.c + sigmoid(gate "i") * tanh(gate "g")
+    local cell = sigmoid(gate("f", o.forget_bias)) * s.c + sigmoid(gate "i") * c:update(tanh(gate "g"))
     return {h = sigmoid(gate "o") * tanh(cell), c = cell}
   end})
 
@@ -95,7 +96,7 @@ return function (lurn)
   define("ran", {state = {"h", "c"}, options = {forget_bias = FORGET}, step = function (c, x, s, o)
     local i = sigmoid(c:linear("i", {x, s.h}))
     local f = sigmoid(c:linear("f", {x, s.h}, {bias = o.forget_bias}))
-    local cell = i * c:linear("g", {x}, {bias = false}) + f * s.c
+    local cell = i * c:update(c:linear("g", {x}, {bias = false})) + f * s.c
     return {h = tanh(cell), c = cell}
   end})
 
@@ -105,14 +106,14 @@ return function (lurn)
   -- f = sigmoid([x, h])   h' = (1 - f) * h + f * tanh([x, f * h])
   define("mgu", {step = function (c, x, s)
     local f = sigmoid(c:linear("f", {x, s.h}))
-    return (1 - f) * s.h + f * tanh(c:linear("n", {x, {f * s.h, "Wh"}}))
+    return (1 - f) * s.h + f * c:update(tanh(c:linear("n", {x, {f * s.h, "Wh"}})))
   end})
 
   -- Collins et al. 2017, Capacity and trainability in recurrent neural networks (UGRNN).
   -- g = sigmoid([x, h])   h' = g * h + (1 - g) * tanh([x, h])
   define("ugrnn", {options = {forget_bias = FORGET}, step = function (c, x, s, o)
     local g = sigmoid(c:linear("g", {x, s.h}, {bias = o.forget_bias}))
-    return g * s.h + (1 - g) * tanh(c:linear("n", {x, s.h}))
+    return g * s.h + (1 - g) * c:update(tanh(c:linear("n", {x, s.h})))
   end})
 
   -- Chen 2017, MinimalRNN: toward more interpretable and trainable recurrent neural networks.
@@ -120,7 +121,7 @@ return function (lurn)
   define("minimal_rnn", {step = function (c, x, s)
     local z = tanh(c:linear("z", {x}))
     local u = sigmoid(c:linear("u", {s.h, {z, "Wz"}}))
-    return u * s.h + (1 - u) * z
+    return u * s.h + (1 - u) * c:update(z)
   end})
 
   ---------------------------------------------------------------- products of the input alone: fast, and stackable
@@ -132,7 +133,7 @@ return function (lurn)
     local function v (g) return c:param(g .. ".v", {o.hidden}, {"uniform", -1, 1}) end
     local function gate (g) return sigmoid(c:linear(g, {x}) + v(g) * s.c) end
     local f, r = gate "f", gate "r"
-    local cell = f * s.c + (1 - f) * c:linear("g", {x}, {bias = false})
+    local cell = f * s.c + (1 - f) * c:update(c:linear("g", {x}, {bias = false}))
     local highway = x.cols == o.hidden and x or c:linear("x", {x}, {bias = false})
     return {h = r * cell + (1 - r) * highway, c = cell}
   end})
@@ -141,7 +142,7 @@ return function (lurn)
   -- z = tanh([x])   f, o = sigmoid([x])   c' = f * c + (1 - f) * z   h' = o * c'
   define("qrnn", {state = {"h", "c"}, step = function (c, x, s)
     local z, f = tanh(c:linear("z", {x})), sigmoid(c:linear("f", {x}))
-    local cell = f * s.c + (1 - f) * z
+    local cell = f * s.c + (1 - f) * c:update(z)
     return {h = sigmoid(c:linear("o", {x})) * cell, c = cell}
   end})
 
@@ -172,7 +173,7 @@ return function (lurn)
   -- Jaeger et al. 2007, Optimization and applications of echo state networks with leaky-integrator neurons.
   -- h' = (1 - a) * h + a * tanh([x, h])
   define("leaky", {options = {rate = {"number", 0.5, {0, 1}, "a: how much of a step is new"}},
-    step = function (c, x, s, o) return (1 - o.rate) * s.h + o.rate * tanh(c:linear(nil, {x, s.h})) end})
+    step = function (c, x, s, o) return (1 - o.rate) * s.h + o.rate * c:update(tanh(c:linear(nil, {x, s.h}))) end})
 
   -- Koutnik et al. 2014, A clockwork RNN: the columns are as many blocks as there are periods. Block k is due every
   -- periods[k] steps and sees itself and the slower ones; between two of its steps it stands still.
@@ -257,7 +258,7 @@ return function (lurn)
   -- The LSTM with a = LN(x Wx) + LN(h Wh) + b for each gate, and h' = o * tanh(LN(c'))
   define("ln_lstm", {state = {"h", "c"}, options = {forget_bias = FORGET}, step = function (c, x, s, o)
     local function a (g, bias) return apart(c, g, x, s.h, bias) end
-    local cell = sigmoid(a("f", o.forget_bias)) * s.c + sigmoid(a "i") * tanh(a "g")
+    local cell = sigmoid(a("f", o.forget_bias)) * s.c + sigmoid(a "i") * c:update(tanh(a "g"))
     return {h = sigmoid(a "o") * tanh(norm(c, "c", cell, 0)), c = cell}
   end})
 
@@ -266,7 +267,7 @@ return function (lurn)
     local function product (g, a) return c:linear(g, {a}, {bias = false}) end
     local r, z = sigmoid(apart(c, "r", x, s.h)), sigmoid(apart(c, "z", x, s.h))
     local n = norm(c, "n.x", product("n", x), 0) + r * norm(c, "n.h", product("n", s.h), 0)
-    return (1 - z) * s.h + z * tanh(n)
+    return (1 - z) * s.h + z * c:update(tanh(n))
   end})
 
   return M

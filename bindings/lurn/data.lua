@@ -32,8 +32,12 @@ return function (lurn)
     batch = {"integer", 32, {1, 1e9}, "sequences side by side"},
     seq = {"integer", nil, {0, 1e9}, "time steps in a window; 0: whole sequences"},
     shuffle = {"boolean", nil, nil, "another order every epoch; not for streams"},
+    bucket = {"boolean|integer", false, {1, 1e9}, "like lengths together: so many batches are sorted at a time"},
     seed = {"integer", 1, nil, "of the order"},
   }
+
+  -- Batches that `bucket = true` sorts at a time.
+  local BUCKET = 100
 
   ---@class lurn.Feed
   ---@field steps integer   batches of an epoch
@@ -47,8 +51,9 @@ return function (lurn)
   function Feed:steps_of (epoch) return self.varies and self.native:steps(epoch) or self.steps end
 
   --- Batches of this split. A stream (one long text) is cut into `batch` rows that go on from batch to
-  -- batch; otherwise a batch is that many whole sequences, or their windows of `seq` steps.
-  ---@param options? {batch: integer?, seq: integer?, shuffle: boolean?, seed: integer?}
+  -- batch; otherwise a batch is that many whole sequences, or their windows of `seq` steps. With `bucket` sequences of
+  -- like length come together: a chunk of so many batches (true: 100) is sorted, then the batches are shuffled.
+  ---@param options? {batch: integer?, seq: integer?, shuffle: boolean?, bucket: boolean|integer|nil, seed: integer?}
   ---@return lurn.Feed
   function Split:feed (options)
     local o = schema.check("feed", options, FEED)
@@ -56,8 +61,11 @@ return function (lurn)
     local shuffle = o.shuffle
     if shuffle == nil then shuffle = not stream and self.name == "train" end
     if stream and shuffle then error("feed: a stream has one order; shuffle is for sequences", 2) end
+    if stream and o.bucket then error("feed: a stream has one order; bucket is for sequences", 2) end
+    local bucket = o.bucket == true and BUCKET or o.bucket or 0
     local native = assert(lurn.core.feed {data = set, split = self.split, batch = o.batch, seed = o.seed,
-      seq = o.seq or (stream and 50 or 0), shuffle = shuffle, mode = stream and "stream" or "sequence"})
+      seq = o.seq or (stream and 50 or 0), shuffle = shuffle, bucket = bucket,
+      mode = stream and "stream" or "sequence"})
     local varies = shuffle and (o.seq or 0) > 0
     return setmetatable({native = native, steps = native:steps(1), varies = varies}, Feed)
   end

@@ -38,7 +38,18 @@ return function (lurn)
     if type(layer) == "function" then return layer(x) end
     if type(layer) ~= "table" or not layer.apply then error("expected a layer or a function, got " .. type(layer),
       2) end
-    return layer:apply(self, x)
+    return (layer:apply(self, x))
+  end
+
+  --- Applies a recurrent layer from given states, or from its own, and also gives its final ones: {h = , c = } of
+  -- symbols, one row per sequence; a list of those, lowest first, for several layers; of both directions {h = , c = ,
+  -- reverse = {h = , c = }}.
+  ---@return any y
+  ---@return table final
+  function Builder:recur (layer, x, states)
+    if type(layer) ~= "table" or not layer.stateful then error("only a recurrent layer starts from states", 2) end
+    if states ~= nil and type(states) ~= "table" then error("states: expected a table, got a " .. type(states), 2) end
+    return layer:apply(self, x, states)
   end
 
   -- "lstm1", "lstm2": the layer's name and how many of that name came before.
@@ -194,75 +205,7 @@ return function (lurn)
 
   require "lurn.evaluate" (lurn, Model)      -- evaluate, predict
   require "lurn.diagnose" (lurn, Model)      -- lags, gradient_norms, diagnose
-
-  ---------------------------------------------------------------- streams
-
-  ---@class lurn.Stream
-  local Stream = {}
-  Stream.__index = Stream
-
-  local function one (id) return type(id) == "number" and lurn.ids {{id}} or id end
-
-  --- One step: an id (from 1) or a vector; returns the output, the logits of a classifier.
-  function Stream:step (x)
-    if type(x) == "table" then x = lurn.tensor {{x}} end
-    local batch = core.batch {x = one(x), carry = self.steps > 0}
-    local ok, message = self.player:forward(batch, self.seed, self.steps, "eval")
-    if ok == nil then error(message, 2) end
-    self.player:commit()
-    self.steps = self.steps + 1
-    local out = self.player:output("out")
-    if not out then error("stream:step: the model has no output \"out\"", 2) end
-    self.out = out[1][1]
-    return self.out
-  end
-
-  function Stream:reset ()
-    self.player:resetstate()
-    self.steps = 0
-  end
-
-  --- Name -> tensor of the state; setstate takes the same.
-  function Stream:state () return self.player:state() end
-  function Stream:setstate (state)
-    self.player:setstate(state)
-    self.steps = math.max(1, self.steps)
-  end
-
-  -- The k largest stay; ties at the border stay too.
-  local function cut (values, k)
-    local sorted = table.move(values, 1, #values, 1, {})
-    table.sort(sorted, function (a, b) return a > b end)
-    local least = sorted[math.min(k, #sorted)]
-    for i, v in ipairs(values) do if v < least then values[i] = -math.huge end end
-  end
-
-  --- An id drawn from softmax(out / temperature); top_k: among the k likeliest.
-  function Stream:sample (options)
-    local o = options or {}
-    if not self.out then error("stream:sample: no step was made before it", 2) end
-    local values, total = self.out:totable(), 0.0
-    if o.top_k then cut(values, o.top_k) end
-    local most = math.max(table.unpack(values))
-    for i, v in ipairs(values) do
-      values[i] = math.exp((v - most) / (o.temperature or 1))
-      total = total + values[i]
-    end
-    self.draws = self.draws + 1
-    local u, run = lurn.rng.uniform(self.seed, "sample", "stream", self.draws) * total, 0.0
-    for i, v in ipairs(values) do
-      run = run + v
-      if u < run then return i end
-    end
-    return #values
-  end
-
-  --- The model step by step, with a state of its own.
-  ---@param options? {seed: integer?}
-  function Model:stream (options)
-    local player = self.native:player {carry = true, infer = true}
-    return setmetatable({player = player, seed = options and options.seed or 1, steps = 0, draws = 0}, Stream)
-  end
+  require "lurn.stream" (lurn, Model)        -- stream
 
   ---------------------------------------------------------------- checks
 

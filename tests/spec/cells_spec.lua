@@ -71,12 +71,15 @@ local options = {
   {"learned state", {init_state = "learned", layers = 2}},
   {"learned state, bidirectional", {init_state = "learned", bidirectional = true, pool = "last"}, {pooled = true}},
   {"recurrent dropout", {recurrent_dropout = 0.3}},
+  {"recurrent dropout of the update", {recurrent_dropout = 0.3, recurrent_dropout_kind = "update"}, {update = true}},
+  {"weight drop", {weight_drop = 0.3, layers = 2}},
   {"zoneout", {zoneout = 0.3}},
-  {"everything", {zoneout = {h = 0.2}, recurrent_dropout = 0.1, init_state = "learned", layers = 2, dropout = 0.2,
-    locked = true, bidirectional = true, pool = "mean"}, {pooled = true}},
+  {"everything", {zoneout = {h = 0.2}, recurrent_dropout = 0.1, weight_drop = 0.1, init_state = "learned", layers = 2,
+    dropout = 0.2, locked = true, bidirectional = true, pool = "mean"}, {pooled = true}},
 }
 for _, o in ipairs(options) do
-  for _, kind in ipairs {"rnn", "lstm", "gru", "peephole"} do
+  local rnn = not (o[3] and o[3].update) and "rnn" or nil          -- which adds nothing to its state
+  for _, kind in ipairs {"lstm", "gru", "peephole", rnn} do
     entry(kind .. ", " .. o[1], function (l)
       local list = {hidden = H}
       for k, v in pairs(o[2]) do list[k] = v end
@@ -84,6 +87,12 @@ for _, o in ipairs(options) do
     end, o[3])
   end
 end
+entry("gru, where another one ended", function (l)
+  return {apply = function (_, m, x)
+    local y, s = m:recur(l.gru {hidden = H, layers = 2, bidirectional = true}, x)
+    return (m:recur(l.gru {hidden = H, layers = 2, bidirectional = true}, y, s))
+  end}
+end, {whole = true})
 entry("lstm, projected", function (l) return l.lstm {hidden = H, proj_size = 3, layers = 2} end)
 entry("lstm, projected, bidirectional", function (l)
   return l.lstm {hidden = H, proj_size = 3, bidirectional = true, init_state = "learned", recurrent_dropout = 0.2}

@@ -137,7 +137,7 @@ end)
 -- Dropout, embedding, several steps, weights and everything on the way. dice: a schedule drawn by lot.
 local function train (l, steps, rule, dice)
   local model = l.stack {input = {vocab = 17}, l.embedding {size = 11}, l.lstm {hidden = 19, layers = 2, dropout = 0.2},
-    l.gru {hidden = 5}, l.linear {size = 17}, loss = l.loss.cross_entropy()}
+    l.gru {hidden = 5, weight_drop = 0.1}, l.linear {size = 17}, loss = l.loss.cross_entropy()}
   model.info.dice = dice
   local optim = l.optim[rule or "adam"](model, {lr = 0.02, clip_norm = 1})
   local seen = {}
@@ -145,9 +145,9 @@ local function train (l, steps, rule, dice)
     local x, y = {}, {}
     for t = 1, 9 do
       x[t], y[t] = {}, {}
-      for r = 1, 6 do x[t][r], y[t][r] = (step * 5 + t * r) % 17 + 1, (step + t * 3 + r) % 18 end
+      for r = 1, 14 do x[t][r], y[t][r] = (step * 5 + t * r) % 17 + 1, (step + t * 3 + r) % 18 end
     end
-    local lengths = {9, 9, 8, 4, 2, 1}
+    local lengths = {9, 9, 9, 8, 8, 8, 7, 4, 4, 4, 4, 2, 2, 1}      -- rows enough to be shared among threads
     seen[#seen + 1] = model:forward(l.batch {x = l.ids(x), y = l.ids(y), lengths = lengths, carry = step > 1})
     model:backward()
     seen[#seen + 1] = optim:step()

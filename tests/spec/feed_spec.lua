@@ -154,6 +154,49 @@ describe("sequences", function ()
     assert.same({2, 4, 1, 3}, b.seq)
   end)
 
+  it("come with others of like length when they are asked to, still each once", function ()
+    local d, many = sequences(lengths), {}
+    local function batches (f, epoch)
+      local list = {}
+      for b in each(f, epoch) do list[#list + 1] = b.seq end
+      return list
+    end
+    local plain = core.feed {data = d, batch = 2, bucket = 2, shuffle = false}
+    assert.same({{3, 1}, {2, 4}, {6, 8}, {5, 7}}, batches(plain, 1))
+    for i = 1, 203 do many[i] = (i * 37) % 50 + 1 end
+    d = sequences(many)
+    for _, how in ipairs {{1, 3}, {4, 1}, {4, 5}, {8, 1000}, {300, 2}} do
+      local f = core.feed {data = d, batch = how[1], bucket = how[2], seed = 3}
+      local first, seen, frames = batches(f, 1), {}, 0
+      for _, list in ipairs(first) do
+        for _, i in ipairs(list) do
+          assert.is_nil(seen[i])
+          seen[i], frames = true, frames + many[i]
+        end
+      end
+      for i = 1, #many do assert.is_true(seen[i]) end
+      assert.equal(f:frames(), frames)
+      -- A function of seed and epoch, whatever was asked before.
+      local second = batches(f, 2)
+      assert.same(first, batches(f, 1))
+      if how[1] < 300 then assert.not_same(first, second) end
+    end
+    assert.error_matches(function () core.feed {data = text(100), seq = 5, bucket = 2} end, "bucket is for sequences")
+  end)
+
+  it("in buckets have fewer steps, in windows too", function ()
+    local many = {}
+    for i = 1, 400 do many[i] = (i * 37) % 50 + 1 end
+    local function steps (bucket, seq)
+      local n = 0
+      local f = core.feed {data = sequences(many), batch = 16, bucket = bucket, seq = seq, seed = 1}
+      for b in each(f, 1) do n = n + b.T end
+      return n
+    end
+    assert(steps(25) < 0.55 * steps(0))          -- the mean length instead of the longest of 16
+    assert.equal(steps(25), steps(25, 7))
+  end)
+
   it("are played in windows, rows dropping out as they end", function ()
     local d = sequences {5, 2, 4}
     local f = core.feed {data = d, batch = 3, seq = 2, shuffle = false}

@@ -340,10 +340,13 @@ describe("gradients of the layer", function ()
     check(model, batch {y = wave(2, 5, 3, 2)})
   end)
 
-  it("embedding", function ()
+  it("embedding, also with dropout and tied to the output", function ()
     local model = lurn.stack {input = {vocab = 6}, lurn.embedding {size = 3}, lurn.dropout(0.2), lurn.lstm {hidden = C},
       lurn.linear {size = 6}, loss = lurn.loss.cross_entropy()}
     check(model, lurn.batch {x = ids(6, 0), y = ids(6, 2), lengths = LENGTHS})
+    local tied = lurn.stack {input = {vocab = 6}, lurn.embedding {size = C, dropout = 0.3}, lurn.lstm {hidden = C},
+      lurn.linear {tied = "embedding1", activation = "tanh"}, loss = lurn.loss.cross_entropy()}
+    check(tied, lurn.batch {x = ids(6, 0), y = ids(6, 2), lengths = LENGTHS})
   end)
 end)
 

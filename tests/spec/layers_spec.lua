@@ -110,6 +110,55 @@ describe("the option", function ()
     assert(kept > 5 and kept < 35)
   end)
 
+  it("recurrent_dropout_kind = \"update\" drops what is new, other columns every step, never what is kept", function ()
+    local plain, dropped = pair({hidden = H}, {recurrent_dropout = 0.5, recurrent_dropout_kind = "update"})
+    assert(bits(outputs(l, plain, "eval")) == bits(outputs(l, dropped, "eval")))
+    -- h' = h + 1, where 1 is what is new: it is 0 or doubled.
+    local sum = l.cell {name = "sum", step = function (c, x, s) return s.h + c:update(0 * c:linear(nil, {x}) + 1) end}
+    local layer, kinds = sum {hidden = 40, recurrent_dropout = 0.5, recurrent_dropout_kind = "update"}, {}
+    local y = outputs(l, layer, "train")
+    for t = 2, 7 do
+      local step = (y[t][1] - y[t - 1][1]):contiguous()
+      for j = 1, 40 do assert(step[j] == 0 or step[j] == 2) end
+      kinds[bits(step)] = true
+    end
+    assert(next(kinds, next(kinds)), "all steps have the same mask")
+  end)
+
+  it("weight_drop drops weights Wh, the same for all steps and rows, others in another training step", function ()
+    local function layer (rate) return l.gru {hidden = H, reset_after = false, weight_drop = rate} end
+    local model, plain = layer_of(l, layer(0.4)), layer_of(l, layer(0))
+    -- The masks, asked for by name; then the plain layer with the weights that they leave.
+    local masks = l.model(function (m)
+      local x, list = m:input("x", "real", "time", {D}), {}
+      for _, gate in ipairs {"r", "z", "n"} do
+        list[gate] = l.drop(m.program:fill(1, "once", {H, H}), 0.4, ("gru1.%s.weight_drop.Wh"):format(gate))
+      end
+      list.out = x
+      return list
+    end)
+    local b, last = h.batch(l, {3, 7, 5}, {y = l.zeros(7, 3, 1)}), nil
+    local function output (m, step, purpose, name)
+      local player = m.native:player {}
+      assert(player:forward(b, 1, step, purpose))
+      return player:output(name or "out")
+    end
+    for step = 0, 1 do
+      for i, p in ipairs(plain:parameters()) do
+        local gate = p.path:match "^gru1%.(%a)%.Wh$"
+        p.value:copy(model:parameters()[i].value)
+        if gate then p.value:copy(p.value * output(masks, step, "train", gate)) end
+      end
+      plain:touch()
+      local y = output(model, step, "train")
+      assert(bits(y) == bits(output(plain, step, "eval")))
+      assert(bits(y) ~= last)
+      last = bits(y)
+    end
+    plain = layer_of(l, layer(0))
+    assert(bits(output(model, 0, "eval")) == bits(output(plain, 0, "eval")))
+  end)
+
   it("zoneout keeps a share of the state, in evaluation of every column", function ()
     -- h' = h + 1: a step that is zoned out does not count.
     local function count (o)
@@ -148,6 +197,42 @@ describe("the option", function ()
       for t = 1, 3 do same(stream:step {0, 0, 0}, t) end
       stream:reset()
     end
+  end)
+
+  it("init_state is given by the batch, by path and state", function ()
+    local x, first = h.window(l, 1, 3).x, {}
+    for k, name in ipairs {"lstm1.h0", "lstm1.c0", "lstm1_reverse.h0", "lstm1_reverse.c0"} do
+      first[name] = l.tensor(h.row(k, 3, H, 1))
+    end
+    local function batch (more)
+      local fields = {x = x, y = l.zeros(3, 3, 1)}
+      for name, value in pairs(more) do fields[name] = value end
+      return l.batch(fields)
+    end
+    local given = layer_of(l, l.lstm {hidden = H, init_state = "given", bidirectional = true}).native:player {}
+    local ok, message = pcall(play, given, batch {})
+    assert(not ok and tostring(message):find("asks for 'lstm1", 1, true), tostring(message))
+    play(given, batch(first))
+    local one = layer_of(l, l.lstm {hidden = H}).native:player {}
+    one:setstate {["lstm1.h"] = first["lstm1.h0"], ["lstm1.c"] = first["lstm1.c0"]}
+    play(one, batch {carry = true})
+    assert(bits(given:output "out":narrow(3, 1, H):contiguous()) == bits(one:output "out"))
+  end)
+
+  it("final states are those at each row's own last step", function ()
+    local model = l.model(function (m)
+      local y, s = m:recur(l.gru {hidden = H, layers = 2, reverse = true}, m:input("x", "real", "time", {D}))
+      local z, t = m:recur(l.lstm {hidden = H}, y)
+      return {y = y, up = s[2].h, z = z, h = t.h, c = t.c}
+    end)
+    local player, b = model.native:player {}, h.batch(l, {3, 7, 5})
+    play(player, b)
+    local y, up, z, last = player:output "y", player:output "up", player:output "z", player:output "h"
+    for place, n in ipairs(b.lengths) do
+      assert(bits(up[place]) == bits(y[1][place]))
+      assert(bits(last[place]) == bits(z[n][place]))
+    end
+    assert(bits(player:output "c") == bits(player:state()["lstm1.c"]))
   end)
 
   it("init_state is learned over carried windows by the first one alone", function ()
@@ -213,6 +298,33 @@ describe("the option", function ()
     part(2, 1, 9)
   end)
 
+  it("dropout of an embedding drops tokens wherever they stand, and scales the others", function ()
+    local V, ids = 50, {}
+    for t = 1, 40 do ids[t] = {(7 * t) % V + 1, (3 * t) % V + 1} end
+    local model = l.stack {input = {vocab = V}, l.embedding {size = 3, dropout = 0.4}}
+    local w, player = model:parameters()[1].value, model.native:player {}
+    local function seen (step)
+      assert(player:forward(l.batch {x = l.ids(ids)}, 1, step, "train"))
+      local y, kept, dropped = player:output "out", {}, 0
+      for t = 1, 40 do
+        for r = 1, 2 do
+          local id, zero = ids[t][r], y[t][r]:abs():max() == 0
+          assert(kept[id] ~= zero)
+          if kept[id] == nil and zero then dropped = dropped + 1 end
+          kept[id] = not zero
+          if not zero then assert((y[t][r] - w[id] / 0.6):abs():max() < 1e-12) end
+        end
+      end
+      assert(dropped > 5 and dropped < 35, dropped)
+      return kept
+    end
+    local one, two, same = seen(0), seen(1), true
+    for id, k in pairs(one) do same = same and k == two[id] end
+    assert(not same, "two steps have the same mask")
+    assert(player:forward(l.batch {x = l.ids(ids)}, 1, 0, "eval"))
+    assert(bits(player:output "out"[5][2]) == bits(w[ids[5][2]]))
+  end)
+
   it("is refused where it makes no sense", function ()
     local function refuses (words, make)
       local ok, message = pcall(function () return layer_of(l, make()) end)
@@ -224,6 +336,34 @@ describe("the option", function ()
     refuses("zoneout of 'c'", function () return l.gru {hidden = H, zoneout = {c = 0.1}} end)
     refuses("'zoneout.h' must be", function () return l.gru {hidden = H, zoneout = {h = 2}} end)
     refuses("no state enters", function () return l.cells.indrnn {hidden = H, recurrent_dropout = 0.1} end)
+    local function started (layer, states)
+      return {apply = function (_, m, x) return m:recur(layer, x, states(x)) end}
+    end
+    local function from (states) return function () return states end end
+    refuses("starts from (5) for each sequence", function () return started(l.gru {hidden = H}, function (x) return {h = x} end) end)
+    refuses("it has h", function () return started(l.gru {hidden = H}, from {c = 1}) end)
+    refuses("got a number", function () return started(l.gru {hidden = H}, from {h = 1}) end)
+    refuses("expected a table", function () return started(l.gru {hidden = H}, from(1)) end)
+    refuses("only a recurrent", function () return started(l.dropout(0.5), from {}) end)
+    refuses("'h' has no place", function () return started(l.gru {hidden = H, layers = 2}, from {h = 1}) end)
+    refuses("'3' has no place", function () return started(l.gru {hidden = H, layers = 2}, from {{}, {}, {}}) end)
+    refuses("got a number", function ()
+      return started(l.gru {hidden = H, bidirectional = true}, from {reverse = 1})
+    end)
+    refuses("it has h", function () return started(l.cells.clockwork {hidden = 8}, from {n = 1}) end)
+    refuses("weight_drop, but", function () return l.cells.indrnn {hidden = H, weight_drop = 0.1} end)
+    refuses("no c:update", function ()
+      return l.rnn {hidden = H, recurrent_dropout = 0.1, recurrent_dropout_kind = "update"}
+    end)
+    refuses("no parameter 'embedding1.W'", function () return l.linear {tied = "embedding1"} end)
+    local function tied (size, hidden, more)
+      more.tied = "embedding1"
+      return l.stack {input = {vocab = 7}, l.embedding {size = size}, l.gru {hidden = hidden}, l.linear(more)}
+    end
+    assert.equal(7 * 4 + 7 + 3 * (2 * 16 + 4) + 4, tied(4, 4, {}):count())
+    refuses("takes 4 columns and gives 7: got 5", function () return tied(4, 5, {}) end)
+    refuses("takes 4 columns and gives 7: got 4 columns and size 8", function () return tied(4, 4, {size = 8}) end)
+    refuses("no parameter 'Wo'", function () return tied(4, 4, {init = {Wo = 0}}) end)
     refuses("proj_size", function () return l.gru {hidden = H, proj_size = 2} end)
   end)
 end)
@@ -240,26 +380,48 @@ describe("as PyTorch", function ()
     proj_all = {proj_size = 3, bidirectional = true, layers = 2, init_state = "learned", pool = "last"},
   }
 
+  -- A layer that begins where another one ended, and its own ends behind its outputs. The time axis keeps what
+  -- is a row's at every step.
+  local function chain (kind)
+    local function make () return l[kind] {hidden = 4, layers = 2, bidirectional = true} end
+    return {name = "chain", apply = function (_, m, x)
+      local _, states = m:recur(make(), x)
+      local y, last = m:recur(make(), x, states)
+      for _, s in ipairs {"h", "c"} do
+        if last[2][s] then y = l.concat(y, m.program:spread(l.concat(last[2][s], last[2].reverse[s]), "time")) end
+      end
+      return y
+    end}
+  end
+
   local function layer (name)
     local kind, option = name:match "^(%a+)_(.*)$"
+    if option == "chain" then return chain(kind) end
     if kind == "cell" then return l.cells[option] {hidden = 4} end
     local o = {hidden = 4}
     for k, v in pairs(options[option]) do o[k] = v end
     return l[kind](o)
   end
 
+  local function build (name)
+    if name == "tied" then
+      return l.stack {input = {vocab = 7}, l.embedding {size = 4}, l.lstm {hidden = 4}, l.linear {tied = "embedding1"},
+        loss = l.loss.cross_entropy()}
+    end
+    return l.stack {input = {dim = D}, layer(name), l.linear {size = K}, loss = l.loss.mse()}
+  end
+
   it("in every case", function ()
     local n = 0
     for _ in pairs(cases) do n = n + 1 end
-    assert.equal(3 * 7 + 2 + 9, n)
+    assert.equal(3 * 7 + 2 + 9 + 3 + 1, n)
   end)
 
   for name, case in pairs(cases) do
     it(name, function ()
       for _, twin in ipairs {false, true} do
-        local model = l.stack {input = {dim = D}, layer(name), l.linear {size = K}, loss = l.loss.mse()}
-        local worst = torch.compare(model, case, {twin = twin})
-        for _, what in ipairs {"out", "loss", "grad", "dx"} do
+        local worst = torch.compare(build(name), case, {twin = twin})
+        for _, what in ipairs {"out", "loss", "grad", name ~= "tied" and "dx" or nil} do
           assert(worst[what] <= 1e-10, ("%s: off by %g"):format(what, worst[what]))
         end
       end
