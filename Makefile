@@ -14,8 +14,8 @@
 #   make clean
 #
 # Variables: CC, CFLAGS, LDFLAGS, JOBS, BUILD (build), WERROR=1 (warnings are errors), V=1 (show commands).
-# Libraries come from pkg-config, or from LUA_PREFIX=, OPENBLAS_PREFIX=, HDF5_PREFIX=: an ordinary
-# prefix (/usr/local) or the usr folder of Debian packages unpacked with dpkg -x.
+# Libraries come from pkg-config, or from LUA_PREFIX=, OPENBLAS_PREFIX=, HDF5_PREFIX=, ZLIB_PREFIX=: an
+# ordinary prefix (/usr/local) or the usr folder of Debian packages unpacked with dpkg -x.
 
 -include config.mk
 
@@ -81,6 +81,13 @@ else
 HDF5_CFLAGS     ?= $(call pkg,--cflags,hdf5-serial)
 HDF5_LIBS       ?= $(call pkg,--libs,hdf5-serial)
 endif
+ifdef ZLIB_PREFIX
+ZLIB_CFLAGS     ?= $(call inc,$(ZLIB_PREFIX),zlib.h)
+ZLIB_LIBS       ?= $(call lib,$(ZLIB_PREFIX),libz.so libz.a)
+else
+ZLIB_CFLAGS     ?= $(call pkg,--cflags,zlib)
+ZLIB_LIBS       ?= $(call pkg,--libs,zlib)
+endif
 # Asked once, not at every use.
 LUA_CFLAGS      := $(strip $(LUA_CFLAGS))
 LUA_LIBS        := $(strip $(LUA_LIBS))
@@ -88,7 +95,10 @@ OPENBLAS_CFLAGS := $(strip $(OPENBLAS_CFLAGS))
 OPENBLAS_LIBS   := $(strip $(OPENBLAS_LIBS))
 HDF5_CFLAGS     := $(strip $(HDF5_CFLAGS))
 HDF5_LIBS       := $(strip $(HDF5_LIBS))
-MISSING := $(if $(LUA_LIBS),,lua5.4) $(if $(OPENBLAS_LIBS),,openblas) $(if $(HDF5_LIBS),,hdf5-serial)
+ZLIB_CFLAGS     := $(strip $(ZLIB_CFLAGS))
+ZLIB_LIBS       := $(strip $(ZLIB_LIBS))
+MISSING := $(if $(LUA_LIBS),,lua5.4) $(if $(OPENBLAS_LIBS),,openblas) $(if $(HDF5_LIBS),,hdf5-serial) \
+           $(if $(ZLIB_LIBS),,zlib)
 MISSING := $(strip $(MISSING))
 DEBIAN   = $(strip $(shell sed -n 's/\#.*//; s/^build *//p' .packages))
 
@@ -112,10 +122,10 @@ WARN += $(if $(SANITIZE),,$(if $(WERROR),-Werror))
 ARITH  = -std=c11 -ffp-contract=off -fno-fast-math -fno-math-errno -fno-trapping-math
 # Hidden, so that the f32 and the f64 core, the same names twice, load side by side.
 MUST   = $(ARITH) -fPIC -fvisibility=hidden -pthread
-INCL   = -Icore -Icore/kernel -Ibindings $(LUA_CFLAGS) $(OPENBLAS_CFLAGS) $(HDF5_CFLAGS)
+INCL   = -Icore -Icore/kernel -Ibindings $(LUA_CFLAGS) $(OPENBLAS_CFLAGS) $(HDF5_CFLAGS) $(ZLIB_CFLAGS)
 SAN    = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 ALL    = $(strip $(CPPFLAGS) $(INCL) $(CFLAGS) $(MUST) $(WARN) $(SAN))
-LIBS   = $(OPENBLAS_LIBS) $(HDF5_LIBS) -lm
+LIBS   = $(OPENBLAS_LIBS) $(HDF5_LIBS) $(ZLIB_LIBS) -lm
 # Modules stay mapped when a Lua state closes: OpenBLAS has threads and HDF5 exit handlers in them.
 SHARED = -shared -pthread -Wl,-z,nodelete $(LDFLAGS) $(SAN)
 
@@ -151,7 +161,7 @@ libs:
 ifneq ($(MISSING),)
 	@printf '%s\n' 'lurn: cannot find: $(MISSING). Either' \
 	  '  install them, and pkg-config (Debian: $(DEBIAN)),' \
-	  '  or say where they are (LUA_PREFIX=/usr OPENBLAS_PREFIX=/usr HDF5_PREFIX=/usr),' \
+	  '  or say where they are (LUA_PREFIX=/usr OPENBLAS_PREFIX=/usr HDF5_PREFIX=/usr ZLIB_PREFIX=/usr),' \
 	  '  or let "make run" or "make test" install them.' >&2; exit 1
 endif
 
@@ -290,8 +300,8 @@ lint:
 # Compiles core and bindings, both precisions, with a cross compiler, warnings as usual, into
 # objects and liblurn32.a, liblurn64.a. It shows that nothing in the sources is x86-only: no
 # intrinsics outside the two isa_avx files, no x86 headers, no 80-bit assumptions. It does not
-# link modules or run anything: that takes arm64 libraries and a machine. Headers of Lua, OpenBLAS
-# and HDF5 are this machine's, which for 64-bit little-endian Linux declare the same; of Lua's,
+# link modules or run anything: that takes arm64 libraries and a machine. Headers of Lua, OpenBLAS,
+# HDF5 and zlib are this machine's, which for 64-bit little-endian Linux declare the same; of Lua's,
 # the one file that names the architecture is written here.
 CROSS = aarch64-linux-gnu
 arm64:

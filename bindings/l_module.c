@@ -15,6 +15,7 @@
 int l_rng_open (lua_State *L);
 int l_h5_open (lua_State *L);
 int l_sys_open (lua_State *L);
+int l_npy_open (lua_State *L);
 int l_model_open (lua_State *L);
 int l_bench_open (lua_State *L);
 
@@ -28,7 +29,7 @@ int l_bench_open (lua_State *L);
 static const struct { const char *name; lua_CFunction open; } rooms[] = {
   {NULL, l_program_open}, {NULL, l_model_open}, {NULL, l_data_open}, {NULL, l_bench_open},
       {"tensor", l_tensor_open},
-  {"rng", l_rng_open}, {"h5", l_h5_open}, {"sys", l_sys_open}, {"signal", l_signal_open},
+  {"rng", l_rng_open}, {"h5", l_h5_open}, {"sys", l_sys_open}, {"npy", l_npy_open}, {"signal", l_signal_open},
 };
 
 static void merge (lua_State *L, int into) {

@@ -87,6 +87,15 @@ return function (cli)
     return list
   end
 
+  local function split_options (options)
+    if not options.split and not options.by then return nil end
+    local o = {by = options.by, group = options.group, seed = options.seed}
+    for k, part in ipairs(words(options.split or "80,10,10")) do
+      o[k] = tonumber(part) or cli.usage("--split: expected three numbers such as 80,10,10")
+    end
+    return o
+  end
+
   -- Options of lurn.csv, of the words on the command line.
   local function table_options (options)
     local o = {x = words(options.x), y = options.y and words(options.y), header = not options.no_header}
@@ -94,12 +103,7 @@ return function (cli)
       o[name] = options[name]
     end
     o.missing = tonumber(options.missing) or options.missing
-    if options.split or options.by then
-      o.split = {by = options.by, group = options.group, seed = options.seed}
-      for k, part in ipairs(words(options.split or "80,10,10")) do
-        o.split[k] = tonumber(part) or cli.usage("--split: expected three numbers such as 80,10,10")
-      end
-    end
+    o.split = split_options(options)
     return o
   end
 
@@ -120,7 +124,27 @@ return function (cli)
     end
   end
 
-  local importers = {text = import_text, csv = import_table}
+  local function import_arrays (lurn, _, options, files)
+    local o = {targets = options.targets, split = split_options(options), as = {}}
+    for _, word in ipairs(words(options.as)) do
+      local name, kind = word:match "^([%w_]+)=(%a+)$"
+      if not name then cli.usage("--as: expected NAME=numbers or NAME=ids, got " .. word) end
+      o.as[name] = kind
+    end
+    local fine, done, message = pcall(lurn.import_npy, files, options.out, o)
+    if not fine then cli.fail(cli.INPUT, (tostring(done):gsub("^[^\n]-:%d+: ", ""))) end
+    local data
+    if done then data, message = lurn.open(options.out) end
+    if not data then cli.fail(cli.INPUT, message) end
+    local set = data.set
+    if options.json then
+      cli.document {file = options.out, sequences = set.n, steps = set.total, hash = data.hash}
+    else
+      print(("%s: %d sequences, %d steps"):format(options.out, set.n, set.total))
+    end
+  end
+
+  local importers = {text = import_text, csv = import_table, npy = import_arrays}
 
   function M.data (options, rest)
     local importer, path = rest[1], rest[2]
@@ -129,7 +153,7 @@ return function (cli)
         cli.describe(cli.verbs.data))
     end
     if not path or not options.out then cli.usage("which file, and where to?", cli.describe(cli.verbs.data)) end
-    importers[importer](cli.lurn(), path, options)
+    importers[importer](cli.lurn(), path, options, table.move(rest, 2, #rest, 1, {}))
     return cli.OK
   end
 

@@ -10,6 +10,7 @@
 return function (lurn)
   local schema = lurn.schema
   local read = require "lurn.csv_read"
+  local splits = require "lurn.split" (lurn)
   local M = {}
 
   local OPTIONS = {
@@ -28,13 +29,6 @@ return function (lurn)
     stride = {"integer", 1, {1, 1e9}, "rows from window to window"},
     horizon = {"integer", nil, {0, 1e9}, "y is that many rows later; with windows: after the window's last row"},
     split = {"table", nil, nil, "{train, valid, test, by = ordered | random | stratified | grouped, group, seed}"},
-  }
-
-  local SPLIT = {
-    {"number", nil, {0, 1e9}},
-    by = {"string", "ordered", {"ordered", "random", "stratified", "grouped"}, "who goes where"},
-    group = {"string", nil, nil, "grouped: column whose equal values stay together"},
-    seed = {"integer", 1, nil, "of random, stratified and grouped"},
   }
 
   -- What is wrong with a file is raised as {line, message} and becomes nil, message, code at the end.
@@ -149,72 +143,6 @@ return function (lurn)
 
   ---------------------------------------------------------------- splits
 
-  local NAMES = {"train", "valid", "test"}
-
-  -- How many of n go to each part: whole numbers whose sum is n, borders rounded.
-  local function counts (shares, n)
-    local total, before, list = 0, 0, {}
-    for k = 1, 3 do total = total + (shares[k] or 0) end
-    if total <= 0 then error("lurn.csv: split: all parts are 0", 0) end
-    local sum = 0
-    for k = 1, 3 do
-      sum = sum + (shares[k] or 0)
-      local border = math.floor(n * sum / total + 0.5)
-      list[k], before = border - before, border
-    end
-    return list
-  end
-
-  local function deal (order, shares, each)
-    local at = 0
-    for k, n in ipairs(counts(shares, #order)) do
-      for i = at + 1, at + n do each(order[i], NAMES[k]) end
-      at = at + n
-    end
-  end
-
-  local function shuffled (list, seed, name)
-    local out = {}
-    for i, k in ipairs(lurn.rng.permutation(seed, "data", name, #list)) do out[i] = list[k] end
-    return out
-  end
-
-  -- Lists of sequences that have the same key, in order of appearance.
-  local function together (sequences, key)
-    local by, list = {}, {}
-    for _, s in ipairs(sequences) do
-      local k = key(s)
-      if not by[k] then
-        by[k] = {}
-        list[#list + 1] = by[k]
-      end
-      table.insert(by[k], s)
-    end
-    return list
-  end
-
-  local ways = {}
-
-  function ways.ordered (sequences, o) deal(sequences, o, function (s, part) s.part = part end) end
-
-  function ways.random (sequences, o)
-    deal(shuffled(sequences, o.seed, "split"), o, function (s, part) s.part = part end)
-  end
-
-  -- Each class is dealt by itself; the class of a sequence is its last target.
-  function ways.stratified (sequences, o)
-    for k, list in ipairs(together(sequences, function (s) return s.y[#s.y] end)) do
-      deal(shuffled(list, o.seed, "split" .. k), o, function (s, part) s.part = part end)
-    end
-  end
-
-  function ways.grouped (sequences, o)
-    local groups = together(sequences, function (s) return s.group end)
-    deal(shuffled(groups, o.seed, "split"), o, function (group, part)
-      for _, s in ipairs(group) do s.part = part end
-    end)
-  end
-
   local function piece (s, first, last)
     return {x = table.move(s.x, first, last, 1, {}), y = table.move(s.y, first, last, 1, {}), group = s.group,
       part = s.part}
@@ -223,9 +151,9 @@ return function (lurn)
   -- A single sequence in order is cut by its rows: the past trains, the future tests.
   local function cut_one (s, o)
     local list, at = {}, 0
-    for k, n in ipairs(counts(o, #s.x)) do
+    for k, n in ipairs(splits.counts(o, #s.x)) do
       if n > 0 then
-        s.part = NAMES[k]
+        s.part = splits.names[k]
         list[#list + 1] = piece(s, at + 1, at + n)
       end
       at = at + n
@@ -237,7 +165,7 @@ return function (lurn)
     if o.by == "grouped" and not o.group then error("lurn.csv: split: by = \"grouped\" needs group = a column", 0) end
     if o.by == "stratified" and not columns.ids then error("lurn.csv: split: stratified needs classes for y", 0) end
     if #sequences == 1 and o.by == "ordered" then return cut_one(sequences[1], o) end
-    ways[o.by](sequences, o)
+    splits.deal(sequences, o, function (s) return s.y[#s.y] end)      -- the class of a sequence is its last target
     return sequences
   end
 
@@ -294,21 +222,8 @@ return function (lurn)
 
   ---------------------------------------------------------------- the data set
 
-  local function ranges_of (sequences)
-    local ranges = {}
-    for i, s in ipairs(sequences) do
-      if s.part then
-        local list = ranges[s.part] or {}
-        ranges[s.part] = list
-        local last = list[#list]
-        if last and last[2] == i - 1 then last[2] = i else list[#list + 1] = {i, i} end
-      end
-    end
-    return next(ranges) and ranges or nil
-  end
-
   local function describe (sequences, o, columns, path)
-    local d = {split = ranges_of(sequences), classes = columns.names, source = path:sub(-255), kind = "sequences"}
+    local d = {split = splits.ranges(sequences), classes = columns.names, source = path:sub(-255), kind = "sequences"}
     local whole = o.window or o.targets == "sequence"
     if columns.y[1] then d.targets = whole and "sequence" or "step" end
     for i, s in ipairs(sequences) do
@@ -354,7 +269,7 @@ return function (lurn)
 
   local function check (options)
     local o = schema.check("lurn.csv", options, OPTIONS, 2)
-    if o.split then o.split = schema.check("lurn.csv: split", o.split, SPLIT, 2) end
+    if o.split then o.split = schema.check("lurn.csv: split", o.split, splits.declaration, 2) end
     if o.sep and (#o.sep ~= 1 or o.sep:find '["\r\n]') then error("lurn.csv: sep is one character, no quote", 3) end
     return o
   end

@@ -3,6 +3,7 @@
 --   local data = assert(lurn.text "book.txt")            -- or a data set that `lurn data text` made
 --   local data = assert(lurn.open "set.h5")
 --   local data = lurn.dataset {{x = ..., y = ...}, ..., split = {train = {1, 90}, valid = {91, 100}}}
+--   local data = lurn.dataset {x = tensor, y = tensor, split = {80, 10, 10}}        whole arrays, see arrays.lua
 --
 --   data.train  data.valid  data.test  data.all     splits; train is everything where none are named
 --   data.vocab  data.count  data.hash  data.path    tokens, frames, SHA-256 of the content
@@ -11,6 +12,7 @@
 
 return function (lurn)
   local schema = lurn.schema
+  local arrays = require "lurn.arrays" (lurn)
   local M = {}
 
   -- The last answer nil, message, code. `lurn run` compares a script's error with the message to tell a bad input
@@ -153,10 +155,11 @@ return function (lurn)
     return wrap(set, path)
   end
 
-  --- A data set from Lua tables: a list of sequences {x =, y =, mask =}; see the manual.
+  --- A data set from Lua tables: a list of sequences {x =, y =, mask =}, or whole arrays x, y, lengths; see the manual.
   ---@param description table
   ---@return lurn.Data? data
   function M.dataset (description)
+    if type(description) == "table" and description.x ~= nil then description = arrays(description) end
     local set, message, code = lurn.core.dataset(description)
     if not set then return world(nil, message, code) end
     return wrap(set, nil)

@@ -62,15 +62,41 @@ describe("README.md", function ()
     for loss in out:gmatch "loss (%S+)" do losses[#losses + 1] = tonumber(loss) end
     assert.equal(3, #losses)
     assert.is_true(losses[3] < losses[1])
-    assert.equal(4, #blocks())
+    assert.equal(5, #blocks())
   end)
 
   when_built("shows how far back a gradient reaches", function ()
-    shell.write("lags.lua", blocks()[4].code)
+    shell.write("lags.lua", blocks()[5].code)
     local code, out, err = shell.run(('eval "$(%s env)" && LC_ALL=C.UTF-8 lua5.4 lags.lua'):format(shell.bin))
     assert.equal(0, code, err)
     local shown = readme():match "\n    (rnn1.h: gradient of the last step's loss, by lag\n.-)\n\n"
     assert.truthy(out:find(shown:gsub("\n    ", "\n"), 1, true), "model:diagnose prints something else today")
+  end)
+
+  when_built("shows a table that becomes predictions in 25 lines", function ()
+    local block = blocks()[4]
+    assert.is_true(lines_of(block.code) <= 25)
+    shell.write("faults.lua", block.code)
+    assert.equal(0, (shell.run("lua5.4 " .. shell.here .. "/datasets/faults.lua > faults.csv")))
+    local code, out, err = shell.lurn "run --quiet faults.lua"
+    assert.equal(0, code, err)
+    local function numbers (text)
+      local balanced = tonumber(text:match "balanced accuracy (%S+)")
+      local a, b = text:match "failing\t(%d+)\t(%d+)"
+      local c, d = text:match "sound\t(%d+)\t(%d+)"
+      assert.near((a / (a + b) + d / (c + d)) / 2, balanced, 1e-3)
+      assert.same({6, 42}, {a + b, c + d})
+      return balanced
+    end
+    assert(numbers(out) > 0.8 and numbers(block.rest) > 0.8)
+    local predictions, rows, failing = shell.read "predictions.csv", 0, 0
+    assert.matches("^machine,state,failing,sound\n", predictions)
+    for state, p in predictions:gmatch "\n%d+,(%a+),([%d.e-]+),[%d.e-]+" do
+      rows, failing = rows + 1, failing + (state == "failing" and 1 or 0)
+      assert.equal(state == "failing", tonumber(p) > 0.5)
+    end
+    assert.equal(240, rows)
+    assert(failing > 20 and failing < 60)
   end)
 
   when_built("names commands and files that exist", function ()

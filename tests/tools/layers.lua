@@ -41,6 +41,8 @@ local core = {
   gradcheck   = "conductor twin param",
   -- storage
   h5          = "base sys tensor",
+  npy         = "tensor",
+  zip         = "base",
   data        = "h5 batch rng sha256 sys",
   text        = "data",
   feed        = "data",
@@ -68,6 +70,7 @@ local only = {
   {"^lapacke?%.h$",          "^core/blas%.c$"},
   {"^hdf5",                  "^core/h5%.c$", "^tests/c/"},
   {"^H5",                    "^core/h5%.c$"},
+  {"^zlib%.h$",              "^core/zip%.c$"},
   {"^sqlite3%.h$",           "^core/sqlite%.c$"},
   {"^libpq%-fe%.h$",         "^core/postgres%.c$"},
   {"^%w*intrin%.h$",         "^core/kernel/vf_"},

@@ -2,7 +2,7 @@
 # usage: unprivileged.sh [FOLDER]
 #
 # Proves that a plain `make` needs neither root, nor network, nor pkg-config, nor installed
-# libraries: the Debian packages of Lua, OpenBLAS and HDF5, with the libraries they need, are unpacked
+# libraries: the Debian packages of Lua, OpenBLAS, HDF5 and zlib, with the libraries they need, are unpacked
 # with dpkg -x into a folder; the files of this checkout are built against them by user nobody
 # (when started by root; else by whoever starts it), without network where the machine lets us
 # take it away; the C checks run and both modules load. It shows where every library was
@@ -17,12 +17,12 @@ fail () { echo "FAIL: $*"; exit 1; }
 
 # -- unpack ---------------------------------------------------------------------------------------
 mkdir -p "$D/deb" "$D/tree"
-dev="liblua5.4-dev libopenblas-pthread-dev libhdf5-dev"
+dev="liblua5.4-dev libopenblas-pthread-dev libhdf5-dev zlib1g-dev"
 # What the shared libraries need at run time, all the way down, but for the C library, which is
 # part of the toolchain.
 # shellcheck disable=SC2086
 names=$(apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
-          --no-enhances liblua5.4-0 libopenblas0-pthread libhdf5-103-1 libsz2 |
+          --no-enhances liblua5.4-0 libopenblas0-pthread libhdf5-103-1 libsz2 zlib1g |
         grep -E '^lib' | sed 's/:.*//' | grep -vE '^(libc6|libc-bin|libgcc-s1|libcrypt1)$' | sort -u)
 [ -n "$names" ] || fail "apt knows no packages here (apt-get update?)"
 for p in $dev $names; do
@@ -48,7 +48,7 @@ in_tree () {
   (cd "$D/src" && "${as[@]}" env -i HOME=/nonexistent PATH="$D/bin:/usr/bin:/bin" LANG=C.UTF-8 "$@")
 }
 build () {
-  in_tree make LUA_PREFIX="$usr" OPENBLAS_PREFIX="$usr" HDF5_PREFIX="$usr" "$@"
+  in_tree make LUA_PREFIX="$usr" OPENBLAS_PREFIX="$usr" HDF5_PREFIX="$usr" ZLIB_PREFIX="$usr" "$@"
 }
 
 # -- build, load, run -----------------------------------------------------------------------------
@@ -62,13 +62,13 @@ for so in "$D"/src/build/lib/lurn/*.so "$D"/src/build/bin/*; do
   [ -e "$so" ] || continue
   in_tree ldd "$so" > "$D/ldd" || fail "ldd ${so##*/}"
   grep 'not found' "$D/ldd" && fail "${so##*/} lacks libraries"
-  { grep -E "openblas|hdf5|liblua" "$D/ldd" || :; } | while read -r l _ at _; do
+  { grep -E "openblas|hdf5|liblua|libz\." "$D/ldd" || :; } | while read -r l _ at _; do
     case $at in "$D"/tree/*|"$D"/src/*) echo "  ${so##*/}: $l => ${at#"$D"/}" ;;
                 *) fail "${so##*/} uses the installed $at" ;;
     esac
   done
 done
-grep -rhoE '[^ ]*/(lua|cblas|hdf5)\.h' "$D/src/build" --include='*.d' | grep -v "^$D/tree" | sort -u | grep . &&
+grep -rhoE '[^ ]*/(lua|cblas|hdf5|zlib)\.h' "$D/src/build" --include='*.d' | grep -v "^$D/tree" | sort -u | grep . &&
   fail "headers from outside the unpacked tree"
 
 echo 'for _, m in ipairs {"lurn.f32", "lurn.f64"} do assert(require(m)); print("  " .. m .. " loads") end' > "$D/load.lua"
