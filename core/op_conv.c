@@ -161,9 +161,9 @@ typedef struct window { int w, C, oh, ow, M, kh, kw, sy, sx, dy, dx; } window;
 
 static window window_of (const lurn_call *c, const lurn_register *large, const lurn_register *small,
                          const lurn_register *kernel) {
-  const int *i = c->instr->i;
+  const int *i = c->instr->i, sx = small->dim[1] > 1 ? i[1] : 1;       /* a single place has no next one */
   return (window){large->dim[1], large->dim[2], small->dim[0], small->dim[1], small->dim[2], kernel->dim[0],
-                  kernel->dim[1], i[0], i[1], i[2], i[3]};
+                  kernel->dim[1], i[0], sx, i[2], i[3]};
 }
 
 /* Where tap (ky, kx) of output row oy begins in the larger image. */

@@ -71,7 +71,33 @@ static void classify_before (work *w, int first, int end) {
   }
 }
 
-/* flag: something that stays in the loop needs it. */
+static int takes (const lurn_instr *i) { return i->op == LURN_OP_SLICE || i->op == LURN_OP_CROP; }
+static int puts_in (const lurn_instr *i) {
+  return i->op == LURN_OP_PAD || i->op == LURN_OP_PLACE || i->op == LURN_OP_RESHAPE;
+}
+
+/* Whether instruction n is read in its loop's step and nowhere else. */
+static int read_in_step (const work *w, int n) {
+  const lurn_program *p = w->p;
+  int reads = 0;
+  for (int m = 0; m < p->ninstr; m++)
+    for (int k = 0; k < LURN_MAX_IN; k++) {
+      if (p->instr[m].in[k] != p->instr[n].out) continue;
+      if (p->instr[m].scan != p->instr[n].scan || w->where[m] != STEP) return 0;
+      reads = 1;
+    }
+  return reads;
+}
+
+/* What puts numbers among zeros makes much of little: it is played next to its reader, one step at a time, or the
+ * much would be stored for all steps. Readers come behind, so a chain of such moves follows its end. */
+static void keep_small_before (work *w, int first, int end) {
+  for (int n = end - 1; n >= first; n--)
+    if (w->where[n] == BEFORE && puts_in(&w->p->instr[n]) && read_in_step(w, n)) w->where[n] = STEP;
+}
+
+/* flag: something that stays in the loop needs it. What takes a part of a step's value stays, too: only the part is
+ * then stored for all steps. */
 static void classify_after (work *w, int first, int end) {
   const lurn_program *p = w->p;
   const lurn_scan *scan = &p->scans[p->instr[first].scan];
@@ -79,7 +105,7 @@ static void classify_after (work *w, int first, int end) {
   for (int k = 0; k < scan->nstate; k++) w->flag[p->reg[scan->state[k].next].index] = 1;
   for (int n = end - 1; n >= first; n--) {
     const lurn_instr *i = &p->instr[n];
-    if (w->where[n] == STEP && !w->flag[n] && chosen(w, w->s->choices.hoist)) w->where[n] = AFTER;
+    if (w->where[n] == STEP && !w->flag[n] && !takes(i) && chosen(w, w->s->choices.hoist)) w->where[n] = AFTER;
     if (w->where[n] == AFTER) continue;
     for (int k = 0; k < LURN_MAX_IN; k++) {
       int from = producer(p, i->in[k], i->scan);
@@ -162,6 +188,7 @@ static int place_list (work *w, list l) {
 
 static void place_scan (work *w, int first, int end) {
   classify_before(w, first, end);
+  keep_small_before(w, first, end);
   classify_after(w, first, end);
   int unit = open_unit(w, LURN_SECTION_LOOP);
   w->s->unit[unit].scan = w->p->instr[first].scan;

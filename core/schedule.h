@@ -8,6 +8,7 @@
  *            before  what reads no state: the whole span at once
  *            step    what is between state and state: one time step after the other
  *            after   what no state reads: the whole span at once
+ *          Moves that make little of much, or much of little, stay in the step: only the little is stored for all.
  * Registers get a kind of storage, accumulators share their product's place, and liveness
  * over the top-level units lets the arena be reused. Every decision is a choice that cannot
  * change a bit; lurn_choices holds them, and tests draw them at random.

@@ -99,7 +99,7 @@ return function (lurn)
     return x - M.logsumexp(x)
   end
 
-  --- Columns side by side.
+  --- Columns side by side; of images, channels.
   function M.concat (first, ...)
     local y = first
     for _, x in ipairs {...} do y = y.program:emit("concat", y, x) end
@@ -112,7 +112,7 @@ return function (lurn)
   --- The same numbers per row in another shape: lurn.reshape(x, 4, 8).
   function M.reshape (x, ...)
     local d = {...}
-    return x.program:emit("reshape", x, nil, nil, d[3] or 0, d[1], d[2] or 0)
+    return x.program:write("reshape", {x}, d[3] or 0, {d[1], d[2] or 0, d[4] or 0})
   end
 
   --- x of k steps before (k < 0: after), zeros outside the sequence.

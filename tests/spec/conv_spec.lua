@@ -358,6 +358,24 @@ describe("a convolution", function ()
     assert.same({1, 2, 3, 4, 5}, weighed {kernel = 1})
   end)
 
+  it("over time keeps the taps of every step, not all that it remembers", function ()
+    local model = l.stack {input = {dim = 4}, loss = l.loss.mse(), l.conv1d {size = 4, kernel = 2, dilation = 100},
+      l.conv1d {size = 4, kernel = 2, dilation = 100}}
+    local T, B = 50, 3
+    local bytes = model.native:player {grad = true, carry = false}:plan(T, B)
+    assert(bytes < T * B * 100 * 4 * 8, bytes)
+  end)
+
+  it("has weights that are computed, in another shape and scaled", function ()
+    local model = l.model(function (m, b)
+      local w = l.reshape(m:param("w", {6, 4}), 2, 1, 3, 4) / 2
+      return {loss = l.total(l.conv2d(l.image(2, 2, 3)(b.x), w, {padding = {1, 0}})^2)}
+    end, {input = {dim = 12}})
+    local numbers = {}
+    for k = 1, 24 do numbers[k] = math.sin(k) end
+    assert(l.gradcheck(model, l.batch {x = l.tensor(numbers):reshape(2, 1, 12)}).worst < 1e-6)
+  end)
+
   it("of one tap is a linear layer at each place", function ()
     local outs = {}
     for k, layer in ipairs {l.conv2d {size = 3, kernel = 1}, l.linear {size = 3, name = "conv2d"}} do
