@@ -28,6 +28,8 @@ enum {
   LURN_OP_ROWSUM,               /* (x) -> sum of the columns */
   LURN_OP_ROWMAX,               /* (x) -> largest column */
   LURN_OP_LSE,                  /* (x) -> log sum exp of the columns */
+  LURN_OP_NORM,                 /* (x; k) -> (x - mean x) / sqrt(mean (x - mean x)^2 + k), over the columns */
+  LURN_OP_NORM_GRAD,            /* (dy, x; k) -> its gradient */
   LURN_OP_EXPAND,               /* (x (N,1); cols) -> that column, cols times */
   LURN_OP_TOTAL,                /* (x) -> once (1): sum of everything, in double */
   LURN_OP_SIZE,                 /* (x) -> once (1): how many numbers x has */

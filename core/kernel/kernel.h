@@ -91,6 +91,11 @@ typedef struct lurn_kernels {
   void (*row_lse) (real *y, const real *x, int rows, int cols);      /* log sum exp; max first */
   void (*row_argmax) (int32_t *y, const real *x, int rows, int cols); /* from 0; first of equals or of NaNs */
 
+  /* y = (x - mean x) * s with s = 1 / sqrt(mean (x - mean x)^2 + k), row by row; y (rows, cols) */
+  void (*row_norm) (real *y, const real *x, real k, int rows, int cols);
+  /* its gradient: dx = s * (dy - mean dy - y * mean (dy * y)) */
+  void (*row_norm_grad) (real *dx, const real *dy, const real *x, real k, int rows, int cols);
+
   /* sums in double over a flat array, 16 lanes and the tree */
   double (*sum) (const real *x, size_t n);
   double (*sum_squares) (const real *x, size_t n);

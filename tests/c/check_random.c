@@ -113,7 +113,7 @@ static lurn_reg tame (lurn_program *p, lurn_reg r) { return lurn_map1(p, LURN_MA
 static lurn_reg piece (lurn_program *p, const pool *q, lurn_reg memory) {
   lurn_reg a = any(q);
   const lurn_register x = *lurn_reg_info(p, a);
-  switch (lot(12)) {
+  switch (lot(13)) {
     case 0: case 1: return tame(p, affine(p, q, lot(2) ? 8 : 5));
     case 2: case 3: return tame(p, lurn_map2(p, pairs[lot(5)], a, like(p, q, a)));
     case 4: return lurn_map1(p, singles[lot(7)], a);
@@ -128,6 +128,7 @@ static lurn_reg piece (lurn_program *p, const pool *q, lurn_reg memory) {
     }
     case 10: return x.cols > 2 ? lurn_emit(p, LURN_OP_SLICE, a, -1, -1, 0, lot(2), x.cols == 8 ? 5 : 1, NULL)
         : lurn_map1(p, LURN_MAP_sigmoid, a);
+    case 11: return lurn_emit(p, LURN_OP_NORM, a, -1, -1, 0.01, 0, 0, NULL);
     default: {
       if (memory < 0) return a;
       lurn_reg query = tame(p, affine(p, q, lurn_reg_info(p, memory)->cols));

@@ -85,6 +85,7 @@ function ops.unpick (p, a, _, m) return p:emit("unpick", lurn.sum(a), m.i, nil, 
 function ops.rowsum (_, a, b) return lurn.sum(a * b) end
 function ops.rowmax (_, a, b) return lurn.max(a * b) end
 function ops.lse (_, a, b) return lurn.logsumexp(a - b) end
+function ops.norm (_, a, b) return lurn.normalise(a, 0.1) * b end
 function ops.expand (p, a, b) return p:emit("expand", lurn.sum(a), nil, nil, 0, C) * b end
 function whole.total (_, a) return lurn.total(lurn.tanh(a)) end
 
