@@ -15,6 +15,7 @@ enum {
   LURN_OP_PRODUCT = LURN_NMAPS, /* (acc?, x, W; trans) -> acc + x W; last dimension */
   LURN_OP_OUTER,                /* (acc?, x, d) -> once: acc + x^T d, frames descending */
   LURN_OP_COLSUM,               /* (acc?, d) -> once: acc + sum over frames, descending */
+  LURN_OP_COLDOT,               /* (acc?, x, d) -> once: acc + sum over frames of x * d, descending */
   LURN_OP_FOLD,                 /* (acc?, d) -> row: acc + sum over the row's steps, descending */
   LURN_OP_GATHER,               /* (W, i) -> W[i], zeros where i is -1 */
   LURN_OP_SCATTER,              /* (acc?, d, i; rows) -> once: acc[i] += d, frames descending */

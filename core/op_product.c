@@ -102,12 +102,13 @@ static int outer_shape (lurn_program *p, const lurn_instr *i, lurn_register *out
   return acc_fits(p, "outer", i->in[0], out, 0);
 }
 
-/* The accumulator is continued in place, or copied first, or zero. */
-static real *start (const lurn_call *c) {
-  real *y = c->out;
-  size_t bytes = sizeof *y * (size_t)lurn_out_info(c)->cols * (size_t)c->batch->B;
-  if (!c->in[0]) memset(y, 0, bytes);
-  else if (c->in[0] != c->out) memcpy(y, c->in[0], bytes);
+/* n numbers of the result from number `from` on: the accumulator is continued in place, or copied first,
+ * or zero. */
+static real *start (const lurn_call *c, size_t from, size_t n) {
+  real *y = (real *)c->out + from;
+  const real *acc = c->in[0] ? (const real *)c->in[0] + from : NULL;
+  if (!acc) memset(y, 0, sizeof *y * n);
+  else if (acc != y) memcpy(y, acc, sizeof *y * n);
   return y;
 }
 
@@ -115,15 +116,11 @@ static real *start (const lurn_call *c) {
 static void outer_play (const lurn_call *c) {
   const lurn_register *x = lurn_in_info(c, 1);
   int K = x->dim[x->rank - 1], N = lurn_out_info(c)->dim[1], M = product_rows(c, x), from, to;
-  real *y = c->out;
-  const real *acc = c->in[0];
   lurn_share(c->ctx->blas ? 1 : K, c->part, c->parts, &from, &to);
   if (c->ctx->blas) to *= K, from *= K;
-  size_t at = (size_t)from * (size_t)N, bytes = sizeof *y * (size_t)(to - from) * (size_t)N;
-  if (!acc) memset(y + at, 0, bytes);
-  else if (acc != y) memcpy(y + at, acc + at, bytes);
+  real *y = start(c, (size_t)from * (size_t)N, (size_t)(to - from) * (size_t)N);
   if (c->ctx->blas && to > from) lurn_blas_gemm(1, 0, K, N, M, 1, c->in[1], K, c->in[2], N, 1, y, N);
-  else if (to > from) c->kernels->outer(M, to - from, N, (const real *)c->in[1] + from, K, c->in[2], N, y + at, N);
+  else if (to > from) c->kernels->outer(M, to - from, N, (const real *)c->in[1] + from, K, c->in[2], N, y, N);
 }
 
 static int colsum_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
@@ -136,13 +133,23 @@ static int colsum_shape (lurn_program *p, const lurn_instr *i, lurn_register *ou
 
 static void colsum_play (const lurn_call *c) {
   int cols = lurn_out_info(c)->cols, from, to;
-  real *y = c->out;
-  const real *acc = c->in[0];
   lurn_share(cols, c->part, c->parts, &from, &to);
-  size_t bytes = sizeof *y * (size_t)(to - from);
-  if (!acc) memset(y + from, 0, bytes);
-  else if (acc != y) memcpy(y + from, acc + from, bytes);
-  c->kernels->column_sum(c->rows, to - from, (const real *)c->in[1] + from, cols, y + from);
+  real *y = start(c, (size_t)from, (size_t)(to - from));
+  c->kernels->column_sum(c->rows, to - from, (const real *)c->in[1] + from, cols, y);
+}
+
+static int coldot_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
+  const lurn_register *x = &p->reg[i->in[1]], *y = &p->reg[i->in[2]];
+  if (x->axis != y->axis || x->cols != y->cols) return bad(p, "coldot", 3, "as many numbers as operand 2", i->in[2]);
+  return colsum_shape(p, i, out);
+}
+
+static void coldot_play (const lurn_call *c) {
+  int cols = lurn_out_info(c)->cols, from, to;
+  const real *x = c->in[1], *dy = c->in[2];
+  lurn_share(cols, c->part, c->parts, &from, &to);
+  real *y = start(c, (size_t)from, (size_t)(to - from));
+  c->kernels->column_dot(c->rows, to - from, x + from, cols, dy + from, cols, y);
 }
 
 static void spread_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
@@ -162,7 +169,7 @@ static int fold_shape (lurn_program *p, const lurn_instr *i, lurn_register *out)
 
 static void fold_play (const lurn_call *c) {
   size_t cols = (size_t)lurn_out_info(c)->cols;
-  real *y = start(c);
+  real *y = start(c, 0, cols * (size_t)c->batch->B);
   for (int t = c->batch->T - 1; t >= 0; t--)
     c->kernels->map[LURN_MAP_add](y, y, (const real *)c->in[1] + (size_t)c->batch->start[t] * cols, NULL, 0,
                                   cols * (size_t)c->batch->live[t]);
@@ -172,5 +179,6 @@ const lurn_op lurn_ops_product[] = {
   {"product", 1, 3, LURN_OP_ACC, product_shape, product_play, product_grad, "acc + x W"},
   {"outer", 1, 3, LURN_OP_ACC | LURN_OP_WHOLE | LURN_OP_SPLITS | LURN_OP_NOGRAD, outer_shape, outer_play, NULL, "acc + x^T d"},
   {"colsum", 1, 2, LURN_OP_ACC | LURN_OP_WHOLE | LURN_OP_SPLITS, colsum_shape, colsum_play, spread_grad, "acc + sum over frames"},
+  {"coldot", 1, 3, LURN_OP_ACC | LURN_OP_WHOLE | LURN_OP_SPLITS | LURN_OP_NOGRAD, coldot_shape, coldot_play, NULL, "acc + sum over frames of x * d"},
   {"fold", 1, 2, LURN_OP_ACC | LURN_OP_WHOLE, fold_shape, fold_play, spread_grad, "acc + sum over a row's steps"},
 };

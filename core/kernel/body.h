@@ -20,7 +20,7 @@
   .row_norm = row_norm, .row_norm_grad = row_norm_grad, \
   .sum = sum, .sum_squares = sum_squares, \
   .pack_count = pack_count, .pack = pack, .product = product, \
-  .outer = outer, .column_sum = column_sum \
+  .outer = outer, .column_sum = column_sum, .column_dot = column_dot \
 }
 
 #endif

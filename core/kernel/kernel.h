@@ -113,6 +113,9 @@ typedef struct lurn_kernels {
                  real *c, ptrdiff_t ldc);
   /* c[n] = chain over m = M-1 .. 0 of (acc + d[m*ldd + n]) from c: a bias gradient. */
   void (*column_sum) (int M, int N, const real *d, ptrdiff_t ldd, real *c);
+  /* c[n] = chain over m = M-1 .. 0 of fma(a[m*lda + n], d[m*ldd + n], acc) from c: the gradient of a
+   * factor that all frames share. */
+  void (*column_dot) (int M, int N, const real *a, ptrdiff_t lda, const real *d, ptrdiff_t ldd, real *c);
 } lurn_kernels;
 
 /* The table for `isa` ("c", "avx2", "avx512"); NULL or "" means the best this CPU and its

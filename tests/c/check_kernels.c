@@ -226,6 +226,14 @@ static void outer_case (const lurn_kernels *t, int M, int K, int N) {
     memcpy(want, first, (size_t)N * sizeof *c);
     t->column_sum(M, N, d, ldd, want);
     check(same_all(want, c, (size_t)N) && intact(want, size), "%s column_sum (%d,%d)", t->isa, M, N);
+    const int cols = K < N ? K : N;
+    for (int n = 0; n < cols; n++) {
+      c[n] = first[n];
+      for (int m = M - 1; m >= 0; m--) c[n] = naive_fma(a[m * lda + n], d[m * ldd + n], c[n]);
+    }
+    memcpy(want, first, (size_t)cols * sizeof *c);
+    t->column_dot(M, cols, a, lda, d, ldd, want);
+    check(same_all(want, c, (size_t)cols) && intact(want, size), "%s column_dot (%d,%d)", t->isa, M, cols);
   }
   free(a), free(d), free(first);
   guarded_free(c);
@@ -241,6 +249,7 @@ static void check_outer (const lurn_kernels *t) {
   }
   for (int i = 0; i < 100; i++) outer_case(t, below(300), 1 + below(20), 1 + below(70));
   outer_case(t, 2500, 3, 65);
+  outer_case(t, 9, 150, 157);
   report(t->isa, "outer", "");
 }
 
