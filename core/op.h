@@ -103,6 +103,9 @@ int lurn_op_find (const char *name);      /* -1: no such op */
 
 /* Rows of the families, joined by op.c. */
 extern const lurn_op lurn_ops_product[], lurn_ops_reduce[], lurn_ops_index[], lurn_ops_shape[], lurn_ops_attend[];
+/* Multiply-adds of the matrix products of a program, played over N frames of B rows: what products and outer
+ * products cost, and nothing else. */
+double lurn_product_count (const lurn_program *p, int N, int B);
 void lurn_map_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy);
 
 /* For the op families. */

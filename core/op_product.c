@@ -175,6 +175,18 @@ static void fold_play (const lurn_call *c) {
                                   cols * (size_t)c->batch->live[t]);
 }
 
+double lurn_product_count (const lurn_program *p, int N, int B) {
+  double sum = 0;
+  for (int n = 0; n < p->ninstr; n++) {
+    const lurn_instr *i = &p->instr[n];
+    if (i->op != LURN_OP_PRODUCT && i->op != LURN_OP_OUTER) continue;
+    const lurn_register *x = &p->reg[i->in[1]], *y = &p->reg[i->out];
+    double rows = x->axis == LURN_TIME ? N : x->axis == LURN_ROW ? B : 1;
+    sum += rows * x->cols * y->dim[y->rank - 1];
+  }
+  return sum;
+}
+
 const lurn_op lurn_ops_product[] = {
   {"product", 1, 3, LURN_OP_ACC, product_shape, product_play, product_grad, "acc + x W"},
   {"outer", 1, 3, LURN_OP_ACC | LURN_OP_WHOLE | LURN_OP_SPLITS | LURN_OP_NOGRAD, outer_shape, outer_play, NULL, "acc + x^T d"},
