@@ -109,9 +109,9 @@ ptb-medium), 16 outputs per step and mean squared error (large). PyTorch runs `n
 the input's products taken out of it; "lurn lstm" is lurn's built-in LSTM as the peer of the same cell written in Lua.
 "Cells" are those of `lurn.cells` with as many inputs as units (64, then 128) and the output of the last step alone,
 beside lurn's built-in LSTM of that size, on one thread. The char-rnn epoch is 300,000 characters (embedding 128, two
-layers of 128, 65 characters), extrapolated from at least 20 steps on one batch. "One character" is a step of a stream at
-batch 1, with its output handed over. "Trace + plan" builds the model and plans its memory, without drawing its weights:
-the quickest of many, less the quickest drawing.
+layers of 128, 65 characters), extrapolated from at least 20 steps on one batch. "One character" is a step of a stream
+at batch 1, with its output handed over. "Trace + plan" builds the model and plans its memory, without drawing its
+weights: the quickest of many, less the quickest drawing.
 
 - **lurn ms, peer ms**: medians of wall time, each with its better number of threads in brackets.
 - **ratio**: how many times faster lurn is, the median of the ratios turn by turn; **spread**: their middle half.

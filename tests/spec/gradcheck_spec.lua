@@ -275,6 +275,14 @@ describe("gradients of the layer", function ()
     check(model, batch {y = wave(2, 5, 3, 2)})
   end)
 
+  it("layer normalisation, between recurrent layers and of a matrix", function ()
+    local matrix = function (x) return lurn.reshape(x, 2, 2) end
+    local vector = function (x) return lurn.reshape(x, C) end
+    local model = recurrent(lurn.rnn {hidden = C}, lurn.layer_norm {}, matrix, lurn.layer_norm {eps = 0.1, bias = false},
+      vector, lurn.rnn {hidden = C}, lurn.linear {size = 2})
+    check(model, batch {y = wave(2, 5, 3, 2)})
+  end)
+
   it("embedding", function ()
     local model = lurn.stack {input = {vocab = 6}, lurn.embedding {size = 3}, lurn.dropout(0.2), lurn.lstm {hidden = C},
       lurn.linear {size = 6}, loss = lurn.loss.cross_entropy()}
