@@ -645,6 +645,13 @@ static int y_bill (lua_State *L) {
   return 1;
 }
 
+static int y_products (lua_State *L) {           /* T, B -> multiply-adds of the products of whole rows */
+  int T = (int)lb_integer(L, 2, 1, 1 << 28, "steps"), B = (int)lb_integer(L, 3, 1, 1 << 24, "rows");
+  luaL_argcheck(L, (lua_Integer)T * B <= 1 << 30, 3, "too many frames");
+  lua_pushnumber(L, lurn_product_count(&checkplayer(L, 1)->program, T * B, B));
+  return 1;
+}
+
 static int y_text (lua_State *L) {
   l_pushtext(L, &checkplayer(L, 1)->program);
   return 1;
@@ -669,7 +676,8 @@ static const luaL_Reg player_methods[] = {
   {"plan", y_plan}, {"forward", y_forward}, {"backward", y_backward}, {"commit", y_commit},
       {"rollback", y_rollback},
   {"resetstate", y_resetstate}, {"state", y_state}, {"setstate", y_setstate}, {"output", y_output},
-  {"blame", y_blame}, {"bill", y_bill}, {"text", y_text}, {"schedule", y_schedule}, {"close", y_close}, {NULL, NULL}
+  {"blame", y_blame}, {"bill", y_bill}, {"products", y_products},
+  {"text", y_text}, {"schedule", y_schedule}, {"close", y_close}, {NULL, NULL}
 };
 static const luaL_Reg player_meta[] = {{"__gc", y_close}, {"__close", y_close}, {NULL, NULL}};
 static const luaL_Reg functions[] = {{"model", g_model}, {"lr", l_optim_lr}, {"plateau", l_optim_plateau},

@@ -18,7 +18,7 @@ void lurn_grad_add (lurn_deriv *d, lurn_reg r, lurn_reg g);
 void lurn_grad_product (lurn_deriv *d, lurn_reg x, lurn_reg dy, lurn_reg w, int trans);
 /* d(to) += the result of an instruction like this one, of whole time axes: after the loop when inside one. */
 void lurn_grad_whole (lurn_deriv *d, lurn_reg to, const lurn_instr *like);
-/* d(w) += op(x, dy): OUTER, or SCATTER with rows in i0; after the loop when inside one. */
+/* d(w) += op(x, dy): OUTER, COLDOT, or SCATTER with rows in i0; after the loop when inside one. */
 void lurn_grad_reduce (lurn_deriv *d, lurn_reg w, int op, lurn_reg x, lurn_reg dy, int i0);
 /* The same of any instruction, whose accumulator will be the gradient so far: */
 void lurn_grad_chain (lurn_deriv *d, lurn_reg to, const lurn_instr *like);        /* here */

@@ -16,6 +16,7 @@ enum {
   LURN_OP_OUTER,                /* (acc?, x, d) -> once: acc + x^T d, frames descending */
   LURN_OP_COLSUM,               /* (acc?, d) -> once: acc + sum over frames, descending */
   LURN_OP_PLACESUM,             /* (acc?, d) -> once (last dimension): acc + sum over frames and places, descending */
+  LURN_OP_COLDOT,               /* (acc?, x, d) -> once: acc + sum over frames of x * d, descending */
   LURN_OP_FOLD,                 /* (acc?, d; rising) -> row: acc + sum over the row's steps, from the last (first) on */
   LURN_OP_GATHER,               /* (W, i) -> W[i], zeros where i is -1 */
   LURN_OP_SCATTER,              /* (acc?, d, i; rows) -> once: acc[i] += d, frames descending */
@@ -29,6 +30,8 @@ enum {
   LURN_OP_ROWSUM,               /* (x) -> sum of the columns */
   LURN_OP_ROWMAX,               /* (x) -> largest column */
   LURN_OP_LSE,                  /* (x) -> log sum exp of the columns */
+  LURN_OP_NORM,                 /* (x; k) -> (x - mean x) / sqrt(mean (x - mean x)^2 + k), over the columns */
+  LURN_OP_NORM_GRAD,            /* (dy, x; k) -> its gradient */
   LURN_OP_EXPAND,               /* (x (N,1); cols) -> that column, cols times */
   LURN_OP_TOTAL,                /* (x) -> once (1): sum of everything, in double */
   LURN_OP_SIZE,                 /* (x) -> once (1): how many numbers x has */
@@ -134,6 +137,9 @@ void lurn_packing_play (const lurn_kernels *k, const lurn_packing *how, const re
 /* Rows of the families, joined by op.c. */
 extern const lurn_op lurn_ops_product[], lurn_ops_reduce[], lurn_ops_index[], lurn_ops_shape[], lurn_ops_conv[],
     lurn_ops_attend[], lurn_ops_ctc[];
+/* Multiply-adds of the matrix products of a program, played over N frames of B rows: what products and outer
+ * products cost, and nothing else. */
+double lurn_product_count (const lurn_program *p, int N, int B);
 void lurn_map_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy);
 
 /* For the op families. */

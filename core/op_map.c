@@ -75,6 +75,16 @@ static void grad_of_slope (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
                                   lurn_map1k(p, LURN_MAP_rsub_imm, lurn_map1k(p, LURN_MAP_mul_imm, b, 2), 1))));
 }
 
+/* y = a b: d(a) += dy b. What is there once gets the sum over the frames, which is then one chain. */
+static void grad_factor (lurn_deriv *d, lurn_reg a, lurn_reg b, lurn_reg dy) {
+  lurn_program *p = lurn_grad_program(d);
+  if (!lurn_grad_needed(d, a)) return;
+  int axis = lurn_reg_info(p, dy)->axis;
+  if (lurn_reg_info(p, a)->axis == LURN_ONCE && axis != LURN_ONCE && lurn_reg_info(p, b)->axis == axis)
+    lurn_grad_reduce(d, a, LURN_OP_COLDOT, b, dy, 0);
+  else lurn_grad_add(d, a, lurn_map2(p, LURN_MAP_mul, dy, b));
+}
+
 void lurn_map_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
   lurn_program *p = lurn_grad_program(d);
   lurn_reg a = i->in[0], b = i->in[1];
@@ -85,8 +95,8 @@ void lurn_map_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
                                                 : lurn_map1(p, LURN_MAP_neg, dy));
       return;
     case LURN_MAP_mul:
-      if (lurn_grad_needed(d, a)) lurn_grad_add(d, a, lurn_map2(p, LURN_MAP_mul, dy, b));
-      if (lurn_grad_needed(d, b)) lurn_grad_add(d, b, lurn_map2(p, LURN_MAP_mul, dy, a));
+      grad_factor(d, a, b, dy);
+      grad_factor(d, b, a, dy);
       return;
     case LURN_MAP_div: grad_div(d, i, dy); return;
     case LURN_MAP_max: case LURN_MAP_min: grad_choice(d, i, dy); return;

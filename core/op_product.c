@@ -112,12 +112,13 @@ static int outer_shape (lurn_program *p, const lurn_instr *i, lurn_register *out
   return lurn_acc_fits(p, "outer", i->in[0], out, 0);
 }
 
-/* The accumulator is continued in place, or copied first, or zero. */
-static real *start (const lurn_call *c) {
-  real *y = c->out;
-  size_t bytes = sizeof *y * (size_t)lurn_out_info(c)->cols * (size_t)c->batch->B;
-  if (!c->in[0]) memset(y, 0, bytes);
-  else if (c->in[0] != c->out) memcpy(y, c->in[0], bytes);
+/* n numbers of the result from number `from` on: the accumulator is continued in place, or copied first,
+ * or zero. */
+static real *start (const lurn_call *c, size_t from, size_t n) {
+  real *y = (real *)c->out + from;
+  const real *acc = c->in[0] ? (const real *)c->in[0] + from : NULL;
+  if (!acc) memset(y, 0, sizeof *y * n);
+  else if (acc != y) memcpy(y, acc, sizeof *y * n);
   return y;
 }
 
@@ -125,15 +126,11 @@ static real *start (const lurn_call *c) {
 static void outer_play (const lurn_call *c) {
   const lurn_register *x = lurn_in_info(c, 1);
   int K = x->dim[x->rank - 1], N = lurn_out_info(c)->dim[1], M = product_rows(c, x), from, to;
-  real *y = c->out;
-  const real *acc = c->in[0];
   lurn_share(c->ctx->blas ? 1 : K, c->part, c->parts, &from, &to);
   if (c->ctx->blas) to *= K, from *= K;
-  size_t at = (size_t)from * (size_t)N, bytes = sizeof *y * (size_t)(to - from) * (size_t)N;
-  if (!acc) memset(y + at, 0, bytes);
-  else if (acc != y) memcpy(y + at, acc + at, bytes);
+  real *y = start(c, (size_t)from * (size_t)N, (size_t)(to - from) * (size_t)N);
   if (c->ctx->blas && to > from) lurn_blas_gemm(1, 0, K, N, M, 1, c->in[1], K, c->in[2], N, 1, y, N);
-  else if (to > from) c->kernels->outer(M, to - from, N, (const real *)c->in[1] + from, K, c->in[2], N, y + at, N);
+  else if (to > from) c->kernels->outer(M, to - from, N, (const real *)c->in[1] + from, K, c->in[2], N, y, N);
 }
 
 static int colsum_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
@@ -149,13 +146,23 @@ static int colsum_shape (lurn_program *p, const lurn_instr *i, lurn_register *ou
 /* Rows of the result's columns: one for a frame, or one for each place of it. */
 static void colsum_play (const lurn_call *c) {
   int cols = lurn_out_info(c)->cols, rows = c->rows * (lurn_in_info(c, 1)->cols / cols), from, to;
-  real *y = c->out;
-  const real *acc = c->in[0];
   lurn_share(cols, c->part, c->parts, &from, &to);
-  size_t bytes = sizeof *y * (size_t)(to - from);
-  if (!acc) memset(y + from, 0, bytes);
-  else if (acc != y) memcpy(y + from, acc + from, bytes);
-  c->kernels->column_sum(rows, to - from, (const real *)c->in[1] + from, cols, y + from);
+  real *y = start(c, (size_t)from, (size_t)(to - from));
+  c->kernels->column_sum(rows, to - from, (const real *)c->in[1] + from, cols, y);
+}
+
+static int coldot_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
+  const lurn_register *x = &p->reg[i->in[1]], *y = &p->reg[i->in[2]];
+  if (x->axis != y->axis || x->cols != y->cols) return bad(p, "coldot", 3, "as many numbers as operand 2", i->in[2]);
+  return colsum_shape(p, i, out);
+}
+
+static void coldot_play (const lurn_call *c) {
+  int cols = lurn_out_info(c)->cols, from, to;
+  const real *x = c->in[1], *dy = c->in[2];
+  lurn_share(cols, c->part, c->parts, &from, &to);
+  real *y = start(c, (size_t)from, (size_t)(to - from));
+  c->kernels->column_dot(c->rows, to - from, x + from, cols, dy + from, cols, y);
 }
 
 static void spread_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
@@ -175,12 +182,24 @@ static int fold_shape (lurn_program *p, const lurn_instr *i, lurn_register *out)
 
 static void fold_play (const lurn_call *c) {
   size_t cols = (size_t)lurn_out_info(c)->cols;
-  real *y = start(c);
+  real *y = start(c, 0, cols * (size_t)c->batch->B);
   for (int k = 0; k < c->batch->T; k++) {
     int t = c->instr->i[0] ? k : c->batch->T - 1 - k;
     c->kernels->map[LURN_MAP_add](y, y, (const real *)c->in[1] + (size_t)c->batch->start[t] * cols, NULL, 0,
                                   cols * (size_t)c->batch->live[t]);
   }
+}
+
+double lurn_product_count (const lurn_program *p, int N, int B) {
+  double sum = 0;
+  for (int n = 0; n < p->ninstr; n++) {
+    const lurn_instr *i = &p->instr[n];
+    if (i->op != LURN_OP_PRODUCT && i->op != LURN_OP_OUTER) continue;
+    const lurn_register *x = &p->reg[i->in[1]], *y = &p->reg[i->out];
+    double rows = lurn_axis_level(x->axis) == LURN_TIME ? N : x->axis == LURN_ONCE ? 1 : B;
+    sum += rows * x->cols * y->dim[y->rank - 1];
+  }
+  return sum;
 }
 
 const lurn_op lurn_ops_product[] = {
@@ -189,5 +208,6 @@ const lurn_op lurn_ops_product[] = {
   {"colsum", 1, 2, LURN_OP_ACC | LURN_OP_WHOLE | LURN_OP_SPLITS | LURN_OP_FALLS, colsum_shape, colsum_play, spread_grad, "acc + sum over frames"},
   {"placesum", 1, 2, LURN_OP_ACC | LURN_OP_WHOLE | LURN_OP_SPLITS | LURN_OP_FALLS | LURN_OP_NOGRAD, colsum_shape, colsum_play, NULL,
     "acc + sum over frames and places"},
+  {"coldot", 1, 3, LURN_OP_ACC | LURN_OP_WHOLE | LURN_OP_SPLITS | LURN_OP_FALLS | LURN_OP_NOGRAD, coldot_shape, coldot_play, NULL, "acc + sum over frames of x * d"},
   {"fold", 1, 2, LURN_OP_ACC | LURN_OP_WHOLE, fold_shape, fold_play, spread_grad, "acc + sum over a row's steps"},
 };

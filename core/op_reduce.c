@@ -56,6 +56,45 @@ static void lse_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
   lurn_grad_add(d, x, lurn_map2(p, LURN_MAP_mul, soft, lurn_widen(p, dy, x)));
 }
 
+/* ---------- normalisation ---------- */
+
+/* All operands are of one kind; so is the result. */
+static int norm_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
+  const lurn_register *x = &p->reg[i->in[0]];
+  char have[96], want[96];
+  if (x->dtype != LURN_REAL) return fail_reduce(p, i, "numbers");
+  if (!(i->k >= 0)) return lurn_program_fail(p, "%s: expected k from 0, got %g", lurn_op_info(i->op)->name, i->k), 0;
+  for (int j = 1; j < lurn_op_info(i->op)->nin; j++) {
+    const lurn_register *a = &p->reg[i->in[j]];
+    if (a->dtype != x->dtype || a->axis != x->axis || a->rank != x->rank
+        || memcmp(a->dim, x->dim, sizeof *a->dim * (size_t)x->rank))
+      return lurn_program_fail(p, "%s: operand %d: expected %s, got %s", lurn_op_info(i->op)->name, j + 1,
+                               lurn_reg_text(p, i->in[0], want, sizeof want),
+                               lurn_reg_text(p, i->in[j], have, sizeof have)), 0;
+  }
+  column_of(out, x->axis, 1);
+  out->rank = x->rank;
+  memcpy(out->dim, x->dim, sizeof out->dim);
+  return 1;
+}
+
+static void norm_play (const lurn_call *c) {
+  c->kernels->row_norm(c->out, c->in[0], (real)c->instr->k, c->rows, lurn_in_info(c, 0)->cols);
+}
+
+static void norm_grad_play (const lurn_call *c) {
+  int cols = lurn_in_info(c, 0)->cols;
+  c->kernels->row_norm_grad(c->out, c->in[0], c->in[1], (real)c->instr->k, c->rows, cols);
+}
+
+/* What dy has along the mean and along y changes nothing. */
+static void norm_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
+  lurn_reg x = i->in[0];
+  lurn_grad_add(d, x, lurn_emit(lurn_grad_program(d), LURN_OP_NORM_GRAD, dy, x, -1, i->k, 0, 0, NULL));
+}
+
+/* ---------- one column to many ---------- */
+
 static int expand_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
   const lurn_register *x = &p->reg[i->in[0]];
   if (x->cols != 1 || x->dtype != LURN_REAL || i->i[0] < 1) return fail_reduce(p, i, "one number per row");
@@ -105,6 +144,8 @@ const lurn_op lurn_ops_reduce[] = {
   {"rowsum", 1, 1, 0, row_shape, rowsum_play, rowsum_grad, "sum of the columns"},
   {"rowmax", 1, 1, 0, row_shape, rowmax_play, rowmax_grad, "largest column"},
   {"lse", 1, 1, 0, row_shape, lse_play, lse_grad, "log sum exp of the columns"},
+  {"norm", 1, 1, 0, norm_shape, norm_play, norm_grad, "(x - mean) / sqrt(variance + k)"},
+  {"norm_grad", 1, 2, LURN_OP_NOGRAD, norm_shape, norm_grad_play, NULL, "(dy, x) -> dx"},
   {"expand", 1, 1, 0, expand_shape, expand_play, expand_grad, "one column, repeated"},
   {"total", 1, 1, LURN_OP_WHOLE | LURN_OP_RISES, total_shape, total_play, total_grad, "sum of everything"},
   {"size", 1, 1, LURN_OP_WHOLE | LURN_OP_NOGRAD, total_shape, size_play, NULL, "how many numbers"},

@@ -149,11 +149,6 @@ return function (cli)
     end
   end
 
-  local function own_side (case)
-    use_threads(1)
-    return timed(rows.make(case), 1)
-  end
-
   local function side (name, run, extra)
     local s = {name = name, run = run, wall = {}, cpu = {}}
     for k, v in next, extra or {} do s[k] = v end
@@ -172,14 +167,20 @@ return function (cli)
     s.steps = math.max(1, steps)
   end
 
+  local function own_side (name, case)
+    use_threads(1)
+    local step, operations = rows.make(case)
+    return side(name, timed(step, 1), {operations = operations})
+  end
+
   -- One model played by one thread and by two; it is planned for both.
   local function own_sides (case, block)
     local most = math.min(2, lurn.sys.cpus())
     use_threads(most)
-    local step, list = rows.make(case), {}
+    local list, step, operations = {}, rows.make(case)
     step()                                       -- plans, for as many threads as there are now
     for threads = 1, most do
-      list[threads] = side("lurn", timed(step, threads), {threads = threads})
+      list[threads] = side("lurn", timed(step, threads), {threads = threads, operations = operations})
       calibrate(list[threads], block)
     end
     return list
@@ -227,8 +228,9 @@ return function (cli)
     return best
   end
 
-  local function ratio_of (own, other, clock)
-    local ratios = map(own[clock], function (t, i) return other[clock][i] / t end)
+  -- How many times as long the other side takes, turn by turn; `scale` is a factor on that.
+  local function ratio_of (own, other, clock, scale)
+    local ratios = map(own[clock], function (t, i) return other[clock][i] / t * (scale or 1) end)
     local low, high = quartiles(ratios)
     return {median = median(ratios), low = low, high = high}
   end
@@ -238,6 +240,7 @@ return function (cli)
     local met
     local function need (ok) met = (met == nil or met) and ok end
     if goal.ratio and r.ratio then need(r.ratio.median >= goal.ratio) end
+    if goal.cost and r.cost then need(r.cost.median <= goal.cost) end
     if goal.ms then need(r.ms <= goal.ms) end
     if goal.bytes then need(r.bytes <= goal.bytes) end
     return met
@@ -248,14 +251,15 @@ return function (cli)
     local r = {name = row.name, case = row.case, goal = row.goal, turns = turns, steps = own.steps,
       threads = own.threads,
       ms = median(own.wall) * scale, cpu_ms = median(own.cpu) * scale}
-    if row.case.kind ~= "trace" then
-      r.gflops = rows.operations(row.case) / median(own.cpu) * 1e-9
+    if own.operations then
+      r.gflops = own.operations / median(own.cpu) * 1e-9
       r.share = fma and r.gflops / fma
     end
     if other then
       r.peer = {name = other.name, threads = other.threads, bytes = other.bytes, ms = median(other.wall) * scale,
         cpu_ms = median(other.cpu) * scale}
-      r.ratio, r.cpu_ratio = ratio_of(own, other, "wall"), ratio_of(own, other, "cpu")
+      if row.goal.cost then r.cost = ratio_of(other, own, "cpu", other.operations / own.operations)
+      else r.ratio, r.cpu_ratio = ratio_of(own, other, "wall"), ratio_of(own, other, "cpu") end
     end
     return r
   end
@@ -263,7 +267,7 @@ return function (cli)
   -- Building without drawing the weights, which takes much longer: noise would drown the difference of medians, so
   -- it is the difference of the quickest blocks, one step each.
   local function subtract (row, own, budget)
-    local less = side("lurn", own_side(row.less))
+    local less = own_side("lurn", row.less)
     calibrate(less, 0)
     own.steps = 1
     local turns = take_turns({own, less}, 1, budget)
@@ -277,11 +281,11 @@ return function (cli)
   local function measure (row, peers, budget, fma)
     forget_peak()
     local alone = row.against or row.less
-    local owns, others = alone and {side("lurn", own_side(row.case))} or own_sides(row.case, budget.block), {}
+    local owns, others = alone and {own_side("lurn", row.case)} or own_sides(row.case, budget.block), {}
     calibrate(owns[1], budget.block)
     local bytes = peak()
     if row.against then
-      others[1] = side("lurn " .. row.against.cell, own_side(row.against))
+      others[1] = own_side("lurn " .. row.against.cell, row.against)
       calibrate(others[1], budget.block)
     elseif not row.less then
       others = peer_sides(peers, row.case, budget.block)

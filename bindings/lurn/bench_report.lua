@@ -16,6 +16,7 @@ return function ()
   local function text_goal (goal)
     local parts = {}
     if goal.ratio then parts[#parts + 1] = ("%.3g x"):format(goal.ratio) end
+    if goal.cost then parts[#parts + 1] = ("cost %g"):format(goal.cost) end
     if goal.ms then parts[#parts + 1] = ("%g ms"):format(goal.ms) end
     if goal.bytes then parts[#parts + 1] = ("%.0f MB"):format(goal.bytes / 1e6) end
     return parts[1] and table.concat(parts, ", ") or "-"
@@ -28,7 +29,8 @@ return function ()
   local function text_peer (r) return r.peer and with_threads(r.peer) or "-" end
 
   local function spread (r)
-    return r.ratio and ("%s-%s"):format(text_ratio(r.ratio.low), text_ratio(r.ratio.high)) or "-"
+    local x = r.ratio or r.cost
+    return x and ("%s-%s"):format(text_ratio(x.low), text_ratio(x.high)) or "-"
   end
 
   local MET = {[true] = "yes", [false] = "no"}
@@ -40,6 +42,7 @@ return function ()
     {"CPU ms", 9, function (r) return text_ms(r.cpu_ms) end},
     {"peer ms", 12, text_peer},
     {"ratio", 7, function (r) return text_ratio(r.ratio and r.ratio.median) end},
+    {"cost", 5, function (r) return text_ratio(r.cost and r.cost.median) end},
     {"spread", 11, spread},
     {"CPU ratio", 9, function (r) return text_ratio(r.cpu_ratio and r.cpu_ratio.median) end},
     {"goal", 15, function (r) return text_goal(r.goal) end},
@@ -104,14 +107,18 @@ error (online, sweep-small), one output at the last step (adding), 65 classes pe
 ptb-medium), 16 outputs per step and mean squared error (large). PyTorch runs `nn.LSTM`, `nn.GRU`, `nn.RNN` and
 `torch.optim.Adam`, eagerly and as installed; "torch loop" is a peephole LSTM written as a Python loop over time with
 the input's products taken out of it; "lurn lstm" is lurn's built-in LSTM as the peer of the same cell written in Lua.
-The char-rnn epoch is 300,000 characters (embedding 128, two layers of 128, 65 characters), extrapolated from at least
-20 steps on one batch. "One character" is a step of a stream at batch 1, with its output handed over. "Trace + plan"
-builds the model and plans its memory, without drawing its weights: the quickest of many, less the quickest drawing.
-The diagnosis is `model:diagnose` of a char-rnn batch with a training step of one thread as its peer; taken every 100
-steps it costs 1 % of the training time divided by the ratio, below 3 % where the goal is met.
+"Cells" are those of `lurn.cells` with as many inputs as units (64, then 128) and the output of the last step alone,
+beside lurn's built-in LSTM of that size, on one thread. The char-rnn epoch is 300,000 characters (embedding 128, two
+layers of 128, 65 characters), extrapolated from at least 20 steps on one batch. "One character" is a step of a stream
+at batch 1, with its output handed over. "Trace + plan" builds the model and plans its memory, without drawing its
+weights: the quickest of many, less the quickest drawing. The diagnosis is `model:diagnose` of a char-rnn batch with a
+training step of one thread as its peer; taken every 100 steps it costs 1 % of the training time divided by the ratio,
+below 3 % where the goal is met.
 
 - **lurn ms, peer ms**: medians of wall time, each with its better number of threads in brackets.
 - **ratio**: how many times faster lurn is, the median of the ratios turn by turn; **spread**: their middle half.
+- **cost**: CPU time per operation of the matrix products, in times the LSTM's, the median turn by turn: how much
+  dearer a step is than one of an LSTM with equal products; **spread**: the middle half.
 - **CPU ms, CPU ratio**: the same of user and system time, which waiting for a processor does not change.
 - **GF/s**: operations of the matrix products alone, by lurn's CPU time; **peak**: their share of what one core's
   fused multiply-adds reach here in a loop over registers.

@@ -16,7 +16,11 @@ return function (lurn)
     {name = "ptb-medium", T = 35, B = 20, D = 650, H = 650, layers = 2, out = 65, loss = "cross_entropy", goal = 1.8},
     {name = "large", T = 50, B = 64, D = 512, H = 1024, layers = 1, out = 16, loss = "mse", goal = 1.6},
   }
-  local BLOCKS = {lstm = 4, gru = 3, rnn = 1, peephole = 4}
+  -- Cells of lurn.cells beside the LSTM, as layers above a first one are: as many inputs as units. The head is small.
+  local CELL_SIZES = {
+    {T = 100, B = 16, D = 64, H = 64, layers = 1, out = 1, last = true, loss = "mse"},
+    {T = 50, B = 50, D = 128, H = 128, layers = 1, out = 1, last = true, loss = "mse"},
+  }
   -- Characters of the text whose epoch is extrapolated.
   M.TEXT = 300000
 
@@ -33,36 +37,8 @@ return function (lurn)
 
   ---------------------------------------------------------------- the work
 
-  --- Floating-point operations of the matrix products of one step: forward, and for training both gradients;
-  -- the gradient of an input that is data is not needed and not counted.
-  ---@param case table
-  ---@return number
-  function M.operations (case)
-    if case.kind == "diagnose" then return 2 * M.operations(copy(case, {kind = "train"})) end
-    local passes, frames, total = case.kind == "train" and 3 or 1, case.T * case.B, 0
-    for k = 1, case.layers do
-      local columns = frames * 2 * BLOCKS[case.cell] * case.H
-      local input = k == 1 and case.D or case.H
-      local data = passes == 3 and k == 1 and not case.vocab
-      total = total + columns * (input * (data and 2 or passes) + case.H * passes)
-    end
-    return total + passes * 2 * (case.last and case.B or frames) * case.H * case.out
-  end
-
-  --- LSTM whose gates see the cell, as a user would write it.
-  local function peephole ()
-    return lurn.cell {name = "peephole", state = {"h", "c"}, step = function (c, x, s)
-      local function see (name, cell) return c:param(name, {c.hidden}, {"normal", 0, 0.1}) * cell end
-      local i = lurn.sigmoid(c:linear("i", {x, s.h}) + see("pi", s.c))
-      local f = lurn.sigmoid(c:linear("f", {x, s.h}) + see("pf", s.c))
-      local cell = f * s.c + i * lurn.tanh(c:linear("g", {x, s.h}))
-      local o = lurn.sigmoid(c:linear("o", {x, s.h}) + see("po", cell))
-      return {h = o * lurn.tanh(cell), c = cell}
-    end}
-  end
-
   local function stack (case)
-    local layer = case.cell == "peephole" and peephole() or lurn[case.cell]
+    local layer = lurn.layers[case.cell] or lurn.cells[case.cell]
     local layers = {input = {vocab = case.vocab, dim = not case.vocab and case.D or nil}, loss = lurn.loss[case.loss]()}
     if case.vocab then layers[1] = lurn.embedding {size = case.D} end
     layers[#layers + 1] = layer {hidden = case.H, layers = case.layers}
@@ -92,6 +68,7 @@ return function (lurn)
     return lurn.batch {x = x, y = targets(case), carry = case.carry}
   end
 
+  -- kind -> function (case) -> a function that does one step, the player whose program it plays.
   local makers = {}
 
   function makers.train (case)
@@ -101,7 +78,7 @@ return function (lurn)
       model:forward(b)
       model:backward()
       adam:step()
-    end
+    end, model:player()
   end
 
   function makers.diagnose (case)
@@ -117,12 +94,12 @@ return function (lurn)
       step = step + 1
       assert(player:forward(b, 1, step, "eval"))
       player:commit()
-    end
+    end, player
   end
 
   function makers.stream (case)
     local stream = stack(case):stream()
-    return function () stream:step(1) end
+    return function () stream:step(1) end, stream.player
   end
 
   -- Building includes drawing the weights, which is timed apart and taken off.
@@ -137,10 +114,15 @@ return function (lurn)
     return function () model:init(1) end
   end
 
-  --- lurn's side of a case: a function that does one step.
+  --- lurn's side of a case: a function that does one step, and the floating-point operations of the matrix products
+  -- in it (forward, and for training both gradients; the gradient of an input that is data is not needed).
   ---@param case table
-  ---@return fun()
-  function M.make (case) return makers[case.kind](case) end
+  ---@return fun() step
+  ---@return number? operations
+  function M.make (case)
+    local step, player = makers[case.kind](case)
+    return step, player and 2 * player:products(case.T, case.B)
+  end
 
   ---------------------------------------------------------------- the table
 
@@ -162,6 +144,21 @@ return function (lurn)
     end
   end
 
+  local function library_rows (add)
+    local names = {}
+    for name in next, lurn.cells do
+      if not lurn.layers[name] then names[#names + 1] = name end
+    end
+    table.sort(names)
+    for _, s in ipairs(CELL_SIZES) do
+      for _, name in ipairs(names) do
+        local case = copy(s, {kind = "train", cell = name})
+        add {name = ("cells %d %s"):format(s.H, name), case = case, against = copy(case, {cell = "lstm"}),
+          goal = {cost = 1.5}}
+      end
+    end
+  end
+
   local function language_rows (add)
     local text = copy(size "char-rnn", {cell = "lstm", vocab = 65})
     local steps = M.TEXT // (text.T * text.B)
@@ -177,7 +174,7 @@ return function (lurn)
     add {name = "trace + plan", case = trace, less = init, goal = {ms = 5}}
   end
 
-  --- All rows, in the table's order: {name, case, goal = {ratio, ms, bytes}}; `against` is a case of lurn's own
+  --- All rows, in the table's order: {name, case, goal = {ratio, cost, ms, bytes}}; `against` is a case of lurn's own
   -- instead of PyTorch, `scale` multiplies a step's time, `least` is the fewest steps, `less` is taken off.
   ---@param pattern? string   only rows whose name it fits
   ---@return table[]
@@ -188,6 +185,7 @@ return function (lurn)
     end
     training_rows(add)
     cell_rows(add)
+    library_rows(add)
     language_rows(add)
     return rows
   end

@@ -239,8 +239,7 @@ return function (lurn)
   -- pair for each gate. The variance is the mean of squares, with 1e-5 against a division by zero.
   -- LN(a) = g * (a - mean a) / sqrt(var a + 1e-5) + b
   local function norm (c, name, a, bias)
-    local d = a - lurn.mean(a)
-    local y = c:param(name .. ".g", {a.cols}, 1) * (d / lurn.sqrt(lurn.mean(d * d) + 1e-5))
+    local y = c:param(name .. ".g", {a.cols}, 1) * lurn.normalise(a, 1e-5)
     return bias and y + c:param(name .. ".b", {a.cols}, bias) or y
   end
 

@@ -103,6 +103,27 @@ return function (lurn)
     return layer(o.name or "dropout", o, function (self, m, x) return between(o, o.rate, x, m:path(self)) end)
   end
 
+  local LAYER_NORM = {
+    eps = {"number", 1e-5, {0, 1}, "added to the variance"},
+    gain = {"boolean", true, nil, "multiply by g, a number for each column"},
+    bias = {"boolean", true, nil, "add b"},
+    init = INIT,
+    name = {"string", nil, nil, "of its parameters"},
+  }
+
+  --- Layer normalisation (Ba et al. 2016, torch.nn.LayerNorm): g * (x - mean x) / sqrt(var x + eps) + b, over the
+  -- numbers of a frame.
+  function M.layer_norm (options)
+    local o = schema.check("lurn.layer_norm", options or {}, LAYER_NORM)
+    return layer(o.name or "layer_norm", o, function (self, m, x)
+      local path, y = m:path(self), lurn.normalise(x, o.eps)
+      if o.gain then y = y * m.program:param(path .. ".g", x.shape, 1) end
+      if o.bias then y = y + m.program:param(path .. ".b", x.shape, 0) end
+      initialise(m.program, path, o.init)
+      return y
+    end)
+  end
+
   ---------------------------------------------------------------- recurrent
 
   local RECURRENT = {

@@ -48,7 +48,7 @@ return function ()
     train_data = "train", val = "valid", validation = "valid", validation_data = "valid",
     optimizer = "optim", optimiser = "optim", net = "model", network = "model",
     criterion = "loss", objective = "loss", beta_1 = "beta1", beta_2 = "beta2", epsilon = "eps",
-    data_dir = "data", input_h5 = "data", file = "data", output = "out",
+    data_dir = "data", input_h5 = "data", file = "data", output = "out", elementwise_affine = "gain",
   }
 
   --- Edits (insert, delete, replace, swap of neighbours) that turn a into b.

@@ -99,6 +99,10 @@ return function (lurn)
     return x - M.logsumexp(x)
   end
 
+  --- Columns of mean 0 and variance 1: (x - mean x) / sqrt(mean (x - mean x)^2 + eps), row by row.
+  ---@param eps? number   1e-5
+  function M.normalise (x, eps) return x.program:emit("norm", x, nil, nil, eps or 1e-5) end
+
   --- Columns side by side; of images, channels.
   function M.concat (first, ...)
     local y = first

@@ -17,9 +17,10 @@
   .isa = isa_name, \
   .map = { LURN_MAPS(MAP_ENTRY) }, \
   .row_sum = row_sum, .row_max = row_max, .row_lse = row_lse, .row_argmax = row_argmax, \
+  .row_norm = row_norm, .row_norm_grad = row_norm_grad, \
   .sum = sum, .sum_on = sum_on, .sum_up = sum_up, .sum_squares = sum_squares, \
   .pack_count = pack_count, .pack = pack, .product = product, \
-  .outer = outer, .column_sum = column_sum \
+  .outer = outer, .column_sum = column_sum, .column_dot = column_dot \
 }
 
 #endif

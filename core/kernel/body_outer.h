@@ -69,23 +69,35 @@ static void outer (int M, int K, int N, const real *a, ptrdiff_t lda, const real
   }
 }
 
-/* c += the sum of d's rows, from the last to the first, for vecs * VL columns or `left`. */
-static ALWAYS_INLINE void column_strip (const int vecs, int left, int M, const real *d,
-                                        ptrdiff_t ldd, real *c) {
+/* c += the sum of d's rows, or of a's times d's, from the last to the first, for vecs * VL columns or
+ * `left`. */
+static ALWAYS_INLINE void column_strip (const int dot, const int vecs, int left, int M, const real *a, ptrdiff_t lda,
+                                        const real *d, ptrdiff_t ldd, real *c) {
   vf acc[4];
   UNROLL for (int v = 0; v < vecs; v++) acc[v] = block_load(c + v * VL, left);
+  a += (M - 1) * lda;
   d += (M - 1) * ldd;
-  for (int m = M; m > 0; m--, d -= ldd)
-    UNROLL for (int v = 0; v < vecs; v++) acc[v] = vf_add(acc[v], block_load(d + v * VL, left));
+  for (int m = M; m > 0; m--, a -= lda, d -= ldd)
+    UNROLL for (int v = 0; v < vecs; v++) {
+      const vf x = block_load(d + v * VL, left);
+      acc[v] = dot ? vf_fma(block_load(a + v * VL, left), x, acc[v]) : vf_add(acc[v], x);
+    }
   UNROLL for (int v = 0; v < vecs; v++) block_store(c + v * VL, acc[v], left);
 }
 
-static void column_sum (int M, int N, const real *d, ptrdiff_t ldd, real *c) {
+static ALWAYS_INLINE void columns (const int dot, int M, int N, const real *a, ptrdiff_t lda, const real *d,
+                                   ptrdiff_t ldd, real *c) {
   int n = 0;
   if (M <= 0) return;
-  for (; n + 4 * VL <= N; n += 4 * VL) column_strip(4, VL, M, d + n, ldd, c + n);
-  for (; n + VL <= N; n += VL) column_strip(1, VL, M, d + n, ldd, c + n);
-  if (n < N) column_strip(1, N - n, M, d + n, ldd, c + n);
+  for (; n + 4 * VL <= N; n += 4 * VL) column_strip(dot, 4, VL, M, a + n, lda, d + n, ldd, c + n);
+  for (; n + VL <= N; n += VL) column_strip(dot, 1, VL, M, a + n, lda, d + n, ldd, c + n);
+  if (n < N) column_strip(dot, 1, N - n, M, a + n, lda, d + n, ldd, c + n);
+}
+
+static void column_sum (int M, int N, const real *d, ptrdiff_t ldd, real *c) { columns(0, M, N, d, ldd, d, ldd, c); }
+
+static void column_dot (int M, int N, const real *a, ptrdiff_t lda, const real *d, ptrdiff_t ldd, real *c) {
+  columns(1, M, N, a, lda, d, ldd, c);
 }
 
 #endif

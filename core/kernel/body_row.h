@@ -15,25 +15,45 @@ static inline vf lane_load (const real *x, int v, int left, real fill) {
   return here > 0 ? vf_load_n(x + v * VL, here, fill) : vf_set(fill);
 }
 
-/* What a row reduction does: how a lane takes in an element, and how two lanes join. */
+/* What a row reduction does: how a lane takes in an element, and how two lanes join, as vectors of
+ * lanes and alone. */
 static inline vf take_sum (vf lane, vf x, vf shift) { (void)shift; return vf_add(lane, x); }
 static inline vf take_exp (vf lane, vf x, vf shift) { return vf_add(lane, vf_exp(vf_sub(x, shift))); }
-static inline vf take_max (vf lane, vf x, vf shift) {
-  (void)shift;
-  return vf_select(vm_or(vf_gt(x, lane), vf_nan(x)), x, lane);
+static inline vf take_square (vf lane, vf x, vf shift) {
+  const vf d = vf_sub(x, shift);
+  return vf_fma(d, d, lane);
 }
+static inline vf larger (vf a, vf b) { return vf_select(vm_or(vf_gt(b, a), vf_nan(b)), b, a); }
+static inline vf take_max (vf lane, vf x, vf shift) { (void)shift; return larger(lane, x); }
 static inline real join_sum (real a, real b) { return a + b; }
 static inline real join_max (real a, real b) { return b > a || b != b ? b : a; }
 
 typedef vf (*take_fn) (vf lane, vf x, vf shift);
-typedef real (*join_fn) (real a, real b);
+typedef struct joining { vf (*lanes) (vf a, vf b); real (*two) (real a, real b); } joining;
+static const joining by_sum = { vf_add, join_sum }, by_max = { larger, join_max };
+
+static inline __attribute__((always_inline)) void halve (joining join, real *x, const int width) {
+  for (int l = 0; l < width; l++) x[l] = join.two(x[l], x[l + width]);
+}
+
+/* The tree: whole vectors as long as there are two, then within one. The widths are written out: a loop
+ * over them would stay one. */
+static inline __attribute__((always_inline)) real join_lanes (joining join, vf *lane) {
+  real joined[VL];
+  for (int n = LANE_VECS / 2; n > 0; n /= 2)
+    for (int v = 0; v < n; v++) lane[v] = join.lanes(lane[v], lane[v + n]);
+  vf_store(joined, lane[0]);
+  if (VL > 8) halve(join, joined, 8);
+  if (VL > 4) halve(join, joined, 4);
+  if (VL > 2) halve(join, joined, 2);
+  if (VL > 1) halve(join, joined, 1);
+  return joined[0];
+}
 
 /* Absent elements are `fill`, which leaves a lane as it is. */
 static inline __attribute__((always_inline))
-real row_reduce (take_fn take, join_fn join, real start, real fill, real shift,
-                 const real *x, int cols) {
+real row_reduce (take_fn take, joining join, real start, real fill, real shift, const real *x, int cols) {
   vf lane[LANE_VECS];
-  real joined[LANES];
   const vf s = vf_set(shift);
   int j = 0;
   for (int v = 0; v < LANE_VECS; v++) lane[v] = vf_set(start);
@@ -41,18 +61,15 @@ real row_reduce (take_fn take, join_fn join, real start, real fill, real shift,
     for (int v = 0; v < LANE_VECS; v++) lane[v] = take(lane[v], vf_load(x + j + v * VL), s);
   if (j < cols)
     for (int v = 0; v < LANE_VECS; v++) lane[v] = take(lane[v], lane_load(x + j, v, cols - j, fill), s);
-  for (int v = 0; v < LANE_VECS; v++) vf_store(joined + v * VL, lane[v]);
-  for (int width = LANES / 2; width > 0; width /= 2)
-    for (int l = 0; l < width; l++) joined[l] = join(joined[l], joined[l + width]);
-  return joined[0];
+  return join_lanes(join, lane);
 }
 
 static inline real sum_of_row (const real *x, int cols) {
-  return row_reduce(take_sum, join_sum, 0, 0, 0, x, cols);
+  return row_reduce(take_sum, by_sum, 0, 0, 0, x, cols);
 }
 
 static inline real max_of_row (const real *x, int cols) {
-  return row_reduce(take_max, join_max, (real)-INFINITY, (real)-INFINITY, 0, x, cols);
+  return row_reduce(take_max, by_max, (real)-INFINITY, (real)-INFINITY, 0, x, cols);
 }
 
 static void row_sum (real *y, const real *x, int rows, int cols) {
@@ -68,7 +85,7 @@ static void row_lse (real *y, const real *x, int rows, int cols) {
   for (int i = 0; i < rows; i++, x += cols) {
     const real max = max_of_row(x, cols);
     const real shift = max - max == 0 ? max : 0;
-    const real sum = row_reduce(take_exp, join_sum, 0, (real)-INFINITY, shift, x, cols);
+    const real sum = row_reduce(take_exp, by_sum, 0, (real)-INFINITY, shift, x, cols);
     real log_sum_exp[VL];
     vf_store(log_sum_exp, vf_add(vf_set(shift), vf_log(vf_set(sum))));
     y[i] = log_sum_exp[0];
@@ -89,6 +106,81 @@ static inline int first_of (const real *x, int cols, real value) {
 
 static void row_argmax (int32_t *y, const real *x, int rows, int cols) {
   for (int i = 0; i < rows; i++, x += cols) y[i] = first_of(x, cols, max_of_row(x, cols));
+}
+
+/* ---- normalisation ---------------------------------------------------------------------- */
+
+/* Rows are taken sixteen at a time, one pass for all of them after the other: then no row waits for the
+ * root and the quotients of the row before. */
+typedef struct norms { real mean[LANES], scale[LANES]; } norms;
+
+/* mean x and 1 / sqrt(mean (x - mean x)^2 + k) of each row */
+static void norms_of_rows (norms *n, const real *x, real k, int rows, int cols) {
+  for (int i = 0; i < LANES; i++) n->scale[i] = 1;
+  for (int i = 0; i < rows; i++) n->mean[i] = sum_of_row(x + (size_t)i * (size_t)cols, cols) / (real)cols;
+  for (int i = 0; i < rows; i++, x += cols)
+    n->scale[i] = row_reduce(take_square, by_sum, 0, n->mean[i], n->mean[i], x, cols) / (real)cols + k;
+  for (int i = 0; i < LANES; i += VL) vf_store(n->scale + i, vf_div(vf_set(1), vf_sqrt(vf_load(n->scale + i))));
+}
+
+static void norm_row (real *y, const real *x, real mean, real scale, int cols) {
+  const vf m = vf_set(mean), s = vf_set(scale);
+  int j = 0;
+  for (; j + VL <= cols; j += VL) vf_store(y + j, vf_mul(vf_sub(vf_load(x + j), m), s));
+  if (j < cols) vf_store_n(y + j, vf_mul(vf_sub(vf_load_n(x + j, cols - j, 0), m), s), cols - j);
+}
+
+static void row_norm (real *y, const real *x, real k, int rows, int cols) {
+  norms n;
+  for (int i = 0; i < rows; i += LANES) {
+    const int some = rows - i < LANES ? rows - i : LANES;
+    norms_of_rows(&n, x, k, some, cols);
+    for (int r = 0; r < some; r++, x += cols, y += cols) norm_row(y, x, n.mean[r], n.scale[r], cols);
+  }
+}
+
+/* sum of dy * (x - mean) */
+static inline real pull_of_row (const real *dy, const real *x, real mean, int cols) {
+  const vf m = vf_set(mean);
+  vf lane[LANE_VECS];
+  int j = 0;
+  for (int v = 0; v < LANE_VECS; v++) lane[v] = vf_set(0);
+  for (; j + LANES <= cols; j += LANES)
+    for (int v = 0; v < LANE_VECS; v++)
+      lane[v] = vf_fma(vf_load(dy + j + v * VL), vf_sub(vf_load(x + j + v * VL), m), lane[v]);
+  if (j < cols)
+    for (int v = 0; v < LANE_VECS; v++)
+      lane[v] = vf_fma(lane_load(dy + j, v, cols - j, 0), vf_sub(lane_load(x + j, v, cols - j, mean), m), lane[v]);
+  return join_lanes(by_sum, lane);
+}
+
+/* s (dy - along - pull s^2 (x - mean)) */
+static void norm_grad_row (real *dx, const real *dy, const real *x, real mean, real scale, real along, real pull,
+                           int cols) {
+  const vf m = vf_set(mean), s = vf_set(scale), a = vf_set(along), p = vf_set(pull * scale * scale);
+  int j = 0;
+  for (; j + VL <= cols; j += VL)
+    vf_store(dx + j, vf_mul(vf_fnma(vf_sub(vf_load(x + j), m), p, vf_sub(vf_load(dy + j), a)), s));
+  const int left = cols - j;
+  if (left > 0)
+    vf_store_n(dx + j, vf_mul(vf_fnma(vf_sub(vf_load_n(x + j, left, 0), m), p,
+                                      vf_sub(vf_load_n(dy + j, left, 0), a)), s), left);
+}
+
+static void row_norm_grad (real *dx, const real *dy, const real *x, real k, int rows, int cols) {
+  norms n;
+  real along[LANES], pull[LANES];
+  for (int i = 0; i < rows; i += LANES) {
+    const int some = rows - i < LANES ? rows - i : LANES;
+    norms_of_rows(&n, x, k, some, cols);
+    for (int r = 0; r < some; r++) {
+      const size_t at = (size_t)r * (size_t)cols;
+      along[r] = sum_of_row(dy + at, cols) / (real)cols;
+      pull[r] = pull_of_row(dy + at, x + at, n.mean[r], cols) / (real)cols;
+    }
+    for (int r = 0; r < some; r++, dx += cols, dy += cols, x += cols)
+      norm_grad_row(dx, dy, x, n.mean[r], n.scale[r], along[r], pull[r], cols);
+  }
 }
 
 /* ---- sums in double --------------------------------------------------------------------- */

@@ -91,6 +91,11 @@ typedef struct lurn_kernels {
   void (*row_lse) (real *y, const real *x, int rows, int cols);      /* log sum exp; max first */
   void (*row_argmax) (int32_t *y, const real *x, int rows, int cols); /* from 0; first of equals or of NaNs */
 
+  /* y = (x - mean x) * s with s = 1 / sqrt(mean (x - mean x)^2 + k), row by row; y (rows, cols) */
+  void (*row_norm) (real *y, const real *x, real k, int rows, int cols);
+  /* its gradient: dx = s * (dy - mean dy - y * mean (dy * y)) */
+  void (*row_norm_grad) (real *dx, const real *dy, const real *x, real k, int rows, int cols);
+
   /* sums in double over a flat array, 16 lanes and the tree */
   double (*sum) (const real *x, size_t n);
   /* The same piece by piece: lanes (16), zero at first, take in the elements at .. at+n-1 of the array; sum_up is the
@@ -112,6 +117,9 @@ typedef struct lurn_kernels {
                  real *c, ptrdiff_t ldc);
   /* c[n] = chain over m = M-1 .. 0 of (acc + d[m*ldd + n]) from c: a bias gradient. */
   void (*column_sum) (int M, int N, const real *d, ptrdiff_t ldd, real *c);
+  /* c[n] = chain over m = M-1 .. 0 of fma(a[m*lda + n], d[m*ldd + n], acc) from c: the gradient of a
+   * factor that all frames share. */
+  void (*column_dot) (int M, int N, const real *a, ptrdiff_t lda, const real *d, ptrdiff_t ldd, real *c);
 } lurn_kernels;
 
 /* The table for `isa` ("c", "avx2", "avx512"); NULL or "" means the best this CPU and its

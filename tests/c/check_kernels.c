@@ -86,6 +86,44 @@ static void row_case (const lurn_kernels *t, int rows, int cols, real (*value) (
   guarded_free(want);
 }
 
+/* A mean of n numbers below 1 is off by less than (n / 16 + 4) u, here 1.2e-6 (f64: 2.3e-15), which the
+ * division by the deviation, s, makes larger; in the gradient it is so twice. */
+static void norm_agrees (const real *y, const real *dx, const real *dy, const real *x, real k, int n) {
+  long double mean = 0, square = 0, along = 0, pull = 0;
+  for (int j = 0; j < n; j++) mean += (long double)x[j] / n, along += (long double)dy[j] / n;
+  for (int j = 0; j < n; j++) square += ((long double)x[j] - mean) * ((long double)x[j] - mean) / n;
+  const long double s = 1 / sqrtl(square + (long double)k);
+  for (int j = 0; j < n; j++) pull += (long double)dy[j] * ((long double)x[j] - mean) * s / n;
+  for (int j = 0; j < n; j++) {
+    const double want = (double)(((long double)x[j] - mean) * s);
+    const double slope = (double)(s * ((long double)dy[j] - along - (long double)want * pull));
+    const double limit = EITHER(2e-6, 4e-15) * (double)s;
+    check(fabs((double)y[j] - want) < limit, "c row_norm of %d: %g", n, (double)y[j]);
+    check(fabs((double)dx[j] - slope) < limit * (1 + (double)s), "c row_norm_grad of %d: %g", n, (double)dx[j]);
+  }
+}
+
+/* Out of place, and in place of x (alias 1) or of dy (2). */
+static void norm_case (const lurn_kernels *t, int rows, int cols, real (*value) (void), int alias) {
+  const size_t n = (size_t)rows * (size_t)cols;
+  real *x = numbers(n + 1, value), *dy = numbers(n + 1, value), k = below(2) ? (real)1e-5 : (real)0.3;
+  real *y = guarded(n), *want = guarded(n), *dx = guarded(n), *want_dx = guarded(n);
+  plain->row_norm(want, x + 1, k, rows, cols);
+  plain->row_norm_grad(want_dx, dy + 1, x + 1, k, rows, cols);
+  if (alias) memcpy(y, x + 1, n * sizeof *y);
+  if (alias) memcpy(dx, (alias == 1 ? x : dy) + 1, n * sizeof *dx);
+  t->row_norm(y, alias ? y : x + 1, k, rows, cols);
+  t->row_norm_grad(dx, alias == 2 ? dx : dy + 1, alias == 1 ? dx : x + 1, k, rows, cols);
+  check(same_all(y, want, n) && intact(y, n), "%s row_norm (%d,%d), alias %d", t->isa, rows, cols, alias);
+  check(same_all(dx, want_dx, n) && intact(dx, n), "%s row_norm_grad (%d,%d), alias %d", t->isa, rows, cols, alias);
+  for (int i = 0; i < rows && t == plain && value == plain_value; i++) {
+    const size_t at = (size_t)i * (size_t)cols;
+    norm_agrees(y + at, dx + at, dy + 1 + at, x + 1 + at, k, cols);
+  }
+  free(x), free(dy);
+  guarded_free(y), guarded_free(want), guarded_free(dx), guarded_free(want_dx);
+}
+
 /* Few different values, so that there are equals, and sometimes a row of nothing but -inf. */
 static real few_values (void) { return (real)(below(3) - 1); }
 static real lowest (void) { return (real)-INFINITY; }
@@ -98,6 +136,10 @@ static void check_rows (const lurn_kernels *t) {
       row_case(t, rows, sizes[i], plain_value);
       row_case(t, rows, sizes[i], few_values);
       row_case(t, rows, sizes[i], lowest);
+      for (int alias = 0; alias <= 2; alias++) {
+        norm_case(t, 6 * rows, sizes[i], any_value, alias);
+        norm_case(t, 6 * rows, sizes[i], plain_value, alias);
+      }
     }
   report(t->isa, "rows, sums", "");
 }
@@ -184,6 +226,14 @@ static void outer_case (const lurn_kernels *t, int M, int K, int N) {
     memcpy(want, first, (size_t)N * sizeof *c);
     t->column_sum(M, N, d, ldd, want);
     check(same_all(want, c, (size_t)N) && intact(want, size), "%s column_sum (%d,%d)", t->isa, M, N);
+    const int cols = K < N ? K : N;
+    for (int n = 0; n < cols; n++) {
+      c[n] = first[n];
+      for (int m = M - 1; m >= 0; m--) c[n] = naive_fma(a[m * lda + n], d[m * ldd + n], c[n]);
+    }
+    memcpy(want, first, (size_t)cols * sizeof *c);
+    t->column_dot(M, cols, a, lda, d, ldd, want);
+    check(same_all(want, c, (size_t)cols) && intact(want, size), "%s column_dot (%d,%d)", t->isa, M, cols);
   }
   free(a), free(d), free(first);
   guarded_free(c);
@@ -199,6 +249,7 @@ static void check_outer (const lurn_kernels *t) {
   }
   for (int i = 0; i < 100; i++) outer_case(t, below(300), 1 + below(20), 1 + below(70));
   outer_case(t, 2500, 3, 65);
+  outer_case(t, 9, 150, 157);
   report(t->isa, "outer", "");
 }
 

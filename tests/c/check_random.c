@@ -130,6 +130,13 @@ static lurn_reg affine (lurn_program *p, const pool *q, int n) {
   return acc;
 }
 
+/* A factor that all frames share. */
+static lurn_reg gain (lurn_program *p, int cols) {
+  char path[16];
+  snprintf(path, sizeof path, "g%d", cols);
+  return lurn_param_reg(p, path, 1, &cols, (lurn_init){LURN_INIT_NORMAL, 0, 1});
+}
+
 static const lurn_map pairs[] = {LURN_MAP_add, LURN_MAP_sub, LURN_MAP_mul, LURN_MAP_max, LURN_MAP_min};
 static const lurn_map singles[] = {LURN_MAP_tanh, LURN_MAP_sigmoid, LURN_MAP_neg, LURN_MAP_abs, LURN_MAP_sin,
     LURN_MAP_cos, LURN_MAP_erf};
@@ -193,11 +200,12 @@ static lurn_reg images (lurn_program *p, lurn_reg a) {
 static lurn_reg piece (lurn_program *p, const pool *q, lurn_reg memory) {
   lurn_reg a = any(q);
   const lurn_register x = *lurn_reg_info(p, a);
-  switch (lot(13)) {
+  switch (lot(14)) {
     case 0: case 1: return tame(p, affine(p, q, lot(2) ? 8 : 5));
     case 2: case 3: return tame(p, lurn_map2(p, pairs[lot(5)], a, like(p, q, a)));
     case 4: return lurn_map1(p, singles[lot(7)], a);
-    case 5: return lurn_map1k(p, LURN_MAP_rsub_imm, a, 1);
+    case 5: return lot(2) ? lurn_map1k(p, LURN_MAP_rsub_imm, a, 1)
+        : tame(p, lurn_map2(p, LURN_MAP_mul, a, gain(p, x.cols)));
     case 6: return lurn_emit(p, LURN_OP_DROPOUT, a, -1, -1, 0.3, 0, 0, lot(2) ? "one" : "two");
     case 7: return tame(p, lurn_emit(p, lot(2) ? LURN_OP_ROWSUM : LURN_OP_LSE, a, -1, -1, 0, 0, 0, NULL));
     case 8: return lurn_map3(p, LURN_MAP_where, lurn_map1k(p, LURN_MAP_gt_imm, a, 0.1), like(p, q, a), a);
@@ -212,6 +220,7 @@ static lurn_reg piece (lurn_program *p, const pool *q, lurn_reg memory) {
       lurn_reg y = images(p, a);
       return y == a || y < 0 ? y : tame(p, lurn_matmul(p, -1, y, weight(p, lurn_reg_info(p, y)->cols, 8), 0));
     }
+    case 12: return lurn_emit(p, LURN_OP_NORM, a, -1, -1, 0.01, 0, 0, NULL);
     default: {
       if (q->second >= 0 && lot(2)) memory = q->second;
       if (memory < 0) return a;

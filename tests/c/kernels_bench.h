@@ -129,8 +129,8 @@ static double bench_map (const lurn_kernels *t, lurn_map map, real *y, const rea
 }
 
 static double bench_row (int what, const lurn_kernels *t, const real *x) {
+  static real out[BENCH_N];
   double best = 1e9, y = 0;
-  real out[1];
   int32_t arg[1];
   for (int i = 0; i < 30; i++) {
     const double start = bench_now();
@@ -139,7 +139,9 @@ static double bench_row (int what, const lurn_kernels *t, const real *x) {
       case 1: t->row_max(out, x, 1, BENCH_N); break;
       case 2: t->row_lse(out, x, 1, BENCH_N); break;
       case 3: t->row_argmax(arg, x, 1, BENCH_N); break;
-      case 4: y = t->sum(x, BENCH_N); break;
+      case 4: t->row_norm(out, x, 1, BENCH_N / 64, 64); break;
+      case 5: t->row_norm_grad(out, x, x, 1, BENCH_N / 64, 64); break;
+      case 6: y = t->sum(x, BENCH_N); break;
       default: y = t->sum_squares(x, BENCH_N);
     }
     const double ns = 1e9 * (bench_now() - start) / (BENCH_N * BENCH_REPEAT);
@@ -149,7 +151,8 @@ static double bench_row (int what, const lurn_kernels *t, const real *x) {
 }
 
 static void bench_elements (const char *const *list) {
-  static const char *const row[] = { "row_sum", "row_max", "row_lse", "row_argmax", "sum", "sum_squares" };
+  static const char *const row[] = { "row_sum", "row_max", "row_lse", "row_argmax", "row_norm", "row_norm_grad", "sum",
+                                    "sum_squares" };
   real *x = numbers(BENCH_N, plain_value), *y = numbers(BENCH_N, plain_value);
   printf("\nns/element   ");
   for (int i = 0; list[i]; i++) printf("%9s", list[i]);
@@ -157,7 +160,7 @@ static void bench_elements (const char *const *list) {
     printf("\n%-13s", lurn_map_name((lurn_map)m));
     for (int i = 0; list[i]; i++) printf("%9.3f", bench_map(lurn_kernels_find(list[i]), (lurn_map)m, y, x));
   }
-  for (int r = 0; r < 6; r++) {
+  for (int r = 0; r < 8; r++) {
     printf("\n%-13s", row[r]);
     for (int i = 0; list[i]; i++) printf("%9.3f", bench_row(r, lurn_kernels_find(list[i]), x));
   }

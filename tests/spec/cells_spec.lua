@@ -252,6 +252,23 @@ describe("the library of cells", function ()
       model_of(lurn, {make = function (l) return l.cells.gru(before) end}):program())
   end)
 
+  it("says each of them in fifteen lines of Lua at most", function ()
+    local file = assert(io.open(package.searchpath("lurn.cells", package.path)))
+    local text, count = file:read "a", 0
+    file:close()
+    for block in text:gmatch "[^\n].-\n%s*\n" do
+      local name = block:match 'define%("([%w_]+)"'
+      if name then
+        local _, comments = block:gsub("[^\n]*%-%- [^\n]*\n", "")
+        local _, all = block:gsub("[^\n]*%S[^\n]*\n", "")
+        assert(lurn.cells[name], name)
+        assert(all - comments <= 15, ("%s has %d lines"):format(name, all - comments))
+        count = count + 1
+      end
+    end
+    assert(count >= 12)
+  end)
+
   it("starts as the papers say", function ()
     local function value (model, path)
       for _, p in ipairs(model:parameters()) do if p.path == path then return p.value end end

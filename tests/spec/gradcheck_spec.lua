@@ -85,6 +85,7 @@ function ops.unpick (p, a, _, m) return p:emit("unpick", lurn.sum(a), m.i, nil, 
 function ops.rowsum (_, a, b) return lurn.sum(a * b) end
 function ops.rowmax (_, a, b) return lurn.max(a * b) end
 function ops.lse (_, a, b) return lurn.logsumexp(a - b) end
+function ops.norm (_, a, b) return lurn.normalise(a, 0.1) * b end
 function ops.expand (p, a, b) return p:emit("expand", lurn.sum(a), nil, nil, 0, C) * b end
 function whole.total (_, a) return lurn.total(lurn.tanh(a)) end
 
@@ -337,6 +338,14 @@ describe("gradients of the layer", function ()
   it("feed-forward", function ()
     local model = recurrent(lurn.linear {size = 5, activation = "tanh"}, lurn.dropout(0.3),
       lurn.linear {size = 2, bias = false})
+    check(model, batch {y = wave(2, 5, 3, 2)})
+  end)
+
+  it("layer normalisation, between recurrent layers and of a matrix", function ()
+    local matrix = function (x) return lurn.reshape(x, 2, 2) end
+    local vector = function (x) return lurn.reshape(x, C) end
+    local model = recurrent(lurn.rnn {hidden = C}, lurn.layer_norm {}, matrix, lurn.layer_norm {eps = 0.1, bias = false},
+      vector, lurn.rnn {hidden = C}, lurn.linear {size = 2})
     check(model, batch {y = wave(2, 5, 3, 2)})
   end)
 

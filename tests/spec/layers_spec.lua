@@ -394,10 +394,13 @@ describe("as PyTorch", function ()
     end}
   end
 
+  local norms = {plain = {}, gain = {bias = false, eps = 0.1}, bare = {gain = false, bias = false}}
+
   local function layer (name)
     local kind, option = name:match "^(%a+)_(.*)$"
     if option == "chain" then return chain(kind) end
     if kind == "cell" then return l.cells[option] {hidden = 4} end
+    if kind == "norm" then return l.layer_norm(norms[option]) end
     local o = {hidden = 4}
     for k, v in pairs(options[option]) do o[k] = v end
     return l[kind](o)
@@ -414,7 +417,7 @@ describe("as PyTorch", function ()
   it("in every case", function ()
     local n = 0
     for _ in pairs(cases) do n = n + 1 end
-    assert.equal(3 * 7 + 2 + 9 + 3 + 1, n)
+    assert.equal(3 * 7 + 2 + 9 + 3 + 1 + 3, n)
   end)
 
   for name, case in pairs(cases) do

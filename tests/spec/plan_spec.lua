@@ -1,5 +1,33 @@
--- The plan says what a training process needs: a process of its own trains a character model of charlm's size, and its
--- peak must stay within the plan and 40 MB. The heap of the engine itself is watched by tests/c/check_plan.c.
+-- What a program will cost, before it is played. The plan says what a training process needs: a process of its own
+-- trains a character model of charlm's size, and its peak must stay within the plan and 40 MB. The heap of the engine
+-- itself is watched by tests/c/check_plan.c.
+
+describe("the count of products", function ()
+  local lurn = require "lurn"
+  local T, B, D, H, K = 7, 3, 5, 4, 2
+
+  -- Forward each product once, backward both gradients; that of an input that is data is not needed.
+  it("is that of the formula", function ()
+    for blocks, layer in pairs {[4] = lurn.lstm, [3] = lurn.gru, [1] = lurn.rnn} do
+      local model = lurn.stack {input = {dim = D}, layer {hidden = H, layers = 2}, lurn.linear {size = K},
+        loss = lurn.loss.mse()}
+      local products = blocks * H * (D + H) + blocks * H * (H + H) + H * K
+      assert.equal(T * B * (3 * products - blocks * H * D), model:player():products(T, B))
+      assert.equal(T * B * products, model.native:player {}:products(T, B))
+      assert.equal(B * products, model.native:player {infer = true}:products(1, B))
+    end
+  end)
+
+  it("is of rows where they are rows, and of a matrix where it is one", function ()
+    local model = lurn.stack {input = {dim = D}, lurn.last, lurn.linear {size = K}}
+    assert.equal(B * D * K, model.native:player {}:products(T, B))
+    model = lurn.model(function (m)
+      local w = m:param("v", {D, H}) % m:param("w", {H, K})
+      return {out = m:input("x", "real", "time", {D}) % w}
+    end)
+    assert.equal(D * H * K + T * B * D * K, model.native:player {}:products(T, B))
+  end)
+end)
 
 describe("the memory plan", function ()
   local PROGRAM = [[
