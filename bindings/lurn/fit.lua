@@ -23,6 +23,7 @@ return function (lurn)
     eval_seq = {"integer", nil, {0, 1e9}, "as seq, for evaluation"},
     metrics = {"table", nil, nil, "of every evaluation, logged as valid_NAME: names and functions, see lurn.metrics"},
     patience = {"integer", nil, {1, 1e9}, "stop after so many evaluations without a new best"},
+    goal = {"number", nil, nil, "stop when an evaluation's loss is no larger"},
     on_nan = {"string|function", "stop", {"stop", "skip", "rollback"}, "when the loss or the gradient is not finite"},
     restore_best = {"boolean", true, nil, "put the best weights back at the end"},
   }
@@ -77,6 +78,7 @@ return function (lurn)
       value, name = s.sum / math.max(1, s.count), "mean_loss"
     end
     s.sum, s.count = 0.0, 0
+    if o.goal and value <= o.goal then run:leave_loop() end
     local improved = run:report(value, name)
     o.optim:report(value)                         -- schedule "plateau" listens
     s.waiting = improved and 0 or s.waiting + 1
