@@ -12,7 +12,7 @@ folder = (folder or "lurn"):gsub("%.init$", "")
 -- In order of dependence: a module finds those before it already in the instance.
 local parts = {
   "schema", "json", "symbol", "cell", "layers", "cells", "loss", "metrics", "model", "optim", "sample", "data",
-  "csv", "progress", "repro", "runfile", "fit", "run", "experiment",
+  "csv", "tasks", "progress", "repro", "runfile", "fit", "run", "experiment",
 }
 
 local instances = {}
