@@ -1,7 +1,7 @@
 --- Copy memory: ten symbols are seen, T steps pass, then they are to be repeated.
 --
 --   lurn run scripts/copy.lua --T 100
---   lurn run scripts/copy.lua --T 100 --variant tcn --cell gru
+--   lurn run scripts/copy.lua --T 100 --variant tcn
 --
 -- Who knows when to answer but has no memory loses nothing on the blanks and guesses ten times: 10 ln(8) / (T + 20)
 -- nats a step. The loss is averaged over blanks, too, so it is small when nothing is learnt at all (0.0204 for T =
@@ -38,14 +38,14 @@ return lurn.experiment {
     length = {10, int = {1, 1000}, help = "symbols to be repeated"},
     variant = {"arjovsky", choice = {"arjovsky", "tcn"}, help = "whose definition"},
     n = {50000, int = {1, 10000000}, help = "sequences to train on"},
-    cell = {"lstm", choice = {"rnn", "lstm", "gru", "irnn"}},
+    cell = {"gru", choice = {"rnn", "lstm", "gru", "irnn"}},
     hidden = {128, int = {1, 4096}, log = true},
     chrono = {true, help = "gates start by holding for up to 3/2 T steps", when = function (p)
       return p.cell == "lstm" or p.cell == "gru" end},
     steps = {6000, int = {1, 100000000}, help = "at most; it stops at the goal"},
-    goal = {1e-3, float = {0, 1}, help = "nats on the validation sequences that count as solved"},
+    goal = {1e-3, float = {0, 1}, help = "nats a step on the validation sequences that count as solved"},
     batch = {32, int = {1, 4096}},
-    lr = {5e-3, float = {1e-6, 1}, log = true},
+    lr = {5e-3, float = {1e-6, 1}, log = true, help = "falls to 0 along a cosine"},
     clip_norm = {1, float = {0, 1e6}, help = "of the gradient; 0 does not clip"},
     eval_every = {250, int = {1, 1000000}, help = "steps between evaluations"},
   },
@@ -56,7 +56,7 @@ return lurn.experiment {
       data.vocab and function (x) return lurn.one_hot(x, #data.vocab) end or lurn.identity,
       cells[p.cell] {hidden = p.hidden, init = p.chrono and chrono(p.cell, 3 * p.T // 2) or nil},
       lurn.linear {}, loss = lurn.loss.cross_entropy()}
-    local optim = lurn.optim.adam(model, {lr = p.lr, clip_norm = p.clip_norm})
+    local optim = lurn.optim.adam(model, {lr = p.lr, clip_norm = p.clip_norm, schedule = "cosine"})
     run:fit {model = model, optim = optim, train = data.train, valid = data.valid, seq = 0, batch = p.batch,
       steps = p.steps, eval_every = p.eval_every, goal = p.goal, metrics = {recall = recall(p.length)}}
     local test = model:evaluate(data.test, {metrics = {recall = recall(p.length)}})

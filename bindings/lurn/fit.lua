@@ -22,8 +22,8 @@ return function (lurn)
     eval_batch = {"integer", nil, {1, 1e9}, "for evaluation: 1 for a text, else as batch"},
     eval_seq = {"integer", nil, {0, 1e9}, "as seq, for evaluation"},
     metrics = {"table", nil, nil, "of every evaluation, logged as valid_NAME: names and functions, see lurn.metrics"},
-    patience = {"integer", nil, {1, 1e9}, "stop after so many evaluations without a new best"},
     goal = {"number", nil, nil, "stop when an evaluation's loss is no larger"},
+    patience = {"integer", nil, {1, 1e9}, "stop after so many evaluations without a new best"},
     on_nan = {"string|function", "stop", {"stop", "skip", "rollback"}, "when the loss or the gradient is not finite"},
     restore_best = {"boolean", true, nil, "put the best weights back at the end"},
   }

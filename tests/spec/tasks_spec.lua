@@ -5,6 +5,7 @@ local lurn = require "lurn"
 local tasks = lurn.tasks
 local shell = require "shell_helper"
 local when_built = shell.ready and it or pending
+local when_probed = lurn.plot and when_built or pending     -- the module shows gradients by lag
 
 local function sequences (data)
   local list = {}
@@ -312,6 +313,18 @@ describe("the demonstrations", function ()
     play("temporal_order", "--T 20 --n 64 --hidden 4 --steps 4 --variant 6b --cell gru", math.log(8))
     play("reber", "--hidden 4 --steps 4", 8 * math.log(2) / 11)
     play("parity", "--T 5 --n 64 --hidden 4 --steps 4 --variant last", math.log(2))
+  end)
+
+  when_probed("show how far back the gradient reaches", function ()
+    local out = play("adding", "--T 20 --n 64 --hidden 4 --steps 4 --cell rnn --lags true", 1 / 6)
+    for _, when in ipairs {"before", "after"} do
+      local plot = out:match(("k steps before the end, %s training\n(.-lag 19 [^\n]*)"):format(when))
+      local norms = {}
+      for lag, norm in plot:gmatch "lag (%d+) +(%S+)" do norms[#norms + 1], norms[lag] = tonumber(norm), true end
+      assert.equal(11, #norms)
+      assert.is_true(norms["0"] and norms["19"])
+      assert.is_true(norms[11] < norms[1])
+    end
   end)
 
   when_built("solve what is solved in seconds", function ()
