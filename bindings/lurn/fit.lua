@@ -23,6 +23,7 @@ return function (lurn)
     eval_batch = {"integer", nil, {1, 1e9}, "for evaluation: 1 for a text, else as batch"},
     eval_seq = {"integer", nil, {0, 1e9}, "as seq, for evaluation"},
     metrics = {"table", nil, nil, "of every evaluation, logged as valid_NAME: names and functions, see lurn.metrics"},
+    goal = {"number", nil, nil, "stop when an evaluation's loss is no larger"},
     patience = {"integer", nil, {1, 1e9}, "stop after so many evaluations without a new best"},
     on_nan = {"string|function", nil, {"stop", "skip", "rollback"},
       "when the loss or the gradient is not finite; as on_spike, or stop"},
@@ -89,6 +90,7 @@ return function (lurn)
       value, name = s.sum / math.max(1, s.count), "mean_loss"
     end
     s.sum, s.count = 0.0, 0
+    if o.goal and value <= o.goal then run:leave_loop() end
     local improved = run:report(value, name)
     o.optim:report(value)                         -- schedule "plateau" listens
     s.waiting = improved and 0 or s.waiting + 1

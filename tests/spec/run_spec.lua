@@ -19,7 +19,8 @@ local function experiment (lurn, change)
       if change.model then change.model(model, run) end
       local split = fake.split(40)
       local best = run:fit {model = model, optim = optim, train = split, valid = split, epochs = p.epochs,
-        eval_every = 15, on_nan = change.on_nan, patience = change.patience}
+        eval_every = 15, on_nan = change.on_nan, patience = change.patience,
+        goal = change.goal}
       return best.loss
     end}
 end
@@ -190,6 +191,21 @@ describe("a run", function ()
       assert.equal("done", run.status)
       assert.equal(0.01, optim.lr)
     end)
+  end)
+
+  it("stops at the evaluation that reaches the goal, and stays stopped", function ()
+    local change = {goal = 0.25, model = function (model)
+      local value = 2
+      model.evaluate = function ()
+        value = value / 2
+        return {loss = value}
+      end
+    end}
+    local run = start(change):play()
+    assert.equal("done", run.status)
+    assert.equal(45, run.done)
+    assert.equal(0.25, run.result)
+    assert.equal(45, resume(change):play().done)
   end)
 
   it("stops early when patience is used up, and stays stopped", function ()
