@@ -464,6 +464,7 @@ static void spread_frames (const lurn_batch *b, const lurn_register *x, const ch
            row * (size_t)b->live[s]);
 }
 
+/* An image over time would have five dimensions: it comes as (T, B, cols). */
 static int y_output (lua_State *L) {             /* name -> a copy, or nil */
   player *p = checkplayer(L, 1);
   const lurn_register *x = NULL;
@@ -474,7 +475,8 @@ static int y_output (lua_State *L) {             /* name -> a copy, or nil */
   if (x->axis == LURN_TIME) check_batch(L, p);
   if (x->axis == LURN_TIME) dim[rank++] = p->batch.T;
   if (x->axis != LURN_ONCE) dim[rank++] = p->batch.B;
-  for (int k = 0; k < x->rank && rank < LURN_MAX_RANK; k++) dim[rank++] = x->dim[k];
+  if (rank + x->rank > LURN_MAX_RANK) dim[rank++] = x->cols;
+  else for (int k = 0; k < x->rank; k++) dim[rank++] = x->dim[k];
   if (x->dtype == LURN_INDEX && x->axis != LURN_ONCE) rank--;
   lurn_tensor *t = l_newtensor(L, (lurn_dtype)x->dtype, rank, dim);
   if (x->axis == LURN_TIME) spread_frames(&p->batch, x, from, t);

@@ -176,7 +176,7 @@ static int g_issymbol (lua_State *L) {
 static int dims (lua_State *L, int arg, int *dim) {
   luaL_checktype(L, arg, LUA_TTABLE);
   int rank = (int)lua_rawlen(L, arg);
-  luaL_argcheck(L, rank >= 1 && rank <= 3, arg, "expected 1 to 3 dimensions");
+  luaL_argcheck(L, rank >= 1 && rank <= LURN_MAX_RANK, arg, "expected 1 to 4 dimensions");
   for (int k = 0; k < rank; k++) {
     lua_rawgeti(L, arg, k + 1);
     lua_Integer d = lua_tointeger(L, -1);

@@ -177,9 +177,12 @@ lurn_reg lurn_cell_layer (lurn_program *p, const lurn_cell *cell, const lurn_cel
                           int reverse) {
   lurn_reg state[LURN_MAX_STATES], s[LURN_MAX_STATES];
   int n = 0;
+  if (!lurn_reg_info(p, x)) return -1;
+  lurn_register shape = *lurn_reg_info(p, x);    /* a vector for each vector that the input has */
+  shape.dim[shape.rank - 1] = o->hidden;
   lurn_scan_begin(p, o->path, reverse);
   for (; n < LURN_MAX_STATES && cell->states[n]; n++)
-    s[n] = state[n] = lurn_scan_state(p, cell->states[n], lurn_fill(p, 0, LURN_ROW, 1, &o->hidden));
+    s[n] = state[n] = lurn_scan_state(p, cell->states[n], lurn_fill(p, 0, LURN_ROW, shape.rank, shape.dim));
   cell->step(p, o, x, s);
   for (int k = 0; k < n; k++) lurn_scan_next(p, state[k], s[k]);
   lurn_scan_end(p);

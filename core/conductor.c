@@ -52,15 +52,16 @@ static ptrdiff_t row_step (const lurn_register *x) { return x->axis == LURN_ONCE
 
 /* A matrix that is computed is packed where it is used; that product is played by one thread. */
 static int packs_itself (const lurn_wave *w, const lurn_instr *i) {
-  return i->op == LURN_OP_PRODUCT && w->program->reg[i->in[2]].kind != LURN_REG_PARAM && !w->ctx->blas;
+  lurn_packing how;
+  return lurn_packing_of(w->program, i, &how) && w->program->reg[i->in[2]].kind != LURN_REG_PARAM && !w->ctx->blas;
 }
 
 static const real *packed_weights (const lurn_wave *w, const lurn_instr *i, int n) {
-  real *packed = w->packed[w->schedule->packed[n]];
-  const lurn_register *x = &w->program->reg[i->in[2]];
-  if (packs_itself(w, i)) w->kernels->pack(packed, w->base[i->in[2]], x->dim[i->i[0] ? 1 : 0],
-                                           x->dim[i->i[0] ? 0 : 1], i->i[0]);
-  return packed;
+  int entry = w->schedule->packed[n];
+  if (entry < 0) return NULL;
+  if (packs_itself(w, i)) lurn_packing_play(w->kernels, &w->schedule->pack[entry].how, w->base[i->in[2]],
+                                            w->packed[entry]);
+  return w->packed[entry];
 }
 
 static void prepare (const hand *h, lurn_call *c, int n) {
@@ -69,7 +70,7 @@ static void prepare (const hand *h, lurn_call *c, int n) {
   *c = (lurn_call){.ctx = w->ctx, .kernels = w->kernels, .program = w->program, .instr = i, .batch = w->batch,
                    .moment = &w->moment, .part = 0, .parts = 1};
   for (int k = 0; k < LURN_MAX_IN; k++) if (i->in[k] >= 0) c->step[k] = row_step(&w->program->reg[i->in[k]]);
-  if (i->op == LURN_OP_PRODUCT) c->packed = packed_weights(w, i, n);
+  c->packed = packed_weights(w, i, n);
 }
 
 static void play_call_rows (const lurn_wave *w, lurn_call *c, int t, int first, int rows) {

@@ -6,7 +6,7 @@
 #include "normalise.h"
 
 /* A reduction that waits for the end of the mirror's loop. */
-typedef struct later { lurn_reg to; int op; lurn_reg in[LURN_MAX_IN]; int i0; } later;
+typedef struct later { lurn_reg to; lurn_instr like; } later;
 
 struct lurn_deriv {
   lurn_ctx *ctx;
@@ -30,10 +30,10 @@ static lurn_reg *slot (lurn_deriv *d, lurn_reg r) { return d->mirror ? &d->body[
 /* Written after the loop: its operands are then whole time registers. What accumulates goes on from
  * the gradient so far. */
 static void reduce_now (lurn_deriv *d, const later *l) {
-  lurn_reg *g = &d->grad[l->to];
-  if (lurn_op_info(l->op)->flags & LURN_OP_ACC) *g = lurn_emit(d->p, l->op, *g, l->in[1], l->in[2], 0, l->i0, 0,
-                                                               NULL);
-  else lurn_grad_add(d, l->to, lurn_emit(d->p, l->op, l->in[0], l->in[1], l->in[2], 0, l->i0, 0, NULL));
+  lurn_instr i = l->like;
+  if (!(lurn_op_info(i.op)->flags & LURN_OP_ACC)) { lurn_grad_add(d, l->to, lurn_write(d->p, &i, NULL)); return; }
+  i.in[0] = d->grad[l->to];
+  d->grad[l->to] = lurn_write(d->p, &i, NULL);
 }
 
 static void reduce (lurn_deriv *d, later l) {
@@ -48,22 +48,27 @@ static void reduce (lurn_deriv *d, later l) {
   d->wait[d->nwait++] = l;
 }
 
+void lurn_grad_later (lurn_deriv *d, lurn_reg to, const lurn_instr *like) {
+  later l = {to, *like};
+  if (lurn_grad_needed(d, to)) reduce(d, l);
+}
+
 void lurn_grad_reduce (lurn_deriv *d, lurn_reg w, int op, lurn_reg x, lurn_reg dy, int i0) {
-  later l = {w, op, {-1, x, dy}, i0};
-  if (lurn_grad_needed(d, w) && dy >= 0) reduce(d, l);
+  const lurn_instr like = {.op = (int16_t)op, .in = {-1, x, dy, -1, -1, -1}, .i = {i0}};
+  if (dy >= 0) lurn_grad_later(d, w, &like);
 }
 
 void lurn_grad_whole (lurn_deriv *d, lurn_reg to, int op, lurn_reg a, lurn_reg b, lurn_reg c) {
-  later l = {to, op, {a, b, c}, 0};
-  if (lurn_grad_needed(d, to)) reduce(d, l);
+  const lurn_instr like = {.op = (int16_t)op, .in = {a, b, c, -1, -1, -1}};
+  lurn_grad_later(d, to, &like);
 }
 
 void lurn_grad_add (lurn_deriv *d, lurn_reg r, lurn_reg g) {
   if (!lurn_grad_needed(d, r) || g < 0) return;
   int have = d->p->reg[g].axis, want = d->p->reg[r].axis;
   if (want < have) {
-    later l = {r, want == LURN_ONCE ? LURN_OP_COLSUM : LURN_OP_FOLD, {-1, g, -1}, 0};
-    reduce(d, l);
+    const lurn_instr like = {.op = want == LURN_ONCE ? LURN_OP_COLSUM : LURN_OP_FOLD, .in = {-1, g, -1, -1, -1, -1}};
+    lurn_grad_later(d, r, &like);
     return;
   }
   g = lurn_spread(d->p, g, want);
@@ -71,9 +76,17 @@ void lurn_grad_add (lurn_deriv *d, lurn_reg r, lurn_reg g) {
   *s = *s < 0 ? g : lurn_map2(d->p, LURN_MAP_add, *s, g);
 }
 
+void lurn_grad_chain (lurn_deriv *d, lurn_reg to, const lurn_instr *like) {
+  lurn_reg *s = slot(d, to);
+  lurn_instr i = *like;
+  if (!lurn_grad_needed(d, to)) return;
+  i.in[0] = *s;
+  *s = lurn_write(d->p, &i, NULL);
+}
+
 void lurn_grad_product (lurn_deriv *d, lurn_reg x, lurn_reg dy, lurn_reg w, int trans) {
-  lurn_reg *s = slot(d, x);
-  *s = lurn_matmul(d->p, *s, dy, w, !trans);
+  const lurn_instr like = {.op = LURN_OP_PRODUCT, .in = {-1, dy, w, -1, -1, -1}, .i = {!trans}};
+  lurn_grad_chain(d, x, &like);
 }
 
 /* ---------- where gradients flow ---------- */

@@ -20,5 +20,8 @@ void lurn_grad_product (lurn_deriv *d, lurn_reg x, lurn_reg dy, lurn_reg w, int 
 void lurn_grad_whole (lurn_deriv *d, lurn_reg to, int op, lurn_reg a, lurn_reg b, lurn_reg c);
 /* d(w) += op(x, dy): OUTER, or SCATTER with rows in i0; after the loop when inside one. */
 void lurn_grad_reduce (lurn_deriv *d, lurn_reg w, int op, lurn_reg x, lurn_reg dy, int i0);
+/* The same of any instruction, whose accumulator will be the gradient so far: */
+void lurn_grad_later (lurn_deriv *d, lurn_reg to, const lurn_instr *like);        /* after the loop when inside one */
+void lurn_grad_chain (lurn_deriv *d, lurn_reg to, const lurn_instr *like);        /* here */
 
 #endif

@@ -208,12 +208,7 @@ static void state_name (char *name, const lurn_scan *s, const lurn_state *st) {
 static lurn_reg with_reset (work *w, lurn_reg flag, lurn_reg prev, lurn_reg init) {
   lurn_program *p = w->dst;
   if (p->reg[prev].dtype == LURN_INDEX) return lurn_emit(p, LURN_OP_IWHERE, flag, init, prev, 0, 0, 0, NULL);
-  if (p->reg[prev].rank == 1) return lurn_map3(p, LURN_MAP_where, flag, init, prev);
-  const lurn_register x = p->reg[prev];
-  lurn_reg wide = lurn_emit(p, LURN_OP_EXPAND, flag, -1, -1, 0, x.cols, 0, NULL);
-  wide = lurn_emit(p, LURN_OP_RESHAPE, wide, -1, -1, x.rank > 2 ? x.dim[2] : 0, x.dim[0], x.rank > 1 ? x.dim[1]
-                   : 0, NULL);
-  return lurn_map3(p, LURN_MAP_where, wide, init, prev);
+  return lurn_map3(p, LURN_MAP_where, flag, init, prev);
 }
 
 /* 1 where a scan starts anew. Who comes from behind does so at the last step before a flag: beyond it lies another

@@ -55,6 +55,30 @@ static void map_play (const lurn_call *c) {
   }
 }
 
+/* ---------- packed weights ---------- */
+
+/* With its neighbours next to each other a row of a convolution's kernel is one matrix, kw C long; where they stand
+ * apart, and in the transpose, each tap is one of its own. */
+int lurn_packing_of (const lurn_program *p, const lurn_instr *i, lurn_packing *how) {
+  if (i->op != LURN_OP_PRODUCT && i->op != LURN_OP_CONV && i->op != LURN_OP_CONV_DX) return 0;
+  const int *w = p->reg[i->in[2]].dim, trans = i->op == LURN_OP_PRODUCT ? i->i[0] != 0 : i->op == LURN_OP_CONV_DX;
+  if (i->op == LURN_OP_PRODUCT) *how = (lurn_packing){1, w[trans], w[!trans], trans};
+  else if (trans) *how = (lurn_packing){w[0] * w[1], w[3], w[2], 1};
+  else if (i->i[3] == 1) *how = (lurn_packing){w[0], w[1] * w[2], w[3], 0};
+  else *how = (lurn_packing){w[0] * w[1], w[2], w[3], 0};
+  return 1;
+}
+
+/* Every block starts where kernels want one. */
+size_t lurn_packing_stride (const lurn_kernels *k, const lurn_packing *how) {
+  return lurn_align(sizeof(real) * k->pack_count(how->K, how->N)) / sizeof(real);
+}
+
+void lurn_packing_play (const lurn_kernels *k, const lurn_packing *how, const real *w, real *packed) {
+  size_t stride = lurn_packing_stride(k, how), size = (size_t)how->K * (size_t)how->N;
+  for (int n = 0; n < how->blocks; n++, w += size, packed += stride) k->pack(packed, w, how->K, how->N, how->trans);
+}
+
 /* ---------- the table ---------- */
 
 
@@ -73,6 +97,7 @@ const lurn_op *lurn_op_info (int op) {
   if (op <= LURN_OP_SAMPLE) return &lurn_ops_index[op - LURN_OP_GATHER];
   if (op <= LURN_OP_ROWS) return &lurn_ops_reduce[op - LURN_OP_ROWSUM];
   if (op <= LURN_OP_DETACH) return &lurn_ops_shape[op - LURN_OP_SHIFT];
+  if (op <= LURN_OP_CONV_DW) return &lurn_ops_conv[op - LURN_OP_CROP];
   return &lurn_ops_attend[op - LURN_OP_ATTEND];
 }
 

@@ -15,6 +15,7 @@ enum {
   LURN_OP_PRODUCT = LURN_NMAPS, /* (acc?, x, W; trans) -> acc + x W; last dimension */
   LURN_OP_OUTER,                /* (acc?, x, d) -> once: acc + x^T d, frames descending */
   LURN_OP_COLSUM,               /* (acc?, d) -> once: acc + sum over frames, descending */
+  LURN_OP_PLACESUM,             /* (acc?, d) -> once (last dimension): acc + sum over frames and places, descending */
   LURN_OP_FOLD,                 /* (acc?, d) -> row: acc + sum over the row's steps, descending */
   LURN_OP_GATHER,               /* (W, i) -> W[i], zeros where i is -1 */
   LURN_OP_SCATTER,              /* (acc?, d, i; rows) -> once: acc[i] += d, frames descending */
@@ -41,6 +42,11 @@ enum {
   LURN_OP_RESHAPE,              /* (x; see emit) -> the same numbers, another row shape */
   LURN_OP_DROPOUT,              /* (x; k = rate, name) -> x * mask / (1-k); identity in evaluation */
   LURN_OP_DETACH,               /* (x) -> x, no gradient */
+  LURN_OP_CROP,                 /* (x (h,w,c); y0, x0, sy, sx, oh, ow) -> (oh,ow,c): x[y0 + i sy][x0 + j sx] */
+  LURN_OP_PLACE,                /* (d (oh,ow,c); y0, x0, sy, sx, h, w) -> (h,w,c): d at those places, zeros elsewhere */
+  LURN_OP_CONV,                 /* (acc?, x (h,w,C), W (kh,kw,C,M); sy, sx, dy, dx) -> (oh,ow,M): acc + x * W */
+  LURN_OP_CONV_DX,              /* (acc?, d (oh,ow,M), W; sy, sx, dy, dx) -> (h,w,C): its transpose */
+  LURN_OP_CONV_DW,              /* (acc?, x, d; sy, sx, dy, dx, kh, kw) -> once (kh,kw,C,M), frames descending */
   LURN_OP_ATTEND,               /* (q, memory) -> softmax(q . m_j) m_j summed over the memory's steps j */
   LURN_OP_ATTEND_DQ,            /* (dy, q, memory) -> its gradient in q */
   LURN_OP_ATTEND_DM,            /* (dy, q, memory) -> its gradient in the memory */
@@ -64,7 +70,7 @@ typedef struct lurn_call {
   void *out;
   const void *in[LURN_MAX_IN];  /* first row; NULL when absent */
   ptrdiff_t step[LURN_MAX_IN];  /* elements from row to row; 0: the same row for all */
-  const real *packed;           /* PRODUCT: its weights, packed by these kernels */
+  const real *packed;           /* of operand 2, where lurn_packing_of says so: by these kernels */
   int row, rows;                /* first row (of its step) and how many to play */
   int part, parts;              /* of an op that splits itself (LURN_OP_SPLITS) */
   int t;                        /* the step they belong to, where the op asks for it */
@@ -98,11 +104,30 @@ typedef struct lurn_op {
 const lurn_op *lurn_op_info (int op);
 int lurn_op_find (const char *name);      /* -1: no such op */
 
+/* Weights that products use packed: operand 2 of an instruction is `blocks` matrices, one after the other. */
+typedef struct lurn_packing {
+  int blocks, K, N, trans;      /* each (K,N), with trans stored as (N,K) */
+} lurn_packing;
+
+/* 0: the instruction has no such weights. */
+int lurn_packing_of (const lurn_program *p, const lurn_instr *i, lurn_packing *how);
+/* Reals from one packed block to the next. */
+size_t lurn_packing_stride (const lurn_kernels *k, const lurn_packing *how);
+void lurn_packing_play (const lurn_kernels *k, const lurn_packing *how, const real *w, real *packed);
+
 /* Rows of the families, joined by op.c. */
-extern const lurn_op lurn_ops_product[], lurn_ops_reduce[], lurn_ops_index[], lurn_ops_shape[], lurn_ops_attend[];
+extern const lurn_op lurn_ops_product[], lurn_ops_reduce[], lurn_ops_index[], lurn_ops_shape[], lurn_ops_conv[],
+  lurn_ops_attend[];
 void lurn_map_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy);
 
 /* For the op families. */
+/* Whether acc (-1: none) can start what *out will be: the same shape, or, with `bias`, on a lower axis or one
+ * parameter row (the last dimension) for all places. Otherwise 0, the error is set. */
+int lurn_acc_fits (lurn_program *p, const char *op, lurn_reg acc, const lurn_register *out, int bias);
+/* The gradient of such an accumulator. */
+void lurn_acc_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy);
+/* One product of a playing: by the kernels, or by OpenBLAS with w (rows ldw apart), which job->packed was made of. */
+void lurn_multiply (const lurn_call *c, const lurn_product *job, const real *w, int ldw, int trans);
 /* The part of n things that is this call's: [*from, *to). */
 static inline void lurn_share (int n, int part, int parts, int *from, int *to) {
   *from = (int)((int64_t)n * part / parts);

@@ -11,20 +11,41 @@ static int bad (lurn_program *p, const char *op, int operand, const char *want, 
   return 0;
 }
 
-/* An accumulator has the result's shape; its axis may be lower (a bias has one row). */
-static int acc_fits (lurn_program *p, const char *op, lurn_reg acc, const lurn_register *out,
-                     int axis_may_differ) {
+/* An accumulator has the result's shape; where a bias will do its axis may be lower, and one row is enough. */
+int lurn_acc_fits (lurn_program *p, const char *op, lurn_reg acc, const lurn_register *out, int bias) {
   char want[64];
   int64_t dim[LURN_MAX_RANK];
   if (acc < 0) return 1;
   const lurn_register *a = &p->reg[acc];
+  if (bias && a->dtype == LURN_REAL && a->axis == LURN_ONCE && a->rank == 1
+      && a->dim[0] == out->dim[out->rank - 1]) return 1;
   if (a->dtype == LURN_REAL && a->rank == out->rank && !memcmp(a->dim, out->dim, sizeof *a->dim * (size_t)a->rank)
-      && (a->axis == out->axis || (axis_may_differ && a->axis < out->axis))) return 1;
+      && (a->axis == out->axis || (bias && a->axis < out->axis))) return 1;
   for (int i = 0; i < out->rank; i++) dim[i] = out->dim[i];
   return bad(p, op, 1, lurn_shape_text(want, sizeof want, out->rank, dim), acc);
 }
 
+void lurn_acc_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
+  lurn_program *p = lurn_grad_program(d);
+  const lurn_instr like = {.op = LURN_OP_PLACESUM, .in = {-1, dy, -1, -1, -1, -1}};
+  if (i->in[0] < 0 || !lurn_grad_needed(d, i->in[0])) return;
+  if (p->reg[i->in[0]].rank == p->reg[dy].rank) lurn_grad_add(d, i->in[0], dy);
+  else lurn_grad_later(d, i->in[0], &like);
+}
+
 /* ---------- product: acc + x W ---------- */
+
+void lurn_multiply (const lurn_call *c, const lurn_product *job, const real *w, int ldw, int trans) {
+  if (!c->ctx->blas) { c->kernels->product(job); return; }
+  size_t bytes = sizeof(real) * (size_t)job->N;
+  for (int m = 0; m < job->M; m++) {
+    real *out = job->c + m * job->ldc;
+    const real *init = job->init ? job->init + m * job->ldi : NULL;
+    if (!init) memset(out, 0, bytes);
+    else if (init != out) memmove(out, init, bytes);
+  }
+  lurn_blas_gemm(0, trans, job->M, job->N, job->K, 1, job->a, (int)job->lda, w, ldw, 1, job->c, (int)job->ldc);
+}
 
 static int product_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
   const lurn_register *x = &p->reg[i->in[1]], *w = &p->reg[i->in[2]];
@@ -40,7 +61,7 @@ static int product_shape (lurn_program *p, const lurn_instr *i, lurn_register *o
   out->rank = x->rank;
   memcpy(out->dim, x->dim, sizeof out->dim);
   out->dim[last] = N;
-  return acc_fits(p, "product", i->in[0], out, 1);
+  return lurn_acc_fits(p, "product", i->in[0], out, 1);
 }
 
 /* Rows of the matrix that x is: all but its last dimension, for each row played. */
@@ -63,27 +84,16 @@ static void play_each_row (const lurn_call *c) {
 static void product_play (const lurn_call *c) {
   const lurn_register *x = lurn_in_info(c, 1), *w = lurn_in_info(c, 2), *y = lurn_out_info(c);
   int trans = c->instr->i[0], K = x->dim[x->rank - 1], N = y->dim[y->rank - 1], M = product_rows(c, x);
-  int still = c->in[0] && c->step[0] == 0, bias = still && M == c->rows;
+  int still = c->in[0] && c->step[0] == 0, bias = still && lurn_in_info(c, 0)->cols == N;
   if (still && !bias && c->rows > 1) { play_each_row(c); return; }
-  if (c->ctx->blas) {
-    real *out = c->out;
-    const real *init = c->in[0];
-    for (int m = 0; m < M; m++) {
-      if (!init) memset(out + (size_t)m * (size_t)N, 0, sizeof *out * (size_t)N);
-      else if (bias || init != out) memmove(out + (size_t)m * (size_t)N,
-                                            init + (bias ? 0 : (size_t)m * (size_t)N), sizeof *out * (size_t)N);
-    }
-    lurn_blas_gemm(0, trans, M, N, K, 1, c->in[1], K, c->in[2], w->dim[1], 1, out, N);
-    return;
-  }
   lurn_product job = {.M = M, .N = N, .K = K, .a = c->in[1], .lda = K, .packed = c->packed, .init = c->in[0],
                       .ldi = bias ? 0 : N, .c = c->out, .ldc = N};
-  c->kernels->product(&job);
+  lurn_multiply(c, &job, c->in[2], w->dim[1], trans);
 }
 
 static void product_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
   int trans = i->i[0];
-  if (i->in[0] >= 0 && lurn_grad_needed(d, i->in[0])) lurn_grad_add(d, i->in[0], dy);
+  lurn_acc_grad(d, i, dy);
   if (lurn_grad_needed(d, i->in[1])) lurn_grad_product(d, i->in[1], dy, i->in[2], trans);
   if (lurn_grad_needed(d, i->in[2]))
     lurn_grad_reduce(d, i->in[2], LURN_OP_OUTER, trans ? dy : i->in[1], trans ? i->in[1] : dy, 0);
@@ -99,7 +109,7 @@ static int outer_shape (lurn_program *p, const lurn_instr *i, lurn_register *out
   out->rank = 2;
   out->dim[0] = x->dim[x->rank - 1];
   out->dim[1] = y->dim[y->rank - 1];
-  return acc_fits(p, "outer", i->in[0], out, 0);
+  return lurn_acc_fits(p, "outer", i->in[0], out, 0);
 }
 
 /* The accumulator is continued in place, or copied first, or zero. */
@@ -128,21 +138,24 @@ static void outer_play (const lurn_call *c) {
 
 static int colsum_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
   const lurn_register *x = &p->reg[i->in[1]];
+  int last = x->rank - 1;
   out->axis = LURN_ONCE;
   out->rank = x->rank;
   memcpy(out->dim, x->dim, sizeof out->dim);
-  return acc_fits(p, "colsum", i->in[0], out, 0);
+  if (i->op == LURN_OP_PLACESUM) { out->rank = 1; out->dim[0] = x->dim[last]; }
+  return lurn_acc_fits(p, lurn_op_info(i->op)->name, i->in[0], out, 0);
 }
 
+/* Rows of the result's columns: one for a frame, or one for each place of it. */
 static void colsum_play (const lurn_call *c) {
-  int cols = lurn_out_info(c)->cols, from, to;
+  int cols = lurn_out_info(c)->cols, rows = c->rows * (lurn_in_info(c, 1)->cols / cols), from, to;
   real *y = c->out;
   const real *acc = c->in[0];
   lurn_share(cols, c->part, c->parts, &from, &to);
   size_t bytes = sizeof *y * (size_t)(to - from);
   if (!acc) memset(y + from, 0, bytes);
   else if (acc != y) memcpy(y + from, acc + from, bytes);
-  c->kernels->column_sum(c->rows, to - from, (const real *)c->in[1] + from, cols, y + from);
+  c->kernels->column_sum(rows, to - from, (const real *)c->in[1] + from, cols, y + from);
 }
 
 static void spread_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
@@ -157,7 +170,7 @@ static int fold_shape (lurn_program *p, const lurn_instr *i, lurn_register *out)
   out->axis = LURN_ROW;
   out->rank = x->rank;
   memcpy(out->dim, x->dim, sizeof out->dim);
-  return acc_fits(p, "fold", i->in[0], out, 0);
+  return lurn_acc_fits(p, "fold", i->in[0], out, 0);
 }
 
 static void fold_play (const lurn_call *c) {
@@ -172,5 +185,7 @@ const lurn_op lurn_ops_product[] = {
   {"product", 1, 3, LURN_OP_ACC, product_shape, product_play, product_grad, "acc + x W"},
   {"outer", 1, 3, LURN_OP_ACC | LURN_OP_WHOLE | LURN_OP_SPLITS | LURN_OP_NOGRAD, outer_shape, outer_play, NULL, "acc + x^T d"},
   {"colsum", 1, 2, LURN_OP_ACC | LURN_OP_WHOLE | LURN_OP_SPLITS, colsum_shape, colsum_play, spread_grad, "acc + sum over frames"},
+  {"placesum", 1, 2, LURN_OP_ACC | LURN_OP_WHOLE | LURN_OP_SPLITS | LURN_OP_NOGRAD, colsum_shape, colsum_play, NULL,
+    "acc + sum over frames and places"},
   {"fold", 1, 2, LURN_OP_ACC | LURN_OP_WHOLE, fold_shape, fold_play, spread_grad, "acc + sum over a row's steps"},
 };

@@ -35,32 +35,23 @@ static void lse_play (const lurn_call *c) {
   c->kernels->row_lse(c->out, c->in[0], c->rows, lurn_in_info(c, 0)->cols);
 }
 
-/* Columns come back as a plain vector; what had another rank gets its shape again. */
-static lurn_reg widen_like (lurn_program *p, lurn_reg column, lurn_reg like) {
-  const lurn_register *x = lurn_reg_info(p, like);
-  int rank = x->rank, dim[LURN_MAX_RANK] = {x->dim[0], x->dim[1], x->dim[2], x->dim[3]};
-  lurn_reg wide = x->cols == 1 ? column : lurn_emit(p, LURN_OP_EXPAND, column, -1, -1, 0, x->cols, 0, NULL);
-  if (rank == 1) return wide;
-  return lurn_emit(p, LURN_OP_RESHAPE, wide, -1, -1, rank > 2 ? dim[2] : 0, dim[0], rank > 1 ? dim[1] : 0, NULL);
-}
-
 static void rowsum_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
-  lurn_grad_add(d, i->in[0], widen_like(lurn_grad_program(d), dy, i->in[0]));
+  lurn_grad_add(d, i->in[0], lurn_widen(lurn_grad_program(d), dy, i->in[0]));
 }
 
 /* The largest columns share the gradient's whole: each equal one receives it. */
 static void rowmax_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
   lurn_program *p = lurn_grad_program(d);
-  lurn_reg hit = lurn_map2(p, LURN_MAP_eq, i->in[0], widen_like(p, i->out, i->in[0]));
-  lurn_grad_add(d, i->in[0], lurn_map2(p, LURN_MAP_mul, hit, widen_like(p, dy, i->in[0])));
+  lurn_reg hit = lurn_map2(p, LURN_MAP_eq, i->in[0], lurn_widen(p, i->out, i->in[0]));
+  lurn_grad_add(d, i->in[0], lurn_map2(p, LURN_MAP_mul, hit, lurn_widen(p, dy, i->in[0])));
 }
 
 /* d log sum exp x = softmax x = exp(x - y) */
 static void lse_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
   lurn_program *p = lurn_grad_program(d);
   lurn_reg x = i->in[0];
-  lurn_reg soft = lurn_map1(p, LURN_MAP_exp, lurn_map2(p, LURN_MAP_sub, x, widen_like(p, i->out, x)));
-  lurn_grad_add(d, x, lurn_map2(p, LURN_MAP_mul, soft, widen_like(p, dy, x)));
+  lurn_reg soft = lurn_map1(p, LURN_MAP_exp, lurn_map2(p, LURN_MAP_sub, x, lurn_widen(p, i->out, x)));
+  lurn_grad_add(d, x, lurn_map2(p, LURN_MAP_mul, soft, lurn_widen(p, dy, x)));
 }
 
 static int expand_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
@@ -95,7 +86,7 @@ static void total_play (const lurn_call *c) {
 static void total_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
   lurn_program *p = lurn_grad_program(d);
   int axis = lurn_reg_info(p, i->in[0])->axis;
-  lurn_grad_add(d, i->in[0], lurn_spread(p, widen_like(p, dy, i->in[0]), axis));
+  lurn_grad_add(d, i->in[0], lurn_spread(p, lurn_widen(p, dy, i->in[0]), axis));
 }
 
 static void size_play (const lurn_call *c) {

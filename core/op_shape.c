@@ -21,6 +21,9 @@ static int like (lurn_register *out, const lurn_register *x, int axis) {
   return 1;
 }
 
+/* Columns are the last dimension, for each place of the others. */
+static int last_of (const lurn_register *x) { return x->dim[x->rank - 1]; }
+
 static void move_rows (void *y, const void *x, size_t cols, size_t rows) {
   if (rows) memcpy(y, x, sizeof(real) * cols * rows);
 }
@@ -98,22 +101,30 @@ static void unlast_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
 
 static int concat_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
   const lurn_register *a = &p->reg[i->in[0]], *b = &p->reg[i->in[1]];
-  if (a->rank != 1 || b->rank != 1 || a->dtype != LURN_REAL || b->dtype != LURN_REAL) return fail_move(p, i,
-      "two vectors per row");
-  if (a->cols > INT32_MAX - b->cols) return fail_move(p, i, "fewer columns");
+  int last = a->rank - 1;
+  if (a->rank != b->rank || memcmp(a->dim, b->dim, sizeof *a->dim * (size_t)last) || a->dtype != LURN_REAL
+      || b->dtype != LURN_REAL) return fail_move(p, i, "two operands that differ in their last dimension alone");
+  if (a->dim[last] > INT32_MAX - b->dim[last]) return fail_move(p, i, "fewer columns");
   like(out, a, a->axis > b->axis ? a->axis : b->axis);
-  out->dim[0] = a->cols + b->cols;
+  out->dim[last] = a->dim[last] + b->dim[last];
   return 1;
 }
 
-static void concat_play (const lurn_call *c) {
-  size_t A = (size_t)lurn_in_info(c, 0)->cols, B = (size_t)lurn_in_info(c, 1)->cols;
-  const real *a = c->in[0], *b = c->in[1];
-  real *y = c->out;
-  for (int r = 0; r < c->rows; r++, y += A + B) {
-    move_rows(y, a + r * c->step[0], A, 1);
-    move_rows(y + A, b + r * c->step[1], B, 1);
+/* Columns from..from+n of every place of rows x (K columns) to columns `to`.. of y (M columns). */
+static void move_columns (const lurn_call *c, int operand, size_t from, size_t to, size_t n) {
+  const lurn_register *x = lurn_in_info(c, operand), *y = lurn_out_info(c);
+  size_t K = (size_t)last_of(x), M = (size_t)last_of(y), places = (size_t)x->cols / K;
+  for (int r = 0; r < c->rows; r++) {
+    const real *a = (const real *)c->in[operand] + r * c->step[operand] + from;
+    real *b = (real *)c->out + (size_t)r * (size_t)y->cols + to;
+    for (size_t k = 0; k < places; k++) move_rows(b + k * M, a + k * K, n, 1);
   }
+}
+
+static void concat_play (const lurn_call *c) {
+  size_t A = (size_t)last_of(lurn_in_info(c, 0)), B = (size_t)last_of(lurn_in_info(c, 1));
+  move_columns(c, 0, 0, 0, A);
+  move_columns(c, 1, 0, A, B);
 }
 
 static lurn_reg slice (lurn_program *p, lurn_reg x, int from, int n) {
@@ -122,66 +133,61 @@ static lurn_reg slice (lurn_program *p, lurn_reg x, int from, int n) {
 
 static void concat_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
   lurn_program *p = lurn_grad_program(d);
-  int A = lurn_reg_info(p, i->in[0])->cols, B = lurn_reg_info(p, i->in[1])->cols;
+  int A = last_of(lurn_reg_info(p, i->in[0])), B = last_of(lurn_reg_info(p, i->in[1]));
   if (lurn_grad_needed(d, i->in[0])) lurn_grad_add(d, i->in[0], slice(p, dy, 0, A));
   if (lurn_grad_needed(d, i->in[1])) lurn_grad_add(d, i->in[1], slice(p, dy, A, B));
 }
 
 static int slice_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
   const lurn_register *x = &p->reg[i->in[0]];
-  if (x->rank != 1 || x->dtype != LURN_REAL) return fail_move(p, i, "a vector per row");
-  if (i->i[0] < 0 || i->i[1] < 1 || i->i[0] > x->cols - i->i[1])
-    return lurn_program_fail(p, "slice: columns %d to %d of %d", i->i[0] + 1, i->i[0] + i->i[1], x->cols), 0;
+  int cols = last_of(x);
+  if (x->dtype != LURN_REAL) return fail_move(p, i, "numbers");
+  if (i->i[0] < 0 || i->i[1] < 1 || i->i[0] > cols - i->i[1])
+    return lurn_program_fail(p, "slice: columns %d to %d of %d", i->i[0] + 1, i->i[0] + i->i[1], cols), 0;
   like(out, x, x->axis);
-  out->dim[0] = i->i[1];
+  out->dim[x->rank - 1] = i->i[1];
   return 1;
 }
 
 static void slice_play (const lurn_call *c) {
-  size_t n = (size_t)c->instr->i[1];
-  const real *x = (const real *)c->in[0] + c->instr->i[0];
-  real *y = c->out;
-  for (int r = 0; r < c->rows; r++, y += n) move_rows(y, x + r * c->step[0], n, 1);
+  move_columns(c, 0, (size_t)c->instr->i[0], 0, (size_t)c->instr->i[1]);
 }
 
 static void slice_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
   lurn_program *p = lurn_grad_program(d);
-  lurn_grad_add(d, i->in[0], lurn_emit(p, LURN_OP_PAD, dy, -1, -1, 0, i->i[0], lurn_reg_info(p, i->in[0])->cols,
+  lurn_grad_add(d, i->in[0], lurn_emit(p, LURN_OP_PAD, dy, -1, -1, 0, i->i[0], last_of(lurn_reg_info(p, i->in[0])),
                                        NULL));
 }
 
 static int pad_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
   const lurn_register *x = &p->reg[i->in[0]];
-  if (x->rank != 1 || x->dtype != LURN_REAL || i->i[0] < 0 || i->i[1] - i->i[0] < x->cols) return fail_move(p, i,
-      "a vector that fits");
+  if (x->dtype != LURN_REAL || i->i[0] < 0 || i->i[1] - i->i[0] < last_of(x)) return fail_move(p, i,
+      "columns that fit");
   like(out, x, x->axis);
-  out->dim[0] = i->i[1];
+  out->dim[x->rank - 1] = i->i[1];
   return 1;
 }
 
 static void pad_play (const lurn_call *c) {
-  size_t n = (size_t)lurn_in_info(c, 0)->cols, cols = (size_t)c->instr->i[1];
-  real *y = c->out;
-  memset(y, 0, sizeof *y * cols * (size_t)c->rows);
-  for (int r = 0; r < c->rows; r++, y += cols) move_rows(y + c->instr->i[0],
-                                                         (const real *)c->in[0] + r * c->step[0], n, 1);
+  memset(c->out, 0, sizeof(real) * (size_t)lurn_out_info(c)->cols * (size_t)c->rows);
+  move_columns(c, 0, 0, (size_t)c->instr->i[0], (size_t)last_of(lurn_in_info(c, 0)));
 }
 
 static void pad_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
   lurn_program *p = lurn_grad_program(d);
-  lurn_grad_add(d, i->in[0], slice(p, dy, i->i[0], lurn_reg_info(p, i->in[0])->cols));
+  lurn_grad_add(d, i->in[0], slice(p, dy, i->i[0], last_of(lurn_reg_info(p, i->in[0]))));
 }
 
 /* ---------- not at all ---------- */
 
-/* Dimensions travel as i[0], i[1] and k; 0 ends them. */
+/* Dimensions travel as i[0], i[1], k and i[2]; 0 ends them. */
 static int reshape_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
   const lurn_register *x = &p->reg[i->in[0]];
-  int dim[3] = {i->i[0], i->i[1], i->k >= 1 && i->k <= x->cols ? (int)i->k : 0};
+  int dim[LURN_MAX_RANK] = {i->i[0], i->i[1], i->k >= 1 && i->k <= x->cols ? (int)i->k : 0, i->i[2]};
   int64_t cols = 1;
   like(out, x, x->axis);
   out->rank = 0;
-  for (int k = 0; k < 3 && dim[k] > 0 && cols <= x->cols; k++) cols *= out->dim[out->rank++] = dim[k];
+  for (int k = 0; k < LURN_MAX_RANK && dim[k] > 0 && cols <= x->cols; k++) cols *= out->dim[out->rank++] = dim[k];
   return cols == x->cols && x->dtype == LURN_REAL ? 1 : fail_move(p, i, "as many numbers as the new shape has");
 }
 
@@ -193,10 +199,8 @@ static void copy_play (const lurn_call *c) {
 
 static void reshape_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
   lurn_program *p = lurn_grad_program(d);
-  const lurn_register *x = lurn_reg_info(p, i->in[0]);
-  lurn_grad_add(d, i->in[0], lurn_emit(p, LURN_OP_RESHAPE, dy, -1, -1, x->rank > 2 ? x->dim[2] : 0, x->rank > 0
-                                       ? x->dim[0] : 0,
-                                       x->rank > 1 ? x->dim[1] : 0, NULL));
+  const lurn_register x = *lurn_reg_info(p, i->in[0]);
+  lurn_grad_add(d, i->in[0], lurn_reshape(p, dy, x.rank, x.dim));
 }
 
 static int same_as_operand (lurn_program *p, const lurn_instr *i, lurn_register *out) {

@@ -122,13 +122,23 @@ void lurn_params_layout (lurn_params *t) {
 
 /* --- initialisers -------------------------------------------------------------------------- */
 
-/* Products act on the last dimension, so a weight of any rank is a (fan_in, fan_out) matrix. */
-static size_t fan_out (const lurn_param *p) {
+/* Products act on the last dimension, so a weight of any rank is a matrix (rows, cols): a convolution's (kh,kw,C,M)
+ * one of kh kw C rows. */
+static size_t cols_of (const lurn_param *p) {
   return (size_t)p->dim[p->rank - 1];
 }
 
+static size_t rows_of (const lurn_param *p) {
+  return p->count / cols_of(p);
+}
+
+/* How many numbers an output is made of, and how many an input is part of: taps times C, taps times M. */
 static size_t fan_in (const lurn_param *p) {
-  return p->count / fan_out(p);
+  return rows_of(p);
+}
+
+static size_t fan_out (const lurn_param *p) {
+  return p->rank > 1 ? p->count / (size_t)p->dim[p->rank - 2] : cols_of(p);
 }
 
 static void fill_constant (real *w, size_t n, double a) {
@@ -143,9 +153,12 @@ static void fill_normal (real *w, size_t n, lurn_key key, double mean, double de
   for (size_t i = 0; i < n; i++) w[i] = (real)(mean + deviation * lurn_random_normal(key, i));
 }
 
-static void fill_identity (real *w, size_t rows, size_t cols, double a) {
-  fill_constant(w, rows * cols, 0);
-  for (size_t i = 0; i < rows && i < cols; i++) w[i * cols + i] = (real)a;
+/* A convolution that changes nothing has the identity at its middle tap. */
+static void fill_identity (real *w, const lurn_param *p, double a) {
+  size_t cols = cols_of(p), rows = (size_t)p->dim[p->rank - 2], tap = 0;
+  fill_constant(w, p->count, 0);
+  for (int k = 0; k < p->rank - 2; k++) tap = tap * (size_t)p->dim[k] + (size_t)(p->dim[k] - 1) / 2;
+  for (size_t i = 0; i < rows && i < cols; i++) w[(tap * rows + i) * cols + i] = (real)a;
 }
 
 /* The draw is that of the layer, the path up to its first dot, whatever the gate. */
@@ -255,8 +268,8 @@ lurn_status lurn_param_init (lurn_ctx *ctx, const lurn_param *p, uint64_t seed, 
       fill_uniform(w, n, key, -s, s);
       break;
     case LURN_INIT_XAVIER_NORMAL: case LURN_INIT_HE_NORMAL: fill_normal(w, n, key, 0, s); break;
-    case LURN_INIT_ORTHOGONAL: return fill_orthogonal(ctx, w, fan_in(p), fan_out(p), key, a);
-    case LURN_INIT_IDENTITY:   fill_identity(w, fan_in(p), fan_out(p), a); break;
+    case LURN_INIT_ORTHOGONAL: return fill_orthogonal(ctx, w, rows_of(p), cols_of(p), key, a);
+    case LURN_INIT_IDENTITY:   fill_identity(w, p, a); break;
     case LURN_INIT_CHRONO:     fill_chrono(w, n, seed, p->path, a); break;
   }
   return LURN_OK;

@@ -22,7 +22,7 @@ typedef enum lurn_init_kind {
   LURN_INIT_HE_UNIFORM,         /* U(+-a sqrt(3 / fan_in)), gain a; He et al. 2015 */
   LURN_INIT_HE_NORMAL,          /* deviation a / sqrt(fan_in) */
   LURN_INIT_ORTHOGONAL,         /* gain a; Saxe et al. 2014: QR of a normal matrix, signs fixed */
-  LURN_INIT_IDENTITY,           /* a on the diagonal */
+  LURN_INIT_IDENTITY,           /* a on the diagonal, of a convolution's middle tap */
   LURN_INIT_FAN_UNIFORM,        /* U(+-a / sqrt(b)): PyTorch's recurrent default with b = H */
   LURN_INIT_CHRONO              /* ln U(1, a - 1) for dependencies up to a steps, -ln U(1, -a - 1) for a < 0; Tallec &
                                    Ollivier 2018. One draw per layer: the forget gate's a and the input gate's -a
@@ -33,7 +33,7 @@ typedef struct lurn_init { lurn_init_kind kind; double a, b; } lurn_init;
 
 typedef struct lurn_param {
   char path[LURN_NAME];
-  int rank, dim[LURN_MAX_RANK]; /* (fan_in, fan_out) for a weight, (n) for a bias */
+  int rank, dim[LURN_MAX_RANK]; /* (fan_in, fan_out) for a weight, (kh,kw,C,M) for a convolution's, (n) for a bias */
   size_t offset, count;         /* in reals; offset of the block in the flat arrays */
   lurn_init init;
 } lurn_param;

@@ -346,20 +346,27 @@ lurn_reg lurn_emit (lurn_program *p, int op, lurn_reg a, lurn_reg b, lurn_reg c,
 
 /* ---------- maps ---------- */
 
-static lurn_reg widen (lurn_program *p, lurn_reg r, int cols) {
-  const lurn_register *x = lurn_reg_info(p, r);
-  if (!x || x->cols != 1 || cols <= 1) return r;
-  return lurn_emit(p, LURN_OP_EXPAND, r, -1, -1, 0, cols, 0, NULL);
+/* A single column as often as `like` has columns, and in its shape. */
+lurn_reg lurn_widen (lurn_program *p, lurn_reg column, lurn_reg like) {
+  const lurn_register *x = lurn_reg_info(p, like);
+  if (!x) return -1;
+  lurn_register shape = *x;                      /* p->reg may move */
+  lurn_reg wide = shape.cols == 1 ? column : lurn_emit(p, LURN_OP_EXPAND, column, -1, -1, 0, shape.cols, 0, NULL);
+  return shape.rank == 1 ? wide : lurn_reshape(p, wide, shape.rank, shape.dim);
 }
 
 static lurn_reg map (lurn_program *p, lurn_map m, lurn_reg a, lurn_reg b, lurn_reg c, double k) {
   lurn_reg in[3] = {a, b, c};
-  int n = lurn_map_inputs(m), cols = 1;
-  for (int j = 0; j < n; j++) {
-    const lurn_register *x = lurn_reg_info(p, in[j]);
-    if (x && x->cols > cols) cols = x->cols;
+  int n = lurn_map_inputs(m);
+  lurn_reg like = a;
+  for (int j = 1; j < n; j++) {
+    const lurn_register *x = lurn_reg_info(p, in[j]), *y = lurn_reg_info(p, like);
+    if (x && y && (x->cols > y->cols || (x->cols == y->cols && x->rank > y->rank))) like = in[j];
   }
-  for (int j = 0; j < n; j++) in[j] = widen(p, in[j], cols);
+  for (int j = 0; j < n; j++) {
+    const lurn_register *x = lurn_reg_info(p, in[j]), *y = lurn_reg_info(p, like);
+    if (x && y && x->cols == 1 && (y->cols > 1 || y->rank > x->rank)) in[j] = lurn_widen(p, in[j], like);
+  }
   return lurn_emit(p, (int)m, in[0], in[1], in[2], k, 0, 0, NULL);
 }
 
@@ -377,7 +384,15 @@ lurn_reg lurn_fill (lurn_program *p, double k, int axis, int rank, const int *di
   int d[LURN_MAX_RANK] = {0};                    /* dim may point into p->reg, which may move */
   memcpy(d, dim, sizeof *d * (size_t)rank);
   lurn_reg r = lurn_emit(p, LURN_MAP_fill, -1, -1, -1, k, count_cols(rank, d), axis, NULL);
-  return rank == 1 ? r : lurn_emit(p, LURN_OP_RESHAPE, r, -1, -1, d[2], d[0], d[1], NULL);
+  return rank == 1 ? r : lurn_reshape(p, r, rank, d);
+}
+
+lurn_reg lurn_reshape (lurn_program *p, lurn_reg a, int rank, const int *dim) {
+  lurn_instr i = {.op = LURN_OP_RESHAPE, .in = {a, -1, -1, -1, -1, -1}, .k = rank > 2 ? dim[2] : 0};
+  if (rank > 0) i.i[0] = dim[0];
+  if (rank > 1) i.i[1] = dim[1];
+  if (rank > 3) i.i[2] = dim[3];
+  return lurn_write(p, &i, NULL);
 }
 
 lurn_reg lurn_spread (lurn_program *p, lurn_reg a, int axis) {

@@ -121,8 +121,12 @@ lurn_reg lurn_map1k (lurn_program *p, lurn_map m, lurn_reg a, double k);
 lurn_reg lurn_map2 (lurn_program *p, lurn_map m, lurn_reg a, lurn_reg b);
 lurn_reg lurn_map2k (lurn_program *p, lurn_map m, lurn_reg a, lurn_reg b, double k);
 lurn_reg lurn_map3 (lurn_program *p, lurn_map m, lurn_reg a, lurn_reg b, lurn_reg c);
+/* A single column as often as `like` has columns, in the same row shape. */
+lurn_reg lurn_widen (lurn_program *p, lurn_reg column, lurn_reg like);
 /* A constant of that axis and shape. */
 lurn_reg lurn_fill (lurn_program *p, double k, int axis, int rank, const int *dim);
+/* The same numbers per row in another shape; dim must not lie in p->reg, which may move. */
+lurn_reg lurn_reshape (lurn_program *p, lurn_reg a, int rank, const int *dim);
 /* The same values on a higher axis. */
 lurn_reg lurn_spread (lurn_program *p, lurn_reg a, int axis);
 /* acc + a W, one chain (acc may be -1: zero, or a once register: a bias). trans: W is (N,K). */

@@ -215,7 +215,8 @@ static void alias_accumulators (work *w) {
     const lurn_instr *i = &p->instr[n];
     lurn_reg acc = i->in[0];
     if (!(lurn_op_info(i->op)->flags & LURN_OP_ACC) || acc < 0 || !w->s->choices.alias) continue;
-    if (p->reg[acc].kind != LURN_REG_VALUE || p->reg[acc].axis != p->reg[i->out].axis) continue;
+    if (p->reg[acc].kind != LURN_REG_VALUE || p->reg[acc].axis != p->reg[i->out].axis
+        || p->reg[acc].cols != p->reg[i->out].cols) continue;
     if (w->uses[acc] != 1 || is_output(p, acc) || is_next(p, acc)) continue;
     w->s->root[i->out] = w->s->root[acc];
   }
@@ -316,13 +317,14 @@ static void find_packs (work *w) {
   lurn_schedule *s = w->s;
   for (int n = 0; n < p->ninstr; n++) {
     const lurn_instr *i = &p->instr[n];
+    lurn_packing how;
     s->packed[n] = -1;
-    if (i->op != LURN_OP_PRODUCT) continue;
+    if (!lurn_packing_of(p, i, &how)) continue;
     for (int k = 0; k < s->npack; k++)
-      if (s->pack[k].w == i->in[2] && s->pack[k].trans == i->i[0]) s->packed[n] = k;
+      if (s->pack[k].w == i->in[2] && !memcmp(&s->pack[k].how, &how, sizeof how)) s->packed[n] = k;
     if (s->packed[n] >= 0) continue;
     s->packed[n] = s->npack;
-    s->pack[s->npack++] = (lurn_pack){i->in[2], i->i[0], 0};
+    s->pack[s->npack++] = (lurn_pack){i->in[2], how};
   }
 }
 

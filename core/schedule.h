@@ -47,7 +47,7 @@ typedef enum lurn_keep {
   LURN_KEEP_BOUND              /* memory of somebody else: parameters, batch, carried state */
 } lurn_keep;
 
-typedef struct lurn_pack { lurn_reg w; int trans; size_t count; } lurn_pack;
+typedef struct lurn_pack { lurn_reg w; lurn_packing how; } lurn_pack;
 
 typedef struct lurn_schedule {
   const lurn_program *program;

@@ -26,10 +26,9 @@ static void play_rows (lurn_wave *w, int n, int first, int rows, int t) {
     c.in[k] = row(w, i->in[k], x->axis == LURN_TIME && !lurn_is_memory(i, k) ? first : 0);
     c.step[k] = x->axis == LURN_ONCE ? 0 : x->cols;
   }
-  if (i->op == LURN_OP_PRODUCT && !w->ctx->blas) {
-    const lurn_register *x = &w->program->reg[i->in[2]];
-    w->kernels->pack(w->packed[n], w->base[i->in[2]], x->dim[i->i[0] ? 1 : 0], x->dim[i->i[0] ? 0 : 1], i->i[0]);
-  }
+  lurn_packing how;
+  if (!w->ctx->blas && lurn_packing_of(w->program, i, &how))
+    lurn_packing_play(w->kernels, &how, w->base[i->in[2]], w->packed[n]);
   lurn_op_info(i->op)->play(&c);
 }
 

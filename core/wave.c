@@ -55,9 +55,8 @@ static void plan_registers (lurn_wave *w) {
   }
 }
 
-static size_t pack_reals (const lurn_wave *w, lurn_reg r, int trans) {
-  const lurn_register *x = &w->program->reg[r];
-  return w->kernels->pack_count(x->dim[trans ? 1 : 0], x->dim[trans ? 0 : 1]);
+static size_t pack_bytes (const lurn_wave *w, const lurn_packing *how) {
+  return lurn_align(sizeof(real) * (size_t)how->blocks * lurn_packing_stride(w->kernels, how));
 }
 
 /* Packed weights and the strips' scratch lie behind the registers. The twin packs per product. */
@@ -66,13 +65,13 @@ static void layout_rest (lurn_wave *w, char *memory) {
   size_t at = w->bytes;
   for (int k = 0; s && k < s->npack; k++) {
     if (memory) w->packed[k] = (real *)(void *)(memory + at);
-    at += lurn_align(sizeof(real) * pack_reals(w, s->pack[k].w, s->pack[k].trans));
+    at += pack_bytes(w, &s->pack[k].how);
   }
   for (int n = 0; !s && n < w->program->ninstr; n++) {
-    const lurn_instr *i = &w->program->instr[n];
-    if (i->op != LURN_OP_PRODUCT) continue;
+    lurn_packing how;
+    if (!lurn_packing_of(w->program, &w->program->instr[n], &how)) continue;
     if (memory) w->packed[n] = (real *)(void *)(memory + at);
-    at += lurn_align(sizeof(real) * pack_reals(w, i->in[2], i->i[0]));
+    at += pack_bytes(w, &how);
   }
   if (s) {
     if (memory) w->scratch = (real *)(void *)(memory + at);
@@ -211,9 +210,8 @@ void lurn_wave_finish_grads (lurn_wave *w) {
 void lurn_wave_pack (lurn_wave *w) {
   for (int k = 0; w->schedule && k < w->schedule->npack; k++) {
     const lurn_pack *e = &w->schedule->pack[k];
-    const lurn_register *x = &w->program->reg[e->w];
-    if (x->kind == LURN_REG_PARAM && !w->ctx->blas)
-      w->kernels->pack(w->packed[k], w->base[e->w], x->dim[e->trans ? 1 : 0], x->dim[e->trans ? 0 : 1], e->trans);
+    if (w->program->reg[e->w].kind == LURN_REG_PARAM && !w->ctx->blas)
+      lurn_packing_play(w->kernels, &e->how, w->base[e->w], w->packed[k]);
   }
 }
 

@@ -14,7 +14,8 @@ return function (lurn)
   local CELL = {
     name = {"string", schema.required, nil, "of the cell; its layers' parameters begin with it"},
     state = {"table", nil, nil, "names of the states; the first one is the output; {\"h\"} by default"},
-    columns = {"function", nil, nil, "function (o) -> {NAME = columns} of the states that are not `hidden` wide"},
+    columns = {"function", nil, nil,
+      "function (o, x) -> {NAME = columns, or a shape {h, w, c}} of the states that are not `hidden` wide"},
     counters = {"table", nil, nil, "names of the states that count time: no option starts or changes them"},
     step = {"function", schema.required, nil, "function (c, x, s, o) -> the next states by name"},
     options = {"table", nil, nil, "the cell's own options: a schema declaration"},
@@ -46,6 +47,11 @@ return function (lurn)
       end
     end
     return x
+  end
+
+  local function is_state (c, x)
+    for _, state in next, c.states do if rawequal(x, state) then return true end end
+    return false
   end
 
   -- One operand of linear: {symbol, name of its weight}.
@@ -80,6 +86,28 @@ return function (lurn)
     return y
   end
 
+  --- b + the sum of operand * W over the operands, which are images (h, w, ..): convolutions that leave their size,
+  -- in one chain. Weights (kh, kw, C, size) have the names that linear's have; those of a state start orthogonal.
+  ---@param gate string?     name of its block of parameters
+  ---@param list table       operands
+  ---@param options? {size: integer?, kernel: integer|table|nil, dilation: integer|table|nil, bias: boolean|number|nil,
+  -- init: table?}   hidden channels, 3 x 3 taps; the others as linear has them
+  function Context:conv (gate, list, options)
+    local o, prefix = options or {}, gate and gate .. "." or ""
+    local kernel, size, bias = o.kernel or 3, o.size or self.hidden, o.bias
+    local kh, kw = kernel, kernel
+    if type(kernel) == "table" then kh, kw = kernel[1], kernel[2] end
+    if bias == nil then bias = self.biases[gate] or 0 end
+    local y = bias and self:param(prefix .. "b", {size}, bias) or nil
+    for i, x in ipairs(list) do
+      local operand, plain = term(self, x, i)
+      local init = (o.init or {})[operand[2]] or is_state(self, plain) and {"orthogonal"} or nil
+      local w = self:param(prefix .. operand[2], {kh, kw, plain.shape[#plain.shape], size}, init)
+      y = lurn.conv2d(operand[1], w, {padding = "same", dilation = o.dilation, bias = y})
+    end
+    return y
+  end
+
   --- A parameter of this layer.
   ---@param name string
   ---@param shape integer[]
@@ -96,10 +124,17 @@ return function (lurn)
     ("%s.%s"):format(self.path, name or "dropout")) end
 
   -- What a state is before the first step: zeros, or a parameter that all sequences share.
-  local function first (c, name, columns)
+  local function first (c, name, shape)
     local learned = c.options.init_state == "learned" and not c.counts[name]
-    if not learned then return c.program:fill(0, "row", {columns}) end
-    return c.program:spread(c.program:param(("%s.%s0"):format(c.path, name), {columns}, 0), "row")
+    if not learned then return c.program:fill(0, "row", shape) end
+    return c.program:spread(c.program:param(("%s.%s0"):format(c.path, name), shape, 0), "row")
+  end
+
+  -- A state has as many columns for each place that the input has: for a vector, one vector; for an image, an image.
+  local function wide (x, columns)
+    local shape = x.shape
+    shape[#shape] = columns
+    return shape
   end
 
   -- Zoneout (Krueger et al. 2017): with probability z a column keeps its value, h' = h + k (new - h). k is 0 or 1 in
@@ -108,7 +143,7 @@ return function (lurn)
     local rates = c.options.zoneout or 0
     local z = type(rates) == "table" and (rates[name] or 0) or type(rates) == "number" and rates or 0
     if z == 0 or c.counts[name] then return new end
-    local ones = c.program:fill(1, "time", {old.cols})
+    local ones = c.program:fill(1, "time", old.shape)
     return old + (1 - z) * lurn.drop(ones, z, ("%s.zoneout.%s"):format(c.path, name)) * (new - old)
   end
 
@@ -116,9 +151,10 @@ return function (lurn)
     local s = setmetatable({}, {__index = function (_, name)
       error(("cell '%s': step reads s.%s, which is no state of it"):format(cell.name, name), 2)
     end})
-    local columns = cell.columns and cell.columns(c.options) or {}
+    local columns = cell.columns and cell.columns(c.options, c.x) or {}
     for _, name in ipairs(cell.state) do
-      s[name] = c.program:state(name, first(c, name, columns[name] or c.hidden))
+      local shape = columns[name] or c.hidden
+      s[name] = c.program:state(name, first(c, name, type(shape) == "table" and shape or wide(c.x, shape)))
       c.states[name] = s[name]
     end
     return s

@@ -190,6 +190,48 @@ return function (lurn)
       return {h = lurn.concat(table.unpack(h)), n = lurn.concat(table.unpack(n))}
     end})
 
+  ---------------------------------------------------------------- images, with convolutions for products
+
+  local KERNEL = {"integer|table", 3, nil, "taps k or {kh, kw}; uneven, so that a place has as much on every side"}
+
+  -- States are images as high and wide as the input, with `hidden` channels.
+  local function images (cell, ...)
+    local names = {...}
+    return function (o, x)
+      if #x.shape ~= 3 then
+        error(("lurn.cells.%s: expected images (h,w,c), got %s; lurn.image(h, w, c) makes images of columns"):format(
+          cell, tostring(x)), 0)
+      end
+      local shapes = {}
+      for _, name in ipairs(names) do shapes[name] = {x.shape[1], x.shape[2], o.hidden} end
+      return shapes
+    end
+  end
+
+  -- Shi et al. 2015, Convolutional LSTM network: the LSTM in which [x, h] is two convolutions and a bias. The paper's
+  -- peepholes, p * c with a p for every place, are an option.
+  -- i, f = sigmoid([x, h])   c' = f * c + i * tanh([x, h])   o = sigmoid([x, h])   h' = o * tanh(c')
+  define("conv_lstm", {state = {"h", "c"}, columns = images("conv_lstm", "h", "c"),
+    options = {activation = ACTIVATION, forget_bias = FORGET, kernel = KERNEL,
+      peepholes = {"boolean", false, nil, "gates see the cell, the output gate the new one"}},
+    step = function (c, x, s, o)
+      local function a (g, bias) return c:conv(g, {x, s.h}, {kernel = o.kernel, bias = bias}) end
+      local function gate (g, cell, bias)
+        return sigmoid(o.peepholes and a(g, bias) + c:param(g .. ".p", cell.shape, 0) * cell or a(g, bias))
+      end
+      local cell = gate("f", s.c, o.forget_bias) * s.c + gate("i", s.c) * act(c, o.activation, a "g")
+      return {h = gate("o", cell) * act(c, o.activation, cell), c = cell}
+    end})
+
+  -- Ballas et al. 2016, Delving deeper into convolutional networks for learning video representations (GRU-RCN).
+  -- z, r = sigmoid([x, h])   h' = (1 - z) * h + z * act([x, r * h])
+  define("conv_gru", {columns = images("conv_gru", "h"), options = {activation = ACTIVATION, kernel = KERNEL},
+    step = function (c, x, s, o)
+      local function a (g, h) return c:conv(g, {x, {h, "Wh"}}, {kernel = o.kernel}) end
+      local z, r = sigmoid(a("z", s.h)), sigmoid(a("r", s.h))
+      return (1 - z) * s.h + z * act(c, o.activation, a("n", r * s.h))
+    end})
+
   ---------------------------------------------------------------- layer normalisation
 
   -- Ba et al. 2016, Layer normalization: a gain g and a bias b of their own behind each normalised sum, here one

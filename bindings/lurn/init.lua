@@ -11,14 +11,14 @@ folder = (folder or "lurn"):gsub("%.init$", "")
 
 -- In order of dependence: a module finds those before it already in the instance.
 local parts = {
-  "schema", "json", "symbol", "cell", "layers", "cells", "loss", "metrics", "model", "optim", "sample", "data",
+  "schema", "json", "symbol", "cell", "layers", "conv", "cells", "loss", "metrics", "model", "optim", "sample", "data",
   "csv", "idx", "moving", "progress", "repro", "runfile", "fit", "run", "experiment",
 }
 
 local instances = {}
 
 -- Functions of these modules are lurn's own: lurn.tanh, lurn.lstm, lurn.text.
-local spread = {symbol = true, layers = true, data = {"text", "dataset", "open", "import_text"},
+local spread = {symbol = true, layers = true, conv = true, data = {"text", "dataset", "open", "import_text"},
   csv = {"csv", "import_csv"}, idx = {"idx", "import_idx"}, moving = {"moving"},
   model = {"stack", "model", "show", "gradcheck", "from_program"}}
 

@@ -10,7 +10,7 @@ return function (lurn)
   local INIT = {"table", nil, nil,
     "initialisers by letter or gate and letter: {Wh = {\"orthogonal\"}, b = 0, [\"f.b\"] = 2}"}
 
-  -- Overrides the initialisers of the parameters under `path`. A name that fits none is a mistake.
+  --- Overrides the initialisers of the parameters under `path`, for layers. A name that fits none is a mistake.
   local function initialise (program, path, inits)
     for name, init in next, inits or {} do
       local found = false
@@ -24,6 +24,8 @@ return function (lurn)
       if not found then error(("init: %s has no parameter '%s'"):format(path, name), 0) end
     end
   end
+
+  M.initialise = initialise
 
   ---------------------------------------------------------------- without recurrence
 
@@ -104,7 +106,7 @@ return function (lurn)
   -- nothing is carried from one window to the next.
   local function largest (program, y, path)
     program:scan(path .. ".pool", true)
-    local m = program:state("m", program:fill(-1e30, "row", {y.cols}))
+    local m = program:state("m", program:fill(-1e30, "row", y.shape))
     local next_m = lurn.maximum(m, y)
     program:next(m, next_m)
     program:close()

@@ -138,6 +138,25 @@ static void plain (lurn_ctx *ctx) {
     for (int c = 0; c < 5; c++) check(w[r * 5 + c] == (real)(r == c ? 2 : 0), "identity %d %d", r, c);
 }
 
+/* (kh,kw,C,M): an output is made of kh kw C numbers, an input is part of kh kw M; nothing changes with a one in the
+ * middle. */
+static void convolution (lurn_ctx *ctx) {
+  static real w[3 * 3 * 20 * 40 + 64];
+  lurn_params t = {0};
+  int dim[] = {3, 3, 20, 40}, index, wrong = 0;
+  double most = 0, bound = sqrt(6.0 / (9 * 20 + 9 * 40));
+  check(lurn_params_declare(ctx, &t, "conv", 4, dim, (lurn_init){LURN_INIT_XAVIER_UNIFORM, 1, 0}, &index) == LURN_OK, "conv");
+  lurn_params_layout(&t);
+  check(lurn_params_init(ctx, &t, 1, w) == LURN_OK, "xavier of (3,3,20,40)");
+  for (size_t i = 0; i < t.p[0].count; i++) most = fmax(most, fabs((double)w[i]));
+  check(most <= bound * (1 + 1e-7) && most > 0.99 * bound, "xavier of (3,3,20,40) reaches %g of %g", most, bound);
+  t.p[0].init = (lurn_init){LURN_INIT_IDENTITY, 2, 0};
+  check(lurn_params_init(ctx, &t, 1, w) == LURN_OK, "identity of (3,3,20,40)");
+  for (int i = 0; i < 9 * 20 * 40; i++) wrong += w[i] != (real)(i / 800 == 4 && i / 40 % 20 == i % 40 ? 2 : 0);
+  check(wrong == 0, "identity of (3,3,20,40)");
+  lurn_params_free(ctx, &t);
+}
+
 /* W^T W = gain^2 I for a tall matrix, W W^T for a wide one; and Q's signs: the factorisation of
  * the normal matrix has a positive diagonal, so each vector leans towards its own column. */
 static void orthogonal (lurn_ctx *ctx, int rows, int cols, double gain) {
@@ -240,6 +259,7 @@ int main (void) {
   allocation_failures(&ctx, &heap);
   spreads(&ctx);
   plain(&ctx);
+  convolution(&ctx);
   orthogonal_shapes(&ctx, &heap);
   misfits(&ctx);
   order_does_not_matter(&ctx);

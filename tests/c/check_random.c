@@ -1,7 +1,8 @@
 /* check_random.c: random programs, played by the naive twin and by schedules drawn by lot, under
  * every instruction set: every output and every gradient must agree bit for bit. The programs
  * have several scans in both directions, several states and index states, row and memory
- * constants, tied weights, dropout, ragged batches, carried states and resets. One to three threads play.
+ * constants, tied weights, dropout, images and convolutions, ragged batches, carried states and resets. One to three
+ * threads play.
  */
 #include <string.h>
 
@@ -110,10 +111,63 @@ static const lurn_map singles[] = {LURN_MAP_tanh, LURN_MAP_sigmoid, LURN_MAP_neg
 /* Values stay within a few units: what could grow goes through tanh. */
 static lurn_reg tame (lurn_program *p, lurn_reg r) { return lurn_map1(p, LURN_MAP_tanh, r); }
 
+/* Few names again, and both directions share them; now and then a matrix that is computed. */
+static lurn_reg kernel (lurn_program *p, int kh, int kw, int C, int M) {
+  char path[32];
+  int dim[4] = {kh, kw, C, M};
+  snprintf(path, sizeof path, "k%d.%d%d%d%d", lot(2), kh, kw, C, M);
+  lurn_reg w = lurn_param_reg(p, path, 4, dim, (lurn_init){LURN_INIT_NORMAL, 0, 0.5});
+  return lot(4) ? w : lurn_emit(p, LURN_OP_DROPOUT, w, -1, -1, 0.3, 0, 0, "drop");
+}
+
+static lurn_reg image_op (lurn_program *p, lurn_reg a, int op, const int *i) {
+  lurn_instr like = {.op = (int16_t)op, .in = {a, -1, -1, -1, -1, -1}};
+  memcpy(like.i, i, sizeof like.i);
+  return lurn_write(p, &like, NULL);
+}
+
+/* Places that hold n of them, gap apart, and that a kernel moved by `stride` fits exactly. */
+static int fitting (int n, int gap, int stride, int taps, int apart) {
+  int most = (n - 1) * gap + 1, size = (taps - 1) * apart + 1;
+  while (size < most) size += stride;
+  return size;
+}
+
+static lurn_reg convolve (lurn_program *p, lurn_reg a) {
+  const lurn_register x = *lurn_reg_info(p, a);
+  int transposed = lot(3) == 0, C = x.dim[2], M = 1 + lot(3), kh = 1 + lot(2), kw = 1 + lot(3), gap = 1 + lot(2);
+  lurn_instr like = {.op = transposed ? LURN_OP_CONV_DX : LURN_OP_CONV, .i = {1 + lot(2), 1 + lot(2), 1 + lot(2),
+      1 + lot(2)}};
+  const int *i = like.i, at[6] = {0, 0, gap, gap, fitting(x.dim[0], gap, i[0], kh, i[2]),
+                                  fitting(x.dim[1], gap, i[1], kw, i[3])};
+  like.in[0] = lot(2) ? -1 : lurn_param_reg(p, M == 1 ? "m1" : M == 2 ? "m2" : "m3", 1, &M,
+                                            (lurn_init){LURN_INIT_NORMAL, 0, 0.5});
+  like.in[1] = transposed ? a : image_op(p, a, LURN_OP_PLACE, at);
+  for (int terms = 1 + lot(2); terms > 0; terms--) {       /* one chain */
+    like.in[2] = transposed ? kernel(p, kh, kw, M, C) : kernel(p, kh, kw, C, M);
+    like.in[0] = lurn_write(p, &like, NULL);
+  }
+  return like.in[0];
+}
+
+/* Columns as a small image, one or two convolutions, some of the places, and columns again. */
+static lurn_reg images (lurn_program *p, lurn_reg a) {
+  static const int shape8[4][3] = {{2, 2, 2}, {2, 4, 1}, {1, 4, 2}, {4, 1, 2}}, shape5[2][3] = {{1, 5, 1}, {5, 1, 1}};
+  const lurn_register x = *lurn_reg_info(p, a);
+  if (x.cols != 8 && x.cols != 5) return a;
+  lurn_reg y = lurn_reshape(p, a, 3, x.cols == 8 ? shape8[lot(4)] : shape5[lot(2)]);
+  for (int k = 1 + lot(2); k > 0; k--) y = tame(p, convolve(p, y));
+  const lurn_register big = *lurn_reg_info(p, y);
+  int h = big.dim[0], w = big.dim[1];
+  const int at[6] = {0, w > 1, 1, w > 3 ? 2 : 1, h > 1 ? h - 1 : 1, w > 3 ? 2 : 1};
+  y = image_op(p, y, LURN_OP_CROP, at);
+  return lurn_reshape(p, y, 1, &lurn_reg_info(p, y)->cols);
+}
+
 static lurn_reg piece (lurn_program *p, const pool *q, lurn_reg memory) {
   lurn_reg a = any(q);
   const lurn_register x = *lurn_reg_info(p, a);
-  switch (lot(12)) {
+  switch (lot(13)) {
     case 0: case 1: return tame(p, affine(p, q, lot(2) ? 8 : 5));
     case 2: case 3: return tame(p, lurn_map2(p, pairs[lot(5)], a, like(p, q, a)));
     case 4: return lurn_map1(p, singles[lot(7)], a);
@@ -128,6 +182,10 @@ static lurn_reg piece (lurn_program *p, const pool *q, lurn_reg memory) {
     }
     case 10: return x.cols > 2 ? lurn_emit(p, LURN_OP_SLICE, a, -1, -1, 0, lot(2), x.cols == 8 ? 5 : 1, NULL)
         : lurn_map1(p, LURN_MAP_sigmoid, a);
+    case 11: {
+      lurn_reg y = images(p, a);
+      return y == a || y < 0 ? y : tame(p, lurn_matmul(p, -1, y, weight(p, lurn_reg_info(p, y)->cols, 8), 0));
+    }
     default: {
       if (memory < 0) return a;
       lurn_reg query = tame(p, affine(p, q, lurn_reg_info(p, memory)->cols));

@@ -21,11 +21,40 @@ local function entry (name, make, more)
   entries[#entries + 1] = e
 end
 
+-- A layer between others that make the columns a row of another shape, and columns again.
+local function shaped (make, ...)
+  local shape = {...}
+  return function (l)
+    return {name = "shaped", apply = function (_, m, x)
+      return l.flatten(m:apply(make(l), l.reshape(x, table.unpack(shape))))
+    end}
+  end
+end
+
+local function conv_cell (name, more)
+  return shaped(function (l)
+    local o = {hidden = 2, kernel = {3, 1}}
+    for k, v in pairs(more or {}) do o[k] = v end
+    return l.cells[name](o)
+  end, D, 1, 1)
+end
+
 for name in pairs(lurn.cells) do
   -- relu is differentiated across its kink with some weights, and not with others. The IRNN starts on it.
   local kinks = name == "irnn" or name == "indrnn"
   local init = name == "irnn" and {Wx = {"normal", 0, 1}, b = 0.3} or nil
-  entry(name, function (l) return l.cells[name] {hidden = H, init = init} end, {kinks = kinks})
+  local make = function (l) return l.cells[name] {hidden = H, init = init} end
+  entry(name, name:find "^conv_" and conv_cell(name) or make, {kinks = kinks})
+end
+entry("conv_lstm, peepholes and everything", conv_cell("conv_lstm", {peepholes = true, zoneout = {c = 0.2},
+  recurrent_dropout = 0.2, init_state = "learned", layers = 2, dropout = 0.2, locked = true}))
+entry("conv_lstm, bidirectional", conv_cell("conv_lstm", {bidirectional = true, kernel = 3}), {whole = true})
+entry("conv_gru, two layers, 5 taps", conv_cell("conv_gru", {layers = 2, kernel = {5, 3}, init_state = "learned"}))
+entry("conv_gru, pool max", conv_cell("conv_gru", {pool = "max", bidirectional = true}), {pooled = true, kinks = true})
+for _, kind in ipairs {"rnn", "lstm", "gru"} do
+  entry(kind .. " over vectors side by side", shaped(function (l)
+    return l[kind] {hidden = 2, layers = 2, bidirectional = true}
+  end, D, 1), {whole = true})
 end
 
 -- Every option on a cell with one state, one with two and one that exists in Lua alone.
@@ -76,7 +105,8 @@ end
 local function moved (model)
   for _, p in ipairs(model:parameters()) do
     if p.path:find "%.[hcy]0$" then
-      for i = 1, p.value:numel() do p.value[i] = math.sin(2 + 3 * i) / 2 end
+      local flat = p.value:reshape(p.value:numel())
+      for i = 1, #flat do flat[i] = math.sin(2 + 3 * i) / 2 end
     end
   end
   model:touch()

@@ -99,6 +99,30 @@ function ops.pad (p, a) return p:emit("pad", a, nil, nil, 0, 2, C + 3) end
 function ops.reshape (_, a, b, m)
   return lurn.reshape(a, 2, 2) % m:param("w", {2, 3}) + lurn.reshape(b, 2, 2) % m:param("v", {2, 3})
 end
+-- Two channels of 2 x 2 places from C = 4 columns, twice.
+local function image_of (a, b) return lurn.reshape(lurn.concat(a, b), 2, 2, 2) end
+function ops.crop (p, a, b)
+  local x = image_of(a, b)
+  return p:write("crop", {x}, 0, {0, 1, 1, 1, 2, 1}) * p:write("crop", {x}, 0, {0, 0, 1, 2, 2, 1})
+end
+function ops.place (p, a, b)
+  return p:write("place", {image_of(a, b)}, 0, {1, 0, 2, 1, 4, 3})
+    * p:write("place", {image_of(b, a)}, 0, {1, 1, 2, 1, 4, 3})
+end
+-- Strides and dilations, a bias, weights and the bias used twice, a chain of two.
+function ops.conv (p, a, b, m)
+  local x = p:write("place", {image_of(a, b)}, 0, {1, 2, 1, 2, 5, 7})
+  local w, bias = m:param("w", {2, 3, 2, 3}), m:param("m", {3}, {"normal", 0, 1})
+  local y = p:write("conv", {p:write("conv", {bias, x, w}, 0, {2, 1, 2, 1}), x * x, w}, 0, {2, 1, 2, 1})
+  return y * p:write("conv", {bias, x, m:param("v", {2, 3, 2, 3})}, 0, {2, 1, 2, 1})
+    + p:write("conv", {nil, x, m:param("u", {2, 2, 2, 3})}, 0, {2, 1, 2, 2})
+end
+function ops.conv_dx (p, a, b, m)
+  local w, bias = m:param("w", {2, 3, 3, 2}), m:param("m", {3}, {"normal", 0, 1})
+  return p:write("conv_dx", {p:write("conv_dx", {bias, image_of(a, b), w}, 0, {2, 1, 1, 2}), image_of(b, a), w}, 0,
+    {2, 1, 1, 2})
+end
+
 function ops.dropout (_, a, b) return lurn.drop(a, 0.4, "test") * b end
 function whole.attend (_, a, b) return lurn.attend(a, b) end
 
@@ -203,6 +227,38 @@ describe("gradients between axes", function ()
     return m:apply(lurn.cell {name = "reader", step = function (c, x, s)
       return lurn.tanh(c:linear(nil, {x, s.h, lurn.attend(s.h, memory)}))
     end} {hidden = C}, a)
+  end))
+
+  it("a bias for all places, where there is one place and where there are more", of(function (m, a)
+    local v = m:param("v", {2}, {"normal", 0, 1})
+    local one = m.program:write("product", {v, lurn.reshape(a, 1, 1, C), m:param("w", {C, 2})})
+    local more = m.program:write("product", {v, lurn.reshape(a, 2, 2), m:param("u", {2, 2})})
+    return lurn.reshape(one, 2) * lurn.sum(lurn.tanh(more))
+  end))
+
+  it("one column and a number to images, and to weights", of(function (m, a)
+    local x, w = lurn.reshape(a, 2, 2, 1), m:param("w", {2, 2, 1, 3}) / 3
+    return m.program:write("conv", {nil, x / 2 + lurn.mean(a) * x, w}, 0, {1, 1, 1, 1})
+  end))
+
+  it("columns of images side by side, and apart", of(function (_, a)
+    local x = lurn.reshape(a, 2, 1, 2)
+    local y = lurn.concat(x, x * x)
+    return lurn.slice(y, 2, 3) * lurn.slice(y, 1, 2)
+  end))
+
+  it("a convolution of what there is once, or once for a sequence, in a step and outside", of(function (m, a)
+    local p = m.program
+    local function image (x) return lurn.reshape(x, 2, 2, 1) end
+    local w, bias = m:param("w", {1, 2, 1, 2}), m:param("m", {2}, {"normal", 0, 1})
+    local function conv (x, acc) return p:write("conv", {acc or bias, image(x), w}, 0, {1, 1, 1, 1}) end
+    local once, row = conv(m:param("p", {C}, {"normal", 0, 1})), conv(lurn.last(a))
+    p:scan("loop")
+    local s = p:state("s", p:fill(0, "row", {2, 1, 2}))
+    local y = lurn.tanh(conv(a, once) + conv(a * a, row) + s)
+    p:next(s, y)
+    p:close()
+    return y
   end))
 
   it("none through detach", function ()
