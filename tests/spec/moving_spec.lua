@@ -2,6 +2,11 @@
 -- and dealt out to the splits.
 
 local lurn = require "lurn"
+local shell = require "shell_helper"
+local when_built = shell.ready and it or pending
+
+setup(shell.open)
+teardown(shell.close)
 
 local function with_file (text, use)
   local path = os.tmpname()
@@ -113,11 +118,84 @@ describe("moving digits", function ()
     assert.equal("ENOENT", code)
   end)
 
+  it("are counted in frames, which is what the progress of a run says", function ()
+    local experiment = lurn.experiment {name = "frames", params = {}, run = function (run)
+      for _ in run:batches(lurn.moving {n = 4, valid = 0, test = 0, T = 3}.train, {batch = 2, seq = 0}) do end
+    end}
+    local _, run = experiment:run({}, {quiet = true, write = false})
+    assert.equal("frames", run.progress.unit)
+  end)
+
   it("are written as a data set", function ()
     local path = os.tmpname()
     assert.equal(path, dofile "datasets/moving.lua".make(path, {n = 3, valid = 1, test = 0, T = 4}))
     local data = assert(lurn.open(path))
     os.remove(path)
     assert.equal(lurn.moving {n = 3, valid = 1, test = 0, T = 4}.hash, data.hash)
+  end)
+end)
+
+describe("the script of moving digits", function ()
+  local arguments = "--frame 9 --kernel 3 --channels 8 --wide 32 --n 100 --T 10 --context 5 --ahead 2 --films 3 "
+    .. "--steps 80 --lr 0.02 --quiet"
+
+  -- Rows of the table by name: the numbers behind it.
+  local function table_of (text)
+    local rows = {}
+    for line in text:gmatch "[^\n]+" do
+      local name, rest = line:match "^(%a[%a, ]-)%s%s+([%d. ]+)$"
+      if name then
+        rows[name] = {}
+        for number in rest:gmatch "%S+" do table.insert(rows[name], tonumber(number)) end
+      end
+    end
+    return rows
+  end
+
+  -- Mean of -ln of the chance that chance (x, pixel) gave to what came next, over the films of test.
+  local function next_frame_loss (data, chance)
+    local sum, n = 0.0, 0
+    for i = 201, 300 do
+      local s = data.set:sequence(i)
+      local x, y = s.x:totable(), s.y:totable()
+      for t = 1, 9 do
+        for pixel = 1, 81 do
+          local p = chance(x[t], pixel)
+          sum, n = sum - math.log(y[t][pixel] == 1 and p or 1 - p), n + 1
+        end
+      end
+    end
+    return sum / n
+  end
+
+  when_built("has a ConvLSTM win against an LSTM of equal size, and prints baselines", function ()
+    local code, out, err = shell.lurn(("run %s/scripts/moving.lua --out run.h5 %s"):format(shell.here, arguments))
+    assert.equal(0, code, err)
+    local rows = table_of(out)
+    local conv, equal, wide = rows.ConvLSTM, rows["LSTM, equal"], rows["LSTM, wide"]
+    assert.near(1, equal[1] / conv[1], 0.05)
+    assert.is_true(wide[1] > 5 * conv[1])
+    assert.is_true(conv[2] < 0.95 * math.min(equal[2], wide[2]), out)
+    for k = 2, 4 do assert.is_true(conv[k] < equal[k], out) end
+
+    local data = lurn.moving {frame = 9, T = 10, n = 100}
+    local image, on, off = {}, {n = 2, bright = 1}, {n = 2, bright = 1}
+    for pixel = 1, 81 do image[pixel] = 1 end
+    for i = 1, 100 do
+      local s = data.set:sequence(i)
+      local x, y = s.x:totable(), s.y:totable()
+      for t = 1, 9 do
+        for pixel = 1, 81 do
+          local past = x[t][pixel] == 1 and on or off
+          past.n, past.bright = past.n + 1, past.bright + y[t][pixel]
+          image[pixel] = image[pixel] + y[t][pixel]
+        end
+      end
+    end
+    assert.near(next_frame_loss(data, function (_, pixel) return image[pixel] / 902 end), rows["mean image"][1], 6e-5)
+    assert.near(next_frame_loss(data, function (x, pixel)
+      local past = x[pixel] == 1 and on or off
+      return past.bright / past.n
+    end), rows["copied frame"][1], 6e-5)
   end)
 end)
