@@ -17,7 +17,7 @@ local lurn = require "lurn"
 local function conv_lstm (data, p)
   return lurn.stack {input = data, lurn.image(p.frame, p.frame, 1),
     lurn.cells.conv_lstm {hidden = p.channels, kernel = p.kernel},
-    lurn.conv2d {size = 1, kernel = 1}, lurn.flatten(),
+    lurn.conv2d {size = 1, kernel = p.kernel, padding = "same"}, lurn.flatten(),
     loss = lurn.loss.bce()}
 end
 
