@@ -75,8 +75,8 @@ return function (lurn)
     for i, x in ipairs(list) do
       local plain
       terms[i], plain = term(self, x, i)
-      -- Square weights of a state start orthogonal; behind a mask they should not start as anything else.
-      if not rawequal(plain, terms[i][1]) and plain.cols == size then inits[terms[i][2]] = {"orthogonal"} end
+      -- Square weights of a state start orthogonal, behind a mask and where a layer goes across places, too.
+      if is_state(self, plain) and plain.shape[#plain.shape] == size then inits[terms[i][2]] = {"orthogonal", 1, 0} end
     end
     local y = self.program:affine(self.path, gate, size, name, bias, table.unpack(terms))
     for k, v in next, o.init or {} do inits[k] = v end
@@ -147,14 +147,15 @@ return function (lurn)
     return old + (1 - z) * lurn.drop(ones, z, ("%s.zoneout.%s"):format(c.path, name)) * (new - old)
   end
 
-  local function open (cell, c)
+  -- The states before the first step, each as `start` (name, value) makes it.
+  local function open (cell, c, start)
     local s = setmetatable({}, {__index = function (_, name)
       error(("cell '%s': step reads s.%s, which is no state of it"):format(cell.name, name), 2)
     end})
     local columns = cell.columns and cell.columns(c.options, c.x) or {}
     for _, name in ipairs(cell.state) do
       local shape = columns[name] or c.hidden
-      s[name] = c.program:state(name, first(c, name, type(shape) == "table" and shape or wide(c.x, shape)))
+      s[name] = start(name, first(c, name, type(shape) == "table" and shape or wide(c.x, shape)))
       c.states[name] = s[name]
     end
     return s
@@ -186,21 +187,49 @@ return function (lurn)
     end
   end
 
-  -- Plays the step once between scan and close.
-  local function trace (cell, o, program, x, path, reverse)
+  local function context (cell, o, program, x, path)
     local c = setmetatable({program = program, path = path, hidden = o.hidden, x = x, states = {}, counts = {},
       biases = cell.forget_bias or {}, options = o}, Context)
     for _, name in ipairs(cell.counters or {}) do c.counts[name] = true end
+    return c
+  end
+
+  -- The step's next states by name.
+  local function step (cell, c, x, s)
+    local list, next_states = results(cell, c, cell.step(c, x, s, c.options)), {}
+    for _, name in ipairs(cell.state) do next_states[name] = zoneout(c, name, s[name], list[name]) end
+    return next_states
+  end
+
+  -- Plays the step once between scan and close.
+  local function trace (cell, o, program, x, path, reverse)
+    local c = context(cell, o, program, x, path)
     program:scan(path, reverse)
-    local s = open(cell, c)
-    local list, next_states = results(cell, c, cell.step(c, x, s, o)), {}
+    local s = open(cell, c, function (name, init) return program:state(name, init) end)
+    local next_states = step(cell, c, x, s)
     check_options(cell, c)
-    for _, name in ipairs(cell.state) do
-      next_states[name] = zoneout(c, name, s[name], list[name])
-      program:next(s[name], next_states[name])
-    end
+    for _, name in ipairs(cell.state) do program:next(s[name], next_states[name]) end
     program:close()
     return next_states[cell.state[1]]
+  end
+
+  -- Plays the step once for each symbol of the list, from the last one when `reverse`: the states go from one to the
+  -- next without a scan. The outputs in the order of the list.
+  local function unroll (cell, o, program, list, path, reverse)
+    local c, outputs = context(cell, o, program, list[1], path), {}
+    local function on_axis (_, init) return program:spread(init, list[1].axis) end
+    local s = open(cell, c, on_axis)
+    for k = reverse and #list or 1, reverse and 1 or #list, reverse and -1 or 1 do
+      c.x = list[k]
+      local next_states = step(cell, c, list[k], s)
+      outputs[k] = next_states[cell.state[1]]
+      for _, name in ipairs(cell.state) do
+        s[name] = on_axis(name, next_states[name])       -- a symbol of its own, however many states have this value
+        c.states[name] = s[name]
+      end
+    end
+    check_options(cell, c)
+    return outputs
   end
 
   --- One layer of a cell: its output over time. Whatever goes wrong leaves no scan open.
@@ -215,6 +244,7 @@ return function (lurn)
     local cell = schema.check("lurn.cell", options, CELL)
     cell.state = cell.state or {"h"}
     function cell.build (o, program, x, path, reverse) return build(cell, o, program, x, path, reverse) end
+    function cell.unroll (o, program, list, path, reverse) return unroll(cell, o, program, list, path, reverse) end
     return lurn.layers.recurrent(cell)
   end
 end

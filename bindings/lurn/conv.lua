@@ -73,6 +73,21 @@ return function (lurn)
     return place(x, top, left, top + x.shape[1] + bottom, left + x.shape[2] + right)
   end
 
+  --- A layer: images of patches. What stands in h x w places becomes the channels of one: (H,W,c) -> (H/h, W/w, h w c).
+  function M.patches (h, w)
+    return function (x)
+      check_image("lurn.patches", x)
+      local rows, width, c, y = x.shape[1] // h, x.shape[2], x.shape[3], nil
+      if x.shape[1] % h + width % w > 0 then error(("lurn.patches: %d x %d places are no patches of %d x %d"):format(
+        x.shape[1], width, h, w), 0) end
+      for k = 0, h - 1 do                        -- row k of every patch
+        local part = lurn.reshape(crop(x, k, 0, h, 1, rows, width), rows, width // w, w * c)
+        y = y and lurn.concat(y, part) or part
+      end
+      return y
+    end
+  end
+
   ---------------------------------------------------------------- convolutions
 
   local HOW = {
@@ -259,6 +274,53 @@ return function (lurn)
       local y = m.program:affine(path, nil, o.size, o.bias and "b" or nil, 0, {taps, "W"})
       lurn.initialise(m.program, path, o.init)
       return m.program:activation(o.activation, y)
+    end)
+  end
+
+  ---------------------------------------------------------------- across an image
+
+  -- Columns of a list of symbols side by side, by halves: each number is copied as often as the list can be halved.
+  local function join (list, from, to)
+    if from == to then return list[from] end
+    local middle = (from + to) // 2
+    return lurn.concat(join(list, from, middle), join(list, middle + 1, to))
+  end
+
+  -- One direction of one layer: the places one after the other, and their outputs an image again.
+  local function sweep (cell, o, program, x, path, rows, reverse)
+    local h, w, list = x.shape[1], x.shape[2], {}
+    for k = 1, rows and h or w do
+      list[k] = rows and crop(x, k - 1, 0, 1, 1, 1, w) or crop(x, 0, k - 1, 1, 1, h, 1)
+    end
+    local y = cell.unroll(o, program, list, path, reverse)
+    lurn.initialise(program, path, o.init)
+    local channels = y[1].shape[3]
+    for k = 1, rows and #y or 0 do y[k] = lurn.reshape(y[k], 1, 1, w * channels) end
+    return lurn.reshape(join(y, 1, #y), h, w, channels)
+  end
+
+  --- A recurrent layer across the places of each frame instead of over time: from column to column, or with "rows"
+  -- from row to row; the others of its kind side by side. With a layer over time that is ReNet (Visin et al. 2015):
+  -- frames are an image's rows of patches, lurn.gru {bidirectional = true} goes up and down, lurn.across(lurn.gru
+  -- {bidirectional = true}) to both sides. The step is written out once for each place, there is no scan: a program
+  -- grows with them, and nothing is carried from a frame to the next.
+  function M.across (recurrent, over)
+    local o, cell = type(recurrent) == "table" and recurrent.options, type(recurrent) == "table" and recurrent.cell
+    if not cell then error("lurn.across: expected a recurrent layer, got " .. schema.describe(recurrent), 2) end
+    if o.pool then error("lurn.across: the layer's option 'pool' is for what goes over time", 2) end
+    schema.value("lurn.across", "over", over or "columns", {"string", nil, {"columns", "rows"}})
+    return layer(recurrent.name, o, function (self, m, x)
+      check_image("lurn.across", x)
+      for k = 1, o.layers do
+        local path = m:path(self)
+        if k > 1 then x = (o.locked and lurn.locked or lurn.drop)(x, o.dropout, path .. ".dropout") end
+        local y = sweep(cell, o, m.program, x, path, over == "rows", o.reverse)
+        if o.bidirectional then
+          y = lurn.concat(y, sweep(cell, o, m.program, x, path .. "_reverse", over == "rows", true))
+        end
+        x = y
+      end
+      return x
     end)
   end
 

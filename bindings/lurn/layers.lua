@@ -135,16 +135,17 @@ return function (lurn)
     end
   end
 
-  -- Constructor -> the function that builds one direction of one layer.
-  local builds = setmetatable({}, {__mode = "k"})
+  -- Constructor -> its cell.
+  local cells = setmetatable({}, {__mode = "k"})
 
-  --- The constructor of layers of a cell {name, build = function (o, program, x, path, reverse), options}.
+  --- The constructor of layers of a cell {name, options, build, unroll}. build (o, program, x, path, reverse) is one
+  -- direction of one layer over time; unroll the same over a list of symbols, for lurn.across.
   function M.recurrent (cell)
     local declared = declaration(cell.options)
     local function construct (options)
       local o = schema.check("lurn." .. cell.name, options, declared)
       check_recurrent(o, cell.name)
-      return layer(o.name or cell.name, o, function (self, m, x)
+      local made = layer(o.name or cell.name, o, function (self, m, x)
         for k = 1, o.layers do
           local path, top = m:path(self), k == o.layers
           if k > 1 then x = between(o, o.dropout, x, path .. ".dropout") end
@@ -156,8 +157,10 @@ return function (lurn)
         end
         return x
       end)
+      made.cell = cell
+      return made
     end
-    builds[construct] = cell.build
+    cells[construct] = cell
     return construct
   end
 
@@ -171,12 +174,17 @@ return function (lurn)
     local cell = {name = name, options = options}
     function cell.build (o, program, x, path, reverse)
       local y
-      if changes_step(o) then y = builds[lurn.cells[name]](o, program, x, path, reverse)
+      if changes_step(o) then y = cells[lurn.cells[name]].build(o, program, x, path, reverse)
       else
         y = program:cell(name, {path = path, hidden = o.hidden, activation = o.activation,
           reset_after = o.reset_after, forget_bias = o.forget_bias}, x, reverse)
       end
       return finish and finish(o, program, y, path) or y
+    end
+    function cell.unroll (o, program, list, path, reverse)
+      local y = cells[lurn.cells[name]].unroll(o, program, list, path, reverse)
+      for k = 1, finish and #y or 0 do y[k] = finish(o, program, y[k], path) end
+      return y
     end
     return M.recurrent(cell)
   end

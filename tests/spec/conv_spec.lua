@@ -227,6 +227,101 @@ describe("convolutions have the same bits", function ()
   end)
 end)
 
+---------------------------------------------------------------------- across an image
+
+describe("a layer across places", function ()
+  local P, J = 2, 5                     -- numbers of a place, places
+  local layers = {
+    gru = function (l) return l.gru {hidden = 3, layers = 2} end,
+    ["lstm, both ways"] = function (l) return l.lstm {hidden = 3, bidirectional = true} end,
+    ["rnn, reversed, with an output of its own"] = function (l) return l.rnn {hidden = 3, out = 2, reverse = true} end,
+    ["lstm, learned states"] = function (l) return l.lstm {hidden = 3, init_state = "learned"} end,
+    ["conv_gru"] = function (l) return l.cells.conv_gru {hidden = 3, kernel = 1} end,
+  }
+
+  -- The same numbers as places of one frame, from left to right or downwards, and as steps of one place.
+  local function pair (l, make, over)
+    local h, w = over == "rows" and J or 1, over == "rows" and 1 or J
+    local function model (dim, image, layer)
+      return l.stack {input = {dim = dim}, loss = l.loss.mse {reduction = "sum"}, image, layer, l.flatten()}
+    end
+    return model(J * P, l.image(h, w, P), l.across(make(l), over)), model(P, l.image(1, 1, P), make(l))
+  end
+
+  for name, make in pairs(layers) do
+    for _, over in ipairs {"columns", "rows"} do
+      it(("has the bits of the same over time: %s, %s"):format(name, over), function ()
+        for _, precision in ipairs {"f32", "f64"} do
+          local l = lurn[precision]
+          local across, along = pair(l, make, over)
+          local one, other = across:parameters(), along:parameters()
+          for i, p in ipairs(other) do
+            assert.equal(p.path, one[i].path)
+            if #p.path > 2 and not p.path:find "[hc]0$" then assert(bits(p.value) == bits(one[i].value), p.path) end
+          end
+          local numbers = {}
+          for k = 1, J * P do numbers[k] = math.sin(3 * k + 1) end
+          local x = l.tensor(numbers)
+          local a, b = across.native:player {grad = true, grad_inputs = true}, along.native:player {grad = true,
+            grad_inputs = true}
+          local columns = name:find "both" and 6 or name:find "output" and 2 or 3
+          play(a, l.batch {x = x:reshape(1, 1, J * P), y = l.zeros(1, 1, J * columns)})
+          play(b, l.batch {x = x:reshape(J, 1, P), y = l.zeros(J, 1, columns)})
+          assert(bits(a:output "out":reshape(J * columns)) == bits(b:output "out":reshape(J * columns)))
+          a:backward()
+          b:backward()
+          local scale = J                         -- the mean over columns is taken in one frame, or in each
+          local apart = (a:output "d:x":reshape(J * P) * scale - b:output "d:x":reshape(J * P)):abs():max()
+          assert(apart < (precision == "f64" and 1e-12 or 1e-4), apart)
+        end
+      end)
+    end
+  end
+
+  it("is a ReNet with one over time", function ()
+    local l = lurn.f64
+    -- Two rows of a 6 x 4 image a frame, patches of 2 x 2, up and down, then to both sides.
+    local function renet ()
+      return l.stack {input = {dim = 8}, loss = l.loss.mse(), l.image(2, 4), l.patches(2, 2),
+        l.gru {hidden = 2, bidirectional = true}, l.across(l.gru {hidden = 2, bidirectional = true,
+        recurrent_dropout = 0.2, zoneout = 0.1}), l.flatten(), l.linear {size = 1}}
+    end
+    local function data (n)
+      local x = l.zeros(3, n, 8)
+      for t = 1, 3 do for r = 1, n do for k = 1, 8 do x[t][r][k] = math.sin(7 * t + 5 * r + k * k) end end end
+      return l.batch {x = x, y = l.ones(3, n, 1)}
+    end
+    local model, seen = renet(), nil
+    assert(l.gradcheck(model, data(2)).worst < 1e-6)
+    for _, o in ipairs {{twin = true}, {}, {dice = 1}, {dice = 2}} do
+      local player = model.native:player {grad = true, twin = o.twin, dice = o.dice}
+      local all = {play(player, data(3), "train")}
+      player:backward()
+      for _, p in ipairs(model:parameters()) do all[#all + 1] = p.grad end
+      all = bits {all, player:output "out"}
+      assert(all == (seen or all))
+      seen = all
+    end
+  end)
+
+  it("takes patches in the order of the image", function ()
+    local l, out = lurn.f64, nil
+    local model = l.model(function (_, b)
+      out = l.flatten(l.patches(2, 2)(l.image(2, 4)(b.x)))
+      return {out = out, loss = l.total(out)}
+    end, {input = {dim = 8}})
+    model:forward(l.batch {x = l.tensor {{{1, 2, 3, 4, 5, 6, 7, 8}}}})
+    assert.same({1, 2, 5, 6, 3, 4, 7, 8}, model:output "out"[1][1]:totable())
+  end)
+
+  it("is no other layer, and is not pooled", function ()
+    local l = lurn.f64
+    assert.has_error(function () l.across(l.linear {size = 1}) end)
+    assert.has_error(function () l.across(l.gru {hidden = 1, pool = "last"}) end)
+    assert.has_error(function () l.across(l.gru {hidden = 1}, "diagonals") end)
+  end)
+end)
+
 ---------------------------------------------------------------------- what they are, what they refuse
 
 describe("a convolution", function ()
@@ -261,6 +356,22 @@ describe("a convolution", function ()
     assert.same({1, 2, 4, 6, 9}, weighed {kernel = 3, dilation = 2})
     assert.same({3, 6, 9, 12, 9}, weighed {kernel = 3, causal = false})
     assert.same({1, 2, 3, 4, 5}, weighed {kernel = 1})
+  end)
+
+  it("of one tap is a linear layer at each place", function ()
+    local outs = {}
+    for k, layer in ipairs {l.conv2d {size = 3, kernel = 1}, l.linear {size = 3, name = "conv2d"}} do
+      local model = l.stack {input = {dim = 8}, loss = l.loss.mse(), l.image(2, 2), layer, l.flatten()}
+      for _, p in ipairs(model:parameters()) do
+        local flat = p.value:reshape(p.value:numel())
+        for j = 1, #flat do flat[j] = math.sin(j + #flat) end
+      end
+      model:touch()
+      local x = l.tensor {{{1, 2, 3, 4, 5, 6, 7, 8}}}
+      model:forward(l.batch {x = x, y = l.zeros(1, 1, 12)})
+      outs[k] = bits(model:output "out")
+    end
+    assert(outs[1] == outs[2])
   end)
 
   it("says what does not fit", function ()
