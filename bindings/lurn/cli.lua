@@ -127,6 +127,7 @@ M.verbs = {
       test_images = {"text", "idx: images of the split test", "FILE"},
       test_labels = {"text", "idx: and their classes", "FILE"},
       steps = {{"rows", "pixels", "patches"}, "idx: what a step of the sequence is (rows)"},
+      rows = {"integer", "idx: rows of pixels in a step of rows (1)"},
       patch = {"integer", "idx: rows and columns of a patch (4)"},
       valid = {"integer", "idx: so many images, the last ones of train, are for validation (5000)"},
       source = {"text", "idx: where the images come from; their path by default"},

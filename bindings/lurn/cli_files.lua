@@ -122,7 +122,7 @@ return function (cli)
 
   local function import_images (lurn, options, images, labels)
     local o = {}
-    for _, name in ipairs {"test_images", "test_labels", "steps", "patch", "valid", "source", "licence"} do
+    for _, name in ipairs {"test_images", "test_labels", "steps", "rows", "patch", "valid", "source", "licence"} do
       o[name] = options[name]
     end
     local fine, done, message = pcall(lurn.import_idx, images, labels, options.out, o)

@@ -16,6 +16,7 @@ return function (lurn)
     test_images = {"string", nil, nil, "images of the split test"},
     test_labels = {"string", nil, nil, "and their classes"},
     steps = {"string", "rows", {"rows", "pixels", "patches"}, "what a step of the sequence is"},
+    rows = {"integer", 1, {1, 4096}, "rows of pixels in a step of rows"},
     patch = {"integer", 4, {1, 4096}, "rows and columns of a patch"},
     valid = {"integer", 5000, {0, 1e9}, "so many images, the last ones of train, are the split valid"},
     source = {"string", nil, nil, "where the images come from; their path by default"},
@@ -35,12 +36,13 @@ return function (lurn)
 
   -- Rows and columns that make a step.
   local function piece_of (o, path, h, w)
-    if o.steps == "rows" then return 1, w end
-    if o.steps == "pixels" then return 1, 1 end
-    if h % o.patch ~= 0 or w % o.patch ~= 0 then
-      fail("%s: images of %d x %d cannot be cut into patches of %d x %d", path, h, w, o.patch, o.patch)
+    local a, b = 1, 1
+    if o.steps == "rows" then a, b = o.rows, w end
+    if o.steps == "patches" then a, b = o.patch, o.patch end
+    if h % a ~= 0 or w % b ~= 0 then
+      fail("%s: images of %d x %d cannot be cut into pieces of %d x %d", path, h, w, a, b)
     end
-    return o.patch, o.patch
+    return a, b
   end
 
   -- (n h, w) as steps of a rows and b columns, in raster order: (n h/a w/b, a b).

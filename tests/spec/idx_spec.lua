@@ -65,7 +65,11 @@ describe("an IDX file", function ()
     assert.equal("none", file:attr("/", "licence"))
   end)
 
-  it("becomes pixels or patches, in raster order", function ()
+  it("becomes several rows a step, pixels or patches, in raster order", function ()
+    assert(import {valid = 0, rows = 2})
+    local two = assert(lurn.open(shell.path "set.h5")).set:sequence(3).x
+    assert.same({2, 12}, two.shape)
+    assert.near(pixel(2, 3, 1), two(2, 8), 1e-9)
     assert(import {valid = 0, steps = "pixels"})
     local x = assert(lurn.open(shell.path "set.h5")).set:sequence(3).x
     assert.same({24, 1}, x.shape)
@@ -126,7 +130,7 @@ describe("an IDX file that is none", function ()
   it("nor what the options ask for", function ()
     local fine = idx({2, 2, 2}, four .. four)
     refused("valid = 2 leaves none of 2 images to train on", fine, nil, {valid = 2})
-    refused("images of 2 x 2 cannot be cut into patches of 4 x 4", fine, nil, {steps = "patches", valid = 1})
+    refused("images of 2 x 2 cannot be cut into pieces of 4 x 4", fine, nil, {steps = "patches", valid = 1})
     write_set("t", 2, 4, 6)
     local test = {valid = 1, test_images = shell.path "t-images", test_labels = shell.path "t-labels"}
     refused("t%-images: images of 4 x 6; those of train have 2 x 2", fine, nil, test)
