@@ -180,7 +180,7 @@ static int w_append (lua_State *L) {
   luaL_argcheck(L, a.memory != LURN_H5_TEXT && a.info.rank > 0, 3, "expected rows of numbers");
   lurn_status status = lurn_h5_look(lb_ctx(L), f, name, &old);
   if (status != LURN_OK) return lb_result(L, status);
-  int same = old.rank == a.info.rank && memcmp(old.dim + 1, a.info.dim + 1, (LURN_MAX_RANK - 1) * sizeof old.dim[0]) == 0;
+  int same = old.rank == a.info.rank && memcmp(old.dim + 1, a.info.dim + 1, (size_t)(old.rank - 1) * sizeof old.dim[0]) == 0;
   luaL_argcheck(L, same, 3, "expected rows of the same shape as those that are there");
   return done(L, lurn_h5_put(lb_ctx(L), f, name, a.memory, old.dim[0], a.info.dim[0], a.data));
 }

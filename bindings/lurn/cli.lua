@@ -101,9 +101,9 @@ M.verbs = {
     from = "cli_files",
   },
   data = {
-    usage = "lurn data text FILE -o OUT.h5   |   lurn data csv FILE -o OUT.h5 --x COLUMNS   |   "
-      .. "lurn data npy FILE... -o OUT.h5",
-    help = "make a data set of a text, of a table, or of NumPy's arrays",
+    usage = "lurn data text FILE -o OUT.h5   |   lurn data csv FILE -o OUT.h5 --x COLUMNS\n"
+      .. "       lurn data npy FILE... -o OUT.h5   |   lurn data idx IMAGES LABELS -o OUT.h5",
+    help = "make a data set of a text, of a table, of NumPy's arrays, or of images with a class each",
     options = {
       out = {"text", "the data set to write", "OUT.h5"},
       level = {{"char", "byte"}, "text: what a token is (char)"},
@@ -125,6 +125,14 @@ M.verbs = {
       by = {{"ordered", "random", "stratified", "grouped"}, "csv, npy: how sequences are split (ordered)"},
       group = {"text", "csv: grouped: the column whose equal values stay together", "COLUMN"},
       seed = {"integer", "csv, npy: of the split (1)"},
+      test_images = {"text", "idx: images of the split test", "FILE"},
+      test_labels = {"text", "idx: and their classes", "FILE"},
+      steps = {{"rows", "pixels", "patches"}, "idx: what a step of the sequence is (rows)"},
+      rows = {"integer", "idx: rows of pixels in a step of rows (1)"},
+      patch = {"integer", "idx: rows and columns of a patch (4)"},
+      valid = {"integer", "idx: so many images, the last ones of train, are for validation (5000)"},
+      source = {"text", "idx: where the images come from; their path by default"},
+      licence = {"text", "idx: of the images"},
       json = JSON,
     },
     from = "cli_files",

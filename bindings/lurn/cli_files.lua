@@ -68,7 +68,7 @@ return function (cli)
 
   ---------------------------------------------------------------- data
 
-  local function import_text (lurn, path, options)
+  local function import_text (lurn, options, path)
     local done, message = lurn.data.import_text(path, options.out, {level = options.level})
     local data
     if done then data, message = lurn.open(options.out) end
@@ -107,7 +107,7 @@ return function (cli)
     return o
   end
 
-  local function import_table (lurn, path, options)
+  local function import_table (lurn, options, path)
     if not options.x then cli.usage("which columns are x? --x a,b", cli.describe(cli.verbs.data)) end
     local fine, done, message = pcall(lurn.import_csv, path, options.out, table_options(options))
     if not fine then cli.usage((tostring(done):gsub("^[^\n]-:%d+: ", ""))) end
@@ -124,8 +124,8 @@ return function (cli)
     end
   end
 
-  local function import_arrays (lurn, _, options, files)
-    local o = {targets = options.targets, split = split_options(options), as = {}}
+  local function import_arrays (lurn, options, ...)
+    local files, o = {...}, {targets = options.targets, split = split_options(options), as = {}}
     for _, word in ipairs(words(options.as)) do
       local name, kind = word:match "^([%w_]+)=(%a+)$"
       if not name then cli.usage("--as: expected NAME=numbers or NAME=ids, got " .. word) end
@@ -144,16 +144,42 @@ return function (cli)
     end
   end
 
-  local importers = {text = import_text, csv = import_table, npy = import_arrays}
+  local function import_images (lurn, options, images, labels)
+    local o = {}
+    for _, name in ipairs {"test_images", "test_labels", "steps", "rows", "patch", "valid", "source", "licence"} do
+      o[name] = options[name]
+    end
+    local fine, done, message = pcall(lurn.import_idx, images, labels, options.out, o)
+    if not fine then cli.usage((tostring(done):gsub("^[^\n]-:%d+: ", ""))) end
+    local data
+    if done then data, message = lurn.open(options.out) end
+    if not data then cli.fail(cli.INPUT, message) end
+    local set = data.set
+    if options.json then
+      cli.document {file = options.out, images = set.n, steps = set.lengths[1], inputs = set.dim, classes = set.classes,
+        hash = data.hash}
+    else
+      print(("%s: %d images, each %d steps of %d numbers, %d classes"):format(options.out, set.n, set.lengths[1],
+        set.dim, #set.classes))
+    end
+  end
+
+  -- Name -> what does it, of how many files, and whether of more.
+  local importers = {text = {import_text, 1}, csv = {import_table, 1}, npy = {import_arrays, 1, true},
+    idx = {import_images, 2}}
 
   function M.data (options, rest)
-    local importer, path = rest[1], rest[2]
-    if not importers[importer] then
-      cli.usage(importer and ("unknown importer '%s'"):format(importer) or "which importer?",
+    local importer = importers[rest[1]]
+    if not importer then
+      cli.usage(rest[1] and ("unknown importer '%s'"):format(rest[1]) or "which importer?",
         cli.describe(cli.verbs.data))
     end
-    if not path or not options.out then cli.usage("which file, and where to?", cli.describe(cli.verbs.data)) end
-    importers[importer](cli.lurn(), path, options, table.move(rest, 2, #rest, 1, {}))
+    local import, files, more = table.unpack(importer)
+    if not rest[files + 1] or not options.out then
+      cli.usage(files == 1 and "which file, and where to?" or "which images, which labels, and where to?",
+        cli.describe(cli.verbs.data))
+    end
+    import(cli.lurn(), options, table.unpack(rest, 2, more and #rest or files + 1))
     return cli.OK
   end
 

@@ -12,14 +12,15 @@ folder = (folder or "lurn"):gsub("%.init$", "")
 -- In order of dependence: a module finds those before it already in the instance.
 local parts = {
   "schema", "json", "symbol", "pascanu", "cell", "layers", "conv", "cells", "loss", "metrics", "plot", "probe", "model",
-  "optim", "sample", "data", "csv", "npy", "tasks", "progress", "repro", "runfile", "spike", "fit", "run", "experiment",
+  "optim", "sample", "data", "csv", "npy", "idx", "moving", "tasks", "progress", "repro", "runfile", "spike", "fit", "run",
+  "experiment",
 }
 
 local instances = {}
 
 -- Functions of these modules are lurn's own: lurn.tanh, lurn.lstm, lurn.text.
 local spread = {symbol = true, layers = true, conv = true, data = {"text", "dataset", "open", "import_text"},
-  csv = {"csv", "import_csv"}, npy = {"npy", "npz", "import_npy"},
+  csv = {"csv", "import_csv"}, npy = {"npy", "npz", "import_npy"}, idx = {"idx", "import_idx"}, moving = {"moving"},
   model = {"stack", "model", "show", "gradcheck", "from_program"}}
 
 local function adopt (lurn, name, module)

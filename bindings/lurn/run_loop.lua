@@ -118,6 +118,7 @@ return function (lurn, Run)
 
   local function open_feed (self, split, o)
     if split.batch and split.steps then return split end     -- it is a feed already
+    if split.data then self.progress.unit = split.data.unit end
     return assert(split:feed {batch = o.batch, seq = o.seq, shuffle = o.shuffle, bucket = o.bucket, seed = self.seed})
   end
 
