@@ -79,7 +79,8 @@ static int d_sequence (lua_State *L) {
   lua_createtable(L, 0, d->ncolumn);
   for (int k = 0; k < d->ncolumn; k++) {
     int per_sequence = d->column[k].axis == LURN_ROW;
-    int64_t first = per_sequence ? i : d->offset[i], count = per_sequence ? 1 : d->offset[i + 1] - first;
+    const int64_t *offset = lurn_data_offset(d, d->column[k].axis);
+    int64_t first = per_sequence ? i : offset[i], count = per_sequence ? 1 : offset[i + 1] - first;
     lurn_status status = push_rows(L, d, k, first, count);
     if (status != LURN_OK) return fail(L, status);
     lua_setfield(L, -2, d->column[k].name);
@@ -125,15 +126,31 @@ static void f_dim (lua_State *L, lurn_data *d) {
   push_optional(L, d->column[0].cols, d->column[0].store == LURN_STORE_REAL);
 }
 
-/* Of y: how many classes its ids need, how many reals it has per row. */
+/* The targets: y, or the labels of a set that has no y. */
+static int targets_of (const lurn_data *d) {
+  int y = lurn_data_column(d, "y");
+  return d->next ? 0 : y >= 0 ? y : lurn_data_column(d, "labels");
+}
+
+/* How many classes the targets' ids need, how many reals y has per row. */
 static void f_nclass (lua_State *L, lurn_data *d) {
-  int y = d->next ? 0 : lurn_data_column(d, "y");
+  int y = targets_of(d);
   push_optional(L, y < 0 ? 0 : d->column[y].limit, y >= 0 && d->column[y].store != LURN_STORE_REAL);
 }
 
 static void f_y_dim (lua_State *L, lurn_data *d) {
   int y = d->next ? 0 : lurn_data_column(d, "y");
   push_optional(L, y < 0 ? 0 : d->column[y].cols, y >= 0 && d->column[y].store == LURN_STORE_REAL);
+}
+
+static void f_source_vocab (lua_State *L, lurn_data *d) {
+  int c = lurn_data_column(d, "source");
+  push_optional(L, c < 0 ? 0 : d->column[c].limit, c >= 0 && d->column[c].store != LURN_STORE_REAL);
+}
+
+static void f_source_dim (lua_State *L, lurn_data *d) {
+  int c = lurn_data_column(d, "source");
+  push_optional(L, c < 0 ? 0 : d->column[c].cols, c >= 0 && d->column[c].store == LURN_STORE_REAL);
 }
 
 static void f_targets (lua_State *L, lurn_data *d) {
@@ -169,7 +186,7 @@ static void f_splits (lua_State *L, lurn_data *d) {
 
 static const struct { const char *name; void (*push) (lua_State *, lurn_data *); } fields[] = {
   {"n", f_n}, {"total", f_total}, {"name", f_name}, {"vocab", f_vocab}, {"vocab_size", f_vocab_size}, {"dim", f_dim},
-  {"classes", f_classes}, {"nclass", f_nclass}, {"y_dim", f_y_dim}, {"unknown", f_unknown}, {"unit", f_unit},
+  {"classes", f_classes}, {"nclass", f_nclass}, {"y_dim", f_y_dim}, {"source_vocab", f_source_vocab}, {"source_dim", f_source_dim}, {"unknown", f_unknown}, {"unit", f_unit},
   {"targets", f_targets}, {"lengths", f_lengths}, {"splits", f_splits}
 };
 

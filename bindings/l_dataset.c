@@ -9,8 +9,6 @@
 #include "l_data.h"
 #include "l_tensor_parts.h"
 
-static const char *const names[LURN_MAX_COLUMNS] = {"x", "y", "mask"};
-
 /* ------------------------------------------------------------------ values become tensors */
 
 /* Integers are ids from 1, anything with a fraction part (also 1.0) is a real. */
@@ -92,6 +90,7 @@ static shape shape_of (const lurn_tensor *t, int axis) {
 /* targets = "sequence" | "step" decides; else one value for several steps means the sequence, and
  * one for one step means what it means for the first sequence. */
 static int axis_of (int k, const lurn_tensor *t, int64_t steps, const char *targets, const shape *first) {
+  if (k > 2) return LURN_TIME2;
   if (k != 1) return LURN_TIME;
   if (targets && strcmp(targets, "sequence") == 0) return LURN_ROW;
   if (targets && strcmp(targets, "step") == 0) return LURN_TIME;
@@ -100,37 +99,42 @@ static int axis_of (int k, const lurn_tensor *t, int64_t steps, const char *targ
   return steps != 1 ? LURN_ROW : first->there ? first->axis : LURN_TIME;
 }
 
-/* Sequence i, column k: its tensor goes to tensors[3 i + k]; it must look like the others. */
-static void take_value (lua_State *L, int tensors, int64_t i, int k, const char *targets, shape *all, int64_t *steps) {
+/* Sequence i, column k: its tensor goes to tensors[LURN_MAX_COLUMNS * i + k]; it must look like the others. */
+static void take_value (lua_State *L, int tensors, int64_t i, int k, const char *targets, shape *all, int64_t steps[2]) {
   int at = lua_gettop(L);
   push_tensor(L, at, k == 2);
   const lurn_tensor *t = l_checktensor(L, -1);
-  if (k == 0) *steps = t->rank > 0 ? t->dim[0] : 1;
-  shape s = shape_of(t, axis_of(k, t, *steps, targets, &all[k]));
+  int64_t own = t->rank > 0 ? t->dim[0] : 1;
+  if (k == 0) steps[0] = own;
+  if (k > 2 && steps[1] == 0) steps[1] = own;
+  shape s = shape_of(t, axis_of(k, t, steps[0], targets, &all[k]));
   if (!all[k].there && i == 0) all[k] = s;
   if (!all[k].there || s.dtype != all[k].dtype || s.cols != all[k].cols || s.axis != all[k].axis)
     luaL_error(L, "a data set: %s of sequence %I is not like that of the first (type, columns, or one per step or sequence)",
-               names[k], (LUAI_UACINT)i + 1);
-  if (s.axis == LURN_TIME && s.rows != *steps)
-    luaL_error(L, "a data set: sequence %I has %I steps of x and %I of %s", (LUAI_UACINT)i + 1, (LUAI_UACINT)*steps,
-               (LUAI_UACINT)s.rows, names[k]);
+               lurn_column_names[k], (LUAI_UACINT)i + 1);
+  int64_t expected = s.axis == LURN_TIME2 ? steps[1] : steps[0];
+  if (s.axis != LURN_ROW && s.rows != expected)
+    luaL_error(L, "a data set: sequence %I has %I steps of %s and %I of %s", (LUAI_UACINT)i + 1, (LUAI_UACINT)expected,
+               s.axis == LURN_TIME2 ? "source" : "x", (LUAI_UACINT)s.rows, lurn_column_names[k]);
   all[k].rows += i == 0 ? 0 : s.rows;
-  lua_rawseti(L, tensors, 3 * i + k + 1);
+  lua_rawseti(L, tensors, LURN_MAX_COLUMNS * i + k + 1);
 }
 
 /* Fills offsets with lengths added up; leaves the stack as it was. */
-static void take_sequences (lua_State *L, int tensors, int64_t n, const char *targets, shape *all, int64_t *offset) {
+static void take_sequences (lua_State *L, int tensors, int64_t n, const char *targets, shape *all, int64_t *offset,
+                            int64_t *offset2) {
   for (int64_t i = 0; i < n; i++) {
-    int64_t steps = 0;
+    int64_t steps[2] = {0, 0};
     if (lua_rawgeti(L, 1, i + 1) != LUA_TTABLE) luaL_error(L, "a data set: sequence %I: expected a table {x =, y =}", (LUAI_UACINT)i + 1);
     int one = lua_gettop(L);
     for (int k = 0; k < LURN_MAX_COLUMNS; k++) {
-      int there = lua_getfield(L, one, names[k]) != LUA_TNIL;
-      if (there) take_value(L, tensors, i, k, targets, all, &steps);
-      else if (k == 0 || all[k].there) luaL_error(L, "a data set: sequence %I has no %s", (LUAI_UACINT)i + 1, names[k]);
+      int there = lua_getfield(L, one, lurn_column_names[k]) != LUA_TNIL;
+      if (there) take_value(L, tensors, i, k, targets, all, steps);
+      else if (k == 0 || all[k].there) luaL_error(L, "a data set: sequence %I has no %s", (LUAI_UACINT)i + 1, lurn_column_names[k]);
       lua_settop(L, one);
     }
-    offset[i + 1] = offset[i] + steps;
+    offset[i + 1] = offset[i] + steps[0];
+    offset2[i + 1] = offset2[i] + steps[1];
     lua_pop(L, 1);
   }
 }
@@ -139,14 +143,14 @@ static void take_sequences (lua_State *L, int tensors, int64_t n, const char *ta
 
 static void copy_column (lua_State *L, int tensors, int64_t n, int k, const shape *s, lurn_column *c, char *to) {
   size_t value = lurn_dtype_size(s->dtype);
-  strcpy(c->name, names[k]);
+  strcpy(c->name, lurn_column_names[k]);
   c->store = s->dtype == LURN_REAL ? LURN_STORE_REAL : LURN_STORE_INDEX;
   c->axis = s->axis;
   c->cols = (int)s->cols;
   c->rows = s->rows;
   c->data = to;
   for (int64_t i = 0; i < n; i++, lua_pop(L, 1)) {
-    lua_rawgeti(L, tensors, 3 * i + k + 1);
+    lua_rawgeti(L, tensors, LURN_MAX_COLUMNS * i + k + 1);
     const lurn_tensor *t = l_checktensor(L, -1);
     size_t size = (size_t)lurn_tensor_count(t) * value;
     memcpy(to, t->data.p, size);
@@ -241,12 +245,13 @@ int l_dataset_make (lua_State *L) {
   lua_pushvalue(L, KEEP);
   lua_setiuservalue(L, SET, 1);
   take_notes(L, d);
-  int64_t *offset = l_newblock(L, (size_t)(n + 1) * sizeof *offset);
+  int64_t *offset = l_newblock(L, 2 * (size_t)(n + 1) * sizeof *offset), *offset2 = offset + n + 1;
   lua_rawseti(L, KEEP, 1);
-  take_sequences(L, TENSORS, n, targets, all, offset);
+  take_sequences(L, TENSORS, n, targets, all, offset, offset2);
   d->n = n;
   d->total = offset[n];
   d->offset = offset;
+  d->offset2 = all[3].there || all[4].there ? offset2 : NULL;
   d->next = targets != NULL && strcmp(targets, "next") == 0 && !all[1].there;
   d->unknown = lb_getinteger(L, 1, "unknown", 0, INT32_MAX, 0) - 1;
   for (int k = 0; k < LURN_MAX_COLUMNS; k++) {
@@ -265,6 +270,7 @@ int l_dataset_make (lua_State *L) {
   lua_settop(L, SET);
   int y = lurn_data_column(d, "y");
   if (n > 0 && d->column[0].store != LURN_STORE_REAL) d->column[0].limit = d->vocab.n;
+  if (y < 0) y = lurn_data_column(d, "labels");
   if (y > 0 && d->column[y].store != LURN_STORE_REAL) d->column[y].limit = d->classes.n;
   lb_check(L, lurn_data_check(lb_ctx(L), d));
   return 1;

@@ -7,6 +7,8 @@
 
 const char *const lurn_notes[LURN_NOTES] = {"kind", "level", "source", "licence", "units", "sha256"};
 
+const char *const lurn_column_names[LURN_MAX_COLUMNS] = {"x", "y", "mask", "source", "labels"};
+
 #define PIECE 4096              /* values that pass through the stack at a time */
 
 int lurn_data_column (const lurn_data *d, const char *name) {
@@ -92,11 +94,11 @@ lurn_status lurn_data_read (lurn_ctx *ctx, lurn_data *d, int column, int64_t fir
 /* ------------------------------------------------------------------ checks */
 
 /* The sequence with that frame: the last one that begins at or before it. */
-static int64_t sequence_of (const lurn_data *d, int64_t frame) {
+static int64_t sequence_of (const lurn_data *d, const int64_t *offset, int64_t frame) {
   int64_t low = 0, high = d->n;
   while (high - low > 1) {
     int64_t mid = low + (high - low) / 2;
-    if (d->offset[mid] <= frame) low = mid;
+    if (offset[mid] <= frame) low = mid;
     else high = mid;
   }
   return low;
@@ -107,9 +109,10 @@ static lurn_status bad_value (lurn_ctx *ctx, const lurn_data *d, const lurn_colu
   long long col = (long long)(i % c->cols) + 1;
   if (c->axis == LURN_ROW)
     return lurn_fail(ctx, LURN_EFORMAT, "%s: %s of sequence %lld, column %lld: %s", d->name, c->name, (long long)row + 1, col, what);
-  int64_t s = sequence_of(d, row);
+  const int64_t *offset = lurn_data_offset(d, c->axis);
+  int64_t s = sequence_of(d, offset, row);
   return lurn_fail(ctx, LURN_EFORMAT, "%s: %s of sequence %lld, step %lld, column %lld: %s", d->name, c->name,
-                   (long long)s + 1, (long long)(row - d->offset[s]) + 1, col, what);
+                   (long long)s + 1, (long long)(row - offset[s]) + 1, col, what);
 }
 
 static lurn_status check_reals (lurn_ctx *ctx, const lurn_data *d, const lurn_column *c, int64_t first, const real *v, int64_t n) {
@@ -121,7 +124,7 @@ static lurn_status check_reals (lurn_ctx *ctx, const lurn_data *d, const lurn_co
 static lurn_status check_ids (lurn_ctx *ctx, const lurn_data *d, const lurn_column *c, int64_t first, const int32_t *v, int64_t n,
                               int64_t *most) {
   char what[80];
-  int64_t lowest = c == &d->column[0] ? 0 : -1, limit = c->limit > 0 ? c->limit : INT32_MAX;
+  int64_t lowest = c == &d->column[0] || strcmp(c->name, "source") == 0 ? 0 : -1, limit = c->limit > 0 ? c->limit : INT32_MAX;
   for (int64_t i = 0; i < n; i++) {
     if (v[i] >= *most) *most = (int64_t)v[i] + 1;
     if (v[i] >= lowest && v[i] < limit) continue;
@@ -134,7 +137,7 @@ static lurn_status check_ids (lurn_ctx *ctx, const lurn_data *d, const lurn_colu
 static lurn_status check_column (lurn_ctx *ctx, lurn_data *d, int column) {
   union { int32_t i[PIECE]; real r[PIECE]; } piece;
   lurn_column *c = &d->column[column];
-  int64_t expected = c->axis == LURN_ROW ? d->n : d->total, most = 0;
+  int64_t expected = c->axis == LURN_ROW ? d->n : lurn_data_offset(d, c->axis)[d->n], most = 0;
   int64_t step = c->cols <= PIECE ? PIECE / c->cols : 0;
   if (c->cols < 1 || step == 0)
     return lurn_fail(ctx, LURN_EFORMAT, "%s: %s: %d columns, at most %d", d->name, c->name, c->cols, PIECE);
@@ -162,15 +165,32 @@ static lurn_status check_split (lurn_ctx *ctx, const lurn_data *d, const lurn_sp
   return LURN_OK;
 }
 
-lurn_status lurn_data_check (lurn_ctx *ctx, lurn_data *d) {
-  lurn_status status = LURN_OK;
-  if (d->n < 1 || d->total < 1) return lurn_fail(ctx, LURN_EFORMAT, "%s: empty: there is not one frame in it", d->name);
-  if (d->offset[0] != 0 || d->offset[d->n] != d->total)
-    return lurn_fail(ctx, LURN_EFORMAT, "%s: offsets go from %lld to %lld, expected 0 to %lld", d->name,
-                     (long long)d->offset[0], (long long)d->offset[d->n], (long long)d->total);
+static lurn_status check_offsets (lurn_ctx *ctx, const lurn_data *d, const char *what, const int64_t *offset, int64_t total) {
+  if (offset[0] != 0 || offset[d->n] != total)
+    return lurn_fail(ctx, LURN_EFORMAT, "%s: %s go from %lld to %lld, expected 0 to %lld", d->name, what,
+                     (long long)offset[0], (long long)offset[d->n], (long long)total);
   for (int64_t i = 0; i < d->n; i++)
-    if (d->offset[i] > d->offset[i + 1])
-      return lurn_fail(ctx, LURN_EFORMAT, "%s: offsets: sequence %lld ends before it begins", d->name, (long long)i + 1);
+    if (offset[i] > offset[i + 1])
+      return lurn_fail(ctx, LURN_EFORMAT, "%s: %s: sequence %lld ends before it begins", d->name, what, (long long)i + 1);
+  return LURN_OK;
+}
+
+/* Along the second axis a sequence has a step at least: one that says "none" where there is nothing. */
+static lurn_status check_second (lurn_ctx *ctx, const lurn_data *d) {
+  int64_t total = 0;
+  for (int i = 0; i < d->ncolumn; i++) if (d->column[i].axis == LURN_TIME2) total = d->column[i].rows;
+  lurn_status status = check_offsets(ctx, d, "offsets2", d->offset2, total);
+  for (int64_t i = 0; i < d->n && status == LURN_OK; i++)
+    if (d->offset2[i] == d->offset2[i + 1] && d->offset[i] < d->offset[i + 1])
+      status = lurn_fail(ctx, LURN_EFORMAT, "%s: offsets2: sequence %lld has no step there, expected at least one", d->name,
+                         (long long)i + 1);
+  return status;
+}
+
+lurn_status lurn_data_check (lurn_ctx *ctx, lurn_data *d) {
+  if (d->n < 1 || d->total < 1) return lurn_fail(ctx, LURN_EFORMAT, "%s: empty: there is not one frame in it", d->name);
+  lurn_status status = check_offsets(ctx, d, "offsets", d->offset, d->total);
+  if (status == LURN_OK && d->offset2) status = check_second(ctx, d);
   for (int i = 0; i < d->nsplit && status == LURN_OK; i++) status = check_split(ctx, d, &d->split[i]);
   for (int i = 0; i < d->ncolumn && status == LURN_OK; i++) status = check_column(ctx, d, i);
   return status;
@@ -259,6 +279,10 @@ lurn_status lurn_data_hash (lurn_ctx *ctx, lurn_data *d, char hex[LURN_SHA256_HE
   }
   hash_integers(d->offset, d->n + 1, hex);
   add_part(&s, "offsets", d->next ? "next" : "-", d->n + 1, 1, hex);
+  if (d->offset2) {
+    hash_integers(d->offset2, d->n + 1, hex);
+    add_part(&s, "offsets2", "-", d->n + 1, 1, hex);
+  }
   for (const lurn_split *p = split_after(d, ""); p; p = split_after(d, p->name)) {
     hash_integers(p->range, 2 * p->nrange, hex);
     add_part(&s, d->unit == LURN_UNIT_FRAME ? "frames" : "sequences", p->name, p->nrange, 2, hex);

@@ -2,7 +2,9 @@
  *
  * A frame is one time step of one sequence. Columns x, y, mask hold a value for every frame (axis
  * LURN_TIME) or for every sequence (axis LURN_ROW; y only): ids, or `cols` reals. offset (N+1)
- * tells where sequences begin: sequence i has the frames offset[i] .. offset[i+1]-1.
+ * tells where sequences begin: sequence i has the frames offset[i] .. offset[i+1]-1. What lies along a second time
+ * axis of its own (axis LURN_TIME2: source, which an encoder reads, and labels, which nobody has laid along the
+ * frames) begins at offset2.
  * Without a column y, targets may be "next": the x of the following frame (a language model).
  * A split is a list of ranges [first, last) of sequences or, for one long text, of frames.
  *
@@ -26,7 +28,7 @@
 #include "h5.h"
 #include "sha256.h"
 
-#define LURN_MAX_COLUMNS 3
+#define LURN_MAX_COLUMNS 5      /* x, y, mask, source, labels */
 #define LURN_MAX_SPLITS 8
 #define LURN_DATA_WHOLE ((int64_t)256 << 20)    /* bytes up to which a set is read whole */
 #define LURN_PAGES 256          /* in the cache of a column that is not */
@@ -37,7 +39,7 @@ typedef enum lurn_unit { LURN_UNIT_SEQUENCE, LURN_UNIT_FRAME } lurn_unit;
 typedef struct lurn_column {
   char name[16];
   lurn_store store;             /* how it lies in memory; batches have real or int32 */
-  int axis;                     /* LURN_TIME or LURN_ROW */
+  int axis;                     /* LURN_TIME, LURN_ROW or LURN_TIME2 */
   int cols;
   int64_t limit;                /* ids are below; 0 before the check: what the largest one asks for */
   int64_t rows;
@@ -68,6 +70,7 @@ typedef struct lurn_data {
   char name[LURN_H5_PATH];      /* for messages: the path */
   int64_t n, total;             /* sequences, frames */
   const int64_t *offset;        /* (n+1) */
+  const int64_t *offset2;       /* (n+1), along the second time axis; NULL: there is none */
   int ncolumn;
   lurn_column column[LURN_MAX_COLUMNS];         /* x first */
   int next;                     /* targets are the next x */
@@ -87,6 +90,12 @@ lurn_status lurn_data_load (lurn_ctx *ctx, lurn_data *d, void *memory);
 void lurn_data_close (lurn_data *d);
 lurn_status lurn_data_check (lurn_ctx *ctx, lurn_data *d);
 
+/* Names a column can have, in the order in which they are looked for. */
+extern const char *const lurn_column_names[LURN_MAX_COLUMNS];
+/* Where the sequences begin of columns on that axis, not one per sequence. */
+static inline const int64_t *lurn_data_offset (const lurn_data *d, int axis) {
+  return axis == LURN_TIME2 ? d->offset2 : d->offset;
+}
 /* Rows first .. first+count-1 of a column, as int32 or reals (count, cols). */
 lurn_status lurn_data_read (lurn_ctx *ctx, lurn_data *d, int column, int64_t first, int64_t count, void *out);
 int lurn_data_column (const lurn_data *d, const char *name);          /* -1: there is none */

@@ -57,12 +57,21 @@ static lurn_status look_columns (lurn_ctx *ctx, lurn_data *d) {
   lurn_status status = get_note(ctx, d, "targets", targets);
   if (status == LURN_OK) status = look_column(ctx, d, "/x", "x");
   if (status == LURN_OK && d->ncolumn == 0) return lurn_fail(ctx, LURN_EFORMAT, "%s: no data set: /x is missing", d->name);
-  if (status == LURN_OK) status = look_column(ctx, d, "/y", "y");
-  if (status == LURN_OK) status = look_column(ctx, d, "/mask", "mask");
+  for (int i = 1; i < LURN_MAX_COLUMNS && status == LURN_OK; i++) {
+    char path[20];
+    snprintf(path, sizeof path, "/%s", lurn_column_names[i]);
+    status = look_column(ctx, d, path, lurn_column_names[i]);
+  }
   if (status != LURN_OK) return status;
   d->total = d->column[0].rows;
   int y = lurn_data_column(d, "y");
-  for (int i = 0; i < d->ncolumn; i++) d->column[i].axis = LURN_TIME;
+  for (int i = 0; i < d->ncolumn; i++) {
+    const char *name = d->column[i].name;
+    int second = strcmp(name, "source") == 0 || strcmp(name, "labels") == 0;
+    d->column[i].axis = second ? LURN_TIME2 : LURN_TIME;
+    if (second && !lurn_h5_exists(&d->file, "/offsets2"))
+      return lurn_fail(ctx, LURN_EFORMAT, "%s: /%s without /offsets2, which says where its sequences begin", d->name, name);
+  }
   if (y > 0 && (strcmp(targets, "sequence") == 0 || (targets[0] == '\0' && d->column[y].rows == d->n && d->n != d->total)))
     d->column[y].axis = LURN_ROW;
   d->next = y < 0 && (strcmp(targets, "next") == 0 || (targets[0] == '\0' && strcmp(d->note[LURN_NOTE_KIND], "text") == 0));
@@ -81,14 +90,27 @@ static lurn_status look_words (lurn_ctx *ctx, lurn_data *d, const char *path, lu
   return LURN_OK;
 }
 
-static lurn_status look_offsets (lurn_ctx *ctx, lurn_data *d) {
+static lurn_status look_offsets (lurn_ctx *ctx, lurn_data *d, const char *path, int64_t *n) {
   lurn_h5_info info;
-  lurn_status status = lurn_h5_look(ctx, &d->file, "/offsets", &info);
+  lurn_status status = lurn_h5_look(ctx, &d->file, path, &info);
   if (status != LURN_OK) return status;
   if (info.rank != 1 || info.dim[0] < 1 || (info.type != LURN_H5_I64 && info.type != LURN_H5_I32))
-    return lurn_fail(ctx, LURN_EFORMAT, "%s: /offsets: expected N+1 integers", d->name);
-  d->n = info.dim[0] - 1;
+    return lurn_fail(ctx, LURN_EFORMAT, "%s: %s: expected N+1 integers", d->name, path);
+  *n = info.dim[0] - 1;
   return LURN_OK;
+}
+
+/* Of as many sequences as the first; the pointer says for now only that they are there. */
+static lurn_status look_offsets2 (lurn_ctx *ctx, lurn_data *d) {
+  static const int64_t there = 0;
+  int64_t n = d->n;
+  if (!lurn_h5_exists(&d->file, "/offsets2")) return LURN_OK;
+  lurn_status status = look_offsets(ctx, d, "/offsets2", &n);
+  d->offset2 = &there;
+  if (status == LURN_OK && n != d->n)
+    return lurn_fail(ctx, LURN_EFORMAT, "%s: /offsets2 is of %lld sequences, /offsets of %lld", d->name, (long long)n,
+                     (long long)d->n);
+  return status;
 }
 
 static lurn_status look_splits (lurn_ctx *ctx, lurn_data *d) {
@@ -138,8 +160,12 @@ static void lay_out_column (lurn_data *d, lurn_column *c, char *base, size_t *at
 
 /* One walk measures and places. */
 static int64_t *lay_out (lurn_data *d, char *base) {
-  size_t at = 0;
-  int64_t *offset = take(base, &at, (size_t)(d->n + 1) * sizeof *offset);
+  size_t at = 0, many = (size_t)(d->n + 1) * sizeof *d->offset;
+  int64_t *offset = take(base, &at, many);
+  if (d->offset2) {
+    const int64_t *second = take(base, &at, many);
+    if (base) d->offset2 = second;
+  }
   for (int i = 0; i < d->nsplit; i++) d->split[i].range = take(base, &at, (size_t)d->split[i].nrange * 16);
   d->vocab.text = take(base, &at, (size_t)(d->vocab.n * d->vocab.width));
   d->classes.text = take(base, &at, (size_t)(d->classes.n * d->classes.width));
@@ -158,7 +184,8 @@ static lurn_status look (lurn_ctx *ctx, lurn_data *d) {
                                                     : "%s: a data set of another schema than this version reads", d->name);
   if (status == LURN_OK) status = get_integer(ctx, d, "unknown", -1, &d->unknown);
   for (int i = 0; i < LURN_NOTES && status == LURN_OK; i++) status = get_note(ctx, d, lurn_notes[i], d->note[i]);
-  if (status == LURN_OK) status = look_offsets(ctx, d);
+  if (status == LURN_OK) status = look_offsets(ctx, d, "/offsets", &d->n);
+  if (status == LURN_OK) status = look_offsets2(ctx, d);
   if (status == LURN_OK) status = look_columns(ctx, d);
   if (status == LURN_OK) status = look_splits(ctx, d);
   if (status == LURN_OK) status = look_words(ctx, d, "/vocab", &d->vocab);
@@ -211,8 +238,11 @@ lurn_status lurn_data_load (lurn_ctx *ctx, lurn_data *d, void *memory) {
   int streamed = 0, y = lurn_data_column(d, "y");
   d->offset = offset;
   d->column[0].limit = d->vocab.n;
+  if (y < 0) y = lurn_data_column(d, "labels");
   if (y > 0) d->column[y].limit = d->classes.n;
   lurn_status status = lurn_h5_read(ctx, &d->file, "/offsets", LURN_H5_I64, 0, d->n + 1, offset);
+  if (status == LURN_OK && d->offset2)
+    status = lurn_h5_read(ctx, &d->file, "/offsets2", LURN_H5_I64, 0, d->n + 1, (void *)(uintptr_t)d->offset2);
   if (status == LURN_OK) status = load_splits(ctx, d);
   if (status == LURN_OK) status = load_words(ctx, d, "/vocab", &d->vocab);
   if (status == LURN_OK) status = load_words(ctx, d, "/classes", &d->classes);
@@ -252,6 +282,7 @@ lurn_status lurn_data_write_head (lurn_ctx *ctx, lurn_data *d, lurn_h5 *f) {
   if (status == LURN_OK) status = put_text(ctx, f, "unit", d->unit == LURN_UNIT_FRAME ? "frame" : "sequence");
   for (int i = 0; i < LURN_NOTES && status == LURN_OK; i++) status = put_text(ctx, f, lurn_notes[i], d->note[i]);
   if (status == LURN_OK) status = lurn_h5_write(ctx, f, "/offsets", LURN_H5_I64, 1, &rows, d->offset);
+  if (status == LURN_OK && d->offset2) status = lurn_h5_write(ctx, f, "/offsets2", LURN_H5_I64, 1, &rows, d->offset2);
   for (int i = 0; i < d->nsplit && status == LURN_OK; i++) {
     int64_t dim[2] = {d->split[i].nrange, 2};
     snprintf(path, sizeof path, "/split/%s", d->split[i].name);

@@ -54,6 +54,8 @@ static void walk_items (lurn_feed *f, int64_t *item) {
     }
   }
   f->nitem = n;
+  for (int64_t i = 0; d->offset2 && i < d->n; i++)
+    f->T2 = (int)most(f->T2, least(d->offset2[i + 1] - d->offset2[i], INT32_MAX));
   f->frames = stream ? most(frames - d->next, 0) : frames;
   f->T = (int)least(f->how.seq > 0 ? least(f->how.seq, stream ? f->frames : longest) : longest, INT32_MAX);
 }
@@ -69,6 +71,8 @@ static lurn_status check_how (lurn_ctx *ctx, const lurn_feed *f) {
   if (stream && f->how.bucket) return lurn_fail(ctx, LURN_EINVAL, "a stream has one order: bucket is for sequences");
   if (f->how.bucket < 0) return lurn_fail(ctx, LURN_EINVAL, "bucket: expected a number of batches, got %d", f->how.bucket);
   if (f->how.B < 1) return lurn_fail(ctx, LURN_EINVAL, "a batch of %d rows", f->how.B);
+  if (d->offset2 && (stream || f->how.seq > 0 || d->unit == LURN_UNIT_FRAME))
+    return lurn_fail(ctx, LURN_EINVAL, "%s: a second time axis needs whole sequences, without windows (seq)", d->name);
   if (per_sequence && (stream || f->how.seq > 0 || d->unit == LURN_UNIT_FRAME))
     return lurn_fail(ctx, LURN_EINVAL, "%s: one target for a whole sequence needs whole sequences, without windows (seq)", d->name);
   return LURN_OK;
@@ -101,14 +105,22 @@ static void lay_out (lurn_feed *f, char *base) {
   f->length = take(base, &at, B * sizeof *f->length);
   f->live = take(base, &at, T * sizeof *f->live);
   f->start = take(base, &at, (T + 1) * sizeof *f->start);
+  size_t second = d->offset2 ? B : 0;
+  f->seq2 = take(base, &at, second * sizeof *f->seq2);
+  f->pos2 = take(base, &at, second * sizeof *f->pos2);
+  f->length2 = take(base, &at, second * sizeof *f->length2);
+  f->place = take(base, &at, second * sizeof *f->place);
+  f->rank = take(base, &at, second * sizeof *f->rank);
+  f->live2 = take(base, &at, (size_t)f->T2 * sizeof *f->live2);
+  f->start2 = take(base, &at, ((size_t)f->T2 + 1) * sizeof *f->start2);
   for (int i = 0; i < fields_of(d); i++) {
     int shift;
     const lurn_column *c = &d->column[source_of(d, i, &shift)];
-    size_t rows = c->axis == LURN_ROW ? B : (size_t)f->N;
+    size_t rows = c->axis == LURN_ROW ? B : c->axis == LURN_TIME2 ? (size_t)f->N2 : (size_t)f->N;
     f->field[i] = take(base, &at, rows * value_size(c));
     if (value_size(c) > widest) widest = value_size(c);
   }
-  f->run = take(base, &at, T * widest);
+  f->run = take(base, &at, (size_t)most(f->T, f->T2) * widest);
   f->bytes = at;
 }
 
@@ -132,6 +144,10 @@ lurn_status lurn_feed_plan (lurn_ctx *ctx, lurn_feed *f, lurn_data *data, const 
   if (frames > INT32_MAX)
     return lurn_fail(ctx, LURN_EINVAL, "%s: batches of %lld frames: ask for fewer rows or for windows (seq)", data->name, (long long)frames);
   f->N = (int)frames;
+  int64_t frames2 = data->offset2 ? least((int64_t)f->B * f->T2, data->offset2[data->n]) : 0;
+  if (frames2 > INT32_MAX) return lurn_fail(ctx, LURN_EINVAL, "%s: batches of %lld frames along the second time axis",
+                                            data->name, (long long)frames2);
+  f->N2 = (int)frames2;
   lay_out(f, NULL);
   return LURN_OK;
 }
@@ -285,10 +301,10 @@ static lurn_status read_run (lurn_ctx *ctx, lurn_feed *f, int column, int64_t at
 }
 
 /* One row of a batch into its places: step t of row r is frame start[t] + r. */
-static void scatter (const lurn_feed *f, int r, size_t row, char *to) {
+static void scatter (const lurn_feed *f, const int32_t *start, int32_t length, int r, size_t row, char *to) {
   const char *from = f->run;
-  for (int32_t t = 0; t < f->length[r]; t++, from += row) {
-    char *place = to + ((size_t)f->start[t] + (size_t)r) * row;
+  for (int32_t t = 0; t < length; t++, from += row) {
+    char *place = to + ((size_t)start[t] + (size_t)r) * row;
     if (row == sizeof(int32_t)) memcpy(place, from, sizeof(int32_t));
     else memcpy(place, from, row);
   }
@@ -310,10 +326,39 @@ static lurn_status fill_field (lurn_ctx *ctx, lurn_feed *f, int index, int B, lu
       status = lurn_data_read(ctx, f->data, column, (int64_t)f->seq[r], 1, to + (size_t)r * row);
       continue;
     }
+    if (c->axis == LURN_TIME2) {
+      status = lurn_data_read(ctx, f->data, column, f->data->offset2[f->seq2[r]], f->length2[r], f->run);
+      if (status == LURN_OK) scatter(f, f->start2, f->length2[r], r, row, to);
+      continue;
+    }
     status = read_run(ctx, f, column, f->at[r] + shift, f->length[r]);
-    if (status == LURN_OK) scatter(f, r, row, to);
+    if (status == LURN_OK) scatter(f, f->start, f->length[r], r, row, to);
   }
   return status;
+}
+
+/* The rows of the batch along the second time axis, longest first. */
+static void lay_second (lurn_feed *f, lurn_batch *out) {
+  const int64_t *offset = f->data->offset2;
+  for (int r = 0; r < out->B; r++) {
+    int32_t n = (int32_t)(offset[f->seq[r] + 1] - offset[f->seq[r]]);
+    int at = r;
+    for (; at > 0 && f->length2[at - 1] < n; at--) {
+      f->length2[at] = f->length2[at - 1];
+      f->place[at] = f->place[at - 1];
+    }
+    f->length2[at] = n;
+    f->place[at] = r;
+  }
+  for (int r = 0; r < out->B; r++) {
+    f->rank[f->place[r]] = r;
+    f->seq2[r] = f->seq[f->place[r]];
+    f->pos2[r] = 0;
+  }
+  f->along = (lurn_batch){.T = f->length2[0], .B = out->B, .live = f->live2, .start = f->start2, .seq = f->seq2,
+                          .pos = f->pos2, .place = f->place, .rank = f->rank};
+  f->along.N = lurn_batch_pack(out->B, f->length2, f->live2, f->start2);
+  out->along[0] = &f->along;
 }
 
 lurn_status lurn_feed_batch (lurn_ctx *ctx, lurn_feed *f, int64_t epoch, int64_t step, lurn_batch *out) {
@@ -334,6 +379,7 @@ lurn_status lurn_feed_batch (lurn_ctx *ctx, lurn_feed *f, int64_t epoch, int64_t
   out->seq = f->seq;
   out->pos = f->pos;
   out->nfield = fields_of(f->data);
+  if (f->data->offset2) lay_second(f, out);
   lurn_status status = LURN_OK;
   for (int i = 0; i < out->nfield && status == LURN_OK; i++) status = fill_field(ctx, f, i, out->B, &out->field[i]);
   return status;

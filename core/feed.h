@@ -21,6 +21,8 @@
  *   back as they end. seq is the sequence's number in the set, pos its first step of the window.
  *   With targets "next" a sequence of L frames has L-1 steps; those without a step are left out.
  *
+ * A set with a second time axis is played in whole sequences; batches then have `along` it.
+ *
  * lurn_feed_plan tells the bytes, lurn_feed_place takes them, aligned to LURN_ALIGN; nothing is
  * allocated afterwards. The data set must outlive the feed; feeds of one set may not be used by two threads at once.
  */
@@ -55,6 +57,11 @@ typedef struct lurn_feed {
   int64_t *at, *pos;            /* (B): where each row of the batch begins */
   uint64_t *seq;                /* (B) */
   int32_t *length, *live, *start;
+  int T2, N2;                   /* along the second time axis; 0: there is none */
+  uint64_t *seq2;               /* (B) and so on, as above, in the order of that axis */
+  int64_t *pos2;
+  int32_t *length2, *live2, *start2, *place, *rank;
+  lurn_batch along;
   void *field[LURN_MAX_COLUMNS];
   void *run;                    /* one row of one column */
   size_t bytes;

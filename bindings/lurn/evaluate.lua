@@ -8,7 +8,7 @@ return function (lurn, Model)
   local EVALUATE = {
     batch = {"integer", nil, {1, 1e9}, "rows side by side; 1 for a stream, 32 for sequences"},
     seq = {"integer", nil, {0, 1e9}, "steps in a window; 50 for a stream, whole sequences otherwise"},
-    metrics = {"table", nil, nil, "names and functions (out, y, lengths), see lurn.metrics"},
+    metrics = {"table", nil, nil, "names and functions (out, y, lengths, batch), see lurn.metrics"},
   }
   local PREDICT = {batch = EVALUATE.batch, seq = EVALUATE.seq}
 
@@ -40,7 +40,8 @@ return function (lurn, Model)
       if type(loss) == "number" then sum, count = sum + loss * weight, count + weight end
       if not collector then return end
       local out = player:output "out" or error("model:evaluate: metrics are of an output 'out'; the model has none", 0)
-      collector:add(out, batch.y or error("model:evaluate: metrics need targets", 0), batch.lengths, batch.mask)
+      local y = batch.y or batch.labels or error("model:evaluate: metrics need targets", 0)
+      collector:add(out, y, batch.lengths, batch.mask, batch)
     end)
     local loss = count > 0 and sum / count or 0 / 0
     local result = {loss = loss, count = count, bits = loss / math.log(2), perplexity = math.exp(loss)}

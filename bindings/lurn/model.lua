@@ -264,7 +264,8 @@ return function (lurn)
     if type(classes) == "table" then classes = #classes end
     if set.targets == "next" then classes = classes or vocab end
     return {dim = set.dim or input.dim, vocab = vocab, classes = classes or set.nclass, y_dim = set.y_dim,
-      y_axis = set.targets == "sequence" and "row" or "time"}
+      y_axis = set.targets == "sequence" and "row" or "time", source_vocab = set.source_vocab or input.source_vocab,
+      source_dim = set.source_dim or input.source_dim}
   end
 
   local function input_x (m, known, where)
@@ -272,7 +273,7 @@ return function (lurn)
     return m:input("x", "real", "time", {known.dim or error(where .. ": input has neither dim nor vocab", 0)})
   end
 
-  -- The batch of a data set as symbols: x, y, mask and reset, each asked for when it is first named.
+  -- The batch of a data set as symbols: x, y, mask, reset, and along a second time axis source and labels, each asked for when it is first named.
   local function fields (m, known)
     local make = {
       x = function () return input_x(m, known, "lurn.model") end,
@@ -282,9 +283,14 @@ return function (lurn)
       end,
       mask = function () return m:input("mask", "real", known.y_axis, {1}) end,
       reset = function () return m:input("reset", "real", "time", {1}) end,
+      source = function ()
+        if known.source_vocab then return m:input("source", "index", "time2", {1}) end
+        return m:input("source", "real", "time2", {known.source_dim or error("lurn.model: the input has no source", 0)})
+      end,
+      labels = function () return m:input("labels", "index", "time2", {1}) end,
     }
     return setmetatable({}, {__index = function (_, key)
-      if not make[key] then error(("a batch has x, y, mask and reset, no '%s'"):format(key), 2) end
+      if not make[key] then error(("a batch has x, y, mask, reset, source and labels, no '%s'"):format(key), 2) end
       return make[key]()
     end})
   end

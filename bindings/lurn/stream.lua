@@ -80,6 +80,23 @@ return function (lurn, Model)
     return #values
   end
 
+  --- Goes on with the likeliest id, step by step, each the next step's input (greedy decoding): the ids, without the
+  -- one that ends them.
+  ---@param first integer     what is fed first
+  ---@param options? {stop: integer?, most: integer?}   the id that ends it; at most so many (100)
+  ---@return integer[]
+  function Stream:greedy (first, options)
+    local o = schema.check("stream:greedy", options or {}, {stop = {"integer", nil, {1, 1e9}, "the id that ends it"},
+      most = {"integer", 100, {1, 1e9}, "at most so many ids"}})
+    local ids, id = {}, first
+    while #ids < o.most do
+      id = self:step(id):argmax()
+      if id == o.stop then break end
+      ids[#ids + 1] = id
+    end
+    return ids
+  end
+
   local function open (model, o, fields)
     local player = model.native:player {carry = true, infer = true}
     return setmetatable({model = model, player = player, seed = o.seed, fields = fields, steps = 0, draws = 0}, Stream)
