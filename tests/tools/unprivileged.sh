@@ -23,7 +23,7 @@ dev="liblua5.4-dev libopenblas-pthread-dev libhdf5-dev zlib1g-dev"
 # shellcheck disable=SC2086
 names=$(apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
           --no-enhances liblua5.4-0 libopenblas0-pthread libhdf5-103-1 libsz2 zlib1g |
-        grep -E '^lib' | sed 's/:.*//' | grep -vE '^(libc6|libc-bin|libgcc-s1|libcrypt1)$' | sort -u)
+        grep -E '^z?lib' | sed 's/:.*//' | grep -vE '^(libc6|libc-bin|libgcc-s1|libcrypt1)$' | sort -u)
 [ -n "$names" ] || fail "apt knows no packages here (apt-get update?)"
 for p in $dev $names; do
   ls "$D/deb/${p}"_*.deb >/dev/null 2>&1 || (cd "$D/deb" && apt-get -q download "$p" >/dev/null 2>&1) || echo "  no package $p"
