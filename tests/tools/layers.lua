@@ -49,7 +49,7 @@ local core = {
   -- both: only these see a model and a file at once
   checkpoint  = "h5 conductor optim lr",
   runfile     = "checkpoint data",
-  lurn        = "gradcheck cell loss runfile feed text",        -- the umbrella header
+  lurn        = "gradcheck recompute cell loss runfile feed text",        -- the umbrella header
 }
 -- A .c file may know one more header than its own header admits. Each with its reason.
 local extra = {
