@@ -43,7 +43,7 @@ static lurn_feed_mode mode_of (lua_State *L, const lurn_data *d) {
   return mode;
 }
 
-/* feed {data =, split =, batch =, seq =, mode =, shuffle =, bucket =, seed =} */
+/* feed {data =, split =, batch =, seq =, stride =, mode =, shuffle =, bucket =, seed =} */
 static int f_make (lua_State *L) {
   lurn_feed_options o;
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -55,6 +55,7 @@ static int f_make (lua_State *L) {
   o.mode = mode_of(L, d);
   o.B = (int)lb_getinteger(L, 1, "batch", 1, INT32_MAX, 1);
   o.seq = (int)lb_getinteger(L, 1, "seq", 0, INT32_MAX, 0);
+  o.stride = (int)lb_getinteger(L, 1, "stride", 0, INT32_MAX, 0);
   o.shuffle = lb_getboolean(L, 1, "shuffle", 1);
   o.bucket = (int)lb_getinteger(L, 1, "bucket", 0, INT32_MAX, 0);
   o.seed = (uint64_t)lb_getinteger(L, 1, "seed", LUA_MININTEGER, LUA_MAXINTEGER, 0);

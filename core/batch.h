@@ -59,6 +59,7 @@ typedef struct lurn_batch {
   const uint64_t *seq;          /* (B) identity of each row's sequence, for random numbers */
   const int64_t *pos;           /* (B) place of each row's first step within its sequence */
   int carry;                    /* 1: rows go on where the previous batch stopped */
+  int hand;                     /* steps after which the state is handed to the next batch; 0: at the end */
   int before, onward;           /* of a window (recompute.h): frames before it; rows that go on after it */
   int nfield;
   lurn_field field[LURN_MAX_FIELDS];

@@ -73,6 +73,10 @@ static lurn_status check_how (lurn_ctx *ctx, const lurn_feed *f) {
   if (f->how.B < 1) return lurn_fail(ctx, LURN_EINVAL, "a batch of %d rows", f->how.B);
   if (d->offset2 && (stream || f->how.seq > 0 || d->unit == LURN_UNIT_FRAME))
     return lurn_fail(ctx, LURN_EINVAL, "%s: a second time axis needs whole sequences, without windows (seq)", d->name);
+  if (f->how.stride < 0 || f->how.stride > f->how.seq)
+    return lurn_fail(ctx, LURN_EINVAL, "stride: expected 1 to seq, %d, got %d", f->how.seq, f->how.stride);
+  if (f->how.stride && y > 0 && d->column[y].store == LURN_STORE_REAL && lurn_data_column(d, "mask") < 0)
+    return lurn_fail(ctx, LURN_EINVAL, "%s: stride: targets that are numbers need a column mask", d->name);
   if (per_sequence && (stream || f->how.seq > 0 || d->unit == LURN_UNIT_FRAME))
     return lurn_fail(ctx, LURN_EINVAL, "%s: one target for a whole sequence needs whole sequences, without windows (seq)", d->name);
   return LURN_OK;
@@ -159,8 +163,19 @@ void lurn_feed_place (lurn_feed *f, void *memory) {
 
 /* ------------------------------------------------------------------ order */
 
+/* New frames of a window; 0: all that there are. */
+static int64_t stride_of (const lurn_feed *f) { return f->how.stride ? f->how.stride : f->how.seq; }
+
 static int64_t windows_of (const lurn_feed *f, int64_t steps) {
-  return f->how.seq > 0 ? (steps + f->how.seq - 1) / f->how.seq : 1;
+  return f->how.seq > 0 ? (steps + stride_of(f) - 1) / stride_of(f) : 1;
+}
+
+/* Where the window begins whose new frames begin at `from`. */
+static int64_t begin_of (const lurn_feed *f, int64_t from) { return most(0, from + stride_of(f) - f->how.seq); }
+
+/* The state is handed on at the step where the next window begins. */
+static int hand_of (const lurn_feed *f, int64_t from) {
+  return f->how.stride ? (int)(begin_of(f, from + stride_of(f)) - begin_of(f, from)) : 0;
 }
 
 static int64_t steps_at (const lurn_feed *f, int64_t place) { return f->item[3 * f->order[place] + 1]; }
@@ -220,16 +235,19 @@ int64_t lurn_feed_frames (const lurn_feed *f) { return f->frames; }
 /* ------------------------------------------------------------------ rows of a batch */
 
 /* Row r has the steps [r*L + min(r, rest), ...) of the stream: the first `rest` rows one more. */
-static int stream_rows (lurn_feed *f, int64_t step) {
-  int64_t L = f->frames / f->B, rest = f->frames % f->B, from = step * f->how.seq;
+static int stream_rows (lurn_feed *f, int64_t step, lurn_batch *out) {
+  int64_t L = f->frames / f->B, rest = f->frames % f->B, from = step * stride_of(f), begin = begin_of(f, from);
   int B = 0;
+  out->carry = begin > 0;
+  out->hand = hand_of(f, from);
+  f->old = (int32_t)(from - begin);
   for (int64_t r = 0; r < f->B; r++) {
     int64_t left = L + (r < rest) - from;
     if (left < 1) break;
-    f->at[r] = r * L + least(r, rest) + from;
-    f->pos[r] = from;
+    f->at[r] = r * L + least(r, rest) + begin;
+    f->pos[r] = begin;
     f->seq[r] = (uint64_t)r;
-    f->length[r] = (int32_t)least(left, f->how.seq);
+    f->length[r] = f->old + (int32_t)least(left, stride_of(f));
     B++;
   }
   return B;
@@ -254,20 +272,22 @@ static void sort_group (lurn_feed *f, int64_t *order, int64_t n) {
   }
 }
 
-static int sequence_rows (lurn_feed *f, int64_t step, int *carry) {
-  int64_t g = group_of(f, step), from = (step - f->group[g]) * f->how.seq;
+static int sequence_rows (lurn_feed *f, int64_t step, lurn_batch *out) {
+  int64_t g = group_of(f, step), from = (step - f->group[g]) * stride_of(f), begin = f->how.seq > 0 ? begin_of(f, from) : 0;
   int64_t *order = f->order + g * f->B, n = least(f->B, f->nitem - g * f->B);
   int B = 0;
   sort_group(f, order, n);
-  *carry = from > 0;
+  out->carry = begin > 0;
+  out->hand = hand_of(f, from);
+  f->old = (int32_t)(from - begin);
   for (int64_t r = 0; r < n; r++) {
     const int64_t *item = f->item + 3 * order[r];
     int64_t left = item[1] - from;
     if (left < 1) break;
-    f->at[r] = item[0] + from;
-    f->pos[r] = from;
+    f->at[r] = item[0] + begin;
+    f->pos[r] = begin;
     f->seq[r] = (uint64_t)item[2];
-    f->length[r] = (int32_t)(f->how.seq > 0 ? least(left, f->how.seq) : left);
+    f->length[r] = f->old + (int32_t)(f->how.seq > 0 ? least(left, stride_of(f)) : left);
     B++;
   }
   return B;
@@ -361,6 +381,15 @@ static void lay_second (lurn_feed *f, lurn_batch *out) {
   out->along[0] = &f->along;
 }
 
+/* What was a target in an earlier window is none in this one, and weighs nothing. */
+static void forget_old (const lurn_feed *f, const lurn_field *field) {
+  int targets = strcmp(field->name, "y") == 0, mask = strcmp(field->name, "mask") == 0;
+  if (f->old == 0 || field->axis != LURN_TIME) return;
+  size_t frames = (size_t)f->start[f->old];
+  if (mask) memset((void *)(uintptr_t)field->data, 0, frames * sizeof(real));
+  if (targets && field->dtype == LURN_INDEX) memset((void *)(uintptr_t)field->data, -1, frames * sizeof(int32_t));
+}
+
 lurn_status lurn_feed_batch (lurn_ctx *ctx, lurn_feed *f, int64_t epoch, int64_t step, lurn_batch *out) {
   int64_t steps = lurn_feed_steps(f, epoch);
   uint64_t serial = out->serial;
@@ -370,8 +399,7 @@ lurn_status lurn_feed_batch (lurn_ctx *ctx, lurn_feed *f, int64_t epoch, int64_t
     return lurn_fail(ctx, LURN_EINVAL, "%s: nothing to play in %s: not one target", f->data->name, f->split[0] ? f->split : "it");
   if (step < 0 || step >= steps)
     return lurn_fail(ctx, LURN_EINVAL, "batch %lld of an epoch of %lld", (long long)step + 1, (long long)steps);
-  out->carry = step > 0;
-  out->B = f->how.mode == LURN_FEED_STREAM ? stream_rows(f, step) : sequence_rows(f, step, &out->carry);
+  out->B = f->how.mode == LURN_FEED_STREAM ? stream_rows(f, step, out) : sequence_rows(f, step, out);
   out->T = f->length[0];
   out->N = lurn_batch_pack(out->B, f->length, f->live, f->start);
   out->live = f->live;
@@ -381,6 +409,9 @@ lurn_status lurn_feed_batch (lurn_ctx *ctx, lurn_feed *f, int64_t epoch, int64_t
   out->nfield = fields_of(f->data);
   if (f->data->offset2) lay_second(f, out);
   lurn_status status = LURN_OK;
-  for (int i = 0; i < out->nfield && status == LURN_OK; i++) status = fill_field(ctx, f, i, out->B, &out->field[i]);
+  for (int i = 0; i < out->nfield && status == LURN_OK; i++) {
+    status = fill_field(ctx, f, i, out->B, &out->field[i]);
+    if (status == LURN_OK) forget_old(f, &out->field[i]);
+  }
   return status;
 }

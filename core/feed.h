@@ -21,6 +21,11 @@
  *   back as they end. seq is the sequence's number in the set, pos its first step of the window.
  *   With targets "next" a sequence of L frames has L-1 steps; those without a step are left out.
  *
+ * With stride < seq windows overlap: truncated backpropagation through time with k1 = stride and k2 = seq (Williams &
+ *   Peng 1990). A window ends `stride` frames after the one before it and goes back seq frames at most; only its new
+ *   frames have targets (others: none; weight 0 of a mask), and it begins with the state that the window before it had
+ *   there (lurn_batch.hand).
+ *
  * A set with a second time axis is played in whole sequences; batches then have `along` it.
  *
  * lurn_feed_plan tells the bytes, lurn_feed_place takes them, aligned to LURN_ALIGN; nothing is
@@ -39,6 +44,7 @@ typedef struct lurn_feed_options {
   lurn_feed_mode mode;
   int B;                        /* rows wanted */
   int seq;                      /* frames in a window; SEQUENCE: 0 is whole sequences */
+  int stride;                   /* new frames in a window; 0: seq, all of them */
   int shuffle;                  /* SEQUENCE only */
   int bucket;                   /* SEQUENCE only: batches whose sequences are sorted together; 0: none are */
   uint64_t seed;
@@ -57,6 +63,7 @@ typedef struct lurn_feed {
   int64_t *at, *pos;            /* (B): where each row of the batch begins */
   uint64_t *seq;                /* (B) */
   int32_t *length, *live, *start;
+  int32_t old;                  /* frames at the beginning of the window that were new in an earlier one */
   int T2, N2;                   /* along the second time axis; 0: there is none */
   uint64_t *seq2;               /* (B) and so on, as above, in the order of that axis */
   int64_t *pos2;

@@ -289,7 +289,7 @@ static void write_outputs (work *w) {
     for (int k = 0; k < scan.nstate && carries(&scan); k++) {
       char name[LURN_NAME];
       state_name(name, &scan, &scan.state[k]);
-      lurn_output_reg(w->dst, name, lurn_emit(w->dst, LURN_OP_LAST, scan.state[k].next, -1, -1, 0, 0, 0, NULL));
+      lurn_output_reg(w->dst, name, lurn_emit(w->dst, LURN_OP_LAST, scan.state[k].next, -1, -1, 0, 0, 1, NULL));
     }
   }
 }

@@ -37,7 +37,7 @@ enum {
   LURN_OP_SIZE,                 /* (x) -> once (1): how many numbers x has */
   LURN_OP_ROWS,                 /* (x) -> once (1): B */
   LURN_OP_SHIFT,                /* (x; k) -> x of step t-k, zeros outside */
-  LURN_OP_LAST,                 /* (x; first) -> row: x at the row's last (first) step */
+  LURN_OP_LAST,                 /* (x; first, handed) -> row: x at the row's last (first) step, or at the one that is handed on */
   LURN_OP_UNLAST,               /* (d; first) -> time: d at that step, zeros elsewhere */
   LURN_OP_REORDER,               /* (x; axis) -> row: x of the same sequence, for the rows of another time axis */
   LURN_OP_CONCAT,               /* (a, b) -> columns side by side */

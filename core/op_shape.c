@@ -57,16 +57,18 @@ static void shift_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
 /* Rows [live[t+1], live[t]) end at step t; at a window's last step not those that go on. */
 static int first_ending (const lurn_batch *b, int t) { return t + 1 < b->T ? b->live[t + 1] : b->onward; }
 
-/* Bytes are counted here: a carried index has a last value too. */
+/* Bytes are counted here: a carried index has a last value too. What is handed on may be the state of an earlier
+ * step, for batches that overlap (feed.h). */
 static void last_play (const lurn_call *c) {
   const lurn_batch *b = c->batch;
   size_t row = (size_t)lurn_out_info(c)->cols * lurn_dtype_size((lurn_dtype)lurn_out_info(c)->dtype);
+  int steps = c->instr->i[1] && b->hand > 0 && b->hand < b->T ? b->hand : b->T;
   const char *x = c->in[0];
   char *y = c->out;
   if (c->instr->i[0]) { if (b->before == 0) memcpy(y, x, row * (size_t)b->B); return; }
-  for (int t = 0; t < b->T; t++) {
-    size_t from = (size_t)first_ending(b, t), n = (size_t)b->live[t] - from;
-    if (n) memcpy(y + from * row, x + ((size_t)b->start[t] + from) * row, row * n);
+  for (int t = 0; t < steps; t++) {
+    size_t from = t + 1 < steps ? (size_t)b->live[t + 1] : steps < b->T ? 0 : (size_t)first_ending(b, t);
+    if ((size_t)b->live[t] > from) memcpy(y + from * row, x + ((size_t)b->start[t] + from) * row, row * ((size_t)b->live[t] - from));
   }
 }
 

@@ -257,6 +257,8 @@ static player open_player (lurn_wave *w) {
 
 lurn_status lurn_recompute_forward (lurn_wave *w) {
   player y = open_player(w);
+  if (w->batch->hand) return lurn_fail(w->ctx, LURN_EINVAL,
+                                       "checkpointing over time: batches that overlap (stride) cannot be played in windows");
   int last = w->schedule->forward;
   lurn_status status = play_units(w, 0, last, LURN_PHASE_BEFORE, 1);
   hand_on(&y, 0, 0, 0, 0);

@@ -157,6 +157,8 @@ static void place_strip (work *w, list l, int n) {
   int unit = open_unit(w, LURN_SECTION_STRIP), first = n;
   place(w, unit, n);
   if (!chosen(w, w->s->choices.fuse)) return;
+  /* What windows wait for and what waits for them are not played together (recompute.h). */
+  if (w->s->choices.window && w->p->reg[w->p->instr[n].out].axis != LURN_TIME) return;
   for (int again = 1; again && w->s->unit[unit].count < LURN_STRIP_MOST; ) {
     again = 0;
     for (int m = l.first; m < l.end && w->s->unit[unit].count < LURN_STRIP_MOST; m++)

@@ -33,6 +33,7 @@ return function (lurn)
   local FEED = {
     batch = {"integer", 32, {1, 1e9}, "sequences side by side"},
     seq = {"integer", nil, {0, 1e9}, "time steps in a window; 0: whole sequences"},
+    stride = {"integer", nil, {1, 1e9}, "new time steps in a window, which goes back over the others; seq by default"},
     shuffle = {"boolean", nil, nil, "another order every epoch; not for streams"},
     bucket = {"boolean|integer", false, {1, 1e9}, "like lengths together: so many batches are sorted at a time"},
     seed = {"integer", 1, nil, "of the order"},
@@ -66,7 +67,7 @@ return function (lurn)
     if stream and o.bucket then error("feed: a stream has one order; bucket is for sequences", 2) end
     local bucket = o.bucket == true and BUCKET or o.bucket or 0
     local native = assert(lurn.core.feed {data = set, split = self.split, batch = o.batch, seed = o.seed,
-      seq = o.seq or (stream and 50 or 0), shuffle = shuffle, bucket = bucket,
+      seq = o.seq or (stream and 50 or 0), stride = o.stride, shuffle = shuffle, bucket = bucket,
       mode = stream and "stream" or "sequence"})
     local varies = shuffle and (o.seq or 0) > 0
     return setmetatable({native = native, steps = native:steps(1), varies = varies}, Feed)

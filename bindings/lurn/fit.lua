@@ -18,6 +18,7 @@ return function (lurn)
     batch = {"integer", 32, {1, 1e9}, "sequences side by side"},
     seq = {"integer", 50, {0, 1e9}, "time steps in a window; 0: whole sequences"},
     shuffle = {"boolean", nil, nil, "another order every epoch"},
+    stride = {"integer", nil, {1, 1e9}, "new time steps in a window of seq, see split:feed"},
     bucket = {"boolean|integer", nil, {1, 1e9}, "sequences of like length together, see split:feed"},
     eval_every = {"integer", nil, {1, 1e15}, "iterations between evaluations; one epoch by default"},
     eval_batch = {"integer", nil, {1, 1e9}, "for evaluation: 1 for a text, else as batch"},
@@ -133,7 +134,7 @@ return function (lurn)
     s.begun = true
 
     for batch, step, feed in run:batches(o.train, {batch = o.batch, seq = o.seq, epochs = o.epochs,
-                                                   steps = o.steps, shuffle = o.shuffle, bucket = o.bucket}) do
+                                                   steps = o.steps, stride = o.stride, shuffle = o.shuffle, bucket = o.bucket}) do
       if o.diagnose and step % o.diagnose == 0 then run:note(model:diagnose(batch):metrics()) end
       local what, taken = play(o, s, batch)
       if taken then s.sum, s.count, s.in_a_row = s.sum + what.loss, s.count + 1, 0

@@ -113,13 +113,15 @@ return function (lurn, Run)
     epochs = {"number", nil, {0, 1e12}, "passes over the split; parts of a pass count"},
     steps = {"integer", nil, {0, 1e15}, "iterations, instead of epochs"},
     shuffle = {"boolean", nil, nil, "another order every epoch; streams of text keep theirs"},
+    stride = {"integer", nil, {1, 1e9}, "new time steps in a window of seq, see split:feed"},
     bucket = {"boolean|integer", nil, {1, 1e9}, "sequences of like length together, see split:feed"},
   }
 
   local function open_feed (self, split, o)
     if split.batch and split.steps then return split end     -- it is a feed already
     if split.data then self.progress.unit = split.data.unit end
-    return assert(split:feed {batch = o.batch, seq = o.seq, shuffle = o.shuffle, bucket = o.bucket, seed = self.seed})
+    return assert(split:feed {batch = o.batch, seq = o.seq, stride = o.stride, shuffle = o.shuffle, bucket = o.bucket,
+      seed = self.seed})
   end
 
   local function steps_of (feed, epoch)
@@ -161,7 +163,7 @@ return function (lurn, Run)
 
   --- The loop: for batch, step in run:batches(data.train, {batch = 50, seq = 50, epochs = 10}) do ... end
   ---@param split any       a split of a data set, or a feed
-  ---@param options? table  batch, seq, epochs or steps, shuffle, bucket
+  ---@param options? table  batch, seq, stride, epochs or steps, shuffle, bucket
   ---@return function      gives batch, step and the feed; steps count all iterations of the run from 1
   function Run:batches (split, options)
     local o = schema.check("run:batches", options, BATCHES)

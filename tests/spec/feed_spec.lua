@@ -275,3 +275,92 @@ describe("a batch of tensors", function ()
     assert.error_matches(function () core.batch {x = lurn.ids {1, 2}, lengths = {3}} end, "length of a row")
   end)
 end)
+
+describe("windows that overlap", function ()
+  local function data_of (lengths)
+    local set = {targets = "next"}
+    for i, n in ipairs(lengths) do
+      set[i] = {x = {}}
+      for t = 1, n do set[i].x[t] = (i * 31 + t * t) % 7 + 1 end
+    end
+    return lurn.dataset(set)
+  end
+
+  -- Every target once, in order, for each sequence.
+  it("have each target once, whatever seq and stride are", function ()
+    for _, how in ipairs {{4, 1}, {4, 3}, {4, 4}, {5, 2}, {20, 3}} do
+      local data, seen = data_of {9, 14, 2, 6}, {}
+      local feed = data.all:feed {batch = 3, seq = how[1], stride = how[2], shuffle = false}
+      for step = 1, feed.steps do
+        local b = feed:batch(1, step)
+        for r, i in ipairs(b.seq) do
+          for t = 1, b.lengths[r] do
+            local at = b.pos[r] + t - 1               -- pos counts from 1
+            assert.equal((i * 31 + at * at) % 7 + 1, b.x[t][r])
+            local y = b.y[t][r]
+            if y ~= 0 then
+              seen[i] = seen[i] or {}
+              assert.is_nil(seen[i][at])
+              seen[i][at] = y
+              assert.equal((i * 31 + (at + 1)^2) % 7 + 1, y)
+              assert(b.lengths[r] - t < how[2])       -- among the new ones
+            end
+          end
+          assert(b.lengths[r] <= how[1])
+        end
+      end
+      for i, n in ipairs {9, 14, 2, 6} do assert.equal(n - 1, #seen[i]) end
+    end
+  end)
+
+  -- Without updates the state at any step is that of the whole sequence; and the gradient is that of the new steps'
+  -- loss, from the state in which the window begins.
+  it("carry on the state, bit for bit, and follow the gradient back over all of a window", function ()
+    local l = lurn.f64
+    local set = {targets = "next", {x = {}}}
+    for t = 1, 23 do set[1].x[t] = t * t % 7 + 1 end
+    local data = l.dataset(set)
+    local function model () return l.stack {input = {vocab = 7}, l.embedding {size = 3}, l.lstm {hidden = 4, layers = 2},
+      l.linear {size = 7}, loss = l.loss.cross_entropy {reduction = "sum"}} end
+    local whole, windows, hand = model(), model(), model()
+    whole:forward(data.all:feed {batch = 1}:batch(1, 1))
+    local out = whole:output "out"
+    local feed = data.all:feed {batch = 1, seq = 7, stride = 3}
+    local at, states = 0, {}
+    for step = 1, feed.steps do
+      local b = feed:batch(1, step)
+      windows:forward(b)
+      local o = windows:output "out"
+      for t = 1, b.T do assert.same(out[b.pos[1] + t - 1][1]:totable(), o[t][1]:totable()) end
+      windows:backward()
+      windows:commit()
+      -- The same by hand: the state kept at each step of a walk of single steps.
+      local player = hand.native:player {grad = true, carry = true}
+      if b.pos[1] > 1 then player:setstate(states[b.pos[1] - 1]) end
+      assert(player:forward(l.batch {x = b.x, y = b.y, carry = b.pos[1] > 1}, 1, 0, "train"))
+      assert(player:backward())
+      local want = {}
+      for _, p in ipairs(hand:parameters()) do want[p.path] = p.grad:totable() end
+      for _, p in ipairs(windows:parameters()) do assert.same(want[p.path], p.grad:totable()) end
+      local walk = hand.native:player {carry = true}
+      for t = at + 1, b.pos[1] + b.T - 1 do
+        if states[t - 1] then walk:setstate(states[t - 1]) end
+        assert(walk:forward(l.batch {x = l.ids {{set[1].x[t]}}, y = l.ids {{1}}, carry = t > 1}, 1, 0, "eval"))
+        walk:commit()
+        states[t], at = walk:state(), t
+      end
+    end
+    assert.equal(22, at)
+  end)
+
+  it("are refused where they make no sense", function ()
+    local data = data_of {9, 14}
+    assert.has_error(function () data.all:feed {batch = 1, seq = 4, stride = 5} end)
+    local numbers = lurn.dataset {{x = {{1.0}, {2.0}, {3.0}}, y = {{1.0}, {2.0}, {3.0}}}}
+    assert.has_error.matches(function () numbers.all:feed {batch = 1, seq = 2, stride = 1} end, "need a column mask")
+    local model = lurn.stack {input = {vocab = 7}, lurn.embedding {size = 2}, lurn.gru {hidden = 2}, lurn.linear {size = 7},
+      loss = lurn.loss.cross_entropy(), checkpoint = 2}
+    local feed = data.all:feed {batch = 2, seq = 4, stride = 2}
+    assert.has_error.matches(function () model:forward(feed:batch(1, 2)) end, "cannot be played in windows")
+  end)
+end)

@@ -58,6 +58,10 @@ local models = {
     return l.stack {input = {vocab = V}, l.embedding {size = 4}, l.gru {hidden = H}, l.linear {size = V},
       loss = l.loss.cross_entropy {reduction = "time"}}
   end,
+  ["words, averaged"] = function (l)
+    return l.stack {input = {vocab = V}, l.embedding {size = 4}, l.lstm {hidden = H}, l.linear {size = V},
+      loss = l.loss.cross_entropy()}
+  end,
   ["a decoder that attends to another axis"] = function (l)
     return l.model(function (m)
       local x, s = m:input("x", "real", "time", {D}), m:input("s", "real", "time2", {2})
@@ -73,7 +77,7 @@ local models = {
 }
 
 local function batch (l, name, carry, reset)
-  local words, pooled = name == "words", name:find "^pooled"
+  local words, pooled = name:find "^words" ~= nil, name:find "^pooled"
   return l.batch {x = words and ids(l, 1) or wave(l, 1, 9, 5, D), lengths = LENGTHS, carry = carry,
     y = words and ids(l, 0) or pooled and wave(l, 2, 5, 2) or wave(l, 2, 9, 5, 2), reset = reset and wave(l, 4, 9, 5):gt(0.4),
     time2 = {s = wave(l, 3, 6, 5, 2), lengths = {1, 6, 2, 3, 3}}}
