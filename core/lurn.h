@@ -8,7 +8,7 @@
  *   param.h     parameters by path                        wave.h       one use: plan, bind, play
  *   optim.h     updates, clipping                         gradcheck.h  gradients against differences
  *   lr.h        learning rates over time                  pool.h       threads
- *                                                         data.h, feed.h, h5.h   data sets and files
+ *   outside.h   ops from shared objects                  data.h, feed.h, h5.h   data sets and files
  *
  * A model, once: build a program (lurn_program_init, the builder, lurn_cell_layer), normalise it,
  * make a schedule, plan and place a wave. A step, many times: lurn_wave_bind, lurn_conductor_play
@@ -34,6 +34,7 @@
 #include "pool.h"
 #include "wave.h"
 #include "gradcheck.h"
+#include "outside.h"
 #include "data.h"
 #include "feed.h"
 #include "h5.h"

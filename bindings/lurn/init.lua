@@ -11,7 +11,7 @@ folder = (folder or "lurn"):gsub("%.init$", "")
 
 -- In order of dependence: a module finds those before it already in the instance.
 local parts = {
-  "schema", "json", "symbol", "cell", "layers", "cells", "loss", "metrics", "model", "optim", "sample", "data",
+  "schema", "json", "symbol", "cell", "layers", "cells", "loss", "metrics", "model", "op", "optim", "sample", "data",
   "csv", "progress", "repro", "runfile", "fit", "run", "experiment",
 }
 
@@ -19,7 +19,8 @@ local instances = {}
 
 -- Functions of these modules are lurn's own: lurn.tanh, lurn.lstm, lurn.text.
 local spread = {symbol = true, layers = true, data = {"text", "dataset", "open", "import_text"},
-  csv = {"csv", "import_csv"}, model = {"stack", "model", "show", "gradcheck", "from_program"}}
+  csv = {"csv", "import_csv"}, op = {"load_op", "check_op"},
+  model = {"stack", "model", "show", "gradcheck", "from_program"}}
 
 local function adopt (lurn, name, module)
   local names = spread[name]

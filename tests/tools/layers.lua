@@ -38,6 +38,8 @@ local core = {
   conductor   = "wave pool blas",
   twin        = "wave normalise blas",
   gradcheck   = "conductor twin param",
+  outside     = "derive sys",
+  plugin      = "outside lurn",              -- what an op from outside includes
   -- storage
   h5          = "base sys tensor",
   data        = "h5 batch rng sha256 sys",
@@ -46,7 +48,7 @@ local core = {
   -- both: only these see a model and a file at once
   checkpoint  = "h5 conductor optim lr",
   runfile     = "checkpoint data",
-  lurn        = "gradcheck cell loss runfile feed text",        -- the umbrella header
+  lurn        = "gradcheck cell loss runfile feed text outside",  -- the umbrella header
 }
 -- A .c file may know one more header than its own header admits. Each with its reason.
 local extra = {
@@ -78,6 +80,7 @@ local only = {
   {"^unistd%.h$",            "^core/sys%.c$", "^bindings/", "^tests/"},
   {"^fcntl%.h$",             "^core/sys%.c$", "^tests/"},
   {"^dirent%.h$",            "^core/sys%.c$"},
+  {"^dlfcn%.h$",             "^core/sys%.c$"},
 }
 
 -- The engine asks its context for memory, prints nothing, exits never.
