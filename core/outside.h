@@ -27,14 +27,16 @@ typedef struct lurn_host {
 #undef LURN_HOST_MEMBER
 } lurn_host;
 
-/* Where the last members are of what both sides read: an object that was built against other headers shows. */
+/* What both sides read: how large it is and where a late member lies, so that an object which was built against
+ * other headers shows. */
+#define LURN_FORM(type, member) (int)(4096 * sizeof(type) + offsetof(type, member))
 typedef struct lurn_layout {
-  int version, real, reg, instr, program, batch, call, kernels, op, host, nops;
+  int version, real, reg, instr, program, batch, call, op, kernels, host, nops;
 } lurn_layout;
 #define LURN_LAYOUT { \
-  LURN_OUTSIDE_VERSION, (int)sizeof(real), (int)offsetof(lurn_register, index), (int)offsetof(lurn_instr, name), \
-  (int)offsetof(lurn_program, share), (int)offsetof(lurn_batch, serial), (int)offsetof(lurn_call, t), \
-  (int)sizeof(lurn_kernels), (int)offsetof(lurn_op, doc), (int)sizeof(lurn_host), LURN_NOPS }
+  LURN_OUTSIDE_VERSION, (int)sizeof(real), LURN_FORM(lurn_register, index), LURN_FORM(lurn_instr, name), \
+  LURN_FORM(lurn_program, share), LURN_FORM(lurn_batch, serial), LURN_FORM(lurn_call, t), LURN_FORM(lurn_op, doc), \
+  LURN_FORM(lurn_kernels, column_sum), (int)sizeof(lurn_host), LURN_NOPS }
 
 typedef struct lurn_outside {
   lurn_layout layout;
