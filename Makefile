@@ -125,7 +125,7 @@ MUST   = $(ARITH) -fPIC -fvisibility=hidden -pthread
 INCL   = -Icore -Icore/kernel -Ibindings $(LUA_CFLAGS) $(OPENBLAS_CFLAGS) $(HDF5_CFLAGS) $(ZLIB_CFLAGS)
 SAN    = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 ALL    = $(strip $(CPPFLAGS) $(INCL) $(CFLAGS) $(MUST) $(WARN) $(SAN))
-LIBS   = $(OPENBLAS_LIBS) $(HDF5_LIBS) $(ZLIB_LIBS) -lm
+LIBS   = $(OPENBLAS_LIBS) $(HDF5_LIBS) $(ZLIB_LIBS) -lm -ldl
 # Modules stay mapped when a Lua state closes: OpenBLAS has threads and HDF5 exit handlers in them.
 SHARED = -shared -pthread -Wl,-z,nodelete $(LDFLAGS) $(SAN)
 
@@ -326,7 +326,7 @@ install: all
 	install -m 644 $(wildcard core/*.h core/kernel/kernel.h) '$(D)/include/lurn/'
 	@for d in bindings/lurn:share/lua/5.4/lurn scripts:share/lurn/scripts datasets:share/lurn/datasets; do \
 	  from=$${d%%:*}; to='$(D)'/$${d#*:}; [ -d $$from ] || continue; \
-	  (cd $$from && find . -name '*.lua') | while read -r f; do install -D -m 644 "$$from/$$f" "$$to/$$f"; done; \
+	  (cd $$from && find . -name '*.lua' -o -name '*.c') | while read -r f; do install -D -m 644 "$$from/$$f" "$$to/$$f"; done; \
 	done
 
 clean:

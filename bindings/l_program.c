@@ -454,20 +454,6 @@ static int g_parse (lua_State *L) {              /* text -> program, or nil, mes
   return lb_result(L, status);
 }
 
-static int g_ops (lua_State *L) {                /* every row of the op table */
-  lua_createtable(L, LURN_NOPS, 0);
-  for (int op = 0; op < LURN_NOPS; op++) {
-    const lurn_op *info = lurn_op_info(op);
-    lua_createtable(L, 0, 4);
-    lua_pushstring(L, info->name); lua_setfield(L, -2, "name");
-    lua_pushinteger(L, info->nin); lua_setfield(L, -2, "operands");
-    lua_pushstring(L, info->doc); lua_setfield(L, -2, "doc");
-    lua_pushboolean(L, !(info->flags & LURN_OP_NOGRAD)); lua_setfield(L, -2, "gradient");
-    lua_rawseti(L, -2, op + 1);
-  }
-  return 1;
-}
-
 static int g_activations (lua_State *L) {
   const char *const *list = lurn_activation_list();
   lua_newtable(L);
@@ -490,7 +476,7 @@ static const luaL_Reg symbol_meta[] = {
   {"__tostring", s_tostring}, {"__index", s_index}, {NULL, NULL}
 };
 static const luaL_Reg functions[] = {
-  {"program", g_new}, {"parse", g_parse}, {"ops", g_ops}, {"activations", g_activations},
+  {"program", g_new}, {"parse", g_parse}, {"activations", g_activations},
       {"issymbol", g_issymbol}, {NULL, NULL}
 };
 

@@ -1,8 +1,8 @@
 /* base.h: status codes, messages, memory, numbers. Everything in core includes this first.
  *
- * The engine keeps no global state, prints nothing and never exits. What it needs of the
- * outside (an allocator, a place for a message, a flag that says "stop") is in a context
- * that the caller makes and passes on. Two contexts never share anything.
+ * The engine keeps no global state, but for the list of ops from outside (op.h); it prints nothing and
+ * never exits. What it needs of the outside (an allocator, a place for a message, a flag that says
+ * "stop") is in a context that the caller makes and passes on. Two contexts never share anything.
  *
  * Two shapes of function:
  *   lurn_status f(ctx, ...)   can fail; the message is in ctx->message;

@@ -8,7 +8,7 @@
  *   param.h     parameters by path                        wave.h       one use: plan, bind, play
  *   optim.h     updates, clipping                         gradcheck.h  gradients against differences
  *   lr.h        learning rates over time                  pool.h       threads
- *                                                         recompute.h  long sequences in windows
+ *   outside.h   ops from shared objects                  recompute.h  long sequences in windows
  *                                                         data.h, feed.h, h5.h   data sets and files
  *
  * A model, once: build a program (lurn_program_init, the builder, lurn_cell_layer), normalise it,
@@ -36,6 +36,7 @@
 #include "wave.h"
 #include "recompute.h"
 #include "gradcheck.h"
+#include "outside.h"
 #include "data.h"
 #include "feed.h"
 #include "h5.h"

@@ -1,5 +1,6 @@
 #include "op.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "derive.h"
@@ -117,7 +118,13 @@ static const lurn_op maps[LURN_NMAPS] = {
 #undef MAP_ROW
 };
 
+/* Whoever sees the count sees the rows below it. */
+static struct { const lurn_op *row; atomic_int refused; } outside[LURN_MAX_OUTSIDE];
+static atomic_int noutside;
+static atomic_flag adding = ATOMIC_FLAG_INIT;
+
 const lurn_op *lurn_op_info (int op) {
+  if (op >= LURN_NOPS) return outside[op - LURN_NOPS].row;
   if (op < LURN_NMAPS) return &maps[op];
   if (op <= LURN_OP_FOLD) return &lurn_ops_product[op - LURN_OP_PRODUCT];
   if (op <= LURN_OP_SAMPLE) return &lurn_ops_index[op - LURN_OP_GATHER];
@@ -128,8 +135,26 @@ const lurn_op *lurn_op_info (int op) {
   return &lurn_ops_ctc[op - LURN_OP_CTC];
 }
 
+int lurn_op_count (void) { return LURN_NOPS + atomic_load(&noutside); }
+
 int lurn_op_find (const char *name) {
-  for (int op = 0; op < LURN_NOPS; op++)
-    if (strcmp(lurn_op_info(op)->name, name) == 0) return op;
+  for (int op = 0; op < lurn_op_count(); op++)
+    if (strcmp(lurn_op_info(op)->name, name) == 0 && !(op >= LURN_NOPS && outside[op - LURN_NOPS].refused)) return op;
   return -1;
+}
+
+int lurn_op_add (const lurn_op *row) {
+  while (atomic_flag_test_and_set(&adding)) { }
+  int n = atomic_load(&noutside), op = lurn_op_find(row->name);
+  if (op < 0 && n < LURN_MAX_OUTSIDE) {
+    outside[n].row = row;
+    atomic_store(&noutside, n + 1);
+    op = LURN_NOPS + n;
+  }
+  atomic_flag_clear(&adding);
+  return op >= 0 && lurn_op_info(op) == row ? op : -1;
+}
+
+void lurn_op_refuse (int op) {
+  if (op >= LURN_NOPS && op < lurn_op_count()) outside[op - LURN_NOPS].refused = 1;
 }

@@ -122,6 +122,15 @@ typedef struct lurn_op {
 
 const lurn_op *lurn_op_info (int op);
 int lurn_op_find (const char *name);      /* -1: no such op */
+int lurn_op_count (void);                 /* ops are numbered from 0; those from outside follow LURN_NOPS - 1 */
+
+/* Ops from outside (outside.h). Their rows are the one thing in the engine that is neither constant nor in a
+ * context: a number must mean the same op in every program of the process. The list only grows; whoever reads it
+ * never waits. lurn_op_add: the op's number, the same when it is added again; -1: the name is taken, or there are
+ * LURN_MAX_OUTSIDE. After lurn_op_refuse no name leads to it; programs that have it stay as they are. */
+#define LURN_MAX_OUTSIDE 256
+int lurn_op_add (const lurn_op *row);
+void lurn_op_refuse (int op);
 
 /* Weights that products use packed: operand 2 of an instruction is `blocks` matrices, one after the other. */
 typedef struct lurn_packing {

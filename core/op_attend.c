@@ -288,8 +288,8 @@ static void attend_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
 }
 
 const lurn_op lurn_ops_attend[] = {
-  {"attend", 2, 4, LURN_OP_OPTIONAL | LURN_OP_MEMORY, attend_shape, attend_play, attend_grad, "softmax(score(q, k)) v"},
-  {"attend_dq", 2, 5, LURN_OP_OPTIONAL | LURN_OP_MEMORY | LURN_OP_NOGRAD, attend_shape, attend_dq_play, NULL, "its gradient in q"},
+  {"attend", 1, 4, LURN_OP_OPTIONAL | LURN_OP_MEMORY, attend_shape, attend_play, attend_grad, "softmax(score(q, k)) v"},
+  {"attend_dq", 1, 5, LURN_OP_OPTIONAL | LURN_OP_MEMORY | LURN_OP_NOGRAD, attend_shape, attend_dq_play, NULL, "its gradient in q"},
   {"attend_dk", 1, 5, LURN_OP_OPTIONAL | LURN_OP_WHOLE | LURN_OP_FALLS | LURN_OP_NOGRAD, attend_shape, attend_dk_play, NULL, "its gradient in k"},
   {"attend_dv", 1, 5, LURN_OP_OPTIONAL | LURN_OP_WHOLE | LURN_OP_FALLS | LURN_OP_NOGRAD, attend_shape, attend_dv_play, NULL, "its gradient in v"},
   {"attend_du", 1, 5, LURN_OP_OPTIONAL | LURN_OP_WHOLE | LURN_OP_FALLS | LURN_OP_NOGRAD, attend_shape, attend_du_play, NULL, "its gradient in u"},

@@ -101,8 +101,16 @@ static void product_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
 
 /* ---------- folds: frames into parameters, frames into rows ---------- */
 
+static int are_numbers (lurn_program *p, const lurn_instr *i) {
+  const lurn_op *op = lurn_op_info(i->op);
+  for (int k = 1; k < op->nin; k++)
+    if (p->reg[i->in[k]].dtype != LURN_REAL) return bad(p, op->name, k + 1, "numbers", i->in[k]);
+  return 1;
+}
+
 static int outer_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
   const lurn_register *x = &p->reg[i->in[1]], *y = &p->reg[i->in[2]];
+  if (!are_numbers(p, i)) return 0;
   if (x->axis != y->axis || x->cols / x->dim[x->rank - 1] != y->cols / y->dim[y->rank - 1])
     return bad(p, "outer", 3, "as many rows as operand 2", i->in[2]);
   out->axis = LURN_ONCE;
@@ -136,6 +144,7 @@ static void outer_play (const lurn_call *c) {
 static int colsum_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
   const lurn_register *x = &p->reg[i->in[1]];
   int last = x->rank - 1;
+  if (!are_numbers(p, i)) return 0;
   out->axis = LURN_ONCE;
   out->rank = x->rank;
   memcpy(out->dim, x->dim, sizeof out->dim);
@@ -173,6 +182,7 @@ static void spread_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
 
 static int fold_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
   const lurn_register *x = &p->reg[i->in[1]];
+  if (!are_numbers(p, i)) return 0;
   if (lurn_axis_level(x->axis) != LURN_TIME) return bad(p, "fold", 2, "a time register", i->in[1]);
   out->axis = (int16_t)lurn_axis_rows(x->axis);
   out->rank = x->rank;

@@ -107,6 +107,8 @@ static int count_cols (int rank, const int *dim) {
 }
 
 static lurn_reg add_register (lurn_program *p, const lurn_register *r) {
+  if (r->rank < 0 || r->rank > LURN_MAX_RANK) return lurn_program_fail(p, "a register has at most %d dimensions",
+      LURN_MAX_RANK);
   if (r->axis < LURN_ONCE || r->axis >= LURN_NAXES) return lurn_program_fail(p, "there is no axis %d", (int)r->axis);
   int cols = count_cols(r->rank, r->dim), most = most_cols(r->axis);
   if (cols < 1 || cols > most)
@@ -309,6 +311,11 @@ static int place_in_scan (lurn_program *p, const lurn_op *op, const lurn_instr *
   return out->axis == p->scans[p->scan].axis ? p->scan : -1;
 }
 
+/* A shape rule that fails says why; for one that does not, this does. */
+static lurn_reg refused (lurn_program *p, const lurn_op *op) {
+  return lurn_program_fail(p, "%s: its operands do not fit", op->name);
+}
+
 lurn_reg lurn_write (lurn_program *p, const lurn_instr *like, const char *name) {
   const lurn_op *info = lurn_op_info(like->op);
   lurn_instr i = *like;
@@ -324,7 +331,7 @@ lurn_reg lurn_write (lurn_program *p, const lurn_instr *like, const char *name) 
   if ((info->flags & LURN_OP_RANDOM) && !name) return lurn_program_fail(p, "%s: its random stream needs a name",
       info->name);
   if (name && !name_fits(p, info->name, name, LURN_NAME)) return -1;
-  if (!info->shape(p, &i, &out)) return -1;
+  if (!info->shape(p, &i, &out)) return refused(p, info);
   i.name = intern(p, name);
   i.scan = out.scan = (int16_t)place_in_scan(p, info, &i, &out);
   out.index = p->ninstr;

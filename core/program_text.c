@@ -43,6 +43,7 @@ static int immediates (const lurn_instr *i) {
 static void put_instr (lurn_sink *s, const lurn_program *p, const lurn_instr *i) {
   const lurn_op *op = lurn_op_info(i->op);
   lurn_sink_put(s, "%sr%d = %s", i->scan >= 0 ? "  " : "", i->out, op->name);
+  if (op->version > 1) lurn_sink_put(s, "@%d", op->version);
   for (int k = 0; k < op->nin; k++) {
     if (i->in[k] < 0) lurn_sink_put(s, " -");
     else lurn_sink_put(s, " r%d", i->in[k]);
@@ -281,18 +282,33 @@ static lurn_status read_immediates (reader *r, lurn_instr *i, char name[LURN_NAM
   return LURN_OK;
 }
 
+/* "cube", or "cube@2": that version of its meaning and no other. */
+static lurn_status read_op (reader *r, int *op) {
+  char name[sizeof r->word];
+  int version = 1;
+  char *at = strcpy(name, r->word), *mark = strchr(at, '@');
+  if (mark) *mark = 0, version = atoi(mark + 1);
+  *op = lurn_op_find(name);
+  if (*op < 0) return fail_text(r, "expected an op; one from outside must be loaded before it is used (lurn.load_op)");
+  int have = lurn_op_info(*op)->version;
+  if (have == version) return LURN_OK;
+  return lurn_fail(r->p->ctx, LURN_EFORMAT,
+                   "program text, line %d: it uses version %d of the op '%s'; version %d is here", r->line, version, name,
+                   have);
+}
+
 /* r7 = op r1 r2 - [k i0 i1 name] */
 static lurn_status read_instr (reader *r, int at) {
   lurn_instr i = {.k = 0};
   char name[LURN_NAME];
   int op;
   if (!word(r) || strcmp(r->word, "=") != 0 || !word(r)) return fail_text(r, "expected '= op'");
-  if ((op = lurn_op_find(r->word)) < 0) return fail_text(r, "expected an op");
+  lurn_status status = read_op(r, &op);
+  if (status != LURN_OK) return status;
   i.op = (int16_t)op;
   for (int j = 0; j < lurn_op_info(op)->nin; j++)
     if (!word(r) || !known(r, &i.in[j])) return fail_text(r, "expected a register");
-  lurn_status status = read_immediates(r, &i, name);
-  if (status != LURN_OK) return status;
+  if ((status = read_immediates(r, &i, name)) != LURN_OK) return status;
   if ((lurn_op_info(op)->flags & LURN_OP_RANDOM) && !name[0]) return fail_text(r,
       "expected the name of a random stream");
   r->to[at] = lurn_write(r->p, &i, name[0] ? name : NULL);

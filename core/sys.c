@@ -3,6 +3,7 @@
 #include "sys.h"
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -245,6 +246,20 @@ int lurn_sys_close (int fd, int keep) {
   int bad = keep && fsync(fd) != 0 ? errno : 0;
   if (close(fd) != 0 && bad == 0) bad = errno;
   return keep ? bad : 0;
+}
+
+/* ------------------------------------------------------------------ shared objects */
+
+lurn_status lurn_sys_symbol (lurn_ctx *ctx, const char *path, const char *name, void **address) {
+  char here[PATH_SIZE];
+  if (snprintf(here, sizeof here, "%s%s", strchr(path, '/') ? "" : "./", path) >= (int)sizeof here)
+    return lurn_fail(ctx, LURN_EINVAL, "%s: too long a path", path);
+  if (!lurn_sys_exists(here)) return says_no(ctx, path, "open");
+  void *library = dlopen(here, RTLD_NOW | RTLD_LOCAL);
+  if (library == NULL) return lurn_fail(ctx, LURN_EFORMAT, "%s: %s", path, dlerror());
+  *address = dlsym(library, name);
+  if (*address == NULL) return lurn_fail(ctx, LURN_EFORMAT, "%s: it has no %s", path, name);
+  return LURN_OK;
 }
 
 const char *lurn_sys_error (int number) { return strerror(number); }

@@ -44,6 +44,9 @@ int lurn_sys_write_at (int fd, const void *bytes, size_t n, int64_t at);
 int lurn_sys_read_at (int fd, void *bytes, size_t n, int64_t at);
 /* On disk, then closed: 0 or an error number. keep 0: only closed. */
 int lurn_sys_close (int fd, int keep);
+/* Where `name` is in the shared object at path, which stays loaded as long as the process. A path without a slash
+ * is one of the current folder. */
+lurn_status lurn_sys_symbol (lurn_ctx *ctx, const char *path, const char *name, void **address);
 const char *lurn_sys_error (int number);      /* "No space left on device" */
 
 #endif

@@ -40,6 +40,7 @@ end
 
 -- Options of verbs: {kind, help [, metavariable]}; kinds: flag, text, integer, number, or a list of words.
 local JSON = {"flag", "one JSON document on stdout"}
+local OP = {"text", "ops in C that the model uses: a.so,b.so", "FILES"}
 
 M.verbs = {
   run = {
@@ -66,6 +67,7 @@ M.verbs = {
       top_k = {"integer", "choose among the k likeliest only"},
       start = {"text", "text to go on from", "TEXT"},
       seed = {"integer", "of the choices (1)"},
+      op = OP,
       json = JSON,
     },
     from = "cli_model",
@@ -77,6 +79,7 @@ M.verbs = {
       data = {"text", "a text or a data set; the run's own data by default", "FILE"},
       batch = {"integer", "rows side by side; a text is read as one by default, its state carried all through"},
       seq = {"integer", "time steps in a window"},
+      op = OP,
       json = JSON,
     },
     from = "cli_model",
@@ -90,6 +93,7 @@ M.verbs = {
       split = {"text", "this split only: train, valid, test", "NAME"},
       batch = {"integer", "sequences side by side (32)"},
       seq = {"integer", "time steps in a window"},
+      op = OP,
       json = JSON,
     },
     from = "cli_model",

@@ -13,7 +13,15 @@ return function (cli)
     return rest[1]
   end
 
-  local function read_run (path)
+  -- What a model uses and lurn does not have: --op FILE,FILE.
+  local function load_ops (lurn, list)
+    for path in (list or ""):gmatch "[^,]+" do
+      local name, message = lurn.load_op(path, {check = false})
+      if not name then cli.fail(cli.INPUT, message) end
+    end
+  end
+
+  local function read_run (path, options)
     local lurn = cli.lurn()
     local file, message = lurn.runfile.read(path)
     if file and file.precision ~= lurn.precision then
@@ -21,6 +29,7 @@ return function (cli)
       file, message = lurn.runfile.read(path)
     end
     if not file then cli.fail(cli.INPUT, message) end
+    load_ops(lurn, options.op)
     if not file.models[1] then cli.fail(cli.INPUT, path .. ": the run has no model yet") end
     return lurn, file
   end
@@ -45,7 +54,7 @@ return function (cli)
   end
 
   function M.sample (options, rest)
-    local lurn, file = read_run(only_file("sample", rest))
+    local lurn, file = read_run(only_file("sample", rest), options)
     local start = options.start or ""
     check_sampling(lurn, file, start)
     local model = build(lurn, file, 1)
@@ -137,7 +146,7 @@ return function (cli)
   end
 
   function M.eval (options, rest)
-    local lurn, file = read_run(only_file("eval", rest))
+    local lurn, file = read_run(only_file("eval", rest), options)
     local models, document = {}, {run = file.path, splits = {}}
     for k, saved in ipairs(file.models) do
       if (saved.program or ""):find("\noutput loss ") then models[#models + 1] = build(lurn, file, k) end

@@ -78,7 +78,7 @@ return function (cli, read)
 
   function M.predict (options, rest)
     if not options.out then cli.usage("where to? -o OUT.csv or OUT.h5", cli.describe(cli.verbs.predict)) end
-    local lurn, file = read.run(read.only_file("predict", rest))
+    local lurn, file = read.run(read.only_file("predict", rest), options)
     local model = read.build(lurn, file, 1)
     local data = read.data(lurn, file, options)
     local split = options.split and (data[options.split]

@@ -60,8 +60,8 @@ return function (lurn, Model)
   function Model:output_axis ()
     local text = self:source_text()
     local register = text:match "\noutput out (r%d+)" or error("model:predict: the model has no output 'out'", 3)
-    return text:match("\n *" .. register .. " = [^\n]*# (%a+)")
-      or text:match("\ninput " .. register .. " [^\n]* (%a+) %(") or "once"
+    return text:match("\n *" .. register .. " = [^\n]*# (%w+)")
+      or text:match("\ninput " .. register .. " [^\n]* (%w+) %(") or "once"
   end
 
   local function in_order (pieces)

@@ -12,8 +12,8 @@ folder = (folder or "lurn"):gsub("%.init$", "")
 -- In order of dependence: a module finds those before it already in the instance.
 local parts = {
   "schema", "json", "symbol", "pascanu", "cell", "layers", "conv", "cells", "loss", "metrics", "plot", "probe", "model",
-  "optim", "sample", "data", "csv", "npy", "idx", "moving", "tasks", "progress", "repro", "runfile", "spike", "fit", "run",
-  "experiment",
+  "op", "optim", "sample", "data", "csv", "npy", "idx", "moving", "tasks", "progress", "repro", "runfile", "spike", "fit",
+  "run", "experiment",
 }
 
 local instances = {}
@@ -21,6 +21,7 @@ local instances = {}
 -- Functions of these modules are lurn's own: lurn.tanh, lurn.lstm, lurn.text.
 local spread = {symbol = true, layers = true, conv = true, data = {"text", "dataset", "open", "import_text"},
   csv = {"csv", "import_csv"}, npy = {"npy", "npz", "import_npy"}, idx = {"idx", "import_idx"}, moving = {"moving"},
+  op = {"load_op", "check_op"},
   model = {"stack", "model", "show", "gradcheck", "from_program"}}
 
 local function adopt (lurn, name, module)

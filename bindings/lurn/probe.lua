@@ -21,12 +21,12 @@ return function (lurn)
   function readers.output (p, _, name, r) p.outputs[name] = r end
 
   function readers.scan (p, _, way, name)
-    p.scan = {name = name, reverse = way == "backward", states = {}}
+    p.scan = {name = name, reverse = way:find "^backward" ~= nil, axis = "time" .. (way:match "%d" or ""), states = {}}
     table.insert(p.scans, p.scan)
   end
 
   function readers.state (p, _, out, name, _, init)
-    p.def[out] = {axis = "time", state = name, scan = p.scan, args = {init}}
+    p.def[out] = {axis = p.scan.axis, state = name, scan = p.scan, args = {init}}
     table.insert(p.scan.states, {name = name, out = out})
   end
 
@@ -42,7 +42,7 @@ return function (lurn)
     local op, operands, k = line:match "= (%S+)([^%[]*)%[(%S+)"
     local args = {}
     for r in operands:gmatch "r%d+" do args[#args + 1] = r end
-    p.def[out] = {op = op, args = args, k = tonumber(k), axis = line:match "# (%a+)", scan = p.scan, line = line}
+    p.def[out] = {op = op, args = args, k = tonumber(k), axis = line:match "# (%w+)", scan = p.scan, line = line}
     table.insert(p.order, out)
   end
 

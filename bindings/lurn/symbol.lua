@@ -175,6 +175,36 @@ return function (lurn)
   end
 
   for name, f in next, M do core.symbol_methods[name] = f end
+
+  local BEHIND = {
+    k = {"number", 0, nil, "the op's number"},
+    i = {"table", nil, nil, "its whole numbers"},
+    name = {"string", nil, nil, "of its random stream"},
+  }
+
+  -- What stands behind the operands of an op, in a table.
+  local function behind (name, list)
+    local last = list[list.n]
+    if type(last) ~= "table" then last = {} else list.n = list.n - 1 end
+    return lurn.schema.check("op " .. name, last, BEHIND)
+  end
+
+  --- An op of the table as a function of symbols: lurn.op "norm" (x, {k = 1e-5}). Numbers are constants; nil is an
+  -- operand that is left out. For ops that have no function of their own, such as those of lurn.load_op.
+  ---@param name string
+  ---@return fun(...): any   operands, then {k = its number, i = {its whole numbers}, name = of its random stream}
+  function M.op (name)
+    local known = false
+    for _, op in ipairs(core.ops()) do known = known or op.name == name end
+    if not known then error(("lurn.op: there is no op '%s'; one from outside is loaded with lurn.load_op"):format(name),
+      2) end
+    return function (...)
+      local given = table.pack(...)
+      local more = behind(name, given)
+      local p, list = operands(name, table.unpack(given, 1, given.n))
+      return p:write(name, list, more.k, more.i, more.name)
+    end
+  end
   M.is_symbol = is
   return M
 end

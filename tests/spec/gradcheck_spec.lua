@@ -344,8 +344,8 @@ describe("gradients of the layer", function ()
   it("layer normalisation, between recurrent layers and of a matrix", function ()
     local matrix = function (x) return lurn.reshape(x, 2, 2) end
     local vector = function (x) return lurn.reshape(x, C) end
-    local model = recurrent(lurn.rnn {hidden = C}, lurn.layer_norm {}, matrix, lurn.layer_norm {eps = 0.1, bias = false},
-      vector, lurn.rnn {hidden = C}, lurn.linear {size = 2})
+    local model = recurrent(lurn.rnn {hidden = C}, lurn.layer_norm {}, matrix,
+      lurn.layer_norm {eps = 0.1, bias = false}, vector, lurn.rnn {hidden = C}, lurn.linear {size = 2})
     check(model, batch {y = wave(2, 5, 3, 2)})
   end)
 

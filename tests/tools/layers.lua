@@ -39,6 +39,8 @@ local core = {
   conductor   = "wave pool blas",
   twin        = "wave normalise blas",
   gradcheck   = "conductor twin param",
+  outside     = "derive sys",
+  plugin      = "outside lurn",              -- what an op from outside includes
   -- storage
   h5          = "base sys tensor",
   npy         = "tensor",
@@ -49,7 +51,7 @@ local core = {
   -- both: only these see a model and a file at once
   checkpoint  = "h5 conductor optim lr",
   runfile     = "checkpoint data",
-  lurn        = "gradcheck recompute cell loss runfile feed text",        -- the umbrella header
+  lurn        = "gradcheck recompute cell loss runfile feed text outside",      -- the umbrella header
 }
 -- A .c file may know one more header than its own header admits. Each with its reason.
 local extra = {
@@ -84,6 +86,7 @@ local only = {
   {"^unistd%.h$",            "^core/sys%.c$", "^bindings/", "^tests/"},
   {"^fcntl%.h$",             "^core/sys%.c$", "^tests/"},
   {"^dirent%.h$",            "^core/sys%.c$"},
+  {"^dlfcn%.h$",             "^core/sys%.c$"},
 }
 
 -- The engine asks its context for memory, prints nothing, exits never.
