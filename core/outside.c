@@ -19,7 +19,7 @@ static int is_name (const char *s) {
 
 static const char *wrong_with (const lurn_op *op) {
   const int known = LURN_OP_COMMUTES | LURN_OP_RANDOM | LURN_OP_ACC | LURN_OP_WHOLE | LURN_OP_SPLITS | LURN_OP_MEMORY
-                    | LURN_OP_NOGRAD;
+                    | LURN_OP_OPTIONAL | LURN_OP_RISES | LURN_OP_FALLS | LURN_OP_NOGRAD;
   if (!op || !is_name(op->name)) return "its name must be a letter, then up to 30 letters, digits and _";
   if (op->version < 1) return "its version must be 1 or more";
   if (op->nin < 0 || op->nin > LURN_MAX_IN) return "too many operands";
