@@ -2,11 +2,18 @@
 --
 --   lurn data idx train-images-idx3-ubyte.gz train-labels-idx1-ubyte.gz -o mnist.h5 \
 --             --test-images t10k-images-idx3-ubyte.gz --test-labels t10k-labels-idx1-ubyte.gz
---   lurn run scripts/mnist.lua --data mnist.h5 --threads 2
+--   lurn run scripts/mnist.lua --data mnist.h5
 --
 -- A step of an LSTM's sequence is a row of 28 pixels. It looks at the image from the top and from the bottom; what both
 -- directions know at their last rows decides which digit it is. The weights of the epoch with the best validation
 -- accuracy are kept, and the test images are looked at once, in the end.
+--
+-- On one thread of an AMD EPYC (avx512), with the defaults, 163,338 parameters; scripts/repro/mnist.sh repeats it:
+--
+--   seed   best validation   test       CPU time
+--   1      99.24 %           98.96 %    276 s
+--   2      99.28 %           99.03 %    280 s
+--   3      99.32 %           99.05 %    280 s
 
 local lurn = require "lurn"
 

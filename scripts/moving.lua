@@ -9,6 +9,17 @@
 -- so does a wider one. Beside them stands the best that can be said without a memory: of a pixel alone (the mean image)
 -- and of what the same pixel was (the copied frame). Losses are nats per pixel on films that were not trained on; those
 -- in column k are of k frames behind the first `context` ones, predictions being fed back as if they were frames.
+--
+-- With the defaults and seed 1, in 190 s of CPU time (one core of an AMD EPYC, avx512), this was printed:
+--
+--                  parameters  next frame         1       2       3       4       5
+--   mean image                     0.3101    0.3080  0.3057  0.3136  0.3122  0.3029
+--   copied frame                   0.3244    0.3180  0.3263  0.3428  0.3412  0.3424
+--   ConvLSTM            27665      0.1682    0.1553  0.2099  0.2914  0.3519  0.3766
+--   LSTM, equal         27536      0.2460    0.2418  0.2877  0.3444  0.3758  0.3819
+--   LSTM, wide         591104      0.2091    0.2025  0.2581  0.3337  0.3776  0.3878
+--
+-- Four and five frames behind, every model is worse than the mean image: none was trained on its own blurred frames.
 
 local lurn = require "lurn"
 
