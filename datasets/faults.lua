@@ -1,5 +1,5 @@
--- A table as people have them: readings of 240 machines over time, of which 31 are failing (one is drawn in ten). It drifts, slowly
--- and at a time of its own, in what two columns say together; neither of them shows it alone.
+-- A table as people have them: readings of 240 machines over time, of which 31 are failing (one is drawn in ten). It
+-- drifts, slowly and at a time of its own, in what two columns say together; neither of them shows it alone.
 --
 --   lua5.4 datasets/faults.lua > faults.csv
 

@@ -4,8 +4,8 @@
 --
 -- A synthetic recording: every symbol of a string sounds for a few frames, with silence before, between (not always)
 -- and behind, everything in noise. A symbol may be followed by itself, and then only a pause tells one from two. The
--- network sees the frames and the string, not where each symbol stands. What it then reads is compared with the string by
--- edit distance: the share of symbols that are wrong, missing or too many.
+-- network sees the frames and the string, not where each symbol stands. What it then reads is compared with the
+-- string by edit distance: the share of symbols that are wrong, missing or too many.
 
 local lurn = require "lurn"
 

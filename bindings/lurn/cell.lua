@@ -82,7 +82,8 @@ return function (lurn)
     end
     for i, operand in ipairs(list) do
       local x, name, init = operand_of(self, operand, i, size)
-      local w = self.program:param(("%s.%s"):format(block, name), {x.shape[#x.shape], size}, o.init and o.init[name] or init)
+      local w = self.program:param(("%s.%s"):format(block, name), {x.shape[#x.shape], size},
+        o.init and o.init[name] or init)
       y = self.program:emit("product", y, masked(self, x), dropped(self, block, w, name))
     end
     return y
@@ -142,11 +143,10 @@ return function (lurn)
     local from, path = c.options.init_state, ("%s.%s0"):format(c.path, name)
     local given = c.given[name]
     if given then
-      if not given.axis:find "^time" and given.dtype == "real" and table.concat(given.shape, " ") == table.concat(shape, " ") then
-        return given
-      end
-      error(("%s: state '%s' starts from (%s) for each sequence, got %s"):format(c.path, name, table.concat(shape, ", "),
-        tostring(given)), 0)
+      local wanted = table.concat(shape, ", ")
+      local fits = not given.axis:find "^time" and given.dtype == "real" and table.concat(given.shape, ", ") == wanted
+      return fits and given or error(("%s: state '%s' starts from (%s) for each sequence, got %s"):format(c.path, name,
+        wanted, tostring(given)), 0)
     end
     if from == "zeros" or c.counts[name] then return c.program:fill(0, c.rows, shape) end
     if from == "given" then return c.program:input(path, "real", c.rows, shape) end
@@ -229,8 +229,8 @@ return function (lurn)
   end
 
   local function context (cell, o, program, x, path, given)
-    local c = setmetatable({program = program, path = path, hidden = o.hidden, x = x, rows = lurn.rows_of(x), states = {},
-      counts = {}, used = {}, given = given or {}, biases = cell.forget_bias or {}, options = o}, Context)
+    local c = setmetatable({program = program, path = path, hidden = o.hidden, x = x, rows = lurn.rows_of(x),
+      states = {}, counts = {}, used = {}, given = given or {}, biases = cell.forget_bias or {}, options = o}, Context)
     for _, name in ipairs(cell.counters or {}) do c.counts[name] = true end
     return c
   end

@@ -134,7 +134,8 @@ return function (lurn)
     s.begun = true
 
     for batch, step, feed in run:batches(o.train, {batch = o.batch, seq = o.seq, epochs = o.epochs,
-                                                   steps = o.steps, stride = o.stride, shuffle = o.shuffle, bucket = o.bucket}) do
+                                                   steps = o.steps, stride = o.stride, shuffle = o.shuffle,
+                                                   bucket = o.bucket}) do
       if o.diagnose and step % o.diagnose == 0 then run:note(model:diagnose(batch):metrics()) end
       local what, taken = play(o, s, batch)
       if taken then s.sum, s.count, s.in_a_row = s.sum + what.loss, s.count + 1, 0

@@ -207,13 +207,14 @@ return function (lurn)
   -- are fewer and nobody knows where they stand.
   function M.ctc (given)
     local o = schema.check("lurn.loss.ctc", given or {}, CTC)
-    return {name = "ctc", help = "-ln p of the labels, over all ways to lay them along the steps", build = function (_, m, out)
+    local function build (_, m, out)
       local labels = m:input(o.labels, "index", "time2", {1})
       local l = m.program:write("ctc", {lurn.log_softmax(out), labels}, 0, {o.blank - 1, o.zero_infinity and 1 or 0})
       if o.reduction ~= "mean" then return m.program:reduce(l, nil, o.reduction) end
       local n = lurn.maximum(lurn.sum_time(lurn.live(labels)), 1)
       return m.program:reduce(l / lurn.reorder(n, l), nil, "mean")
-    end}
+    end
+    return {name = "ctc", help = "-ln p of the labels, over all ways to lay them along the steps", build = build}
   end
 
   ---------------------------------------------------------------- any formula

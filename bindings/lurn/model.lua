@@ -273,7 +273,8 @@ return function (lurn)
     return m:input("x", "real", "time", {known.dim or error(where .. ": input has neither dim nor vocab", 0)})
   end
 
-  -- The batch of a data set as symbols: x, y, mask, reset, and along a second time axis source and labels, each asked for when it is first named.
+  -- The batch of a data set as symbols: x, y, mask, reset, and along a second time axis source and labels, each asked
+  -- for when it is first named.
   local function fields (m, known)
     local make = {
       x = function () return input_x(m, known, "lurn.model") end,

@@ -25,7 +25,8 @@ return lurn.experiment {name = "recompute", params = {hidden = {64, int = {1, 40
   print("     T   B  window   plain MiB  windows MiB   plain ms  windows ms  ratio")
   for _, size in ipairs(SIZES) do
     local T, B = size[1], size[2]
-    local batch, models, best = lurn.batch {x = lurn.zeros(T, B, 8), y = lurn.zeros(T, B, 2)}, {}, {math.huge, math.huge}
+    local batch = lurn.batch {x = lurn.zeros(T, B, 8), y = lurn.zeros(T, B, 2)}
+    local models, best = {}, {math.huge, math.huge}
     for i, checkpoint in ipairs {false, true} do
       models[i] = lurn.stack {input = {dim = 8}, lurn.lstm {hidden = p.hidden}, lurn.linear {size = 2},
         loss = lurn.loss.mse(), checkpoint = checkpoint}

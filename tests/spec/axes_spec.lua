@@ -70,12 +70,12 @@ describe("a second time axis", function ()
         for place, row in ipairs(b.order) do
           local T, T2 = LENGTHS[row], LENGTHS2[row]
           local alone = model.native:player {grad = true, grad_inputs = true}
-          assert(alone:forward(batch_of(l, x:narrow(1, 1, T):narrow(2, row, 1), s:narrow(1, 1, T2):narrow(2, row, 1)), 1, 0,
-            "eval"))
+          local one = batch_of(l, x:narrow(1, 1, T):narrow(2, row, 1), s:narrow(1, 1, T2):narrow(2, row, 1))
+          assert(alone:forward(one, 1, 0, "eval"))
           assert(alone:backward())
           for name, n in pairs {out = T, memory = T2, dx = T} do
-            local one, all = alone:output(name == "dx" and "d:x" or name), together[name]
-            for t = 1, n do assert(bits(one[t][1]) == bits(all[t][place]), name) end
+            local own, all = alone:output(name == "dx" and "d:x" or name), together[name]
+            for t = 1, n do assert(bits(own[t][1]) == bits(all[t][place]), name) end
           end
           assert(bits(alone:output("row")[1]) == bits(together.row[place]))
         end

@@ -35,7 +35,8 @@ local function model_of (l, t, o, weighted)
   return l.model(function (m)
     local x = m:input("x", "real", "time", {t.logits.shape[3]})
     if not weighted then return {loss = (l.loss.ctc(o):build(m, x))} end
-    local cost = m.program:write("ctc", {l.log_softmax(x), m:input("labels", "index", "time2", {1})}, 0, {0, o.zero_infinity and 1 or 0})
+    local labels = m:input("labels", "index", "time2", {1})
+    local cost = m.program:write("ctc", {l.log_softmax(x), labels}, 0, {0, o.zero_infinity and 1 or 0})
     return {loss = l.total(cost * m:input("w", "real", "row", {1})), cost = cost}
   end)
 end
@@ -100,9 +101,11 @@ describe("ctc", function ()
       if table.concat(out, " ") == table.concat(spelled, " ") then total = total + math.exp(p) end
     end
     walk(1, {}, 0)
-    local model = l.model(function (m) return {loss = (l.loss.ctc {reduction = "sum"}:build(m, m:input("x", "real", "time", {C})))} end)
-    local loss = assert(model.native:player {}:forward(l.batch {x = logits:reshape(T, 1, C), time2 = {labels = l.ids {{2}, {3}}}},
-      1, 0, "eval"))
+    local model = l.model(function (m)
+      return {loss = (l.loss.ctc {reduction = "sum"}:build(m, m:input("x", "real", "time", {C})))}
+    end)
+    local batch = l.batch {x = logits:reshape(T, 1, C), time2 = {labels = l.ids {{2}, {3}}}}
+    local loss = assert(model.native:player {}:forward(batch, 1, 0, "eval"))
     close(loss, -math.log(total), 1e-12)
   end)
 

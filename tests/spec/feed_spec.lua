@@ -320,8 +320,10 @@ describe("windows that overlap", function ()
     local set = {targets = "next", {x = {}}}
     for t = 1, 23 do set[1].x[t] = t * t % 7 + 1 end
     local data = l.dataset(set)
-    local function model () return l.stack {input = {vocab = 7}, l.embedding {size = 3}, l.lstm {hidden = 4, layers = 2},
-      l.linear {size = 7}, loss = l.loss.cross_entropy {reduction = "sum"}} end
+    local function model ()
+      return l.stack {input = {vocab = 7}, l.embedding {size = 3}, l.lstm {hidden = 4, layers = 2}, l.linear {size = 7},
+        loss = l.loss.cross_entropy {reduction = "sum"}}
+    end
     local whole, windows, hand = model(), model(), model()
     whole:forward(data.all:feed {batch = 1}:batch(1, 1))
     local out = whole:output "out"
@@ -358,8 +360,8 @@ describe("windows that overlap", function ()
     assert.has_error(function () data.all:feed {batch = 1, seq = 4, stride = 5} end)
     local numbers = lurn.dataset {{x = {{1.0}, {2.0}, {3.0}}, y = {{1.0}, {2.0}, {3.0}}}}
     assert.has_error.matches(function () numbers.all:feed {batch = 1, seq = 2, stride = 1} end, "need a column mask")
-    local model = lurn.stack {input = {vocab = 7}, lurn.embedding {size = 2}, lurn.gru {hidden = 2}, lurn.linear {size = 7},
-      loss = lurn.loss.cross_entropy(), checkpoint = 2}
+    local model = lurn.stack {input = {vocab = 7}, lurn.embedding {size = 2}, lurn.gru {hidden = 2},
+      lurn.linear {size = 7}, loss = lurn.loss.cross_entropy(), checkpoint = 2}
     local feed = data.all:feed {batch = 2, seq = 4, stride = 2}
     assert.has_error.matches(function () model:forward(feed:batch(1, 2)) end, "cannot be played in windows")
   end)

@@ -79,7 +79,8 @@ local models = {
 local function batch (l, name, carry, reset)
   local words, pooled = name:find "^words" ~= nil, name:find "^pooled"
   return l.batch {x = words and ids(l, 1) or wave(l, 1, 9, 5, D), lengths = LENGTHS, carry = carry,
-    y = words and ids(l, 0) or pooled and wave(l, 2, 5, 2) or wave(l, 2, 9, 5, 2), reset = reset and wave(l, 4, 9, 5):gt(0.4),
+    y = words and ids(l, 0) or pooled and wave(l, 2, 5, 2) or wave(l, 2, 9, 5, 2),
+    reset = reset and wave(l, 4, 9, 5):gt(0.4),
     time2 = {s = wave(l, 3, 6, 5, 2), lengths = {1, 6, 2, 3, 3}}}
 end
 
@@ -139,7 +140,8 @@ describe("played in windows", function ()
 
   it("training learns the same weights", function ()
     local function train (checkpoint)
-      local model = lurn.stack {input = {dim = D}, lurn.lstm {hidden = H}, lurn.linear {size = 2}, loss = lurn.loss.mse(),
+      local model = lurn.stack {input = {dim = D}, lurn.lstm {hidden = H}, lurn.linear {size = 2},
+        loss = lurn.loss.mse(),
         checkpoint = checkpoint}
       local optim = lurn.optim.adam(model, {lr = 0.01})
       for step = 1, 5 do
@@ -172,7 +174,8 @@ describe("played in windows", function ()
   end)
 
   it("memory grows as the square root of the length", function ()
-    local model = lurn.stack {input = {dim = D}, lurn.lstm {hidden = 32}, lurn.linear {size = 2}, loss = lurn.loss.mse(),
+    local model = lurn.stack {input = {dim = D}, lurn.lstm {hidden = 32}, lurn.linear {size = 2},
+      loss = lurn.loss.mse(),
       checkpoint = true}
     local function bytes (T) return model:plan(T, 4).arena end
     local least, more, most = bytes(1000), bytes(4000), bytes(100000)
@@ -181,5 +184,23 @@ describe("played in windows", function ()
     model = lurn.stack {input = {dim = D}, lurn.lstm {hidden = 32}, lurn.linear {size = 2}, loss = lurn.loss.mse()}
     least = bytes(1000)
     assert(bytes(4000) > 3.9 * least)
+  end)
+
+  it("sequences of 100,000 steps and of one are trained side by side", function ()
+    local function gradients (checkpoint, x, y, lengths)
+      local model = lurn.stack {input = {dim = 1}, lurn.gru {hidden = 4}, lurn.linear {size = 1}, loss = lurn.loss.mse(),
+        checkpoint = checkpoint}
+      model:forward(lurn.batch {x = x, y = y, lengths = lengths})
+      model:backward()
+      local all = ""
+      for _, p in ipairs(model:parameters()) do all = all .. bits(p.grad:contiguous()) end
+      return all, model
+    end
+    local T = 100000
+    local x = lurn.randn and lurn.randn(T, 3, 1) or lurn.ones(T, 3, 1)
+    local plain = gradients(false, x, x, {1, T, 5})
+    local windows, model = gradients(true, x, x, {1, T, 5})
+    assert(plain == windows)
+    assert(model:plan(T, 3).arena < 2^20)
   end)
 end)

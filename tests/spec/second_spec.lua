@@ -111,8 +111,8 @@ make("many.h5", [0, 1, 2, 4], [3, 0, 1, 2])
   end)
 
   it("is what scripts/ctc.lua reads labels from", function ()
-    local code, out = shell.lurn(("run --quiet %s/scripts/ctc.lua --symbols 3 --shortest 2 --longest 4 --sequences 1000 --held 60 "
-      .. "--hidden 24 --epochs 6 --noise 0.1"):format(shell.here))
+    local code, out = shell.lurn(("run --quiet %s/scripts/ctc.lua --symbols 3 --shortest 2 --longest 4 "
+      .. "--sequences 1000 --held 60 --hidden 24 --epochs 6 --noise 0.1"):format(shell.here))
     assert.equal(0, code, out)
     assert(tonumber(out:match "label error ([%d.]+) %%") < 15, out)
   end)
