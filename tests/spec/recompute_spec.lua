@@ -56,7 +56,10 @@ local models = {
   end,
   ["words"] = function (l)
     return l.stack {input = {vocab = V}, l.embedding {size = 4}, l.gru {hidden = H}, l.linear {size = V},
-      loss = l.loss.cross_entropy {reduction = "time"}}
+      loss = l.loss.cross_entropy()}
+  end,
+  ["rows that count as a mask says"] = function (l)
+    return l.stack {input = {dim = D}, mask = true, l.gru {hidden = H}, l.linear {size = 2}, loss = l.loss.mse()}
   end,
   ["a decoder that attends to another axis"] = function (l)
     return l.model(function (m)
@@ -75,7 +78,8 @@ local models = {
 local function batch (l, name, carry, reset)
   local words, pooled = name == "words", name:find "^pooled"
   return l.batch {x = words and ids(l, 1) or wave(l, 1, 9, 5, D), lengths = LENGTHS, carry = carry,
-    y = words and ids(l, 0) or pooled and wave(l, 2, 5, 2) or wave(l, 2, 9, 5, 2), reset = reset and wave(l, 4, 9, 5):gt(0.4),
+    y = words and ids(l, 0) or pooled and wave(l, 2, 5, 2) or wave(l, 2, 9, 5, 2), mask = wave(l, 5, 9, 5):abs(),
+    reset = reset and wave(l, 4, 9, 5):gt(0.4),
     time2 = {s = wave(l, 3, 6, 5, 2), lengths = {1, 6, 2, 3, 3}}}
 end
 
