@@ -164,6 +164,8 @@ describe("played in windows", function ()
       assert.has_error.matches(function () model.native:player {grad = true, window = 4} end, message)
     end
     refused("'gru1_reverse' runs from the last step", recurrent("gru", {hidden = H, bidirectional = true}), linear)
+    refused("'gru1' runs from the last step", recurrent("gru", {hidden = H, reverse = true, init_state = "learned"}),
+      linear)
     refused("shift in the model looks from one step at another", function (l) return l.shift end, linear)
     refused("must know the whole sequence", recurrent("gru", {hidden = H}),
       function (l) return function (y) return y * l.last(y) end end, linear)
