@@ -90,19 +90,24 @@ end
 
 ---------------------------------------------------------------------- PyTorch
 
-local files = {}
+local known, cases = {}, {}
 
 -- Is there such a case? The specs of the files play all that are there; those of the ops are played here.
-local function case_of (name)
-  local file, group = name:match "^([^:]+):(.+)$"
-  files[file] = files[file] or torch.read(file)
-  return files[file][group] or fail("no case '%s'", name), files[file].batch
+local function check_case (file, name)
+  if not known[file] then
+    local folder, list = debug.getinfo(1, "S").source:match "^@(.*)spec/[^/]*$", {}
+    local f <close> = assert(lurn.f64.h5.open(("%sfixtures/%s.h5"):format(folder, file)))
+    for _, group in ipairs(f:list "/") do list[group] = true end
+    known[file] = list
+  end
+  if not known[file][name] then fail("no case '%s' in %s.h5", name, file) end
 end
 
-local function check_op (row, case, batch)
+local function check_same (row, file, name)
+  cases[file] = cases[file] or torch.read(file)
   for _, twin in ipairs {false, true} do
     local model = h.build(lurn.f64, row)
-    local worst = torch.compare(model, h.join(case, batch), {twin = twin})
+    local worst = torch.compare(model, h.join(cases[file].batch, cases[file][name]), {twin = twin})
     for _, what in ipairs {"loss", "grad", "dx", h.axis_of(model) ~= "once" and "out" or nil} do
       if not (worst[what] and worst[what] <= 1e-10) then fail("%s: off by %s", what, worst[what]) end
     end
@@ -111,9 +116,10 @@ end
 
 function M.torch (row)
   if M.reasons[row.torch] then return end
-  for _, name in ipairs(type(row.torch) == "table" and row.torch or {row.torch}) do
-    local case, batch = case_of(name)
-    if row.same then check_op(row, h.join(case, {state0 = {}, state1 = {}, state2 = {}}), batch) end
+  for _, case in ipairs(type(row.torch) == "table" and row.torch or {row.torch}) do
+    local file, name = case:match "^([^:]+):(.+)$"
+    check_case(file, name)
+    if row.same then check_same(row, file, name) end
   end
 end
 
@@ -145,14 +151,14 @@ local function differs (axis, place, n, together, one)
 end
 
 local function alone_in (l, model, row)
-  local b, axis, each, where = h.whole(l, row), h.axis_of(model), {}, nil
+  local b, axis, lengths, each, where = h.whole(l, row), h.axis_of(model), h.lengths(row), {}, nil
   local function play (batch)
     return show_all(model, model.native:player {grad = true, grad_inputs = true}, batch, "eval")
   end
   local together = play(b)
   for place, r in ipairs(b.order) do
-    each[place] = play(h.batch(l, row, {r}, {h.LENGTHS[r]}))
-    where = where or differs(axis, place, h.LENGTHS[r], together, each[place])
+    each[place] = play(h.batch(l, row, {r}, {lengths[r]}))
+    where = where or differs(axis, place, lengths[r], together, each[place])
   end
   if row.alone then
     if not where and axis ~= "once" then fail("it is the same: '%s' is no reason", row.alone) end

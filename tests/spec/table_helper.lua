@@ -5,12 +5,13 @@
 --   how      what is particular about it, where there are several rows of one name
 --   build    function (l) -> model, for the instance l of either precision
 --   fields   of the batch, beside those of FIELDS or instead of them
+--   lengths  of its sequences, where h.lengths are too short
 --   kinks    it is not differentiable everywhere: a difference may be taken across such a place
 --   torch    "file:case", or a list of them: the cases of tests/fixtures that show it beside PyTorch
 --   same     its model is that of the case, which is played
 -- and for each column of table_columns.lua nothing where it holds, or one word of REASONS why it cannot.
 
-local h = {D = 3, K = 2, C = 4, LENGTHS = {2, 5, 3}, LENGTHS2 = {2, 1, 3}, rows = {}}
+local h = {D = 3, K = 2, C = 4, LENGTHS2 = {2, 1, 3}, rows = {}}
 local D, K, C = h.D, h.K, h.C
 
 ---------------------------------------------------------------------- rows
@@ -45,10 +46,11 @@ function h.ids (n, seed, axis, value)
   return {ids = true, axis = axis or "time", value = value or any}
 end
 
-local LABELS = {{2, 4}, {3}, {2, 2, 0}}          -- of one row twice the same, of another one none behind them
+local LABELS = {{2, 3}, {3}, {2, 2, 0}}          -- of one row twice the same, and none behind them
 local FIELDS = {
   x = h.reals(D, 1), y = h.reals(K, 2), i = h.ids(C, 1), s = h.reals(2, 5, "time2"),
   labels = h.ids(C, 0, "time2", function (r, t) return LABELS[r][t] end),
+  spelled = h.ids(C, 0, "time2", function (r, t) return r == 1 and 1 or LABELS[r][t] end),    -- 1 1 needs three steps
 }
 
 -- (T,B,cols), (T,B) or one step of them: rows side by side, 0 where they have ended.
@@ -89,8 +91,16 @@ function h.batch (l, row, rows, lengths, from, to)
   return l.batch(fields)
 end
 
---- All rows, ragged and not sorted.
-function h.whole (l, row) return h.batch(l, row, {1, 2, 3}, h.LENGTHS) end
+--- How long rows 1, 2 and 3 are: not sorted, one of a single step. Of one row and one step, a field for a sequence
+-- would look like one for a step; so there is no such row where the batch has fields of that kind.
+function h.lengths (row)
+  local short = not row.lengths
+  for _, f in pairs(row.fields or {}) do short = short and f.axis ~= "row" end
+  return row.lengths or short and {2, 5, 1} or {2, 5, 3}
+end
+
+--- All rows.
+function h.whole (l, row) return h.batch(l, row, {1, 2, 3}, h.lengths(row)) end
 
 ---------------------------------------------------------------------- models
 

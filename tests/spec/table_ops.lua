@@ -175,7 +175,8 @@ local words = {
   total = {stepped = "once"}, size = {stepped = "once", alone = "divided"},
   rows = {stepped = "once", alone = "divided"},
   fold = {stepped = "pooled"}, last = {stepped = "pooled"}, reorder = {stepped = "pooled"},
-  ctc = {stepped = "pooled", checkpoint = "across"}, shift = {stepped = "across", checkpoint = "across"},
+  ctc = {stepped = "pooled", checkpoint = "across", lengths = {2, 5, 3}},
+  shift = {stepped = "across", checkpoint = "across"},
   unlast = {stepped = "later", checkpoint = "later"}, attend = {stepped = "memory", checkpoint = "memory"},
 }
 
