@@ -59,12 +59,21 @@ static int units_of (const lurn_section *u) {
   return u->kind == LURN_SECTION_LOOP ? 1 + u->before + u->step + u->after : 1;
 }
 
+/* Before anything else: a scan that runs the other way is what a script asked for, the moves around it are not. */
+static lurn_status survey_scans (const survey *v) {
+  for (int u = 0; u < v->s->nunit; u++) {
+    const lurn_scan *scan = v->s->unit[u].kind == LURN_SECTION_LOOP ? &v->p->scans[v->s->unit[u].scan] : NULL;
+    if (scan && scan->axis == LURN_TIME && scan->reverse != (u >= v->s->forward))
+      return lurn_fail(v->ctx, LURN_EINVAL, "checkpointing over time: '%s' runs from the last step to the first",
+                       scan->name);
+  }
+  return LURN_OK;
+}
+
 static lurn_status survey_unit (survey *v, int at) {
   const lurn_section *u = &v->s->unit[at];
   const lurn_scan *scan = u->kind == LURN_SECTION_LOOP ? &v->p->scans[u->scan] : NULL;
   int timed = scan && scan->axis == LURN_TIME, late = scan && inits_late(v, scan), n = units_of(u);
-  if (timed && scan->reverse != v->backward)
-    return lurn_fail(v->ctx, LURN_EINVAL, "checkpointing over time: '%s' runs from the last step to the first", scan->name);
   for (int k = 0; k < n; k++)
     for (int j = u[k].first; j < u[k].first + u[k].count; j++) {
       const lurn_instr *i = &v->p->instr[v->s->order[j]];
@@ -86,7 +95,8 @@ static lurn_status survey_unit (survey *v, int at) {
 lurn_status lurn_recompute_classify (lurn_ctx *ctx, lurn_schedule *s) {
   survey v = {.ctx = ctx, .s = s, .p = s->program};
   size_t bytes = (size_t)s->program->nreg + 1;
-  lurn_status status = LURN_OK;
+  lurn_status status = survey_scans(&v);
+  if (status != LURN_OK) return status;
   if (!(v.late = lurn_realloc(ctx, NULL, 0, bytes))) return LURN_ENOMEM;
   memset(v.late, 0, bytes);
   for (int u = 0; u < s->nunit && status == LURN_OK; u += units_of(&s->unit[u])) {

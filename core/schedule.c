@@ -152,13 +152,17 @@ static int open_unit (work *w, int kind) {
   return s->nunit++;
 }
 
+/* In windows (recompute.h) what all of them need, a constant, is played before them, and what they add up to after
+ * them: in one strip both would have to wait for each other. */
+static int stays_alone (const work *w, list l, int n) {
+  return w->s->choices.window && l.where == TOP && w->p->reg[w->p->instr[n].out].axis != LURN_TIME;
+}
+
 /* A strip takes every map that is ready, and those that become ready by it. */
 static void place_strip (work *w, list l, int n) {
   int unit = open_unit(w, LURN_SECTION_STRIP), first = n;
   place(w, unit, n);
-  if (!chosen(w, w->s->choices.fuse)) return;
-  /* What windows wait for and what waits for them are not played together (recompute.h). */
-  if (w->s->choices.window && w->p->reg[w->p->instr[n].out].axis != LURN_TIME) return;
+  if (!chosen(w, w->s->choices.fuse) || stays_alone(w, l, n)) return;
   for (int again = 1; again && w->s->unit[unit].count < LURN_STRIP_MOST; ) {
     again = 0;
     for (int m = l.first; m < l.end && w->s->unit[unit].count < LURN_STRIP_MOST; m++)

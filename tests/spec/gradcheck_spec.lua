@@ -1,6 +1,8 @@
--- Derived gradients against differences of the loss, in f64, with ragged batches: every op that has a gradient,
--- outside and inside a step, every activation, cell, loss and reduction. Worst relative error: below 1e-6.
+-- Derived gradients against differences of the loss, in f64, with ragged batches, beyond what the table has
+-- (table_spec.lua): between axes, of several losses at once. Worst relative error: below 1e-6.
 local lurn = require "lurn".f64
+local table_helper = require "table_helper"
+local ops = require "table_ops"
 
 local LIMIT = 1e-6
 local D, C = 3, 4                       -- columns of x, columns of what the ops work on
@@ -50,154 +52,8 @@ local kinks = {}
 for _, name in ipairs {"abs", "sign", "max", "min", "max_imm", "min_imm", "gt", "ge", "gt_imm", "ge_imm", "gate_gt",
   "gate_lt", "where", "rowmax", "relu", "leaky_relu", "selu", "hard_sigmoid", "hard_tanh"} do kinks[name] = DRAWS end
 
----------------------------------------------------------------------- one model for each op
-
--- An entry is f (p, a, b, m) -> symbol: p emits, a and b are (C) over time and depend on parameters, m is the
--- model. Ops of whole axes cannot stand in a step.
-local ops, whole = {}, {}
-
-local function positive (a) return a * a + 1 end
-local function emit (name, k) return function (p, a) return p:emit(name, a, nil, nil, k or 0) end end
-local function emit2 (name, k) return function (p, a, b) return p:emit(name, a, b, nil, k or 0) end end
-
-for _, name in ipairs {"copy", "neg", "abs", "sign", "exp", "expm1", "sin", "cos", "erf", "tanh", "sigmoid"} do
-  ops[name] = emit(name)
-end
-for _, name in ipairs {"log", "log1p", "sqrt"} do ops[name] = function (p, a) return p:emit(name, positive(a)) end end
-for name, k in pairs {add_imm = 0.7, mul_imm = -1.3, rsub_imm = 0.4, max_imm = 0.1, min_imm = 0.1, gt_imm = 0.1,
-  ge_imm = 0.1} do ops[name] = emit(name, k) end
-for _, name in ipairs {"add", "sub", "mul", "max", "min", "gt", "ge", "eq", "tanh_grad", "sigmoid_grad"} do
-  ops[name] = emit2(name)
-end
-ops.gate_gt, ops.gate_lt = emit2("gate_gt", 0.1), emit2("gate_lt", 0.1)
-function ops.rdiv_imm (p, a) return p:emit("rdiv_imm", positive(a), nil, nil, 1.5) end
-function ops.div (p, a, b) return p:emit("div", a, positive(b)) end
-function ops.where (_, a, b) return lurn.where(lurn.gt(a, 0.1), a * b, b) end
-function ops.fill (p, a) return a * p:fill(0.3, "once", {C}) end
-
-function ops.product (_, a, b, m) return a % m:param("w", {C, 2}) + b % m:param("v", {C, 2}) end
-function whole.colsum (p, a) return p:emit("colsum", nil, a * a) end
-function whole.fold (_, a) return lurn.sum_time(a * a) end
-function ops.gather (_, a, _, m) return a * lurn.gather(m:param("w", {5, C}), m.i) end
-function ops.pick (_, a, _, m) return lurn.pick(a, m.i) end
-function ops.unpick (p, a, _, m) return p:emit("unpick", lurn.sum(a), m.i, nil, 0, 6) end
-
-function ops.rowsum (_, a, b) return lurn.sum(a * b) end
-function ops.rowmax (_, a, b) return lurn.max(a * b) end
-function ops.lse (_, a, b) return lurn.logsumexp(a - b) end
-function ops.norm (_, a, b) return lurn.normalise(a, 0.1) * b end
-function ops.expand (p, a, b) return p:emit("expand", lurn.sum(a), nil, nil, 0, C) * b end
-function whole.total (_, a) return lurn.total(lurn.tanh(a)) end
-
-function whole.shift (_, a, b) return lurn.shift(a, 1) * b + lurn.shift(b, -2) * a end
-function whole.last (_, a, b) return lurn.last(a) * lurn.first(b) end
-function whole.unlast (p, a, b)
-  return p:emit("unlast", lurn.last(a)) * b + p:emit("unlast", lurn.first(b), nil, nil, 0, 1) * a
-end
-function ops.concat (_, a, b) return lurn.concat(a, b * b) end
-function ops.slice (_, a, b) return lurn.slice(a, 2, 3) * lurn.slice(b, 1, 2) end
-function ops.pad (p, a) return p:emit("pad", a, nil, nil, 0, 2, C + 3) end
-function ops.reshape (_, a, b, m)
-  return lurn.reshape(a, 2, 2) % m:param("w", {2, 3}) + lurn.reshape(b, 2, 2) % m:param("v", {2, 3})
-end
--- Two channels of 2 x 2 places from C = 4 columns, twice.
-local function image_of (a, b) return lurn.reshape(lurn.concat(a, b), 2, 2, 2) end
-function ops.crop (p, a, b)
-  local x = image_of(a, b)
-  return p:write("crop", {x}, 0, {0, 1, 1, 1, 2, 1}) * p:write("crop", {x}, 0, {0, 0, 1, 2, 2, 1})
-end
-function ops.place (p, a, b)
-  return p:write("place", {image_of(a, b)}, 0, {1, 0, 2, 1, 4, 3})
-    * p:write("place", {image_of(b, a)}, 0, {1, 1, 2, 1, 4, 3})
-end
--- Strides and dilations, a bias, weights and the bias used twice, a chain of two.
-function ops.conv (p, a, b, m)
-  local x = p:write("place", {image_of(a, b)}, 0, {1, 2, 1, 2, 5, 7})
-  local w, bias = m:param("w", {2, 3, 2, 3}), m:param("m", {3}, {"normal", 0, 1})
-  local y = p:write("conv", {p:write("conv", {bias, x, w}, 0, {2, 1, 2, 1}), x * x, w}, 0, {2, 1, 2, 1})
-  return y * p:write("conv", {bias, x, m:param("v", {2, 3, 2, 3})}, 0, {2, 1, 2, 1})
-    + p:write("conv", {nil, x, m:param("u", {2, 2, 2, 3})}, 0, {2, 1, 2, 2})
-end
-function ops.conv_dx (p, a, b, m)
-  local w, bias = m:param("w", {2, 3, 3, 2}), m:param("m", {3}, {"normal", 0, 1})
-  return p:write("conv_dx", {p:write("conv_dx", {bias, image_of(a, b), w}, 0, {2, 1, 1, 2}), image_of(b, a), w}, 0,
-    {2, 1, 1, 2})
-end
-
-function ops.dropout (_, a, b) return lurn.drop(a, 0.4, "test") * b end
-function whole.attend (_, a, b, m)
-  return lurn.concat(lurn.attend(a, b), lurn.attend(a * b, b, a, m:param("u", {C}, {"normal", 0, 1})))
-end
-function whole.ctc (p, a, _, m)
-  return p:write("ctc", {lurn.log_softmax(a), m:input("labels", "index", "time2", {1})}, 0, {1, 0})
-end
-function whole.reorder (p, a, _, m)
-  local s = m:input("s", "real", "time2", {2})
-  return lurn.reorder(lurn.last(a), s) * lurn.last(p:affine("s", nil, C, "b", 0.1, {s, "W"}))
-end
-
--- Any shape on any axis to one number in which every element counts differently enough.
-local function reduce (y) return lurn.total(y * y * 0.5 + y) end
-
-local function inputs (m)
-  m.i = m:input("i", "index", "time", {1})
-  return m:input("x", "real", "time", {D})
-end
-
-local function operand (m, name, x) return m.program:affine(name, nil, C, "b", 0.1, {x, "W"}) end
-
-local function outside (f)
-  return lurn.model(function (m)
-    local x = inputs(m)
-    return {loss = reduce(f(m.program, operand(m, "a", x), operand(m, "b", x), m))}
-  end)
-end
-
--- The op between state and state. What comes out is narrowed to a column, which every column of h then sees.
-local function inside (f)
-  local layer_of = function (m)
-    return lurn.cell {name = "cell", step = function (c, x, s)
-      local y = f(c.program, c:linear("a", {x, s.h}, {bias = 0.1}), c:linear("b", {x, s.h}, {bias = -0.2}), m)
-      local wide = #y.shape > 1 and lurn.reshape(y, y.cols) or y
-      return lurn.tanh(c:linear("o", {x, s.h}) + lurn.mean(wide * wide + wide))
-    end} {hidden = C}
-  end
-  return lurn.model(function (m)
-    local x = inputs(m)
-    return {loss = reduce(m:apply(layer_of(m), x))}
-  end)
-end
-
-local function uses (model, op)
-  return model:source_text():find(("= %s "):format(op), 1, true) ~= nil
-end
-
-describe("gradients of the op", function ()
-  it("table are all looked at", function ()
-    for _, op in ipairs(lurn.core.ops()) do
-      local known = ops[op.name] or whole[op.name]
-      assert(not op.gradient or known, op.name .. " has a gradient and no model here")
-      assert(op.gradient or not known, op.name .. " has no gradient but a model here")
-    end
-  end)
-
-  local b = batch {i = ids(4, 1), time2 = {s = wave(5, 2, 3, 2), labels = lurn.ids {{1, 3, 0}, {1, 4, 4}},
-    lengths = {1, 2, 1}}}
-  for name, f in pairs(ops) do
-    it(name .. ", in the open and in a step", function ()
-      for _, model in ipairs {outside(f), inside(f)} do
-        assert(uses(model, name), "the model does not use the op")
-        check(model, b, kinks[name])
-      end
-    end)
-  end
-  for name, f in pairs(whole) do
-    it(name .. ", over a whole axis", function ()
-      assert(uses(outside(f), name), "the model does not use the op")
-      check(outside(f), b)
-    end)
-  end
-end)
+local operand, reduce = ops.operand, function (y) return table_helper.reduce(lurn, y) end
+local inputs = ops.inputs
 
 ---------------------------------------------------------------------- axes
 

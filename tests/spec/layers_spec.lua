@@ -341,7 +341,8 @@ describe("the option", function ()
     end
     local function from (states) return function () return states end end
     refuses("starts from (5) for each sequence",
-      function () return started(l.gru {hidden = H}, function (x) return {h = x} end) end)
+      function () return started(l.gru {hidden = H},
+      function (x) return {h = x} end) end)
     refuses("it has h", function () return started(l.gru {hidden = H}, from {c = 1}) end)
     refuses("got a number", function () return started(l.gru {hidden = H}, from {h = 1}) end)
     refuses("expected a table", function () return started(l.gru {hidden = H}, from(1)) end)

@@ -56,11 +56,14 @@ local models = {
   end,
   ["words"] = function (l)
     return l.stack {input = {vocab = V}, l.embedding {size = 4}, l.gru {hidden = H}, l.linear {size = V},
-      loss = l.loss.cross_entropy {reduction = "time"}}
-  end,
-  ["words, averaged"] = function (l)
-    return l.stack {input = {vocab = V}, l.embedding {size = 4}, l.lstm {hidden = H}, l.linear {size = V},
       loss = l.loss.cross_entropy()}
+  end,
+  ["rows that count as a mask says"] = function (l)
+    return l.stack {input = {dim = D}, mask = true, l.gru {hidden = H}, l.linear {size = 2}, loss = l.loss.mse()}
+  end,
+  ["words, summed over time"] = function (l)
+    return l.stack {input = {vocab = V}, l.embedding {size = 4}, l.lstm {hidden = H}, l.linear {size = V},
+      loss = l.loss.cross_entropy {reduction = "time"}}
   end,
   ["a decoder that attends to another axis"] = function (l)
     return l.model(function (m)
@@ -79,7 +82,7 @@ local models = {
 local function batch (l, name, carry, reset)
   local words, pooled = name:find "^words" ~= nil, name:find "^pooled"
   return l.batch {x = words and ids(l, 1) or wave(l, 1, 9, 5, D), lengths = LENGTHS, carry = carry,
-    y = words and ids(l, 0) or pooled and wave(l, 2, 5, 2) or wave(l, 2, 9, 5, 2),
+    y = words and ids(l, 0) or pooled and wave(l, 2, 5, 2) or wave(l, 2, 9, 5, 2), mask = wave(l, 5, 9, 5):abs(),
     reset = reset and wave(l, 4, 9, 5):gt(0.4),
     time2 = {s = wave(l, 3, 6, 5, 2), lengths = {1, 6, 2, 3, 3}}}
 end
@@ -166,6 +169,8 @@ describe("played in windows", function ()
       assert.has_error.matches(function () model.native:player {grad = true, window = 4} end, message)
     end
     refused("'gru1_reverse' runs from the last step", recurrent("gru", {hidden = H, bidirectional = true}), linear)
+    refused("'gru1' runs from the last step", recurrent("gru", {hidden = H, reverse = true, init_state = "learned"}),
+      linear)
     refused("shift in the model looks from one step at another", function (l) return l.shift end, linear)
     refused("must know the whole sequence", recurrent("gru", {hidden = H}),
       function (l) return function (y) return y * l.last(y) end end, linear)

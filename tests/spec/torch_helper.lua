@@ -44,8 +44,9 @@ function h.set_parameters (model, case)
 end
 
 function h.batch (case, k, carry)
-  return lurn.batch {x = case["x" .. k], y = case["y" .. k], mask = case["mask" .. k],
-    lengths = case["lengths" .. k], carry = carry}
+  return lurn.batch {x = case["x" .. k], y = case["y" .. k], i = case["i" .. k], mask = case["mask" .. k],
+    lengths = case["lengths" .. k], carry = carry,
+    time2 = case["s" .. k] and {s = case["s" .. k], labels = case["labels" .. k], lengths = case["time2_lengths" .. k]}}
 end
 
 -- A batch has its longest rows first; the file has them as they come.
@@ -64,11 +65,11 @@ end
 -- What one window gave, under the names of the file.
 local function collect (model, player, batch, loss)
   local out, found, order = player:output "out", {}, batch.order
-  found.out = reordered(out, order, #out.shape - 1)
+  found.out = out and reordered(out, order, #out.shape - 1)
   found.loss = lurn.tensor {loss}
   if #model:parameters() > 0 then found.grad = gradients(model) end
-  local dx = player:output "d:x"
-  if dx then found.dx = reordered(dx, order, 2) end
+  local dx = player:output "d:x" or lurn.zeros(table.unpack(batch.x.shape))     -- none: the loss does not see it
+  found.dx = #dx.shape == 3 and reordered(dx, order, 2) or nil
   player:commit()
   found.state = {}
   for name, t in pairs(player:state()) do found.state[name] = reordered(t, order, 1) end
