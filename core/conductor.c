@@ -75,44 +75,45 @@ static void prepare (const hand *h, lurn_call *c, int n) {
   const lurn_wave *w = h->w;
   const lurn_instr *i = &w->program->instr[n];
   *c = (lurn_call){.ctx = w->ctx, .kernels = w->kernels, .program = w->program, .instr = i,
-                   .batch = along(w, lurn_instr_axis(w->program, i)), .first = w->batch, .scratch = w->op_scratch,
+                   .batch = along(w, w->axis[n]), .first = w->batch, .scratch = w->op_scratch,
                    .moment = &w->moment, .part = 0, .parts = 1};
-  for (int k = 0; k < LURN_MAX_IN; k++) if (i->in[k] >= 0) c->step[k] = row_step(&w->program->reg[i->in[k]]);
+  for (int k = 0; k < w->op[n]->nin; k++) if (i->in[k] >= 0) c->step[k] = row_step(&w->program->reg[i->in[k]]);
   c->packed = packed_weights(w, i, n, packs_itself(h, i));
 }
 
 static void play_call_rows (const lurn_wave *w, lurn_call *c, int t, int first, int rows) {
   const lurn_instr *i = c->instr;
+  const lurn_op *op = w->op[i - w->program->instr];
   if (rows <= 0) return;
   c->out = address(w, i->out, t, first);
-  for (int k = 0; k < LURN_MAX_IN; k++)
-    if (i->in[k] >= 0) c->in[k] = lurn_is_memory(i, k) ? address(w, i->in[k], 0, 0)
-        : address(w, i->in[k], t, first);
-  if (c->go_on && lurn_accumulates(lurn_op_info(i->op))) c->in[0] = c->out;
+  for (int k = 0; k < op->nin; k++)
+    if (i->in[k] >= 0) c->in[k] = lurn_reads_whole(op, k) ? address(w, i->in[k], 0, 0) : address(w, i->in[k], t, first);
+  if (c->go_on && lurn_accumulates(op)) c->in[0] = c->out;
   c->t = t;
   c->row = first;
   c->rows = rows;
-  lurn_op_info(i->op)->play(c);
+  op->play(c);
 }
 
 /* Rows of the axis that a whole op works on. */
 static int whole_rows (const lurn_wave *w, const lurn_instr *i) {
-  int axis = lurn_instr_axis(w->program, i);
+  int axis = w->axis[i - w->program->instr];
   return on_time(axis) ? along(w, axis)->N : axis == LURN_ONCE ? 1 : w->batch->B;
 }
 
 /* Must be met step by step: an operand with one row per sequence, or a result that depends on
  * which sequence a frame belongs to. */
 static int by_step (const lurn_wave *w, const lurn_instr *i) {
-  if (lurn_op_info(i->op)->flags & (LURN_OP_RANDOM | LURN_OP_MEMORY)) return 1;
-  for (int k = 0; k < LURN_MAX_IN; k++)
+  const lurn_op *op = w->op[i - w->program->instr];
+  if (op->flags & (LURN_OP_RANDOM | LURN_OP_MEMORY)) return 1;
+  for (int k = 0; k < op->nin; k++)
     if (i->in[k] >= 0 && lurn_axis_level(w->program->reg[i->in[k]].axis) == LURN_ROW) return 1;
   return 0;
 }
 
 /* Works on a whole axis, or is there once: the first thread alone, unless the op splits itself. */
 static void play_whole (const hand *h, lurn_call *c, int axis) {
-  const lurn_op *op = lurn_op_info(c->instr->op);
+  const lurn_op *op = h->w->op[c->instr - h->w->program->instr];
   int splits = (op->flags & LURN_OP_SPLITS) != 0;
   if (!splits && h->part > 0) return;
   if (splits) { c->part = h->part; c->parts = h->parts; }
@@ -131,7 +132,7 @@ static void play_call (const hand *h, int n, int from, int to) {
   hand alone = {.w = h->w, .parts = 1, .scratch = h->scratch};
   const hand *mine = packs_itself(h, i) ? &alone : h;
   prepare(h, &c, n);
-  if (!on_time(axis) || (lurn_op_info(i->op)->flags & LURN_OP_WHOLE)) { play_whole(h, &c, axis); return; }
+  if (!on_time(axis) || (w->op[n]->flags & LURN_OP_WHOLE)) { play_whole(h, &c, axis); return; }
   int stride = h->in_step || by_step(w, i) ? 1 : to - from;
   for (int t = from; t < to; t += stride) {
     const int32_t *start = along(w, axis)->start;
@@ -253,7 +254,7 @@ static int threads_for (const lurn_wave *w, size_t elements) {
 
 /* The axis that a section's rows are on. */
 static int section_axis (const lurn_wave *w, const lurn_section *u) {
-  return lurn_instr_axis(w->program, &w->program->instr[w->schedule->order[u->first]]);
+  return w->axis[w->schedule->order[u->first]];
 }
 
 /* One section after the other, each by all threads when it is large. */

@@ -170,11 +170,11 @@ static inline int16_t lurn_axis_named (int axis) {
 }
 /* Does the op continue an accumulator? */
 static inline int lurn_accumulates (const lurn_op *op) { return (op->flags & LURN_OP_ACC) == LURN_OP_ACC; }
-/* Operand k of i is read whole. */
-static inline int lurn_is_memory (const lurn_instr *i, int k) {
-  const lurn_op *op = lurn_op_info(i->op);
+/* Operand k is read whole. */
+static inline int lurn_reads_whole (const lurn_op *op, int k) {
   return (op->flags & LURN_OP_MEMORY) && k >= op->nin - 2 && k < op->nin;
 }
+static inline int lurn_is_memory (const lurn_instr *i, int k) { return lurn_reads_whole(lurn_op_info(i->op), k); }
 /* The axis whose rows an instruction works through: the highest of its operands, memories aside; its result's when
  * it has none. */
 int lurn_instr_axis (const lurn_program *p, const lurn_instr *i);

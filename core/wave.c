@@ -150,16 +150,22 @@ lurn_status lurn_wave_plan (lurn_ctx *ctx, lurn_wave *w, const lurn_program *p, 
   w->threads = lurn_pool_threads(ctx->pool);
   w->most = *most;
   size_t states = (size_t)p->nscan * LURN_MAX_STATES;
-  w->table_bytes = sizeof(void *) * (r + n + 2 * states) + sizeof(size_t) * r + sizeof(int32_t) * i;
+  w->table_bytes = sizeof(void *) * (r + 2 * n + 2 * states) + sizeof(size_t) * r + sizeof(int32_t) * i + n;
   char *block = w->tables = lurn_realloc(ctx, NULL, 0, w->table_bytes);
   if (!block) return LURN_ENOMEM;
   memset(block, 0, w->table_bytes);
   w->base = (void **)(void *)block;
   w->packed = (real **)(w->base + r);
-  w->entry = (char **)(w->packed + n);
+  w->op = (const lurn_op **)(w->packed + n);
+  w->entry = (char **)(w->op + n);
   w->from = w->entry + states;
   w->offset = (size_t *)(w->from + states);
   w->limit = (int32_t *)(w->offset + r);
+  w->axis = (uint8_t *)(w->limit + i);
+  for (int at = 0; at < p->ninstr; at++) {
+    w->op[at] = lurn_op_info(p->instr[at].op);
+    w->axis[at] = (uint8_t)lurn_instr_axis(p, &p->instr[at]);
+  }
   if (s && s->choices.window) w->window = s->choices.window > 0 ? s->choices.window : lurn_recompute_window(w, most->T[0]);
   find_slot_bytes(w);
   layout_rest(w, NULL);

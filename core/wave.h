@@ -25,6 +25,8 @@ typedef struct lurn_wave {
   const lurn_kernels *kernels;
   int threads;                  /* that have scratch: those of ctx->pool when planned */
   lurn_extent most;             /* what is planned */
+  const struct lurn_op **op;    /* (ninstr) its row of the table */
+  uint8_t *axis;                /* (ninstr) the axis whose rows it works through */
   void **base;                  /* (nreg) first element of a register; NULL: not stored */
   real **packed;                /* per entry of the schedule's packs (twin: per product) */
   real *scratch;                /* strips: nslot blocks for each thread */
