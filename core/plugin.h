@@ -4,14 +4,14 @@
  *   static int shape (lurn_program *p, const lurn_instr *i, lurn_register *out) { ... }
  *   static void play (const lurn_call *c) { ... }
  *   static void grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) { ... }
- *   LURN_OP({"name", 1, 1, 0, shape, play, grad, "a line that says what it computes"})
+ *   LURN_OP({.name = "mine", .version = 1, .nin = 1, .shape = shape, .play = play, .grad = grad, .doc = "f(x)"})
  *
  * The row is op.h's lurn_op: name, version, operands, flags, shape rule, how it is played, its gradient as further
  * instructions (derive.h), a line of documentation. `real` is float, or double with LURN_F64: the
- * source is compiled once for each precision, by one command, and load_op "./name.so" takes the one that fits:
+ * source is compiled once for each precision, by one command, and load_op "./mine.so" takes the one that fits:
  *
  *   for p in 32 64; do cc -O3 -ffp-contract=off -fPIC -shared -DLURN_F$p -I/usr/local/include/lurn \
- *     name.c -o name.f$p.so; done
+ *     mine.c -o mine.f$p.so; done
  *
  * The contract (core/DESIGN.md, "Same bits"): a row's result depends on that row alone, and has the same bits with
  * whatever other rows it is played. play may be called by several threads, each with rows of its own; it has

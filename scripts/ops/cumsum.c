@@ -38,4 +38,5 @@ static void grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
   lurn_grad_add(d, i->in[0], lurn_emit(lurn_grad_program(d), i->op, dy, -1, -1, 0, !i->i[0], 0, NULL));
 }
 
-LURN_OP({"cumsum", 1, 1, 0, shape, play, grad, "running sums of the columns"})
+LURN_OP({.name = "cumsum", .version = 1, .nin = 1, .shape = shape, .play = play, .grad = grad,
+         .doc = "running sums of the columns"})

@@ -136,7 +136,7 @@ local function inside (f)
 end
 
 local function uses (model, op)
-  return model:source_text():find(("= %s "):format(op), 1, true) ~= nil
+  return model:source_text():find(("= %s[ @]"):format(op)) ~= nil
 end
 
 describe("gradients of the op", function ()

@@ -143,9 +143,9 @@ describe("an op from outside", function ()
     refused("text.so", shell.path "text.so")
     refused("there is another op 'tanh' already", variant "tanh")
     refused("its name must be", variant "two-words")
-    refused("its version must be 1 or more", variant("old", {'"old", 1', '"old", 0'}))
-    refused("a flag that is none", variant("flagged", {'"flagged", 1, 1, 0', '"flagged", 1, 1, 4096'}))
-    refused("a gradient or LURN_OP_NOGRAD", variant("flat", {"shape, play, grad,", "shape, play, NULL,"}))
+    refused("its version must be 1 or more", variant("old", {".version = 1", ".version = 0"}))
+    refused("a flag that is none", variant("flagged", {".nin = 1,", ".nin = 1, .flags = 1 << 20,"}))
+    refused("a gradient or LURN_OP_NOGRAD", variant("flat", {".grad = grad,", ""}))
     shell.run "cp cumsum.f32.so other.so"
     refused("built for f32, and this is f64", shell.path "other.so")
     shell.run "sed -i 's/define LURN_MAX_IMM 6/define LURN_MAX_IMM 7/' include/program.h"
@@ -155,7 +155,7 @@ describe("an op from outside", function ()
 
   it("is known to programs by name and version", function ()
     local l = lurn.f64
-    assert(l.load_op(variant("second", {'"second", 1', '"second", 2'})))
+    assert(l.load_op(variant("second", {".version = 1", ".version = 2"})))
     local model = l.model(function (m) return {out = l.op "second" (m:input("x", "real", "time", {4}))} end)
     local text = model:source_text()
     assert(text:find("= second@2 ", 1, true), text)
