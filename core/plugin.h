@@ -16,7 +16,7 @@
  * The contract (core/DESIGN.md, "Same bits"): a row's result depends on that row alone, and has the same bits with
  * whatever other rows it is played. play may be called by several threads, each with rows of its own; it has
  * no memory but its operands, its result and its stack. What it may call is listed in outside.h (LURN_HOST), and
- * c->kernels. lurn.load_op plays all of that before it lets an op in. scripts/ops/cumsum.c is an example.
+ * c->kernels. lurn.load_op plays it in small models before it lets an op in. scripts/ops/cumsum.c is an example.
  */
 #ifndef LURN_PLUGIN_H
 #define LURN_PLUGIN_H
