@@ -15,8 +15,8 @@ static inline vf lane_load (const real *x, int v, int left, real fill) {
   return here > 0 ? vf_load_n(x + v * VL, here, fill) : vf_set(fill);
 }
 
-/* What a row reduction does: how a lane takes in an element, and how two lanes join, as vectors of
- * lanes and alone. */
+/* What a row reduction does: how a lane takes in an element, how two vectors of lanes join, and how the
+ * lanes of one become a number. */
 static inline vf take_sum (vf lane, vf x, vf shift) { (void)shift; return vf_add(lane, x); }
 static inline vf take_exp (vf lane, vf x, vf shift) { return vf_add(lane, vf_exp(vf_sub(x, shift))); }
 static inline vf take_square (vf lane, vf x, vf shift) {
@@ -25,29 +25,24 @@ static inline vf take_square (vf lane, vf x, vf shift) {
 }
 static inline vf larger (vf a, vf b) { return vf_select(vm_or(vf_gt(b, a), vf_nan(b)), b, a); }
 static inline vf take_max (vf lane, vf x, vf shift) { (void)shift; return larger(lane, x); }
-static inline real join_sum (real a, real b) { return a + b; }
-static inline real join_max (real a, real b) { return b > a || b != b ? b : a; }
 
-typedef vf (*take_fn) (vf lane, vf x, vf shift);
-typedef struct joining { vf (*lanes) (vf a, vf b); real (*two) (real a, real b); } joining;
-static const joining by_sum = { vf_add, join_sum }, by_max = { larger, join_max };
-
-static inline __attribute__((always_inline)) void halve (joining join, real *x, const int width) {
-  for (int l = 0; l < width; l++) x[l] = join.two(x[l], x[l + width]);
+static inline real largest (vf a) {
+  real x[VL];
+  vf_store(x, a);
+  for (int width = VL / 2; width > 0; width /= 2)
+    for (int l = 0; l < width; l++) x[l] = x[l + width] > x[l] || x[l + width] != x[l + width] ? x[l + width] : x[l];
+  return x[0];
 }
 
-/* The tree: whole vectors as long as there are two, then within one. The widths are written out: a loop
- * over them would stay one. */
+typedef vf (*take_fn) (vf lane, vf x, vf shift);
+typedef struct joining { vf (*two) (vf a, vf b); real (*all) (vf a); } joining;
+static const joining by_sum = { vf_add, vf_sum }, by_max = { larger, largest };
+
+/* The tree: whole vectors as long as there are two, then within one. */
 static inline __attribute__((always_inline)) real join_lanes (joining join, vf *lane) {
-  real joined[VL];
   for (int n = LANE_VECS / 2; n > 0; n /= 2)
-    for (int v = 0; v < n; v++) lane[v] = join.lanes(lane[v], lane[v + n]);
-  vf_store(joined, lane[0]);
-  if (VL > 8) halve(join, joined, 8);
-  if (VL > 4) halve(join, joined, 4);
-  if (VL > 2) halve(join, joined, 2);
-  if (VL > 1) halve(join, joined, 1);
-  return joined[0];
+    for (int v = 0; v < n; v++) lane[v] = join.two(lane[v], lane[v + n]);
+  return join.all(lane[0]);
 }
 
 /* Absent elements are `fill`, which leaves a lane as it is. */

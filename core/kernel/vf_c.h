@@ -7,6 +7,7 @@
  *   vf_fma         a * b + c, vf_fnma c - a * b, rounded once
  *   vf_min/max     a < b ? a : b and a > b ? a : b: b when either is NaN or both are 0
  *   vf_and/or/xor  on the bits;  vf_shl/shr shift them by the width of the mantissa field
+ *   vf_sum         lanes added by the tree: l and l + VL/2, then l and l + VL/4, ... 0 and 1
  *   vm_first       index of the first true lane, -1 when there is none
  * PANEL_VECS is the width of a packed panel in vectors, BLOCK_ROWS the rows of a product's
  * register block: together they fill the register file.
@@ -62,6 +63,7 @@ static inline vf vf_fnma (vf a, vf b, vf c) { return SCALAR(fma)(-a, b, c); }
 static inline vf vf_min (vf a, vf b) { return a < b ? a : b; }
 static inline vf vf_max (vf a, vf b) { return a > b ? a : b; }
 static inline vf vf_sqrt (vf a) { return SCALAR(sqrt)(a); }
+static inline real vf_sum (vf a) { return a; }
 
 static inline vf vf_and (vf a, vf b) { return vf_of_word(vf_word_of(a) & vf_word_of(b)); }
 static inline vf vf_or (vf a, vf b) { return vf_of_word(vf_word_of(a) | vf_word_of(b)); }
