@@ -24,9 +24,11 @@ static const char *wrong_with (const lurn_op *op) {
   if (op->version < 1) return "its version must be 1 or more";
   if (op->nin < 0 || op->nin > LURN_MAX_IN) return "too many operands";
   if (op->flags & ~known) return "a flag that is none";
-  if ((op->flags & (LURN_OP_ACC | LURN_OP_MEMORY)) && op->nin < 1) return "flags of an operand, and no operand";
+  if ((op->flags & LURN_OP_OPTIONAL) && op->nin < 1) return "an optional operand, and no operand";
+  if ((op->flags & LURN_OP_MEMORY) && op->nin < 2) return "a memory is two operands";
   if ((op->flags & LURN_OP_COMMUTES) && op->nin < 2) return "it commutes, and has less than two operands";
-  if ((op->flags & LURN_OP_SPLITS) && !(op->flags & LURN_OP_WHOLE)) return "only whole ops split themselves";
+  if ((op->flags & (LURN_OP_SPLITS | LURN_OP_RISES | LURN_OP_FALLS)) && !(op->flags & LURN_OP_WHOLE))
+    return "only whole ops split themselves, or rise or fall";
   if (!op->shape || !op->play || !op->doc) return "its shape rule, play or doc is missing";
   if (!op->grad != !!(op->flags & LURN_OP_NOGRAD)) return "a gradient or LURN_OP_NOGRAD, one of them";
   return NULL;

@@ -17,9 +17,11 @@
 /* What an op may call, by its own name. */
 #define LURN_HOST(X) \
   X(lurn_program_fail) X(lurn_reg_info) X(lurn_reg_text) X(lurn_emit) X(lurn_write) \
-  X(lurn_map1) X(lurn_map1k) X(lurn_map2) X(lurn_map2k) X(lurn_map3) X(lurn_fill) X(lurn_spread) X(lurn_matmul) \
-  X(lurn_grad_needed) X(lurn_grad_program) X(lurn_grad_add) X(lurn_grad_product) X(lurn_grad_whole) \
-  X(lurn_grad_reduce) X(lurn_op_info) X(lurn_op_find) X(lurn_key_make) X(lurn_random_word) X(lurn_random_words)
+  X(lurn_map1) X(lurn_map1k) X(lurn_map2) X(lurn_map2k) X(lurn_map3) X(lurn_widen) X(lurn_fill) X(lurn_reorder) \
+  X(lurn_reshape) X(lurn_spread) X(lurn_matmul) X(lurn_acc_fits) X(lurn_acc_grad) X(lurn_instr_axis) \
+  X(lurn_axis_raise) X(lurn_grad_needed) X(lurn_grad_program) X(lurn_grad_add) X(lurn_grad_product) \
+  X(lurn_grad_whole) X(lurn_grad_reduce) X(lurn_grad_chain) X(lurn_op_info) X(lurn_op_find) X(lurn_key_make) \
+  X(lurn_random_word) X(lurn_random_words)
 
 typedef struct lurn_host {
 #define LURN_HOST_MEMBER(f) __typeof__(&f) f;
@@ -35,8 +37,8 @@ typedef struct lurn_layout {
 } lurn_layout;
 #define LURN_LAYOUT { \
   LURN_OUTSIDE_VERSION, (int)sizeof(real), LURN_FORM(lurn_register, index), LURN_FORM(lurn_instr, name), \
-  LURN_FORM(lurn_program, share), LURN_FORM(lurn_batch, serial), LURN_FORM(lurn_call, t), LURN_FORM(lurn_op, doc), \
-  LURN_FORM(lurn_kernels, column_sum), (int)sizeof(lurn_host), LURN_NOPS }
+  LURN_FORM(lurn_program, share), LURN_FORM(lurn_batch, rank), LURN_FORM(lurn_call, lanes), \
+  LURN_FORM(lurn_op, scratch), LURN_FORM(lurn_kernels, column_sum), (int)sizeof(lurn_host), LURN_NOPS }
 
 typedef struct lurn_outside {
   lurn_layout layout;
