@@ -1,4 +1,5 @@
--- Two time axes: an encoder's steps and a decoder's, each with lengths and an order of rows of its own.
+-- Two time axes: an encoder's steps and a decoder's, each with lengths and an order of rows of its own. Gradients and
+-- schedules: table_layers.lua, "that reads another axis".
 local lurn = require "lurn"
 local bits = require "bits_helper"
 
@@ -51,12 +52,6 @@ describe("a second time axis", function ()
   for _, learned in ipairs {false, true} do
     local what = learned and "learned scores" or "dot products"
 
-    it("has gradients, with " .. what, function ()
-      local l = lurn.f64
-      local r = l.gradcheck(translator(l, learned), batch(l))
-      assert(r.worst < 1e-6, ("off by %g at %s"):format(r.worst, r.path))
-    end)
-
     -- Outputs and input gradients: what other rows a sequence is played with must not show.
     it("gives each row what it has alone, with " .. what, function ()
       for _, l in ipairs {lurn.f32, lurn.f64} do
@@ -78,22 +73,6 @@ describe("a second time axis", function ()
             for t = 1, n do assert(bits(own[t][1]) == bits(all[t][place]), name) end
           end
           assert(bits(alone:output("row")[1]) == bits(together.row[place]))
-        end
-      end
-    end)
-
-    it("gives the twin's bits under any schedule, with " .. what, function ()
-      for _, l in ipairs {lurn.f32, lurn.f64} do
-        local model, shown = translator(l, learned), nil
-        for _, o in ipairs {{twin = true}, {}, {dice = 7}, {dice = 8}} do
-          o.grad = true
-          local player = model.native:player(o)
-          assert(player:forward(batch(l), 1, 0, "train"))
-          assert(player:backward())
-          local now = bits(player:output "out")
-          for _, p in ipairs(model:parameters()) do now = now .. bits(p.grad:contiguous()) end
-          shown = shown or now
-          assert(shown == now)
         end
       end
     end)

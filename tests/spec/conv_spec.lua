@@ -127,12 +127,6 @@ local function play (player, b, purpose)
   return loss
 end
 
-local function rows_of (t, r, n)
-  local list = {}
-  for s = 1, n do list[s] = t[s][r]:totable() end
-  return list
-end
-
 describe("convolutions have the same bits", function ()
   local function each (f)
     for _, precision in ipairs {"f32", "f64"} do f(lurn[precision], model_of(lurn[precision])) end
@@ -153,23 +147,6 @@ describe("convolutions have the same bits", function ()
         all = bits {all, player:output "out", player:output "d:x", player:state()}
         assert(all == (seen or all))
         seen = all
-      end
-    end)
-  end)
-
-  it("in a ragged batch as alone", function ()
-    each(function (l, model)
-      local together, lengths = model.native:player {grad = true, grad_inputs = true}, {3, 7, 1, 5}
-      local b = batch(l, {1, 2, 3, 4}, lengths)
-      play(together, b)
-      together:backward()
-      local out, dx = together:output "out", together:output "d:x"
-      for place, r in ipairs(b.order) do
-        local alone, n = model.native:player {grad = true, grad_inputs = true}, lengths[r]
-        play(alone, batch(l, {r}, {n}))
-        alone:backward()
-        assert(bits(rows_of(out, place, n)) == bits(rows_of(alone:output "out", 1, n)))
-        assert(bits(rows_of(dx, place, n)) == bits(rows_of(alone:output "d:x", 1, n)))
       end
     end)
   end)
@@ -277,32 +254,6 @@ describe("a layer across places", function ()
       end)
     end
   end
-
-  it("is a ReNet with one over time", function ()
-    local l = lurn.f64
-    -- Two rows of a 6 x 4 image a frame, patches of 2 x 2, up and down, then to both sides.
-    local function renet ()
-      return l.stack {input = {dim = 8}, loss = l.loss.mse(), l.image(2, 4), l.patches(2, 2),
-        l.gru {hidden = 2, bidirectional = true}, l.across(l.gru {hidden = 2, bidirectional = true,
-        recurrent_dropout = 0.2, zoneout = 0.1}), l.flatten(), l.linear {size = 1}}
-    end
-    local function data (n)
-      local x = l.zeros(3, n, 8)
-      for t = 1, 3 do for r = 1, n do for k = 1, 8 do x[t][r][k] = math.sin(7 * t + 5 * r + k * k) end end end
-      return l.batch {x = x, y = l.ones(3, n, 1)}
-    end
-    local model, seen = renet(), nil
-    assert(l.gradcheck(model, data(2)).worst < 1e-6)
-    for _, o in ipairs {{twin = true}, {}, {dice = 1}, {dice = 2}} do
-      local player = model.native:player {grad = true, twin = o.twin, dice = o.dice}
-      local all = {play(player, data(3), "train")}
-      player:backward()
-      for _, p in ipairs(model:parameters()) do all[#all + 1] = p.grad end
-      all = bits {all, player:output "out"}
-      assert(all == (seen or all))
-      seen = all
-    end
-  end)
 
   it("takes patches in the order of the image", function ()
     local l, out = lurn.f64, nil

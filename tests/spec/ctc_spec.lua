@@ -1,7 +1,6 @@
 -- Connectionist temporal classification: PyTorch's numbers (to 1e-8, in f64), the definition written out, and a small
 -- network that learns to spell.
 local lurn = require "lurn"
-local bits = require "bits_helper"
 local torch = require "torch_helper"
 
 local function fixture ()
@@ -107,42 +106,6 @@ describe("ctc", function ()
     local batch = l.batch {x = logits:reshape(T, 1, C), time2 = {labels = l.ids {{2}, {3}}}}
     local loss = assert(model.native:player {}:forward(batch, 1, 0, "eval"))
     close(loss, -math.log(total), 1e-12)
-  end)
-
-  it("gives a row what it has alone, the same bits from twin and schedule", function ()
-    for _, k in ipairs {lurn.f32, lurn.f64} do
-      local data = {}
-      local steps = t.lengths
-      data.logits = k.tensor(t.logits:totable())
-      local function batch (first, n)
-        local own, own_lengths, labels = {}, {}, {}
-        for r = first, first + n - 1 do
-          own[#own + 1], own_lengths[#own_lengths + 1] = steps[r], lengths[r]
-          for j = 1, #rows do
-            labels[j] = labels[j] or {}
-            labels[j][r - first + 1] = rows[j][r]
-          end
-        end
-        return k.batch {x = data.logits:narrow(2, first, n), lengths = own, w = k.ones(n, 1),
-          time2 = {labels = k.ids(labels), lengths = own_lengths}}
-      end
-      local model, all = model_of(k, t, {zero_infinity = true}, true), batch(1, #steps)
-      local function play (b1, o)
-        o.grad, o.grad_inputs = true, true
-        local player = model.native:player(o)
-        assert(player:forward(b1, 1, 0, "eval"))
-        assert(player:backward())
-        return player:output "cost", player:output "d:x"
-      end
-      local cost, dx = play(all, {})
-      local twin_cost, twin_dx = play(all, {twin = true})
-      assert(bits(cost) == bits(twin_cost) and bits(dx) == bits(twin_dx))
-      for place, row in ipairs(all.order) do
-        local one, d = play(batch(row, 1), {})
-        assert(bits(one[1]) == bits(cost[place]))
-        for s = 1, steps[row] do assert(bits(d[s][1]) == bits(dx[s][place])) end
-      end
-    end
   end)
 
   it("refuses a blank that is no class, labels that are none, labels on the same axis", function ()

@@ -1,5 +1,5 @@
--- What the engine promises beyond right numbers: the same bits whoever plays and however time is cut, and steps
--- that are transactions.
+-- What the engine promises beyond right numbers: the same bits whoever plays and however time is cut (rows alone, the
+-- twin and schedules: table_spec.lua), and steps that are transactions.
 local lurn = require "lurn"
 local bits = require "bits_helper"
 local h = require "engine_helper"
@@ -18,13 +18,6 @@ local function play (player, b, purpose)
   local loss = assert(player:forward(b, 1, 0, purpose or "eval"))
   player:commit()
   return loss
-end
-
--- Frames 1 to n of row r of (T,B,...).
-local function frames (t, r, n)
-  local list = {}
-  for s = 1, n do list[s] = t[s][r]:totable() end
-  return list
 end
 
 describe("the same bits", function ()
@@ -51,26 +44,6 @@ describe("the same bits", function ()
       local whole = player:output "out"
       for t, id in ipairs(ids) do assert(bits(stream:step(id)) == bits(whole[t][1])) end
     end
-  end)
-
-  it("in a ragged batch as alone: outputs, states, input gradients", function ()
-    local lengths = {3, 7, 1, 7, 5}
-    each(function (l, name)
-      local model = model_of(l, name)
-      local together = model.native:player {grad = true, grad_inputs = true}
-      local b = batch(l, lengths)
-      play(together, b)
-      together:backward()
-      local out, dx, state = together:output "out", together:output "d:x", together:state()
-      for place, r in ipairs(b.order) do
-        local alone, n = model.native:player {grad = true, grad_inputs = true}, lengths[r]
-        play(alone, batch(l, {[r] = n}))
-        alone:backward()
-        assert(bits(frames(out, place, n)) == bits(frames(alone:output "out", 1, n)), name .. ": outputs")
-        assert(bits(frames(dx, place, n)) == bits(frames(alone:output "d:x", 1, n)), name .. ": input gradients")
-        for key, t in pairs(alone:state()) do assert(bits(t[1]) == bits(state[key][place]), name .. ": " .. key) end
-      end
-    end)
   end)
 
   it("in carried windows as in one long window", function ()
@@ -111,23 +84,6 @@ describe("the same bits", function ()
       play(cut, l.batch {x = x:narrow(1, 1, 5):narrow(2, 3, 1), y = y:narrow(1, 1, 5):narrow(2, 3, 1)})
       cut:backward()
       for t = 1, 5 do assert(bits(dx[t][3]) == bits(cut:output "d:x"[t][1]), name .. ": before the reset") end
-    end)
-  end)
-
-  it("whatever the schedule, and from the naive twin", function ()
-    each(function (l, name)
-      local model = model_of(l, name)
-      local seen
-      for _, options in ipairs {{twin = true}, {}, {dice = 1}, {dice = 2}, {dice = 3}} do
-        options.grad, options.grad_inputs = true, true
-        local player = model.native:player(options)
-        local all = {play(player, batch(l, {3, 7, 5}), "train")}
-        player:backward()
-        for _, p in ipairs(model:parameters()) do all[#all + 1] = p.grad end
-        all = bits {all, player:output "out", player:output "d:x", player:state()}
-        assert(all == (seen or all), name)
-        seen = all
-      end
     end)
   end)
 end)

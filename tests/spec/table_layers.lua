@@ -13,8 +13,9 @@ local function said (o)
   local words = {}
   for name, value in pairs(o) do
     local kind = type(value)
-    words[#words + 1] = value == true and name or kind == "table" and name .. " of its own"
-      or ("%s %s"):format(name, kind == "string" and value or tostring(value))
+    local list = kind == "table" and math.type(value[1]) and table.concat(value, " x ")
+    words[#words + 1] = value == true and name or kind == "table" and not list and name .. " of its own"
+      or ("%s %s"):format(name, list or tostring(value))
   end
   table.sort(words)
   return words[1] and table.concat(words, ", ")
@@ -119,20 +120,24 @@ add("layer", "conv2d_transpose", nil, function (l)
   end)
 end, "torch_conv:transpose", IMAGES)
 
--- ReNet: patches, over time up and down, then to both sides; and from row to row.
-for how, f in pairs {
-  ["columns, of a gru, both ways"] = function (l)
-    return l.across(l.gru {hidden = 2, bidirectional = true, recurrent_dropout = 0.2, zoneout = 0.1})
-  end,
-  ["rows, of an lstm, two layers"] = function (l)
-    return l.across(l.lstm {hidden = 2, layers = 2, dropout = 0.2, init_state = "learned"}, "rows")
-  end,
-} do
+local function patched (how, torch, f, ...)
   add("layer", "across", how, function (l)
-    return l.stack {input = {dim = 24}, loss = l.loss.mse {reduction = "sum"}, l.image(4, 3), l.patches(2, 1), f(l),
-      l.flatten(), l.linear {size = K}}
-  end, how:find "gru" and "torch_cells:both_ways" or "torch_cells:lstm_layers", IMAGES)
+    return l.stack(h.join({input = {dim = 24}, loss = l.loss.mse {reduction = "sum"}}, {l.image(4, 3), l.patches(2, 1),
+      f(l), l.flatten(), l.linear {size = K}}))
+  end, torch, IMAGES, ...)
 end
+local function to_both_sides (l)
+  return l.across(l.gru {hidden = 2, bidirectional = true, recurrent_dropout = 0.2, zoneout = 0.1})
+end
+patched("columns, of a gru, both ways", "torch_cells:both_ways", to_both_sides)
+patched("rows, of an lstm, two layers", "torch_cells:lstm_layers", function (l)
+  return l.across(l.lstm {hidden = 2, layers = 2, dropout = 0.2, init_state = "learned"}, "rows")
+end)
+-- Over time up and down, then to both sides.
+patched("columns, behind a gru over time: a ReNet", "torch_cells:both_ways", function (l)
+  local up_and_down = l.gru {hidden = 2, bidirectional = true}
+  return {name = "renet", apply = function (_, m, x) return m:apply(to_both_sides(l), m:apply(up_and_down, x)) end}
+end, BACKWARD)
 
 local CENTRED = {stepped = "across", checkpoint = "across"}
 for o, torch in pairs {
