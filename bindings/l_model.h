@@ -13,6 +13,8 @@ typedef struct model {
 } model;
 
 model *l_checkmodel (lua_State *L, int arg);
+/* A program that was kept and added to after its model was made has parameters that have no place: raises. */
+void l_checksource (lua_State *L, const model *m);
 int l_model_open (lua_State *L);                 /* pushes the table of functions */
 
 extern const luaL_Reg l_optim_methods[];         /* more methods of a model: l_optim.c */

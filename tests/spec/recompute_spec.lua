@@ -193,8 +193,8 @@ describe("played in windows", function ()
 
   it("sequences of 100,000 steps and of one are trained side by side", function ()
     local function gradients (checkpoint, x, y, lengths)
-      local model = lurn.stack {input = {dim = 1}, lurn.gru {hidden = 4}, lurn.linear {size = 1}, loss = lurn.loss.mse(),
-        checkpoint = checkpoint}
+      local model = lurn.stack {input = {dim = 1}, lurn.gru {hidden = 4}, lurn.linear {size = 1},
+        loss = lurn.loss.mse(), checkpoint = checkpoint}
       model:forward(lurn.batch {x = x, y = y, lengths = lengths})
       model:backward()
       local all = ""

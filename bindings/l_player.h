@@ -1,0 +1,56 @@
+/* l_player.h: a player's userdata, shared by the file that plays it and the one that looks into it.
+ *
+ * A player is one use of a model (one wave): a variant of the program, a schedule, an arena, carried state. Training,
+ * evaluation and a stepping stream are players of one model and never touch each other.
+ *
+ * Carried state has two copies: committed, and pending, which a forward pass that went through
+ * leaves and the next one starts from. commit makes pending the committed one; rollback takes
+ * back what was not committed. So an abandoned step has never happened.
+ */
+#ifndef L_PLAYER_H
+#define L_PLAYER_H
+
+#include "l_model.h"
+#include "normalise.h"
+#include "wave.h"
+
+typedef struct carried {        /* one state of one scan */
+  char name[LURN_NAME];
+  int cols;
+  size_t size;                  /* bytes per row */
+  char *committed, *pending;    /* (B, cols) */
+} carried;
+
+typedef struct player {
+  model *m;                     /* user value 1 */
+  lurn_ctx *ctx;
+  lurn_variant variant;
+  lurn_choices choices;
+  int twin;
+  lurn_program program;
+  lurn_schedule schedule;
+  lurn_wave wave;
+  int ready;                    /* program and schedule are made */
+  void *arena; size_t arena_bytes;
+  carried *state; int nstate;                     /* as many as the program has inputs "state:..." */
+  char *states; size_t states_bytes;              /* both copies of all of them */
+  real *fresh;                  /* (N) reset flags of a batch that starts anew; 1 in its first step */
+  int B;                        /* rows of the pending state; 0: none yet */
+  int committed_B;
+  uint64_t packed;              /* version of the weights that are packed */
+  int played;                   /* 1: a forward pass waits for its backward */
+  lurn_batch batch;             /* the one bound, with the reset field that was added */
+  lurn_moment moment;
+} player;
+
+player *l_checkplayer (lua_State *L, int arg);   /* raises when it is closed */
+int l_player_new (lua_State *L);                 /* model, options -> player */
+lurn_status l_player_plan (player *p, const lurn_extent *wanted);
+lurn_status l_player_play (player *p, int back);
+/* Raises when the batch of the last forward pass has lost its frames. */
+void l_player_checkbatch (lua_State *L, const player *p);
+int l_player_open (lua_State *L);                /* makes the type; pushes nothing */
+
+extern const luaL_Reg l_player_views[];          /* more methods: l_player_look.c */
+
+#endif
