@@ -52,6 +52,7 @@ M.verbs = {
       precision = {{"f32", "f64"}, "of all numbers (f32)"},
       out = {"text", "the run file (runs/NAME-ID.h5)", "FILE"},
       resume = {"text", "go on where this run file stopped", "RUN.h5"},
+      keep = {"integer", "checkpoints of evaluations to keep, and the best: RUN.step-000400.h5"},
       json = JSON,
       quiet = {"flag", "no progress"},
     },
@@ -290,6 +291,16 @@ end
 --- Prints the one JSON document of a verb.
 function M.document (value)
   io.stdout:write(json.encode(value, {indent = true, name = "document"}), "\n")
+end
+
+--- Bytes as people say them: 950 bytes, 54.3 kB, 1.20 MB.
+---@param bytes integer
+function M.size (bytes)
+  if bytes < 1000 then return bytes .. " bytes" end
+  for _, unit in ipairs {"kB", "MB", "GB", "TB"} do
+    bytes = bytes / 1000
+    if bytes < 1000 or unit == "TB" then return ("%.1f %s"):format(bytes, unit) end
+  end
 end
 
 function M.unknown_verb (word)

@@ -50,17 +50,27 @@ return function (cli)
     return cli.OK
   end
 
+  -- Taken before the file is read: what another process still writes is no place to go on from.
+  local function take_lock (lurn, path)
+    local lock, message = lurn.lock.take(path)
+    if not lock then cli.fail(cli.INPUT, message) end
+    return lock
+  end
+
   local function start_new (lurn, path, options, words, arguments)
     lurn.repro.install {seed = options.seed or 1, name = "load", i = 0}
     local experiment = load_script(lurn, path)
     if options.help then return nil, experiment end
     return experiment:start(resolve(experiment, words), {seed = options.seed, out = options.out,
-      quiet = options.quiet, threads = options.threads, arguments = arguments})
+      quiet = options.quiet, threads = options.threads, keep = options.keep, arguments = arguments})
   end
 
   local function start_resumed (lurn, options, words, arguments)
     local stray = next(words) or (options.seed and "seed") or (options.precision and "precision")
     if stray then cli.usage("--resume goes on with the run's own settings; --" .. stray .. " cannot be changed") end
+    local out = options.out or options.resume
+    if not lurn.sys.exists(options.resume) then read_file(lurn, options.resume) end      -- says so, and locks nothing
+    local lock = take_lock(lurn, out)
     local file = read_file(lurn, options.resume)
     if lurn.precision ~= file.precision then
       lurn = cli.lurn(file.precision)
@@ -70,8 +80,8 @@ return function (cli)
     local experiment = experiment_of(lurn, file)
     local known = {}
     for name in next, experiment.declarations do known[name] = file.params[name] end
-    return experiment:start(known, {resume = file, out = options.out or options.resume, quiet = options.quiet,
-      threads = options.threads, arguments = arguments}), nil, lurn
+    return experiment:start(known, {resume = file, out = out, lock = lock, quiet = options.quiet,
+      threads = options.threads, keep = options.keep, arguments = arguments}), nil, lurn
   end
 
   local codes = {done = cli.OK, pruned = cli.OK, interrupted = cli.INTERRUPTED, terminated = cli.TERMINATED}
@@ -80,6 +90,7 @@ return function (cli)
   -- assert(lurn.text(p.data)): its error is then the message of the failed file behind a place in the script.
   local function bad_input_of (lurn, run)
     local message = lurn.data.failure
+    if run.refused then return run.error end
     if run.status ~= "failed" or type(run.error) ~= "string" or not message then return nil end
     return run.error:sub(-#message) == message and message or nil
   end
@@ -99,7 +110,7 @@ return function (cli)
   function M.document (run)
     return {run = run.path, name = run.experiment.name, status = run.status, steps = run.done,
       seconds = run:seconds(), result = plain(run.result), params = run.params, seed = run.seed,
-      metrics = run:summary(), best = {value = run.best.value, step = run.best.step},
+      metrics = run:summary(), kept = run.rotation and select(2, run.sizes(run.path, run.rotation.steps)), best = {value = run.best.value, step = run.best.step},
       error = run.error and tostring(run.error) or run.message}
   end
 
@@ -117,9 +128,11 @@ return function (cli)
   end
 
   local function say_end (lurn, run)
-    local duration = lurn.progress.duration(run:seconds())
-    run.progress:say("%s: %s after %d steps, %s%s", run.experiment.name, run.status, run.done, duration,
-      run.written and run.path and "; run file " .. run.path or "")
+    local duration, file = lurn.progress.duration(run:seconds()), ""
+    local bytes, kept = run.sizes(run.path or "", run.rotation and run.rotation.steps)
+    if run.written and run.path then file = ("; run file %s (%s)"):format(run.path, cli.size(bytes)) end
+    run.progress:say("%s: %s after %d steps, %s%s", run.experiment.name, run.status, run.done, duration, file)
+    for _, k in ipairs(kept) do run.progress:say("kept %s (%s)", k.path, cli.size(k.bytes)) end
     say_next(run)
   end
 

@@ -33,6 +33,7 @@ return function (lurn)
     spike_z = {"number", 7, {0, 1e9}, "how many standard deviations above the mean are a spike"},
     spike_window = {"integer", 128, {2, 1e6}, "of how many steps before"},
     diagnose = {"integer", nil, {1, 1e15}, "iterations between diagnoses of the gradients, noted as diag/..."},
+    keep = {"integer", nil, {1, 1e6}, "checkpoints of evaluations to keep beside the run file, and the best"},
     restore_best = {"boolean", true, nil, "put the best weights back at the end"},
   }
 
@@ -132,6 +133,7 @@ return function (lurn)
     local s = run:keep("fit", {waiting = 0, sum = 0.0, count = 0, skipped = 0, in_a_row = 0})
     if not s.begun then run:forget_best() end      -- a second fit in a run has a best of its own
     s.begun = true
+    run:keep_checkpoints(not run.options.keep and o.keep or nil)
 
     for batch, step, feed in run:batches(o.train, {batch = o.batch, seq = o.seq, epochs = o.epochs,
                                                    steps = o.steps, stride = o.stride, shuffle = o.shuffle, bucket = o.bucket}) do

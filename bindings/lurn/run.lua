@@ -1,5 +1,5 @@
 --- One run of an experiment, from its start to its end. Its loop is in run_loop.lua, its metrics and best
--- weights in run_metrics.lua.
+-- weights in run_metrics.lua, its files in run_files.lua.
 --
 -- Nothing is saved or ended inside an iteration (run_loop.lua), so a checkpoint is always a state from
 -- which the rest of the run follows bit for bit: counters (the cursor is a function of them), parameters,
@@ -31,6 +31,8 @@ return function (lurn)
     arguments = {"table", nil, nil, "the command line, for the record"},
     threads = {"integer", nil, {1, 64}, "of the engine; 1 by default"},
     pruner = {"function", nil, nil, "function (step, value) -> true: give up"},
+    keep = {"integer", nil, {1, 1e6}, "checkpoints of evaluations to keep beside the run file, and the best"},
+    lock = {"any", nil, nil, "of the run file, when the caller took it already"},
   }
 
   -- Raised through the script to end a run at a boundary; scripts never see it unless they pcall.
@@ -43,6 +45,12 @@ return function (lurn)
   ---@param message? string
   function Run.finish (status, message)
     error(setmetatable({status = status, message = message}, End), 0)
+  end
+
+  --- Ends the run that is being played because of the outside world (a file), not of the script: no traceback.
+  ---@param message string
+  function Run.refuse (message)
+    error(setmetatable({status = "failed", message = message, refused = true}, End), 0)
   end
 
   --- Seconds on a clock that never goes back.
@@ -60,6 +68,7 @@ return function (lurn)
 
   require "lurn.run_metrics" (lurn, Run)
   require "lurn.run_loop" (lurn, Run)
+  require "lurn.run_files" (lurn, Run)
 
   local function fresh_id ()
     local random = io.open("/dev/urandom", "rb")
@@ -75,12 +84,14 @@ return function (lurn)
     local saved = o.resume
     local self = setmetatable({
       experiment = experiment, params = params, seed = saved and saved.seed or o.seed, options = o,
-      path = o.out, status = "waiting", steps = 0, done = 0, kept = 0, state = saved and saved.state or {},
+      path = o.out, lock = o.lock, status = "waiting", steps = 0, done = 0, kept = 0, state = saved and saved.state or {},
       models = {}, optims = {}, datasets = {}, metrics = saved and saved.metrics or {}, loops = {},
       best = saved and saved.best or {}, spent = saved and saved.counters.seconds or 0, saved = saved,
       live_bytes = saved and saved.counters.live_bytes or 0,
     }, Run)
     self.random = {seed = self.seed, name = "", i = 0}
+    self.rotation = saved and saved.counters.rotation
+    self:keep_checkpoints(o.keep)
     self.created = saved and saved.created or os.date("!%Y-%m-%dT%H:%M:%SZ")
     if o.write and not self.path then self.path = ("runs/%s-%s.h5"):format(experiment.name, fresh_id()) end
     self.progress = o.progress or lurn.progress.new {quiet = o.quiet}
@@ -157,17 +168,6 @@ return function (lurn)
     return self.spent + (self.began and Run.clock() - self.began or 0)
   end
 
-  --- Renews the run file from the state of the last boundary. The run goes on when the disk does not
-  -- let it: nil and the message, which is also shown.
-  ---@param status? string
-  function Run:checkpoint (status)
-    self.checkpoint_due, self.written = false, Run.clock()
-    if not self.path then return true end
-    local ok, message = lurn.runfile.write(self, status or "running")
-    if not ok then self.progress:say("lurn: checkpoint not written: %s", message) end
-    return ok, message
-  end
-
   ---------------------------------------------------------------- playing
 
   local function enter (self)
@@ -184,6 +184,14 @@ return function (lurn)
     lurn.current, self.outer = self.outer, nil
     lurn.repro.uninstall()
     if lurn.signal then lurn.signal.restore() end
+  end
+
+  -- Nothing of the script was played: somebody else writes this run file, or nobody can.
+  local function refuse (self, message)
+    self.status, self.refused = "failed", true
+    self.error, self.trace = message, message
+    coroutine.close(self.thread)
+    return self
   end
 
   -- How the run ended, and whether the state in memory is one that a checkpoint may keep.
@@ -206,18 +214,20 @@ return function (lurn)
       self:remember()
     end
     if status == "failed" then
-      self.error = message
-      self.trace = type(message) == "string" and debug.traceback(self.thread, message) or tostring(message)
+      self.error, self.refused = message, getmetatable(value) == End and value.refused
+      local plain = self.refused or type(message) ~= "string"
+      self.trace = plain and tostring(message) or debug.traceback(self.thread, message)
     else
       self.message = message
     end
     self:write_live {event = "end", status = status, seconds = self:seconds()}
     local started = self.done > 0 or self.written
-    if clean and (ok or started) and not self.saved then
+    if clean and (ok or started) and not self.saved and not self.refused then
       local saved, why = self:checkpoint(status)
       if not saved and ok then self.status, self.error, self.trace = "failed", why, why end
     end
     if self.live then self.live:close(); self.live = nil end
+    self:release_lock()
     self.progress:clear()
   end
 
@@ -227,6 +237,8 @@ return function (lurn)
     if coroutine.status(self.thread) == "dead" then
       error("this run has ended: " .. self.status, 2)
     end
+    local free, message = self:take_lock()
+    if not free then return refuse(self, message) end
     enter(self)
     local ok, value = coroutine.resume(self.thread)
     if coroutine.status(self.thread) == "suspended" then

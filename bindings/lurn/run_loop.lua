@@ -46,7 +46,11 @@ return function (lurn, Run)
     local pending = lurn.signal and lurn.signal.pending()
     if pending then Run.finish(pending == "TERM" and "terminated" or "interrupted") end
     if self.give_up then Run.finish(self.give_up) end
-    if self.checkpoint_due or Run.clock() - (self.written or -math.huge) >= RENEW then self:checkpoint() end
+    if self.checkpoint_due or Run.clock() - (self.written or -math.huge) >= RENEW then
+      local written, message = self:checkpoint()
+      -- Nothing is lost yet, and a run whose file cannot be written is better not begun.
+      if not written and self.done == 0 then Run.refuse(message) end
+    end
     if self.budget then
       if self.budget <= 0 then coroutine.yield() end
       self.budget = self.budget and self.budget - 1

@@ -112,7 +112,7 @@ return function (lurn)
     end
     local b = run.boundary
     return {steps = run.done, loops = loops, random = b.random or {name = "", i = 0}, seconds = run:seconds(),
-      live_bytes = b.live_bytes or 0}
+      live_bytes = b.live_bytes or 0, rotation = run.rotation}
   end
 
   ---------------------------------------------------------------- writing
