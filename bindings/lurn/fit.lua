@@ -143,10 +143,12 @@ return function (lurn)
       else trouble(run, o, s, what) end
       run:log {loss = what.loss, grad_norm = what.norm, penalty = model.penalty}
 
-      if step % (o.eval_every or feed.steps) == 0 or step == run.total then
+      local every = o.eval_every or feed.steps
+      if step % every == 0 or step == run.total then
         evaluate(run, o, s)
         if o.patience and s.waiting >= o.patience then run:leave_loop() end
       end
+      if (step + 1) % every == 0 or step + 1 == run.total then run:expect_report() end
     end
 
     if o.restore_best then run:restore_best() end

@@ -170,13 +170,21 @@ return function (lurn)
 
   ---------------------------------------------------------------- playing
 
+  -- Until the first loop there is nothing to save, and data may be made in plain Lua for a long time: there a signal is
+  -- looked for every so many instructions. Not later: half an update that a script writes by hand is no state to keep.
+  local function listen ()
+    if lurn.signal.stop() then error(lurn.interrupted, 0) end
+  end
+
   local function enter (self)
     self.outer, lurn.current = lurn.current, self
     self.began = Run.clock()
     self.status = "running"
     if self.options.threads then lurn.core.threads(self.options.threads) end
     lurn.repro.install(self.random)
-    if lurn.signal then lurn.signal.install() end
+    if not lurn.signal then return end
+    lurn.signal.install()
+    if not self.loops[1] then debug.sethook(self.thread, listen, "", 100000) end
   end
 
   local function leave (self)

@@ -97,6 +97,7 @@ return function (lurn, Run)
   -- The cursor of the k-th loop of the script. On resume, loops before the one that was being played
   -- are over, and that one goes on where it stopped.
   local function open_loop (self, total)
+    debug.sethook(self.thread)      -- see listen in run.lua
     self:settle()
     local k = #self.loops + 1
     local loop = {done = 0, total = total}

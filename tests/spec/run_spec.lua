@@ -124,7 +124,7 @@ describe("a run", function ()
     end}:play()
     assert.equal("failed", run.status)
     assert.matches("boom", run.error)
-    assert.equal(15, assert(lurn.runfile.read(path)).counters.steps)
+    assert.equal(29, assert(lurn.runfile.read(path)).counters.steps)
   end)
 
   it("writes the file before the first step", function ()
