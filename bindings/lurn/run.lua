@@ -204,8 +204,11 @@ return function (lurn)
 
   -- How the run ended, and whether the state in memory is one that a checkpoint may keep.
   local function judge (self, ok, value)
+    if ok and self.saved and self.saved.counters.loops[1] then
+      return "failed", "resume: the script ended before it came to the loop that the run file stands in", false, true
+    end
     if ok then return "done", nil, true end
-    if getmetatable(value) == End then return value.status, value.message, not self.dirty end
+    if getmetatable(value) == End then return value.status, value.message, not self.dirty, value.refused end
     if value ~= nil and value == lurn.interrupted then
       local pending = lurn.signal and lurn.signal.pending()
       return pending == "TERM" and "terminated" or "interrupted", nil, not self.dirty
@@ -214,15 +217,15 @@ return function (lurn)
   end
 
   local function close (self, ok, value)
-    local status, message, clean = judge(self, ok, value)
-    self.status = status
+    local status, message, clean, refused = judge(self, ok, value)
+    self.status, ok = status, status == "done"
     if ok then
       self.result = value
       self:settle()
       self:remember()
     end
     if status == "failed" then
-      self.error, self.refused = message, getmetatable(value) == End and value.refused
+      self.error, self.refused = message, refused
       local plain = self.refused or type(message) ~= "string"
       self.trace = plain and tostring(message) or debug.traceback(self.thread, message)
     else
