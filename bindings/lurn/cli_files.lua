@@ -31,7 +31,8 @@ return function (cli)
     if file.best_value then print(("best %.6g at step %d"):format(file.best_value, file.best_step)) end
     print(("seed %d, %s, created %s, updated %s"):format(file.seed, file.precision, file.created, file.updated))
     local bytes, kept = lurn.run.Run.sizes(file.path, file.counters.rotation and file.counters.rotation.steps)
-    print("size " .. cli.size(bytes))
+    for _, line in ipairs(lurn.lineage.lines(file.lineage)) do print(line) end
+    print("size " ..  cli.size(bytes))
     for _, k in ipairs(kept) do print(("kept %s, %s"):format(k.path, cli.size(k.bytes))) end
     print("parameters:")
     local names = {}

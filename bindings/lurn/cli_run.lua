@@ -84,6 +84,45 @@ return function (cli)
       threads = options.threads, keep = options.keep, arguments = arguments}), nil, lurn
   end
 
+  -- Parameters of the file that the experiment knows, those of the command line before them.
+  local function overlay (experiment, file, words)
+    local given, message = experiment:parse(words)
+    if not given then cli.usage(message, parameters_text(experiment)) end
+    local all = {}
+    for name in next, experiment.declarations do all[name] = file.params[name] end
+    for name, value in next, given do all[name] = value end
+    local values
+    values, message = experiment:resolve(all)
+    if not values then cli.usage(message, parameters_text(experiment)) end
+    return values
+  end
+
+  local function start_forked (lurn, options, words, arguments)
+    local file = read_file(lurn, options.fork)
+    if options.precision and options.precision ~= file.precision then
+      cli.usage("--fork goes on in the precision of the run, which is " .. file.precision)
+    end
+    if lurn.precision ~= file.precision then
+      lurn = cli.lurn(file.precision)
+      file = read_file(lurn, options.fork)
+    end
+    lurn.repro.install {seed = options.seed or file.seed, name = "load", i = 0}
+    local experiment = experiment_of(lurn, file)
+    return experiment:start(overlay(experiment, file, words), {fork = file, seed = options.seed, out = options.out,
+      quiet = options.quiet, threads = options.threads, keep = options.keep, arguments = arguments}), nil, lurn
+  end
+
+  -- Without a script, script and parameters come from the file, too.
+  local function start_filled (lurn, path, options, words, arguments)
+    local file = read_file(lurn, options.init)
+    lurn.repro.install {seed = options.seed or 1, name = "load", i = 0}
+    local experiment = path and load_script(lurn, path) or experiment_of(lurn, file)
+    if options.help then return nil, experiment end
+    local values = path and resolve(experiment, words) or overlay(experiment, file, words)
+    return experiment:start(values, {init = file, partial = options.partial, seed = options.seed,
+      out = options.out, quiet = options.quiet, threads = options.threads, keep = options.keep, arguments = arguments})
+  end
+
   local codes = {done = cli.OK, pruned = cli.OK, interrupted = cli.INTERRUPTED, terminated = cli.TERMINATED}
 
   -- The message of a bad input file when that is what ended the run, or nil. A script says
@@ -153,12 +192,18 @@ return function (cli)
 
   function M.run (options, rest, words)
     if #rest > 1 then cli.usage(("one script, please; what is '%s'?"):format(rest[2]), cli.describe(cli.verbs.run)) end
-    if not rest[1] and not options.resume then cli.usage("which script?", cli.describe(cli.verbs.run)) end
-    if rest[1] and options.resume then cli.usage("--resume takes the script from the run file; leave it out") end
+    local from = (options.resume and 1 or 0) + (options.fork and 1 or 0) + (options.init and 1 or 0)
+    if from > 1 then cli.usage("give one of --resume, --fork and --init") end
+    if not rest[1] and from == 0 then cli.usage("which script?", cli.describe(cli.verbs.run)) end
+    local whole = options.resume and "resume" or options.fork and "fork"
+    if rest[1] and whole then cli.usage(("--%s takes the script from the run file; leave it out"):format(whole)) end
+    if options.partial and not options.init then cli.usage("--partial belongs to --init") end
     local lurn = cli.lurn(options.precision)
     local arguments = table.move(rawget(_G, "arg") or {}, 1, #(rawget(_G, "arg") or {}), 1, {})
     local run, experiment, other
     if options.resume then run, experiment, other = start_resumed(lurn, options, words, arguments)
+    elseif options.fork then run, experiment, other = start_forked(lurn, options, words, arguments)
+    elseif options.init then run, experiment = start_filled(lurn, rest[1], options, words, arguments)
     else run, experiment = start_new(lurn, rest[1], options, words, arguments) end
     if not run then return help(experiment) end
     lurn = other or lurn

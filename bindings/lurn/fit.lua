@@ -65,7 +65,7 @@ return function (lurn)
     end
     o.model:rollback()      -- what the pass left behind of its carried state is not finite either
     if policy == "rollback" then
-      if not run:restore_best() then o.model:init(o.model.seed or run.seed) end
+      if not run:restore_best() then run:first_weights(o.model) end
       o.model:resetstate()
       o.optim.lr = o.optim.lr / 2
     end

@@ -22,12 +22,15 @@ return function (lurn)
   M.Run = Run
 
   local OPTIONS = {
-    seed = {"integer", 1, nil, "of everything random"},
+    seed = {"integer", nil, nil, "of everything random; 1 by default"},
     out = {"string", nil, nil, "the run file; runs/NAME-ID.h5 by default"},
     write = {"boolean", true, nil, "false: no files at all"},
     quiet = {"boolean", false, nil, "no progress"},
     progress = {"table", nil, nil, "a reporter of your own"},
     resume = {"table", nil, nil, "what lurn.runfile.read returned"},
+    fork = {"table", nil, nil, "the same: a new run goes on from its state"},
+    init = {"table", nil, nil, "the same: a new run begins with its weights, by name"},
+    partial = {"boolean", false, nil, "init: takes what fits, where not all do"},
     arguments = {"table", nil, nil, "the command line, for the record"},
     threads = {"integer", nil, {1, 64}, "of the engine; 1 by default"},
     pruner = {"function", nil, nil, "function (step, value) -> true: give up"},
@@ -81,9 +84,11 @@ return function (lurn)
   ---@return lurn.Run
   function M.new (experiment, params, options)
     local o = schema.check("run", options, OPTIONS)
-    local saved = o.resume
+    local saved, lineage = o.resume, o.resume and o.resume.lineage
+    if o.fork then saved, lineage = lurn.lineage.fork(o.fork, params) end
     local self = setmetatable({
-      experiment = experiment, params = params, seed = saved and saved.seed or o.seed, options = o,
+      experiment = experiment, params = params, options = o, lineage = lineage,
+      seed = o.resume and saved.seed or o.seed or saved and saved.seed or 1,
       path = o.out, lock = o.lock, status = "waiting", steps = 0, done = 0, kept = 0, state = saved and saved.state or {},
       models = {}, optims = {}, datasets = {}, metrics = saved and saved.metrics or {}, loops = {},
       best = saved and saved.best or {}, spent = saved and saved.counters.seconds or 0, saved = saved,
@@ -112,13 +117,23 @@ return function (lurn)
     list[#list + 1] = object
     if kind == "model" then
       self.model = self.model or object
-      object:init(self.seed + #list - 1)
+      self:first_weights(object)
     elseif kind == "optim" and type(object) == "table" then
       -- From the commit to the end of the iteration a first Ctrl-C waits: half an iteration
       -- cannot be resumed. Optimisers call this hook when they have committed.
       object.committed = function () self:committed() end
     end
     return object
+  end
+
+  --- The weights that a model of the run begins with: drawn by the run's seed, or those of another run (option init).
+  function Run:first_weights (model)
+    for k, known in ipairs(self.models) do
+      if known == model then
+        model:init(self.seed + k - 1)
+        if self.options.init then lurn.lineage.fill(self, model, k) end
+      end
+    end
   end
 
   function Run:committed ()

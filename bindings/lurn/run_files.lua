@@ -85,7 +85,7 @@ return function (lurn, Run)
   -- let it: nil and the message, which is also shown.
   ---@param status? string
   function Run:checkpoint (status)
-    local keep = self.rotation and (status or self.checkpoint_due == "keep")
+    local keep = self.rotation and self.checkpoint_due == "keep"
     self.checkpoint_due, self.written = false, Run.clock()
     if not self.path then return true end
     move_aside(self)

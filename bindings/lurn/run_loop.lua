@@ -74,8 +74,10 @@ return function (lurn, Run)
     Run.refuse(("%s: instruction in line %d of the program was\n  %s\nand is now\n  %s"):format(what, line, old, new))
   end
 
-  local function check_model (saved, model)
-    check_program("resume: the script builds another model", saved.program, saved.digest, model:source_text())
+  local function check_model (saved, model, forked)
+    check_program((forked and "fork" or "resume") .. ": the script builds another model", saved.program, saved.digest,
+      model:source_text())
+    if forked then return end
     check_program("resume: this lurn trains the model by another program, so the bits would not be the same",
       saved.train_program, saved.train_digest, model:program())
   end
@@ -87,7 +89,7 @@ return function (lurn, Run)
         :format(#saved.models, #saved.optims, #self.models, #self.optims))
     end
     for k, model in ipairs(saved.models) do
-      check_model(model, self.models[k])
+      check_model(model, self.models[k], saved.forked)
       lurn.runfile.fill(self.models[k], model.weights, "weights")
       if next(model.state) then self.models[k]:setstate(model.state) end
     end
@@ -105,7 +107,7 @@ return function (lurn, Run)
     if not ok then error(message, 0) end
     self.random.name, self.random.i = saved.counters.random.name, saved.counters.random.i
     self.done, self.steps = saved.counters.steps, saved.counters.steps
-    self.written = Run.clock()
+    self.written = not saved.forked and Run.clock() or nil      -- the file of a fork is not there yet
     self.saved = nil
   end
 

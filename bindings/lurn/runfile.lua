@@ -6,6 +6,7 @@
 --   /manifest         JSON: versions, machine, engine, instruction set, threads, data, command, commit
 --   /counters         JSON: steps, loops (the cursor), random stream, seconds
 --   /run_state        JSON: run.state
+--   /lineage          JSON: the run that this one comes from, see lineage.lua
 --   /script/text      the script; attribute path; /script/lua/NAME the Lua files it required
 --   /program          the model as text: what sampling and evaluation build it from; /program_train is what training
 --                     played. Attribute sha256 of each
@@ -193,6 +194,7 @@ return function (lurn)
     run.manifest = run.manifest or manifest(run)
     write_json(w, "/manifest", run.manifest)
     write_json(w, "/counters", counters(run))
+    if run.lineage then write_json(w, "/lineage", run.lineage) end
     write_json(w, "/run_state", run.boundary.state or {})
     write_script(w, run)
     for k in ipairs(run.models) do write_model(w, run, k) end
@@ -334,6 +336,7 @@ return function (lurn)
     file.params = type(file.config) == "table" and file.config.params or {}
     file.manifest = read_json(r, path, "/manifest")
     file.counters = read_json(r, path, "/counters")
+    file.lineage = r:exists("/lineage") and read_json(r, path, "/lineage") or nil
     check(file, function (what) damaged(path, "%s", what) end)
     if header_only then return file end
     file.state = read_json(r, path, "/run_state")

@@ -26,5 +26,6 @@ return function (file, damaged)
   need(file.precision == "f32" or file.precision == "f64", "the precision is neither f32 nor f64")
   need(type(file.config) == "table" and type(file.params) == "table", "/config: no parameters")
   need(type(file.manifest) == "table", "/manifest: not a table")
+  need(file.lineage == nil or type(file.lineage) == "table", "/lineage: not a table")
   check_counters(file.counters, need)
 end
