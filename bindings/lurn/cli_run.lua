@@ -149,7 +149,8 @@ return function (cli)
   function M.document (run)
     return {run = run.path, name = run.experiment.name, status = run.status, steps = run.done,
       seconds = run:seconds(), result = plain(run.result), params = run.params, seed = run.seed,
-      metrics = run:summary(), kept = run.rotation and select(2, run.sizes(run.path, run.rotation.steps)), best = {value = run.best.value, step = run.best.step},
+      metrics = run:summary(), kept = run.rotation and select(2, run.sizes(run.path, run.rotation.steps)),
+      best = {value = run.best.value, step = run.best.step},
       error = run.error and tostring(run.error) or run.message}
   end
 

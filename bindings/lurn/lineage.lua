@@ -1,7 +1,7 @@
 --- Runs that come from other runs.
 --
---   fork    a new run that goes on from the state of another, with other parameters where that makes sense: the learning
---           rate, the number of epochs. Weights, moments, carried state, counters, metrics, run.state are the parent's
+--   fork    a new run that goes on from the state of another, with other parameters where that makes sense: the
+--           learning rate, the number of epochs. Weights, moments, carried state, counters, metrics, run.state are the parent's
 --   init    a new run whose first weights are, by name, those of another: the best ones where there are any
 --
 -- /lineage of the run file says which: {kind, parent, file, step, weights, digest, changed, lineage of the parent}. The
@@ -69,8 +69,8 @@ return function (lurn)
     return out
   end
 
-  --- The state of a run file as that of a new run: what counts the parent's time and files is left behind, and a loop that
-  -- was left (by a goal, by patience) goes on.
+  --- The state of a run file as that of a new run: what counts the parent's time and files is left behind, and a loop
+  -- that was left (by a goal, by patience) goes on.
   ---@param file table   what lurn.runfile.read returned; it stays as it is
   ---@param params table of the new run
   ---@return table saved
@@ -122,14 +122,16 @@ return function (lurn)
 
   local function sentence (against)
     local parts = {}
-    for _, kind in ipairs {{"missing", "not in the file"}, {"shape", "of another shape"}, {"left", "not in the model"}} do
+    for _, kind in ipairs {{"missing", "not in the file"}, {"shape", "of another shape"},
+                           {"left", "not in the model"}} do
       local list = against[kind[1]]
       if #list > 0 then parts[#parts + 1] = kind[2] .. ": " .. table.concat(list, ", ") end
     end
     return table.concat(parts, "; ")
   end
 
-  --- Puts the weights of the run's `init` file into its k-th model. Ends the run when not all fit, unless it takes a part.
+  --- Puts the weights of the run's `init` file into its k-th model. Ends the run when not all fit, unless it takes a
+  -- part.
   ---@param run lurn.Run
   ---@param model any
   ---@param k integer
@@ -153,8 +155,8 @@ return function (lurn)
   function M.lines (lineage)
     local lines = {}
     while type(lineage) == "table" do
-      lines[#lines + 1] = ("%s of %s at step %s (%s weights, %s)"):format(tostring(lineage.kind), tostring(lineage.parent),
-        tostring(lineage.step), tostring(lineage.weights), tostring(lineage.file))
+      lines[#lines + 1] = ("%s of %s at step %s (%s weights, %s)"):format(tostring(lineage.kind),
+        tostring(lineage.parent), tostring(lineage.step), tostring(lineage.weights), tostring(lineage.file))
       lineage = lineage.lineage
     end
     return lines

@@ -62,11 +62,12 @@ return function (lurn, Run)
   local function move_aside (self)
     local now = lurn.sys.identity(self.path)
     if not self.identity or not now or now == self.identity then return end
-    local stem, n, aside = self.path:gsub("%.h5$", ""), 0, nil
-    repeat
+    local n, stem = 1, self.path:gsub("%.h5$", "")
+    local aside = stem .. ".replaced-1.h5"
+    while lurn.sys.exists(aside) do
       n = n + 1
       aside = ("%s.replaced-%d.h5"):format(stem, n)
-    until not lurn.sys.exists(aside)
+    end
     if os.rename(self.path, aside) then
       self.progress:say("lurn: %s was replaced while the run played; what was there is now %s", self.path, aside)
     end
@@ -75,7 +76,7 @@ return function (lurn, Run)
   -- The run goes on when the disk does not let it save, and says so once, not at every attempt.
   local function tell (self, ok, message)
     if ok and self.trouble then self.progress:say("lurn: checkpoints are written again (step %d)", self.done) end
-    if not ok and not self.trouble and self.done > 0 then
+    if not ok and not self.trouble and self.on_disk then
       self.progress:say("lurn: checkpoint not written: %s; the run goes on, the one before it is whole", message)
     end
     self.trouble = not ok
@@ -91,7 +92,7 @@ return function (lurn, Run)
     move_aside(self)
     if keep then note_kept(self) end
     local ok, message = lurn.runfile.write(self, status or "running")
-    if ok then self.identity = lurn.sys.identity(self.path) end
+    if ok then self.identity, self.on_disk = lurn.sys.identity(self.path), true end
     if ok and keep then ok, message = rotate(self) end
     tell(self, ok, message)
     return ok, message

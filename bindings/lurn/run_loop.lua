@@ -49,7 +49,7 @@ return function (lurn, Run)
     if self.checkpoint_due or Run.clock() - (self.written or -math.huge) >= RENEW then
       local written, message = self:checkpoint()
       -- Nothing is lost yet, and a run whose file cannot be written is better not begun.
-      if not written and self.done == 0 then Run.refuse(message) end
+      if not written and not self.on_disk then Run.refuse(message) end
     end
     if self.budget then
       if self.budget <= 0 then coroutine.yield() end
@@ -107,7 +107,8 @@ return function (lurn, Run)
     if not ok then error(message, 0) end
     self.random.name, self.random.i = saved.counters.random.name, saved.counters.random.i
     self.done, self.steps = saved.counters.steps, saved.counters.steps
-    self.written = not saved.forked and Run.clock() or nil      -- the file of a fork is not there yet
+    self.on_disk = not saved.forked
+    self.written = self.on_disk and Run.clock() or nil
     self.saved = nil
   end
 

@@ -253,7 +253,9 @@ return function (lurn)
     local text = read(r, name)
     if text == nil then return nil end
     local digest = r:attr(name, "sha256")
-    if digest and digest ~= lurn.sys.sha256(text) then damaged(path, "%s is not the text its digest was made of", name) end
+    if digest and digest ~= lurn.sys.sha256(text) then
+      damaged(path, "%s is not the text its digest was made of", name)
+    end
     return text, digest
   end
 

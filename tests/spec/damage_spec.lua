@@ -148,7 +148,8 @@ describe("a run file", function ()
     local whole, messages = shell.read "run.h5", 0
     for k = 1, 300 do
       local at = 1 + (k * 7919) % #whole
-      shell.write("flip.h5", whole:sub(1, at - 1) .. string.char((whole:byte(at) + 1 + k % 255) % 256) .. whole:sub(at + 1))
+      local byte = string.char((whole:byte(at) + 1 + k % 255) % 256)
+      shell.write("flip.h5", whole:sub(1, at - 1) .. byte .. whole:sub(at + 1))
       local file, message, code = lurn.runfile.read(shell.path "flip.h5")
       if not file then
         messages = messages + 1

@@ -48,7 +48,7 @@ describe("a run that comes from another", function ()
   end)
   teardown(shell.close)
 
-  when_built("as a fork goes on where the parent stopped, bit for bit with a run that was longer from the start", function ()
+  when_built("as a fork goes on where the parent stopped, the bits of a run that was longer from the start", function ()
     -- When a run is done its file has the best weights; the last checkpoint that is kept has the last.
     local _, parent = content "p.h5"
     local last = ("p.step-%06d.h5"):format(parent.counters.steps)
@@ -59,7 +59,8 @@ describe("a run that comes from another", function ()
     assert.equal((content "long.h5"), forked)
     assert.is_true(before == shell.read(last))
     local l = file.lineage
-    assert.same({"fork", (last:gsub(".h5$", "")), last, parent.counters.steps, "last"}, {l.kind, l.parent, l.file, l.step, l.weights})
+    assert.same({"fork", (last:gsub(".h5$", "")), last, parent.counters.steps, "last"},
+      {l.kind, l.parent, l.file, l.step, l.weights})
     assert.same({epochs = {was = 2, is = 5}}, l.changed)
     assert.equal(3, file.seed)
     assert.equal(5, file.params.epochs)
@@ -89,7 +90,8 @@ describe("a run that comes from another", function ()
     assert.equal("f", file.lineage.parent)
     assert.matches("^p.step", file.lineage.lineage.parent)
     local out = ok "inspect ff.h5"
-    assert.matches("fork of f at step %d+ %(last weights, f.h5%)\nfork of p.step%-%d+ at step %d+ %(last weights, p.step%-%d+.h5%)\n", out)
+    assert.matches("fork of f at step %d+ %(last weights, f.h5%)\n"
+      .. "fork of p.step%-%d+ at step %d+ %(last weights, p.step%-%d+.h5%)\n", out)
   end)
 
   when_built("as a fork goes on behind a goal that ended the parent", function ()

@@ -17,7 +17,8 @@ return lurn.experiment {name = "long", params = {steps = 100000}, run = function
       os.execute("sleep 30")
     end
   end
-  return run:fit {model = model, optim = lurn.optim.sgd(model), train = data.train, steps = p.steps, eval_every = 1}.loss
+  return run:fit {model = model, optim = lurn.optim.sgd(model), train = data.train, steps = p.steps,
+    eval_every = 1}.loss
 end}
 ]]
 
@@ -52,9 +53,9 @@ describe("a run file", function ()
     assert.equal(0, (shell.lurn "inspect run.h5"))      -- who reads need not ask
     os.execute("kill -9 " .. pid)
     assert.is_true(shell.exists "run.h5.lock")
-    local code, _, err
+    local code, err
     for _ = 1, 100 do      -- the process may take a moment to die
-      code, _, err = shell.lurn "run long.lua --quiet --steps 5 --out run.h5"
+      code, err = select(1, shell.lurn "run long.lua --quiet --steps 5 --out run.h5"), shell.read "err"
       if code == 0 then break end
       os.execute "sleep 0.05"
     end

@@ -1,5 +1,5 @@
--- SIGINT and SIGTERM: a checkpoint within a step, the exit codes, an evaluation that is not waited for, a second signal.
--- With real processes; what is measured in seconds is generous, because the machine may be busy.
+-- SIGINT and SIGTERM: a checkpoint within a step, the exit codes, an evaluation that is not waited for, a second
+-- signal. With real processes; what is measured in seconds is generous, because the machine may be busy.
 
 local lurn = require "lurn"
 local shell = require "shell_helper"
@@ -25,7 +25,8 @@ return lurn.experiment {name = "signals", params = {at = "step", steps = 40, hid
     local set = {split = {train = {1, 16}, valid = {17, 216}}}
     for i = 1, 216 do set[i] = {x = long, y = long} end
     local data = assert(lurn.dataset(set))
-    local model = lurn.stack {input = data, lurn.lstm {hidden = p.hidden}, lurn.linear {size = 1}, loss = lurn.loss.mse()}
+    local model = lurn.stack {input = data, lurn.lstm {hidden = p.hidden}, lurn.linear {size = 1},
+      loss = lurn.loss.mse()}
     local log = run.log
     function run:log (values)
       log(self, values)
@@ -64,8 +65,8 @@ local function begin (options)
   os.remove(shell.path "ready")
   os.remove(shell.path "code")
   os.remove(shell.path "run.h5")
-  assert(os.execute(("cd %s && { (env --default-signal=INT %s run script.lua --quiet --out run.h5 %s >/dev/null 2>err & echo $! >pid; "
-    .. "wait $!; echo $? >code.tmp; mv code.tmp code) & }"):format(shell.folder, shell.bin, options)))
+  assert(os.execute(("cd %s && { (env --default-signal=INT %s run script.lua --quiet --out run.h5 %s >/dev/null 2>err & "
+    .. "echo $! >pid; wait $!; echo $? >code.tmp; mv code.tmp code) & }"):format(shell.folder, shell.bin, options)))
   for _ = 1, 600 do
     if shell.exists "ready" then return tonumber(shell.read "pid") end
     os.execute "sleep 0.02"
