@@ -2,12 +2,14 @@
  *
  * The first signal only sets a flag. The engine polls it between time steps and abandons the
  * step, the run looks at it between iterations, writes its checkpoint and ends. The handler
- * puts the default action back first, so that a second signal ends the process at once.
+ * puts the default actions back first, so that a second signal, of either kind, ends the process at once.
+ * A limit on the size of files (ulimit -f) would end the process, too: it becomes an error of the write.
  *
  *   signal.install()      catch both; one that the process was started to ignore stays ignored
  *   signal.pending()      nil, "INT" or "TERM"
  *   signal.hold(yes)      while held the engine is not told: an iteration that has committed its
- *                         update is played to its end, because half of it cannot be resumed
+ *                         update is played to its end, because half of it cannot be resumed. Returns what it was
+ *   signal.stop()         whether the engine is told
  *   signal.clear()        forgets what came and catches again
  *   signal.restore()      back to the default actions
  *
@@ -23,7 +25,8 @@ static volatile sig_atomic_t caught;      /* the signal's number, or 0 */
 static volatile sig_atomic_t held;
 
 static void handler (int number) {
-  signal(number, SIG_DFL);
+  signal(SIGINT, SIG_DFL);
+  signal(SIGTERM, SIG_DFL);
   if (!caught) caught = number;
   if (!held) stop = 1;
 }
@@ -40,6 +43,9 @@ static int l_install (lua_State *L) {
   (void)L;
   catch_one(SIGINT);
   catch_one(SIGTERM);
+#ifdef SIGXFSZ
+  signal(SIGXFSZ, SIG_IGN);
+#endif
   return 0;
 }
 
@@ -50,9 +56,15 @@ static int l_pending (lua_State *L) {
 }
 
 static int l_hold (lua_State *L) {
+  lua_pushboolean(L, held);
   held = lua_toboolean(L, 1);
   stop = caught && !held;
-  return 0;
+  return 1;
+}
+
+static int l_stop (lua_State *L) {
+  lua_pushboolean(L, stop);
+  return 1;
 }
 
 static int l_clear (lua_State *L) {
@@ -72,7 +84,7 @@ static int l_restore (lua_State *L) {
 
 static const luaL_Reg functions[] = {
   {"install", l_install}, {"pending", l_pending}, {"hold", l_hold},
-  {"clear", l_clear}, {"restore", l_restore}, {NULL, NULL}
+  {"stop", l_stop}, {"clear", l_clear}, {"restore", l_restore}, {NULL, NULL}
 };
 
 int l_signal_open (lua_State *L) {

@@ -86,6 +86,19 @@ static int s_replace (lua_State *L) {
   return done(L, lurn_sys_replace(lb_ctx(L), temp, path));
 }
 
+static int s_link (lua_State *L) {
+  const char *path = luaL_checkstring(L, 1), *name = luaL_checkstring(L, 2);
+  return done(L, lurn_sys_link(lb_ctx(L), path, name));
+}
+
+/* nil when there is no such file. */
+static int s_identity (lua_State *L) {
+  char text[LURN_SYS_IDENTITY];
+  if (lurn_sys_identity(luaL_checkstring(L, 1), text)[0]) lua_pushstring(L, text);
+  else lua_pushnil(L);
+  return 1;
+}
+
 static int s_sha256 (lua_State *L) {
   size_t size;
   const char *text = luaL_checklstring(L, 1, &size);
@@ -100,10 +113,12 @@ static int s_sha256 (lua_State *L) {
 static const luaL_Reg functions[] = {
   {"clock", s_clock}, {"time", s_time}, {"pid", s_pid}, {"peak_rss", s_peak_rss}, {"cpus", s_cpus}, {"cpu", s_cpu},
   {"isatty", s_isatty}, {"columns", s_columns}, {"mkdir", s_mkdir}, {"exists", s_exists}, {"filesize", s_filesize},
-  {"append", s_append}, {"replace", s_replace}, {"sha256", s_sha256}, {NULL, NULL}
+  {"append", s_append}, {"replace", s_replace}, {"sha256", s_sha256},
+  {"link", s_link}, {"identity", s_identity}, {NULL, NULL}
 };
 
 int l_sys_open (lua_State *L) {
   luaL_newlib(L, functions);
+  l_lock_open(L);
   return 1;
 }

@@ -5,5 +5,6 @@
 #include "lb.h"
 
 int l_sys_open (lua_State *L);          /* pushes the table of functions */
+void l_lock_open (lua_State *L);        /* adds `lock` to the table on top */
 
 #endif

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -246,6 +247,95 @@ int lurn_sys_close (int fd, int keep) {
   int bad = keep && fsync(fd) != 0 ? errno : 0;
   if (close(fd) != 0 && bad == 0) bad = errno;
   return keep ? bad : 0;
+}
+
+/* ------------------------------------------------------------------ second names, locks */
+
+static int copy_bytes (int from, int to) {
+  char block[1 << 16];
+  for (;;) {
+    ssize_t n = read(from, block, sizeof block);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return (int)n;
+    if (write_all(to, block, (size_t)n) != 0) return -1;
+  }
+}
+
+static lurn_status copy_file (lurn_ctx *ctx, const char *path, const char *name) {
+  char temp[PATH_SIZE];
+  int to, from = open(path, O_RDONLY | O_CLOEXEC);
+  if (from < 0) return says_no(ctx, path, "open");
+  lurn_status status = lurn_sys_create_temp(ctx, name, temp, sizeof temp, &to);
+  if (status == LURN_OK) {
+    if (copy_bytes(from, to) != 0) status = says_no(ctx, name, "write");
+    close(to);
+    if (status == LURN_OK) status = lurn_sys_replace(ctx, temp, name);
+    if (status != LURN_OK) unlink(temp);
+  }
+  close(from);
+  return status;
+}
+
+lurn_status lurn_sys_link (lurn_ctx *ctx, const char *path, const char *name) {
+  if (unlink(name) != 0 && errno != ENOENT) return says_no(ctx, name, "replace");
+  if (link(path, name) == 0) return LURN_OK;
+  if (errno == ENOENT || errno == ENOSPC || errno == EACCES) return says_no(ctx, name, "write");
+  return copy_file(ctx, path, name);
+}
+
+const char *lurn_sys_identity (const char *path, char *text) {
+  struct stat st;
+  text[0] = '\0';
+  if (stat(path, &st) == 0)
+    snprintf(text, LURN_SYS_IDENTITY, "%llx-%llx-%lld-%lld.%09ld", (unsigned long long)st.st_dev,
+             (unsigned long long)st.st_ino, (long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+  return text;
+}
+
+/* The path may have lost its file between open and lock: its last owner removes it. */
+static int is_still_there (const char *path, int fd) {
+  struct stat mine, there;
+  return fstat(fd, &mine) == 0 && stat(path, &there) == 0 && mine.st_ino == there.st_ino && mine.st_dev == there.st_dev;
+}
+
+/* Who has the lock, as they wrote it; what is in the file is shown to people, so it has to be a line of plain text. */
+static lurn_status is_taken (lurn_ctx *ctx, const char *path, int fd) {
+  char owner[160];
+  ssize_t n = pread(fd, owner, sizeof owner - 1, 0);
+  owner[n > 0 ? n : 0] = '\0';
+  owner[strcspn(owner, "\n")] = '\0';
+  for (char *c = owner; *c; c++) if (*c < ' ' || *c > '~') *c = '?';
+  return lurn_fail(ctx, LURN_EIO, "%s: held by %s", path, owner[0] ? owner : "a process that did not say its name");
+}
+
+static void sign (int fd) {
+  char host[65] = "unknown", owner[128];
+  gethostname(host, sizeof host - 1);
+  int n = snprintf(owner, sizeof owner, "process %lld on host %s\n", (long long)getpid(), host);
+  if (ftruncate(fd, 0) != 0 || write_all(fd, owner, (size_t)n) != 0) return;      /* the lock holds without a name, too */
+}
+
+lurn_status lurn_sys_lock (lurn_ctx *ctx, const char *path, int *fd) {
+  for (;;) {
+    int f = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    *fd = -1;
+    if (f < 0) return says_no(ctx, path, "write");
+    int rc = flock(f, LOCK_EX | LOCK_NB);
+    if (rc == 0 && is_still_there(path, f)) {
+      sign(f);
+      *fd = f;
+      return LURN_OK;
+    }
+    lurn_status status = rc != 0 && errno == EWOULDBLOCK ? is_taken(ctx, path, f) : LURN_OK;
+    close(f);
+    if (rc != 0) return status;
+  }
+}
+
+void lurn_sys_unlock (const char *path, int fd) {
+  if (fd < 0) return;
+  unlink(path);
+  close(fd);
 }
 
 /* ------------------------------------------------------------------ shared objects */

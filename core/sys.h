@@ -36,6 +36,17 @@ lurn_status lurn_sys_append (lurn_ctx *ctx, const char *path, const char *text, 
 /* temp becomes path: the file is on disk before it gets the name, and the name is on disk before
  * this returns. At any instant path is the old file or the new one, whole. */
 lurn_status lurn_sys_replace (lurn_ctx *ctx, const char *temp, const char *path);
+/* The file gets a second name; what has that name already is replaced. Both names are of one file until one of them is
+ * replaced. Where the file system has no such links, the file is copied. */
+lurn_status lurn_sys_link (lurn_ctx *ctx, const char *path, const char *name);
+/* What tells this very file, unchanged, from every other at that path; "" when there is none. Returns text. */
+#define LURN_SYS_IDENTITY 96
+const char *lurn_sys_identity (const char *path, char *text);
+/* Locks the file at path, which is made, against every other process (and every other lock of this one) until
+ * unlock, or until the process is no more: a lock does not outlive its owner, whatever killed it. EIO when
+ * somebody has it; the message says who, as they wrote it into the file. Where the file system knows no locks, *fd is -1. */
+lurn_status lurn_sys_lock (lurn_ctx *ctx, const char *path, int *fd);
+void lurn_sys_unlock (const char *path, int fd);      /* and removes the file; -1 is fine */
 /* A new file beside path, hidden, ".name.host.pid-k.tmp"; its name goes into temp. Files like it whose
  * process, on this host, is no more are removed first: somebody was killed while writing. */
 lurn_status lurn_sys_create_temp (lurn_ctx *ctx, const char *path, char *temp, size_t size, int *fd);

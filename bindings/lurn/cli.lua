@@ -44,7 +44,8 @@ local OP = {"text", "ops in C that the model uses: a.so,b.so", "FILES"}
 
 M.verbs = {
   run = {
-    usage = "lurn run SCRIPT [--PARAM VALUE]...   |   lurn run --resume RUN.h5",
+    usage = "lurn run SCRIPT [--PARAM VALUE]...   |   lurn run --resume RUN.h5\n"
+      .. "       lurn run --fork RUN.h5 [--PARAM VALUE]...   |   lurn run [SCRIPT] --init RUN.h5 [--PARAM VALUE]...",
     help = "run an experiment",
     options = {
       seed = {"integer", "of everything random (1)"},
@@ -52,6 +53,10 @@ M.verbs = {
       precision = {{"f32", "f64"}, "of all numbers (f32)"},
       out = {"text", "the run file (runs/NAME-ID.h5)", "FILE"},
       resume = {"text", "go on where this run file stopped", "RUN.h5"},
+      fork = {"text", "a new run that goes on from the state of this one, with other parameters", "RUN.h5"},
+      init = {"text", "a new run that begins with the weights of this one, by name", "RUN.h5"},
+      partial = {"flag", "init: takes the weights that fit, where not all do"},
+      keep = {"integer", "checkpoints of evaluations to keep, and the best: RUN.step-000400.h5"},
       json = JSON,
       quiet = {"flag", "no progress"},
     },
@@ -290,6 +295,16 @@ end
 --- Prints the one JSON document of a verb.
 function M.document (value)
   io.stdout:write(json.encode(value, {indent = true, name = "document"}), "\n")
+end
+
+--- Bytes as people say them: 950 bytes, 54.3 kB, 1.20 MB.
+---@param bytes integer
+function M.size (bytes)
+  if bytes < 1000 then return bytes .. " bytes" end
+  for _, unit in ipairs {"kB", "MB", "GB", "TB"} do
+    bytes = bytes / 1000
+    if bytes < 1000 or unit == "TB" then return ("%.1f %s"):format(bytes, unit) end
+  end
 end
 
 function M.unknown_verb (word)

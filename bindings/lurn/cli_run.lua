@@ -50,17 +50,27 @@ return function (cli)
     return cli.OK
   end
 
+  -- Taken before the file is read: what another process still writes is no place to go on from.
+  local function take_lock (lurn, path)
+    local lock, message = lurn.lock.take(path)
+    if not lock then cli.fail(cli.INPUT, message) end
+    return lock
+  end
+
   local function start_new (lurn, path, options, words, arguments)
     lurn.repro.install {seed = options.seed or 1, name = "load", i = 0}
     local experiment = load_script(lurn, path)
     if options.help then return nil, experiment end
     return experiment:start(resolve(experiment, words), {seed = options.seed, out = options.out,
-      quiet = options.quiet, threads = options.threads, arguments = arguments})
+      quiet = options.quiet, threads = options.threads, keep = options.keep, arguments = arguments})
   end
 
   local function start_resumed (lurn, options, words, arguments)
     local stray = next(words) or (options.seed and "seed") or (options.precision and "precision")
     if stray then cli.usage("--resume goes on with the run's own settings; --" .. stray .. " cannot be changed") end
+    local out = options.out or options.resume
+    if not lurn.sys.exists(options.resume) then read_file(lurn, options.resume) end      -- says so, and locks nothing
+    local lock = take_lock(lurn, out)
     local file = read_file(lurn, options.resume)
     if lurn.precision ~= file.precision then
       lurn = cli.lurn(file.precision)
@@ -70,8 +80,47 @@ return function (cli)
     local experiment = experiment_of(lurn, file)
     local known = {}
     for name in next, experiment.declarations do known[name] = file.params[name] end
-    return experiment:start(known, {resume = file, out = options.out or options.resume, quiet = options.quiet,
-      threads = options.threads, arguments = arguments}), nil, lurn
+    return experiment:start(known, {resume = file, out = out, lock = lock, quiet = options.quiet,
+      threads = options.threads, keep = options.keep, arguments = arguments}), nil, lurn
+  end
+
+  -- Parameters of the file that the experiment knows, those of the command line before them.
+  local function overlay (experiment, file, words)
+    local given, message = experiment:parse(words)
+    if not given then cli.usage(message, parameters_text(experiment)) end
+    local all = {}
+    for name in next, experiment.declarations do all[name] = file.params[name] end
+    for name, value in next, given do all[name] = value end
+    local values
+    values, message = experiment:resolve(all)
+    if not values then cli.usage(message, parameters_text(experiment)) end
+    return values
+  end
+
+  local function start_forked (lurn, options, words, arguments)
+    local file = read_file(lurn, options.fork)
+    if options.precision and options.precision ~= file.precision then
+      cli.usage("--fork goes on in the precision of the run, which is " .. file.precision)
+    end
+    if lurn.precision ~= file.precision then
+      lurn = cli.lurn(file.precision)
+      file = read_file(lurn, options.fork)
+    end
+    lurn.repro.install {seed = options.seed or file.seed, name = "load", i = 0}
+    local experiment = experiment_of(lurn, file)
+    return experiment:start(overlay(experiment, file, words), {fork = file, seed = options.seed, out = options.out,
+      quiet = options.quiet, threads = options.threads, keep = options.keep, arguments = arguments}), nil, lurn
+  end
+
+  -- Without a script, script and parameters come from the file, too.
+  local function start_filled (lurn, path, options, words, arguments)
+    local file = read_file(lurn, options.init)
+    lurn.repro.install {seed = options.seed or 1, name = "load", i = 0}
+    local experiment = path and load_script(lurn, path) or experiment_of(lurn, file)
+    if options.help then return nil, experiment end
+    local values = path and resolve(experiment, words) or overlay(experiment, file, words)
+    return experiment:start(values, {init = file, partial = options.partial, seed = options.seed,
+      out = options.out, quiet = options.quiet, threads = options.threads, keep = options.keep, arguments = arguments})
   end
 
   local codes = {done = cli.OK, pruned = cli.OK, interrupted = cli.INTERRUPTED, terminated = cli.TERMINATED}
@@ -80,6 +129,7 @@ return function (cli)
   -- assert(lurn.text(p.data)): its error is then the message of the failed file behind a place in the script.
   local function bad_input_of (lurn, run)
     local message = lurn.data.failure
+    if run.refused then return run.error end
     if run.status ~= "failed" or type(run.error) ~= "string" or not message then return nil end
     return run.error:sub(-#message) == message and message or nil
   end
@@ -99,7 +149,8 @@ return function (cli)
   function M.document (run)
     return {run = run.path, name = run.experiment.name, status = run.status, steps = run.done,
       seconds = run:seconds(), result = plain(run.result), params = run.params, seed = run.seed,
-      metrics = run:summary(), best = {value = run.best.value, step = run.best.step},
+      metrics = run:summary(), kept = run.rotation and select(2, run.sizes(run.path, run.rotation.steps)),
+      best = {value = run.best.value, step = run.best.step},
       error = run.error and tostring(run.error) or run.message}
   end
 
@@ -117,9 +168,11 @@ return function (cli)
   end
 
   local function say_end (lurn, run)
-    local duration = lurn.progress.duration(run:seconds())
-    run.progress:say("%s: %s after %d steps, %s%s", run.experiment.name, run.status, run.done, duration,
-      run.written and run.path and "; run file " .. run.path or "")
+    local duration, file = lurn.progress.duration(run:seconds()), ""
+    local bytes, kept = run.sizes(run.path or "", run.rotation and run.rotation.steps)
+    if run.written and run.path then file = ("; run file %s (%s)"):format(run.path, cli.size(bytes)) end
+    run.progress:say("%s: %s after %d steps, %s%s", run.experiment.name, run.status, run.done, duration, file)
+    for _, k in ipairs(kept) do run.progress:say("kept %s (%s)", k.path, cli.size(k.bytes)) end
     say_next(run)
   end
 
@@ -140,12 +193,18 @@ return function (cli)
 
   function M.run (options, rest, words)
     if #rest > 1 then cli.usage(("one script, please; what is '%s'?"):format(rest[2]), cli.describe(cli.verbs.run)) end
-    if not rest[1] and not options.resume then cli.usage("which script?", cli.describe(cli.verbs.run)) end
-    if rest[1] and options.resume then cli.usage("--resume takes the script from the run file; leave it out") end
+    local from = (options.resume and 1 or 0) + (options.fork and 1 or 0) + (options.init and 1 or 0)
+    if from > 1 then cli.usage("give one of --resume, --fork and --init") end
+    if not rest[1] and from == 0 then cli.usage("which script?", cli.describe(cli.verbs.run)) end
+    local whole = options.resume and "resume" or options.fork and "fork"
+    if rest[1] and whole then cli.usage(("--%s takes the script from the run file; leave it out"):format(whole)) end
+    if options.partial and not options.init then cli.usage("--partial belongs to --init") end
     local lurn = cli.lurn(options.precision)
     local arguments = table.move(rawget(_G, "arg") or {}, 1, #(rawget(_G, "arg") or {}), 1, {})
     local run, experiment, other
     if options.resume then run, experiment, other = start_resumed(lurn, options, words, arguments)
+    elseif options.fork then run, experiment, other = start_forked(lurn, options, words, arguments)
+    elseif options.init then run, experiment = start_filled(lurn, rest[1], options, words, arguments)
     else run, experiment = start_new(lurn, rest[1], options, words, arguments) end
     if not run then return help(experiment) end
     lurn = other or lurn

@@ -33,6 +33,7 @@ return function (lurn)
     spike_z = {"number", 7, {0, 1e9}, "how many standard deviations above the mean are a spike"},
     spike_window = {"integer", 128, {2, 1e6}, "of how many steps before"},
     diagnose = {"integer", nil, {1, 1e15}, "iterations between diagnoses of the gradients, noted as diag/..."},
+    keep = {"integer", nil, {1, 1e6}, "checkpoints of evaluations to keep beside the run file, and the best"},
     restore_best = {"boolean", true, nil, "put the best weights back at the end"},
   }
 
@@ -64,7 +65,7 @@ return function (lurn)
     end
     o.model:rollback()      -- what the pass left behind of its carried state is not finite either
     if policy == "rollback" then
-      if not run:restore_best() then o.model:init(o.model.seed or run.seed) end
+      if not run:restore_best() then run:first_weights(o.model) end
       o.model:resetstate()
       o.optim.lr = o.optim.lr / 2
     end
@@ -132,6 +133,7 @@ return function (lurn)
     local s = run:keep("fit", {waiting = 0, sum = 0.0, count = 0, skipped = 0, in_a_row = 0})
     if not s.begun then run:forget_best() end      -- a second fit in a run has a best of its own
     s.begun = true
+    run:keep_checkpoints(not run.options.keep and o.keep or nil)
 
     for batch, step, feed in run:batches(o.train, {batch = o.batch, seq = o.seq, epochs = o.epochs,
                                                    steps = o.steps, stride = o.stride, shuffle = o.shuffle,
@@ -142,10 +144,12 @@ return function (lurn)
       else trouble(run, o, s, what) end
       run:log {loss = what.loss, grad_norm = what.norm, penalty = model.penalty}
 
-      if step % (o.eval_every or feed.steps) == 0 or step == run.total then
+      local every = o.eval_every or feed.steps
+      if step % every == 0 or step == run.total then
         evaluate(run, o, s)
         if o.patience and s.waiting >= o.patience then run:leave_loop() end
       end
+      if (step + 1) % every == 0 or step + 1 == run.total then run:expect_report() end
     end
 
     if o.restore_best then run:restore_best() end

@@ -114,8 +114,8 @@ return function (lurn)
       if o[k] == 1 then error(("lurn.optim.%s: option '%s' must be below 1"):format(rule, k), 3) end
     end
     if (options or {}).weight_decay == nil then o.weight_decay = DECAY[rule] or 0 end
-    local self = setmetatable({rule = rule, model = model, options = o, lr = o.lr or RATES[rule], steps = 0,
-      gathered = 0}, Optim)
+    local self = setmetatable({rule = rule, model = model, options = o, lr = o.lr or RATES[rule],
+      first_lr = o.lr or RATES[rule], steps = 0, gathered = 0}, Optim)
     self.native = {rule = rule}
     for k in next, RULES[rule] do self.native[k] = o[k] end
     for _, k in ipairs {"weight_decay", "clip_norm", "clip_layer", "clip_value"} do self.native[k] = o[k] end
@@ -192,7 +192,8 @@ return function (lurn)
     for _, m in ipairs(self.moments) do tensors[m.name] = m.value end
     if self.sum then tensors.gradient_sum = self.sum end
     local best = self.plateau.best
-    local numbers = {steps = self.steps, lr = self.lr, gathered = self.gathered, model_steps = self.model.step_count,
+    local numbers = {steps = self.steps, lr = self.lr, first_lr = self.first_lr, gathered = self.gathered,
+      model_steps = self.model.step_count,
       plateau_best = finite(best) and best or nil, plateau_bad = self.plateau.bad,
       plateau_cooling = self.plateau.cooling}
     return {numbers = numbers, tensors = tensors}
@@ -205,6 +206,7 @@ return function (lurn)
     end
     if self.sum and saved.tensors.gradient_sum then self.sum:copy(saved.tensors.gradient_sum) end
     self.steps, self.lr, self.gathered = n.steps, n.lr, n.gathered or 0
+    if n.first_lr and n.first_lr ~= self.first_lr then self.lr = self.first_lr end      -- a fork that asks for another
     self.model.step_count = n.model_steps or n.steps
     self.plateau = {best = n.plateau_best or math.huge, bad = n.plateau_bad or 0, cooling = n.plateau_cooling or 0}
   end

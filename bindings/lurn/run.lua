@@ -1,5 +1,5 @@
 --- One run of an experiment, from its start to its end. Its loop is in run_loop.lua, its metrics and best
--- weights in run_metrics.lua.
+-- weights in run_metrics.lua, its files in run_files.lua.
 --
 -- Nothing is saved or ended inside an iteration (run_loop.lua), so a checkpoint is always a state from
 -- which the rest of the run follows bit for bit: counters (the cursor is a function of them), parameters,
@@ -22,15 +22,20 @@ return function (lurn)
   M.Run = Run
 
   local OPTIONS = {
-    seed = {"integer", 1, nil, "of everything random"},
+    seed = {"integer", nil, nil, "of everything random; 1 by default"},
     out = {"string", nil, nil, "the run file; runs/NAME-ID.h5 by default"},
     write = {"boolean", true, nil, "false: no files at all"},
     quiet = {"boolean", false, nil, "no progress"},
     progress = {"table", nil, nil, "a reporter of your own"},
     resume = {"table", nil, nil, "what lurn.runfile.read returned"},
+    fork = {"table", nil, nil, "the same: a new run goes on from its state"},
+    init = {"table", nil, nil, "the same: a new run begins with its weights, by name"},
+    partial = {"boolean", false, nil, "init: takes what fits, where not all do"},
     arguments = {"table", nil, nil, "the command line, for the record"},
     threads = {"integer", nil, {1, 64}, "of the engine; 1 by default"},
     pruner = {"function", nil, nil, "function (step, value) -> true: give up"},
+    keep = {"integer", nil, {1, 1e6}, "checkpoints of evaluations to keep beside the run file, and the best"},
+    lock = {"any", nil, nil, "of the run file, when the caller took it already"},
   }
 
   -- Raised through the script to end a run at a boundary; scripts never see it unless they pcall.
@@ -43,6 +48,12 @@ return function (lurn)
   ---@param message? string
   function Run.finish (status, message)
     error(setmetatable({status = status, message = message}, End), 0)
+  end
+
+  --- Ends the run that is being played because of the outside world (a file), not of the script: no traceback.
+  ---@param message string
+  function Run.refuse (message)
+    error(setmetatable({status = "failed", message = message, refused = true}, End), 0)
   end
 
   --- Seconds on a clock that never goes back.
@@ -60,6 +71,7 @@ return function (lurn)
 
   require "lurn.run_metrics" (lurn, Run)
   require "lurn.run_loop" (lurn, Run)
+  require "lurn.run_files" (lurn, Run)
 
   local function fresh_id ()
     local random = io.open("/dev/urandom", "rb")
@@ -72,15 +84,20 @@ return function (lurn)
   ---@return lurn.Run
   function M.new (experiment, params, options)
     local o = schema.check("run", options, OPTIONS)
-    local saved = o.resume
+    local saved, lineage = o.resume, o.resume and o.resume.lineage
+    if o.fork then saved, lineage = lurn.lineage.fork(o.fork, params) end
     local self = setmetatable({
-      experiment = experiment, params = params, seed = saved and saved.seed or o.seed, options = o,
-      path = o.out, status = "waiting", steps = 0, done = 0, kept = 0, state = saved and saved.state or {},
+      experiment = experiment, params = params, options = o, lineage = lineage,
+      seed = o.resume and saved.seed or o.seed or saved and saved.seed or 1,
+      path = o.out, lock = o.lock, status = "waiting", steps = 0, done = 0, kept = 0,
+      state = saved and saved.state or {},
       models = {}, optims = {}, datasets = {}, metrics = saved and saved.metrics or {}, loops = {},
       best = saved and saved.best or {}, spent = saved and saved.counters.seconds or 0, saved = saved,
       live_bytes = saved and saved.counters.live_bytes or 0,
     }, Run)
     self.random = {seed = self.seed, name = "", i = 0}
+    self.rotation = saved and saved.counters.rotation
+    self:keep_checkpoints(o.keep)
     self.created = saved and saved.created or os.date("!%Y-%m-%dT%H:%M:%SZ")
     if o.write and not self.path then self.path = ("runs/%s-%s.h5"):format(experiment.name, fresh_id()) end
     self.progress = o.progress or lurn.progress.new {quiet = o.quiet}
@@ -101,13 +118,23 @@ return function (lurn)
     list[#list + 1] = object
     if kind == "model" then
       self.model = self.model or object
-      object:init(self.seed + #list - 1)
+      self:first_weights(object)
     elseif kind == "optim" and type(object) == "table" then
       -- From the commit to the end of the iteration a first Ctrl-C waits: half an iteration
       -- cannot be resumed. Optimisers call this hook when they have committed.
       object.committed = function () self:committed() end
     end
     return object
+  end
+
+  --- The weights that a model of the run begins with: drawn by the run's seed, or those of another run (option init).
+  function Run:first_weights (model)
+    for k, known in ipairs(self.models) do
+      if known == model then
+        model:init(self.seed + k - 1)
+        if self.options.init then lurn.lineage.fill(self, model, k) end
+      end
+    end
   end
 
   function Run:committed ()
@@ -157,18 +184,13 @@ return function (lurn)
     return self.spent + (self.began and Run.clock() - self.began or 0)
   end
 
-  --- Renews the run file from the state of the last boundary. The run goes on when the disk does not
-  -- let it: nil and the message, which is also shown.
-  ---@param status? string
-  function Run:checkpoint (status)
-    self.checkpoint_due, self.written = false, Run.clock()
-    if not self.path then return true end
-    local ok, message = lurn.runfile.write(self, status or "running")
-    if not ok then self.progress:say("lurn: checkpoint not written: %s", message) end
-    return ok, message
-  end
-
   ---------------------------------------------------------------- playing
+
+  -- Until the first loop there is nothing to save, and data may be made in plain Lua for a long time: there a signal is
+  -- looked for every so many instructions. Not later: half an update that a script writes by hand is no state to keep.
+  local function listen ()
+    if lurn.signal.stop() then error(lurn.interrupted, 0) end
+  end
 
   local function enter (self)
     self.outer, lurn.current = lurn.current, self
@@ -176,7 +198,9 @@ return function (lurn)
     self.status = "running"
     if self.options.threads then lurn.core.threads(self.options.threads) end
     lurn.repro.install(self.random)
-    if lurn.signal then lurn.signal.install() end
+    if not lurn.signal then return end
+    lurn.signal.install()
+    if not self.loops[1] then debug.sethook(self.thread, listen, "", 100000) end
   end
 
   local function leave (self)
@@ -186,10 +210,21 @@ return function (lurn)
     if lurn.signal then lurn.signal.restore() end
   end
 
+  -- Nothing of the script was played: somebody else writes this run file, or nobody can.
+  local function refuse (self, message)
+    self.status, self.refused = "failed", true
+    self.error, self.trace = message, message
+    coroutine.close(self.thread)
+    return self
+  end
+
   -- How the run ended, and whether the state in memory is one that a checkpoint may keep.
   local function judge (self, ok, value)
+    if ok and self.saved and self.saved.counters.loops[1] then
+      return "failed", "resume: the script ended before it came to the loop that the run file stands in", false, true
+    end
     if ok then return "done", nil, true end
-    if getmetatable(value) == End then return value.status, value.message, not self.dirty end
+    if getmetatable(value) == End then return value.status, value.message, not self.dirty, value.refused end
     if value ~= nil and value == lurn.interrupted then
       local pending = lurn.signal and lurn.signal.pending()
       return pending == "TERM" and "terminated" or "interrupted", nil, not self.dirty
@@ -198,26 +233,28 @@ return function (lurn)
   end
 
   local function close (self, ok, value)
-    local status, message, clean = judge(self, ok, value)
-    self.status = status
+    local status, message, clean, refused = judge(self, ok, value)
+    self.status, ok = status, status == "done"
     if ok then
       self.result = value
       self:settle()
       self:remember()
     end
     if status == "failed" then
-      self.error = message
-      self.trace = type(message) == "string" and debug.traceback(self.thread, message) or tostring(message)
+      self.error, self.refused = message, refused
+      local plain = self.refused or type(message) ~= "string"
+      self.trace = plain and tostring(message) or debug.traceback(self.thread, message)
     else
       self.message = message
     end
     self:write_live {event = "end", status = status, seconds = self:seconds()}
     local started = self.done > 0 or self.written
-    if clean and (ok or started) and not self.saved then
+    if clean and (ok or started) and not self.saved and not self.refused then
       local saved, why = self:checkpoint(status)
       if not saved and ok then self.status, self.error, self.trace = "failed", why, why end
     end
     if self.live then self.live:close(); self.live = nil end
+    self:release_lock()
     self.progress:clear()
   end
 
@@ -227,6 +264,8 @@ return function (lurn)
     if coroutine.status(self.thread) == "dead" then
       error("this run has ended: " .. self.status, 2)
     end
+    local free, message = self:take_lock()
+    if not free then return refuse(self, message) end
     enter(self)
     local ok, value = coroutine.resume(self.thread)
     if coroutine.status(self.thread) == "suspended" then

@@ -46,7 +46,11 @@ return function (lurn, Run)
     local pending = lurn.signal and lurn.signal.pending()
     if pending then Run.finish(pending == "TERM" and "terminated" or "interrupted") end
     if self.give_up then Run.finish(self.give_up) end
-    if self.checkpoint_due or Run.clock() - (self.written or -math.huge) >= RENEW then self:checkpoint() end
+    if self.checkpoint_due or Run.clock() - (self.written or -math.huge) >= RENEW then
+      local written, message = self:checkpoint()
+      -- Nothing is lost yet, and a run whose file cannot be written is better not begun.
+      if not written and not self.on_disk then Run.refuse(message) end
+    end
     if self.budget then
       if self.budget <= 0 then coroutine.yield() end
       self.budget = self.budget and self.budget - 1
@@ -62,37 +66,56 @@ return function (lurn, Run)
     end
   end
 
-  -- A model that the script builds differently today would take the weights and mean something else.
-  local function check_program (saved, model)
-    local was, is = saved.program, model:source_text()
-    if was == is then return end
-    local line, old, new = first_difference(was or "", is)
-    error(("resume: the script builds another model: line %d of the program was\n  %s\nand is now\n  %s")
-      :format(line, old, new), 0)
+  -- A model that the script builds differently today would take the weights and mean something else; one that is played
+  -- differently would not give the same bits. Digests are compared; the texts say where they part.
+  local function check_program (what, was, digest, is)
+    if was == nil or digest == lurn.sys.sha256(is) then return end
+    local line, old, new = first_difference(was, is)
+    Run.refuse(("%s: instruction in line %d of the program was\n  %s\nand is now\n  %s"):format(what, line, old, new))
+  end
+
+  local function check_model (saved, model, forked)
+    check_program((forked and "fork" or "resume") .. ": the script builds another model", saved.program, saved.digest,
+      model:source_text())
+    if forked then return end
+    check_program("resume: this lurn trains the model by another program, so the bits would not be the same",
+      saved.train_program, saved.train_digest, model:program())
+  end
+
+  local function put_back (self)
+    local saved = self.saved
+    if #saved.models > #self.models or #saved.optims > #self.optims then
+      Run.refuse(("resume: the run file has %d models and %d optimisers, the script built %d and %d")
+        :format(#saved.models, #saved.optims, #self.models, #self.optims))
+    end
+    for k, model in ipairs(saved.models) do
+      check_model(model, self.models[k], saved.forked)
+      lurn.runfile.fill(self.models[k], model.weights, "weights")
+      if next(model.state) then self.models[k]:setstate(model.state) end
+    end
+    for k, optim in ipairs(saved.optims) do self.optims[k]:load(optim) end
   end
 
   -- At the first boundary after a resume: whatever the script did up to here, the saved state holds.
   local function restore (self)
     local saved = self.saved
-    if #saved.models > #self.models or #saved.optims > #self.optims then
-      error(("resume: the run file has %d models and %d optimisers, the script built %d and %d")
-        :format(#saved.models, #saved.optims, #self.models, #self.optims), 0)
+    local ok, message = pcall(put_back, self)
+    if not ok and type(message) == "string" then
+      Run.refuse(("resume: %s: damaged run file: %s"):format(saved.path,
+        (message:gsub("^[^\n]-%.lua:%d+: ", ""))))
     end
-    for k, model in ipairs(saved.models) do
-      check_program(model, self.models[k])
-      lurn.runfile.fill(self.models[k], model.weights, "weights")
-      if next(model.state) then self.models[k]:setstate(model.state) end
-    end
-    for k, optim in ipairs(saved.optims) do self.optims[k]:load(optim) end
+    if not ok then error(message, 0) end
     self.random.name, self.random.i = saved.counters.random.name, saved.counters.random.i
     self.done, self.steps = saved.counters.steps, saved.counters.steps
-    self.written = Run.clock()
+    self.on_disk = not saved.forked
+    self.written = self.on_disk and Run.clock() or nil
     self.saved = nil
   end
 
   -- The cursor of the k-th loop of the script. On resume, loops before the one that was being played
   -- are over, and that one goes on where it stopped.
   local function open_loop (self, total)
+    debug.sethook(self.thread)      -- see listen in run.lua
     self:settle()
     local k = #self.loops + 1
     local loop = {done = 0, total = total}

@@ -6,9 +6,10 @@
 --   /manifest         JSON: versions, machine, engine, instruction set, threads, data, command, commit
 --   /counters         JSON: steps, loops (the cursor), random stream, seconds
 --   /run_state        JSON: run.state
+--   /lineage          JSON: the run that this one comes from, see lineage.lua
 --   /script/text      the script; attribute path; /script/lua/NAME the Lua files it required
---   /program          the model as text: what sampling and evaluation build it from; /program_train, for the
---                     record, is what training played
+--   /program          the model as text: what sampling and evaluation build it from; /program_train is what training
+--                     played. Attribute sha256 of each
 --   /weights/PATH     parameters as they are      /best/PATH    those of the best evaluation
 --   /optim/NAME       moments; /optim/numbers JSON /state/NAME   carried state
 --   /metrics/NAME/step, /metrics/NAME/value
@@ -16,6 +17,8 @@
 --
 -- A second model is in /program_2, /program_train_2, /weights_2, /best_2, /state_2, a second optimiser in /optim_2, and
 -- so on. Beside the file, NAME.jsonl gets a line for every call of run:log while the run plays.
+
+local check = require "lurn.runfile_check"
 
 return function (lurn)
   local M = {}
@@ -112,7 +115,7 @@ return function (lurn)
     end
     local b = run.boundary
     return {steps = run.done, loops = loops, random = b.random or {name = "", i = 0}, seconds = run:seconds(),
-      live_bytes = b.live_bytes or 0}
+      live_bytes = b.live_bytes or 0, rotation = run.rotation}
   end
 
   ---------------------------------------------------------------- writing
@@ -125,10 +128,16 @@ return function (lurn)
     try(w:write(name, lurn.json.encode(value, {indent = true, name = name})))
   end
 
+  -- A program is what weights mean; the digest beside it tells a text that was damaged or edited.
+  local function write_program (w, name, text)
+    write_text(w, name, text)
+    try(w:attr(name, "sha256", lurn.sys.sha256(text)))
+  end
+
   local function write_model (w, run, k)
     local model, s = run.models[k], suffix(k)
-    write_text(w, "/program" .. s, model:source_text())
-    write_text(w, "/program_train" .. s, model:program())
+    write_program(w, "/program" .. s, model:source_text())
+    write_program(w, "/program_train" .. s, model:program())
     for _, p in ipairs(model:parameters()) do try(w:write("/weights" .. s .. "/" .. p.path, p.value)) end
     for name, tensor in next, model:state() or {} do try(w:write("/state" .. s .. "/" .. name, tensor)) end
     for path, tensor in next, run.best.weights and run.best.weights[k] or {} do
@@ -185,6 +194,7 @@ return function (lurn)
     run.manifest = run.manifest or manifest(run)
     write_json(w, "/manifest", run.manifest)
     write_json(w, "/counters", counters(run))
+    if run.lineage then write_json(w, "/lineage", run.lineage) end
     write_json(w, "/run_state", run.boundary.state or {})
     write_script(w, run)
     for k in ipairs(run.models) do write_model(w, run, k) end
@@ -238,6 +248,17 @@ return function (lurn)
     return value
   end
 
+  -- Text and digest of a program, or nil.
+  local function read_program (r, path, name)
+    local text = read(r, name)
+    if text == nil then return nil end
+    local digest = r:attr(name, "sha256")
+    if digest and digest ~= lurn.sys.sha256(text) then
+      damaged(path, "%s is not the text its digest was made of", name)
+    end
+    return text, digest
+  end
+
   local function read_group (r, group, except)
     local out = {}
     if not r:exists(group) then return out end
@@ -252,8 +273,11 @@ return function (lurn)
     for k = 1, 1000 do
       local s = suffix(k)
       if not r:exists("/weights" .. s) then break end
-      file.models[k] = {weights = read_group(r, "/weights" .. s), state = read_group(r, "/state" .. s),
-        program = read(r, "/program" .. s)}
+      local model = {weights = read_group(r, "/weights" .. s), state = read_group(r, "/state" .. s)}
+      model.program, model.digest = read_program(r, file.path, "/program" .. s)
+      model.train_program, model.train_digest = read_program(r, file.path, "/program_train" .. s)
+      if not model.program then damaged(file.path, "/program%s is missing", s) end
+      file.models[k] = model
       if r:exists("/best" .. s) then file.best.weights[k] = read_group(r, "/best" .. s) end
     end
     for k = 1, 1000 do
@@ -311,11 +335,14 @@ return function (lurn)
     local r <close> = try(lurn.h5.open(path))
     local file = read_header(r, path)
     file.config = read_json(r, path, "/config")
-    file.params = file.config.params or {}
+    file.params = type(file.config) == "table" and file.config.params or {}
     file.manifest = read_json(r, path, "/manifest")
     file.counters = read_json(r, path, "/counters")
+    file.lineage = r:exists("/lineage") and read_json(r, path, "/lineage") or nil
+    check(file, function (what) damaged(path, "%s", what) end)
     if header_only then return file end
     file.state = read_json(r, path, "/run_state")
+    if type(file.state) ~= "table" then damaged(path, "/run_state: not a table") end
     read_script(r, file)
     read_models(r, file)
     read_metrics(r, file)

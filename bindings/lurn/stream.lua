@@ -30,7 +30,8 @@ return function (lurn, Model)
   --- One step: an id (from 1) or a vector; returns the output, the logits of a classifier.
   function Stream:step (x)
     if type(x) == "table" then x = lurn.tensor {{x}} end
-    local ok, message = self.player:forward(batch_of(self, x), self.seed, self.steps, "eval")
+    local ok, message, code = self.player:forward(batch_of(self, x), self.seed, self.steps, "eval")
+    if code == "EINTR" then error(lurn.interrupted, 0) end
     if ok == nil then error(message, 2) end
     self.player:commit()
     self.steps = self.steps + 1

@@ -100,8 +100,8 @@ describe("a model from its run file", function ()
 
   when_built("is not resumed as another model", function ()
     local code, _, err = shell.lurn("run --quiet --resume a.h5 --out b.h5", "LURN_TEST_HIDDEN=7")
-    assert.equal(1, code)
-    assert.matches("the script builds another model: line %d+ of the program was\n  [^\n]*%(6[^\n]*\nand is now\n"
+    assert.equal(3, code)
+    assert.matches("the script builds another model: instruction in line %d+ of the program was\n  [^\n]*%(6[^\n]*\nand is now\n"
       .. "  [^\n]*%(7", err)
   end)
 

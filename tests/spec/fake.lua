@@ -167,12 +167,14 @@ function M.new ()
     hold = function (yes) held = yes end, clear = function () pending, held = nil, nil end,
     raise = function (name) pending = name end, stop = function () return pending and not held end}
   lurn.sys = {clock = os.clock, mkdir = function (path) return os.execute("mkdir -p '" .. path .. "'") end,
-    isatty = function () return false end, pid = function () return 1 end}
+    isatty = function () return false end, pid = function () return 1 end, identity = function () end,
+    sha256 = function (text) return "digest of " .. text end,
+    lock = function () return {release = function () end} end}
   lurn.core = {rng = {
     uniform = function (seed, _, name, i) return math.abs(math.sin(seed + #name + i * 1.7)) % 1 end,
     below = function (seed, _, name, i, n) return math.floor(math.abs(math.sin(seed + #name + i)) * 1e6) % n end}}
   lurn.data = {}
-  for _, name in ipairs {"schema", "json", "experiment", "progress", "repro", "runfile", "run", "spike", "fit",
+  for _, name in ipairs {"schema", "json", "experiment", "progress", "repro", "lock", "runfile", "run", "lineage", "spike", "fit",
                          "sample"} do
     part(name)
   end

@@ -124,7 +124,7 @@ describe("a run", function ()
     end}:play()
     assert.equal("failed", run.status)
     assert.matches("boom", run.error)
-    assert.equal(15, assert(lurn.runfile.read(path)).counters.steps)
+    assert.equal(29, assert(lurn.runfile.read(path)).counters.steps)
   end)
 
   it("writes the file before the first step", function ()
@@ -139,8 +139,9 @@ describe("a run", function ()
   end)
 
   it("goes on when the disk is full, and says at the end that the result is not on it", function ()
-    lurn.h5.full = true
-    local run = start():play()
+    local run = start {model = function (model)
+      model.on_forward = function () lurn.h5.full = true end
+    end}:play()
     assert.equal("failed", run.status)
     assert.equal(120, run.done)
     assert.matches("no space left", run.error)

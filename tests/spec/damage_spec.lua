@@ -1,0 +1,162 @@
+-- Run files that are not what they were: of a future version, damaged, edited, of another program. Each is refused with
+-- one message, and stays as it is.
+
+local lurn = require "lurn"
+local shell = require "shell_helper"
+local when_built = shell.ready and it or pending
+
+-- WIDTH and MORE stand for what a run file does not hold: a newer lurn, a module found elsewhere.
+local SCRIPT = [[
+local lurn = require "lurn"
+return lurn.experiment {name = "damage", params = {steps = 20}, run = function (run, p)
+  local data = assert(lurn.dataset {{x = {{1.0}, {2.0}}, y = {{1.0}, {2.0}}}})
+  local model = lurn.stack {input = data, lurn.rnn {hidden = tonumber(os.getenv "WIDTH") or 3}, lurn.linear {size = 1},
+    loss = lurn.loss.mse()}
+  local optim = lurn.optim.adam(model)
+  if os.getenv "MORE" then return 1 end
+  return run:fit {model = model, optim = optim, train = data.train, steps = p.steps, eval_every = 5}.loss
+end}
+]]
+
+-- A copy of a run file, object by object, with some of them or of the attributes of / replaced; false leaves one out.
+local function rewrite (to, objects, attributes)
+  local r <close> = assert(lurn.h5.open(shell.path "run.h5"))
+  local w <close> = assert(lurn.h5.create(shell.path(to)))
+  local function put_attributes (path, changed)
+    for key, value in pairs(assert(r:attrs(path))) do
+      if changed[key] ~= nil then value = changed[key] end
+      if value then assert(w:attr(path, key, value)) end
+    end
+  end
+  local function walk (group)
+    for _, name in ipairs(assert(r:list(group))) do
+      local path = (group == "/" and "" or group) .. "/" .. name
+      if not r:shape(path) then walk(path)
+      elseif objects[path] ~= false then
+        assert(w:write(path, objects[path] or assert(r:read(path))))
+        put_attributes(path, {})
+      end
+    end
+  end
+  walk "/"
+  put_attributes("/", attributes or {})
+  assert(w:commit())
+end
+
+describe("a run file", function ()
+  setup(function ()
+    shell.open()
+    shell.write("script.lua", SCRIPT)
+    if not shell.ready then return end
+    local code, _, err = shell.lurn "run script.lua --quiet --out run.h5"
+    assert(code == 0, err)
+  end)
+  teardown(shell.close)
+
+  local function refused (name, pattern, before)
+    local old = shell.read(name)
+    local code, out, err = shell.lurn("run --quiet --resume " .. name, before)
+    assert.equal(3, code, err)
+    assert.equal("", out)
+    assert.matches("^lurn: ", err)
+    assert.matches(pattern, err)
+    assert.is_nil(err:find("traceback", 1, true), err)
+    assert.is_true(old == shell.read(name))      -- nothing was written
+    return err
+  end
+
+  when_built("that is copied object by object goes on: what follows refuses for its own reasons", function ()
+    rewrite("copy.h5", {})
+    local code, _, err = shell.lurn "run --quiet --resume copy.h5"
+    assert.equal(0, code, err)
+  end)
+
+  when_built("of a later version is not read", function ()
+    rewrite("later.h5", {}, {version = 99})
+    refused("later.h5", "later.h5: a run file of version 99; this lurn knows versions up to 1\n$")
+    rewrite("none.h5", {}, {version = "one"})
+    refused("none.h5", "an HDF5 file, but not a run file of lurn")
+  end)
+
+  when_built("of another model is refused by the first instruction that differs", function ()
+    local err = refused("run.h5", "the script builds another model: instruction in line %d+ of the program was\n"
+      .. "  [^\n]*3[^\n]*\nand is now\n  [^\n]*4[^\n]*\n$", "WIDTH=4")
+    assert.equal(4, select(2, err:gsub("\n", "")))
+  end)
+
+  when_built("whose training was played by another program is refused, too", function ()
+    local r <close> = assert(lurn.h5.open(shell.path "run.h5"))
+    local text = r:read("/program_train")
+    -- As if an older lurn had added the bias at another place.
+    local changed, n = text:gsub("(r%d+) = add ", "%1 = subtract ", 1)
+    if n == 0 then changed = text:gsub("tanh", "sigmoid", 1) end
+    assert.not_equal(text, changed)
+    local file = assert(lurn.runfile.read(shell.path "run.h5"))
+    file.models[1].train_program, file.models[1].train_digest = changed, lurn.sys.sha256(changed)
+    local run = assert(lurn.experiment.load(shell.path "script.lua")):start(nil, {resume = file, write = false,
+      quiet = true}):play()
+    assert.equal("failed", run.status)
+    assert.matches("this lurn trains the model by another program, so the bits would not be the same: instruction in "
+      .. "line %d+ of the program was\n", run.error)
+    local old, new = run.error:match "was\n  ([^\n]*)\nand is now\n  ([^\n]*)$"
+    assert.is_truthy(changed:find(old, 1, true) and text:find(new, 1, true))
+  end)
+
+  when_built("with an edited program is damaged", function ()
+    local r <close> = assert(lurn.h5.open(shell.path "run.h5"))
+    for _, name in ipairs {"/program", "/program_train"} do
+      rewrite("edited.h5", {[name] = (assert(r:read(name)):gsub("tanh", "relu", 1))})
+      refused("edited.h5", "damaged run file: " .. name .. " is not the text its digest was made of")
+      assert.equal(3, (shell.lurn "sample edited.h5"))
+    end
+  end)
+
+  when_built("with counters, settings or state that are none is damaged, and says which", function ()
+    for name, list in pairs {
+      ["/counters"] = {"{}", "[]", "3", "{\"steps\": -1}", "not JSON", false},
+      ["/config"] = {"[1", "{\"params\": 3}", false}, ["/manifest"] = {"7", false}, ["/run_state"] = {"7", "x", false},
+      ["/program"] = {false},
+    } do
+      for _, text in ipairs(list) do
+        rewrite("bad.h5", {[name] = text})
+        refused("bad.h5", "bad.h5: damaged run file: " .. name)
+      end
+    end
+    rewrite("bad.h5", {}, {seed = "x"})
+    refused("bad.h5", "the seed is not an integer")
+    rewrite("bad.h5", {}, {precision = "f16"})
+    refused("bad.h5", "the precision is neither f32 nor f64")
+  end)
+
+  when_built("with weights or moments that are missing or of another shape is damaged", function ()
+    rewrite("bad.h5", {["/weights/rnn1.Wh"] = lurn.zeros(2, 2)})
+    refused("bad.h5", "damaged run file: ")
+    rewrite("bad.h5", {["/weights/rnn1.Wh"] = false})
+    refused("bad.h5", "damaged run file: the run file's weights have no 'rnn1.Wh'")
+    local r <close> = assert(lurn.h5.open(shell.path "run.h5"))
+    local moment
+    for _, name in ipairs(r:list "/optim") do if name ~= "numbers" then moment = "/optim/" .. name end end
+    rewrite("bad.h5", {[moment] = false})
+    refused("bad.h5", "damaged run file: the optimiser's [%w_]+ is missing")
+  end)
+
+  when_built("whose script ends before its saved loop is refused, not ended as done", function ()
+    refused("run.h5", "the script ended before", "MORE=1")
+  end)
+
+  it("with any byte changed is read, or gives a message", function ()
+    local whole, messages = shell.read "run.h5", 0
+    for k = 1, 300 do
+      local at = 1 + (k * 7919) % #whole
+      local byte = string.char((whole:byte(at) + 1 + k % 255) % 256)
+      shell.write("flip.h5", whole:sub(1, at - 1) .. byte .. whole:sub(at + 1))
+      local file, message, code = lurn.runfile.read(shell.path "flip.h5")
+      if not file then
+        messages = messages + 1
+        assert.equal("string", type(message))
+        assert.equal("string", type(code))
+      end
+    end
+    assert.is_true(messages > 0)
+  end)
+end)
