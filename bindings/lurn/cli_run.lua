@@ -22,8 +22,11 @@ return function (cli)
     preload(file)
     local experiment, message = lurn.experiment.compile(file.script.text, file.script.path)
     if not experiment then cli.fail(cli.FAILED, message) end
+    experiment.required = file.script.lua
     return experiment
   end
+
+  M.experiment_of = experiment_of
 
   local function load_script (lurn, path)
     local experiment, message, code = lurn.experiment.load(path)

@@ -12,7 +12,7 @@ folder = (folder or "lurn"):gsub("%.init$", "")
 -- In order of dependence: a module finds those before it already in the instance.
 local parts = {
   "schema", "json", "symbol", "pascanu", "cell", "layers", "conv", "cells", "loss", "metrics", "plot", "probe", "model",
-  "op", "optim", "sample", "data", "csv", "npy", "idx", "moving", "tasks", "progress", "repro", "runfile", "spike", "fit",
+  "op", "optim", "sample", "data", "csv", "npy", "idx", "moving", "tasks", "progress", "repro", "manifest", "runfile", "spike", "fit",
   "run", "experiment",
 }
 

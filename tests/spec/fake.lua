@@ -172,7 +172,7 @@ function M.new ()
     uniform = function (seed, _, name, i) return math.abs(math.sin(seed + #name + i * 1.7)) % 1 end,
     below = function (seed, _, name, i, n) return math.floor(math.abs(math.sin(seed + #name + i)) * 1e6) % n end}}
   lurn.data = {}
-  for _, name in ipairs {"schema", "json", "experiment", "progress", "repro", "runfile", "run", "spike", "fit",
+  for _, name in ipairs {"schema", "json", "experiment", "progress", "repro", "manifest", "runfile", "run", "spike", "fit",
                          "sample"} do
     part(name)
   end
