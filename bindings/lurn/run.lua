@@ -30,6 +30,7 @@ return function (lurn)
     resume = {"table", nil, nil, "what lurn.runfile.read returned"},
     arguments = {"table", nil, nil, "the command line, for the record"},
     threads = {"integer", nil, {1, 64}, "of the engine; 1 by default"},
+    watch = {"function", nil, nil, "function (run, step, hex): called with every digest"},
     pruner = {"function", nil, nil, "function (step, value) -> true: give up"},
   }
 
@@ -59,6 +60,7 @@ return function (lurn)
   end
 
   require "lurn.run_metrics" (lurn, Run)
+  require "lurn.run_digest" (lurn, Run)
   require "lurn.run_loop" (lurn, Run)
 
   local function fresh_id ()
@@ -79,6 +81,7 @@ return function (lurn)
       models = {}, optims = {}, datasets = {}, metrics = saved and saved.metrics or {}, loops = {},
       best = saved and saved.best or {}, spent = saved and saved.counters.seconds or 0, saved = saved,
       live_bytes = saved and saved.counters.live_bytes or 0,
+      digests = saved and saved.digests or {step = {}, hex = {}},
     }, Run)
     self.random = {seed = self.seed, name = "", i = 0}
     self.created = saved and saved.created or os.date("!%Y-%m-%dT%H:%M:%SZ")
@@ -203,6 +206,7 @@ return function (lurn)
     if ok then
       self.result = value
       self:settle()
+      self:digest(true)
       self:remember()
     end
     if status == "failed" then

@@ -12,6 +12,7 @@
 --   /weights/PATH     parameters as they are      /best/PATH    those of the best evaluation
 --   /optim/NAME       moments; /optim/numbers JSON /state/NAME   carried state
 --   /metrics/NAME/step, /metrics/NAME/value
+--   /digests/step, /digests/hex   the chain of run_digest.lua
 --   /data/vocabulary  one token a line, in hexadecimal; attribute level: char or byte
 --
 -- A second model is in /program_2, /program_train_2, /weights_2, /best_2, /state_2, a second optimiser in /optim_2, and
@@ -113,6 +114,12 @@ return function (lurn)
     end
   end
 
+  local function write_digests (w, chain)
+    if #chain.step == 0 then return end
+    try(w:write("/digests/step", chain.step))
+    try(w:write("/digests/hex", table.concat(chain.hex, "\n")))
+  end
+
   local function write_all (run, status)
     local folder = run.path:match("^(.*)/[^/]*$")
     if folder then try(lurn.sys.mkdir(folder)) end
@@ -126,6 +133,7 @@ return function (lurn)
     for k in ipairs(run.models) do write_model(w, run, k) end
     for k, optim in ipairs(run.optims) do write_optim(w, optim, k) end
     for name, series in next, run.metrics do write_series(w, name, series, run.done) end
+    write_digests(w, run.digests)
     write_vocabulary(w, run)
     try(w:commit())
     return true
@@ -220,6 +228,15 @@ return function (lurn)
     end
   end
 
+  local function read_digests (r, path)
+    local chain = {step = {}, hex = {}}
+    if not r:exists("/digests") then return chain end
+    chain.step = list_of(try(r:read("/digests/step")))
+    for hex in tostring(try(r:read("/digests/hex"))):gmatch "%x+" do chain.hex[#chain.hex + 1] = hex end
+    if #chain.step ~= #chain.hex then damaged(path, "/digests is uneven") end
+    return chain
+  end
+
   local function read_header (r, path)
     local format, version = r:attr("/", "format"), r:attr("/", "version")
     if format ~= M.format or math.type(version) ~= "integer" then
@@ -255,6 +272,7 @@ return function (lurn)
     read_script(r, file)
     read_models(r, file)
     read_metrics(r, file)
+    file.digests = read_digests(r, path)
     if r:exists("/data/vocabulary") then
       file.vocab = vocabulary_list(try(r:read("/data/vocabulary")))
       file.level = r:attr("/data/vocabulary", "level")
