@@ -87,6 +87,8 @@ return function (cli)
     return run.error:sub(-#message) == message and message or nil
   end
 
+  M.bad_input_of = bad_input_of
+
   local function plain (value)
     local kind = type(value)
     if kind == "table" then
@@ -146,12 +148,22 @@ return function (cli)
     if not rest[1] and not options.resume then cli.usage("which script?", cli.describe(cli.verbs.run)) end
     if rest[1] and options.resume then cli.usage("--resume takes the script from the run file; leave it out") end
     local lurn = cli.lurn(options.precision)
-    local arguments = table.move(rawget(_G, "arg") or {}, 1, #(rawget(_G, "arg") or {}), 1, {})
+    local arguments = M.arguments()
     local run, experiment, other
     if options.resume then run, experiment, other = start_resumed(lurn, options, words, arguments)
     else run, experiment = start_new(lurn, rest[1], options, words, arguments) end
     if not run then return help(experiment) end
-    lurn = other or lurn
+    return M.play(other or lurn, run, options)
+  end
+
+  --- The words after the program's name, for the record.
+  function M.arguments ()
+    local all = rawget(_G, "arg") or {}
+    return table.move(all, 1, #all, 1, {})
+  end
+
+  --- Plays a run that waits, says how it ended, and returns the exit code.
+  function M.play (lurn, run, options)
     run:play()
     local bad_input = bad_input_of(lurn, run)
     local code = bad_input and cli.INPUT or codes[run.status] or cli.FAILED

@@ -1,10 +1,12 @@
 --- The manifest of a run file: with what, on what and of what a run was made, so that whoever repeats it and gets other
 -- bits can see what is not the same.
 --
---   lurn, commit, flags, compiler      this build           lua, hdf5, libc, blas, blas_core, blas_threads   libraries
---   engine, isa, precision, threads    how it computes      cpu, cpus, os                                    the machine
---   script {path, sha256}, files {NAME = sha256}            seed, params                                     the experiment
---   data {{path, hash, split, text}, ...}                   command, folder, environment, git {commit, remote, diff}
+--   lurn, commit, flags, compiler                      this build
+--   lua, hdf5, libc, blas, blas_core, blas_threads     libraries
+--   engine, isa, precision, threads                    how it computes
+--   cpu, cpus, os                                      the machine
+--   script {path, sha256}, files {NAME = sha256}, seed, params, data {{path, hash, split, text}, ...}
+--   command, folder, environment, git {commit, branch, remote, diff}
 --   attempts {{start, end, status, pid, command, differs}, ...}   every start and resume
 --
 -- The manifest says how a run began. An attempt that went on elsewhere notes in `differs` what was not the same there.
@@ -17,8 +19,9 @@ return function (lurn)
   M.redact = redact
 
   -- Environment variables that can change a result or say where it was made. Others are nobody's business.
-  local VARIABLES = {"^LURN_", "^OPENBLAS_", "^GOTO_NUM_THREADS$", "^OMP_", "^LC_ALL$", "^LANG$", "^TZ$", "^LUA_PATH",
-    "^LUA_CPATH", "^LD_LIBRARY_PATH$", "^LD_PRELOAD$", "^SLURM_JOB_ID$", "^SLURM_ARRAY_JOB_ID$", "^SLURM_ARRAY_TASK_ID$",
+  local VARIABLES = {"^LURN_", "^OPENBLAS_", "^GOTO_NUM_THREADS$", "^OMP_", "^LC_ALL$", "^LANG$", "^TZ$",
+    "^LUA_PATH", "^LUA_CPATH", "^LD_LIBRARY_PATH$", "^LD_PRELOAD$",
+    "^SLURM_JOB_ID$", "^SLURM_ARRAY_JOB_ID$", "^SLURM_ARRAY_TASK_ID$",
     "^SLURM_JOB_NODELIST$", "^SLURM_CPUS_PER_TASK$"}
 
   local MOST_DIFF = 256 * 1024      -- bytes of an uncommitted diff that are kept
@@ -54,18 +57,20 @@ return function (lurn)
 
   local function line_of (text) return text and text:match "^[^\n]*" end
 
-  --- The repository that a folder is in: commit, branch, remote and what is not committed; nil without git or outside of one.
+  --- The repository that a folder is in: commit, branch, remote and what is not committed; nil without git or outside
+  -- of one.
   ---@param folder string
   ---@return table?
   function M.git (folder)
     local commit = line_of(git(folder, "rev-parse HEAD"))
     if not commit then return nil end
-    local remote, branch = line_of(git(folder, "remote get-url origin")), line_of(git(folder, "rev-parse --abbrev-ref HEAD"))
+    local remote = line_of(git(folder, "remote get-url origin"))
+    local branch = line_of(git(folder, "rev-parse --abbrev-ref HEAD"))
     local diff = git(folder, "diff --no-ext-diff --no-textconv --no-color HEAD", MOST_DIFF + 1)
     local cut = diff and #diff > MOST_DIFF
     if cut then diff = diff:sub(1, MOST_DIFF):gsub("[^\n]*$", "") end
-    return {commit = commit, branch = branch, remote = remote and redact.text(remote), diff = diff and redact.text(diff),
-      diff_cut = cut or nil}
+    return {commit = commit, branch = branch, remote = remote and redact.text(remote),
+      diff = diff and redact.text(diff), diff_cut = cut or nil}
   end
 
   ---------------------------------------------------------------- the experiment
@@ -91,8 +96,8 @@ return function (lurn)
     return list
   end
 
-  --- Lua files that the script required, by module name. lurn's own are named by its version. A file is read once, so that
-  -- what was edited later does not pass for what was run.
+  --- Lua files that the script required, by module name. lurn's own are named by its version. A file is read once, so
+  -- that what was edited later does not pass for what was run.
   ---@return table<string, string>
   function M.required (run)
     local files, before = run.experiment.required or {}, run.experiment.loaded_before
@@ -141,7 +146,8 @@ return function (lurn)
   -- These differ between any two runs, or say nothing of the result.
   local ALWAYS = {attempts = true, command = true, folder = true, cpus = true, lineage = true}
   local function counts (path)
-    return not ALWAYS[path:match "^[^%.]*"] and path ~= "script.path" and path ~= "script.text"
+    return not ALWAYS[path:match "^[^%.]*"] and path ~= "script.path" and not path:find "^data%.%d+%.path$"
+      and not path:find "^data%.%d+%.source$"
   end
 
   local function flatten (value, path, out)
@@ -172,7 +178,8 @@ return function (lurn)
 
   local function attempt_of (run, first)
     local played = run.began and math.floor(run.clock() - run.began) or 0
-    local attempt = {start = date(os.time() - played), from = first and run.options.resume.counters.steps or 0, pid = lurn.sys and lurn.sys.pid and lurn.sys.pid()}
+    local attempt = {start = date(os.time() - played), from = first and run.options.resume.counters.steps or 0,
+      pid = lurn.sys and lurn.sys.pid and lurn.sys.pid()}
     if not first then return attempt end
     local here, changed = M.of(run), {}
     attempt.command = here.command
@@ -181,7 +188,7 @@ return function (lurn)
     return attempt
   end
 
-  --- The manifest of a run as its file is renewed: made at the first time, the current attempt brought up to date later.
+  --- The manifest of a run as its file is renewed: made the first time, the current attempt brought up to date later.
   ---@param run lurn.Run
   ---@param status string
   ---@return table

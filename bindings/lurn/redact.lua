@@ -12,8 +12,8 @@ return function ()
   local SECRET = {"passw", "passphrase", "secret", "apikey", "accesskey", "privatekey", "credential", "authtoken",
     "accesstoken", "bearer"}
 
-  -- Every pattern below that begins with a run of letters is anchored where the run begins (%f of the same set), or a long
-  -- line would be read again from each of its letters.
+  -- Every pattern below that begins with a run of letters is anchored where the run begins (%f of the same set), or a
+  -- long line would be read again from each of its letters.
   local function plain_name (name) return (name:lower():gsub("[_%-%.]", "")) end
 
   local function is_secret (name)

@@ -8,14 +8,16 @@ local lurn = require "lurn"
 local part = require "part"
 return lurn.experiment {name = "tiny", params = {steps = 4}, run = function (run, p)
   local data = assert(lurn.text "text.txt")
-  local model = lurn.stack {input = data, lurn.embedding {size = 4}, lurn.rnn {hidden = part.hidden}, lurn.linear {size = #data.vocab},
+  local model = lurn.stack {input = data, lurn.embedding {size = 4}, lurn.rnn {hidden = part.hidden},
+    lurn.linear {size = #data.vocab},
     loss = lurn.loss.cross_entropy()}
+  local optim = lurn.optim.sgd(model, {lr = 0.1})
   local int, log = os.getenv "INT", run.log
   function run:log (values)
     log(self, values)
     if self.steps == tonumber(int) then io.popen("kill -INT " .. lurn.sys.pid()):close() end
   end
-  run:fit {model = model, optim = lurn.optim.sgd(model, {lr = 0.1}), train = data.train, steps = p.steps, batch = 2, seq = 5}
+  run:fit {model = model, optim = optim, train = data.train, steps = p.steps, batch = 2, seq = 5}
 end}
 ]]
 
@@ -41,8 +43,8 @@ describe("the manifest", function ()
     local code, _, err = shell.lurn("run tiny.lua --quiet --out a.h5", "LURN_SECRET=x OMP_NUM_THREADS=1 HOME_TOWN=y")
     assert.equal(0, code, err)
     local m = read("a.h5").manifest
-    for _, key in ipairs {"lurn", "lua", "hdf5", "libc", "blas", "blas_core", "blas_threads", "engine", "isa", "precision",
-      "threads", "cpu", "os", "flags", "compiler", "seed", "folder"} do assert.is_truthy(m[key], key) end
+    for _, key in ipairs {"lurn", "lua", "hdf5", "libc", "blas", "blas_core", "blas_threads", "engine", "isa",
+      "precision", "threads", "cpu", "os", "flags", "compiler", "seed", "folder"} do assert.is_truthy(m[key], key) end
     local sys = require("lurn").sys
     assert.equal(sys.sha256(shell.read "tiny.lua"), m.script.sha256)
     assert.same({part = sys.sha256(shell.read "part.lua")}, m.files)
