@@ -173,17 +173,26 @@ $(BUILD)/flags: force | libs
 $(BUILD)/sources: force
 	$(call note,$(CORE) $(BIND))
 
+# What only this build can tell a run file: the commit of the sources (a + when they differ from it) and the flags.
+COMMIT := $(shell git rev-parse HEAD 2>/dev/null)$(shell git diff --quiet HEAD -- core bindings Makefile 2>/dev/null || echo +)
+BUILT  = \#define LURN_COMMIT "$(if $(filter-out +,$(COMMIT)),$(COMMIT))"
+FLAGS  = \#define LURN_FLAGS "$(subst ",,$(strip $(notdir $(CC)) $(CPPFLAGS) $(CFLAGS) $(MUST) $(SAN)))"
+$(BUILD)/build.h: force | libs
+	@mkdir -p $(@D); printf '%s\n' '$(BUILT)' '$(FLAGS)' | cmp -s - $@ || printf '%s\n' '$(BUILT)' '$(FLAGS)' > $@
+$(BUILD)/f32/bindings/l_info.o $(BUILD)/f64/bindings/l_info.o: $(BUILD)/build.h
+$(BUILD)/f32/bindings/l_info.o $(BUILD)/f64/bindings/l_info.o: OWN = -I$(BUILD)
+
 # Only these two files may use more than the baseline; the choice between them is made at run time.
 %/core/kernel/isa_avx2.o:   ISA = -mavx2 -mfma
 %/core/kernel/isa_avx512.o: ISA = -mavx512f -mavx512dq -mavx512vl -mavx512bw -mfma
 
 $(BUILD)/f32/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(call say,CC) $(CC) $(ALL) $(ISA) -MMD -MP -c $< -o $@
+	$(call say,CC) $(CC) $(ALL) $(ISA) $(OWN) -MMD -MP -c $< -o $@
 
 $(BUILD)/f64/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(call say,CC) $(CC) $(ALL) $(ISA) -DLURN_F64 -MMD -MP -c $< -o $@
+	$(call say,CC) $(CC) $(ALL) $(ISA) $(OWN) -DLURN_F64 -MMD -MP -c $< -o $@
 
 # Made anew each time: an archive keeps the objects of sources that are gone.
 $(LIB32): $(CORE32) $(BUILD)/sources

@@ -19,6 +19,7 @@ int l_npy_open (lua_State *L);
 int l_model_open (lua_State *L);
 int l_bench_open (lua_State *L);
 int l_op_open (lua_State *L);
+int l_info_open (lua_State *L);
 
 #ifdef __GNUC__
 #define EXPORT __attribute__((visibility("default")))
@@ -29,7 +30,7 @@ int l_op_open (lua_State *L);
 /* Every table of functions is merged into the module, or stands in it under a name. */
 static const struct { const char *name; lua_CFunction open; } rooms[] = {
   {NULL, l_op_open}, {NULL, l_program_open}, {NULL, l_model_open}, {NULL, l_data_open}, {NULL, l_bench_open},
-      {"tensor", l_tensor_open},
+      {NULL, l_info_open}, {"tensor", l_tensor_open},
   {"rng", l_rng_open}, {"h5", l_h5_open}, {"sys", l_sys_open}, {"npy", l_npy_open}, {"signal", l_signal_open},
 };
 
@@ -40,21 +41,6 @@ static void merge (lua_State *L, int into) {
     lua_settable(L, into);
   }
   lua_pop(L, 1);
-}
-
-/* What a manifest records of this build and this machine. */
-static int info (lua_State *L) {
-  char text[256];
-  lurn_ctx *ctx = lb_ctx(L);
-  lua_newtable(L);
-  lua_pushliteral(L, LURN_VERSION); lua_setfield(L, -2, "version");
-  lua_pushliteral(L, LURN_PRECISION); lua_setfield(L, -2, "precision");
-  lua_pushstring(L, ctx->kernels->isa); lua_setfield(L, -2, "isa");
-  lua_pushstring(L, ctx->blas ? "openblas" : "lurn"); lua_setfield(L, -2, "engine");
-  lua_pushstring(L, lurn_blas_config(text, sizeof text)); lua_setfield(L, -2, "blas");
-  if (lurn_blas_warning()) { lua_pushstring(L, lurn_blas_warning()); lua_setfield(L, -2, "blas_warning"); }
-  lua_pushliteral(L, __VERSION__); lua_setfield(L, -2, "compiler");
-  return 1;
 }
 
 /* engine("lurn" | "openblas"): who does the products from now on; without an argument, who does. */
@@ -118,7 +104,7 @@ static int threads (lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg functions[] = {{"info", info}, {"engine", engine}, {"isa", isa}, {"threads", threads},
+static const luaL_Reg functions[] = {{"engine", engine}, {"isa", isa}, {"threads", threads},
     {NULL, NULL}};
 
 /* Where lurn has no vector kernels of its own, OpenBLAS is the default engine. LURN_ENGINE decides

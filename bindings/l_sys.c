@@ -1,6 +1,7 @@
 /* l_sys.c: the operating system, for Lua. What can fail returns true, or nil, message, code. */
 #include "l_sys.h"
 
+#include "l_tensor.h"
 #include "sha256.h"
 #include "sys.h"
 
@@ -99,22 +100,40 @@ static int s_identity (lua_State *L) {
   return 1;
 }
 
+/* sha256(piece, ...) -> hex: of all pieces one after the other, strings and the bytes of contiguous tensors. */
 static int s_sha256 (lua_State *L) {
-  size_t size;
-  const char *text = luaL_checklstring(L, 1, &size);
   char hex[LURN_SHA256_HEX];
   lurn_sha256 s;
+  int n = lua_gettop(L);
+  luaL_argcheck(L, n > 0, 1, "expected a string or a tensor");
   lurn_sha256_init(&s);
-  lurn_sha256_add(&s, text, size);
+  for (int i = 1; i <= n; i++) {
+    const lurn_tensor *t = l_testtensor(L, i);
+    size_t size;
+    const char *text = t ? NULL : luaL_checklstring(L, i, &size);
+    luaL_argcheck(L, t == NULL || lurn_tensor_contiguous(t), i, "expected a contiguous tensor");
+    if (t) size = (size_t)lurn_tensor_count(t) * lurn_dtype_size(t->dtype);
+    lurn_sha256_add(&s, t ? t->data.p : text, size);
+  }
   lua_pushstring(L, lurn_sha256_hex(&s, hex));
+  return 1;
+}
+
+/* environ() -> a list of "NAME=VALUE". */
+static int s_environ (lua_State *L) {
+  lua_newtable(L);
+  for (size_t k = 0; lurn_sys_environ(k); k++) {
+    lua_pushstring(L, lurn_sys_environ(k));
+    lua_rawseti(L, -2, (lua_Integer)k + 1);
+  }
   return 1;
 }
 
 static const luaL_Reg functions[] = {
   {"clock", s_clock}, {"time", s_time}, {"pid", s_pid}, {"peak_rss", s_peak_rss}, {"cpus", s_cpus}, {"cpu", s_cpu},
   {"isatty", s_isatty}, {"columns", s_columns}, {"mkdir", s_mkdir}, {"exists", s_exists}, {"filesize", s_filesize},
-  {"append", s_append}, {"replace", s_replace}, {"sha256", s_sha256},
-  {"link", s_link}, {"identity", s_identity}, {NULL, NULL}
+  {"append", s_append}, {"replace", s_replace}, {"sha256", s_sha256}, {"link", s_link}, {"identity", s_identity},
+  {"environ", s_environ}, {NULL, NULL}
 };
 
 int l_sys_open (lua_State *L) {

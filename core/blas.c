@@ -60,6 +60,9 @@ const char *lurn_blas_config (char *text, size_t size) {
   return text;
 }
 
+const char *lurn_blas_core (void) { return openblas_get_corename(); }
+int lurn_blas_threads (void) { return openblas_get_num_threads(); }
+
 const char *lurn_blas_warning (void) {
   return flavours[flavour()].warning;
 }

@@ -21,6 +21,8 @@
 void lurn_blas_start (void);
 /* "OpenBLAS 0.3.21 ... SkylakeX, parallel: pthread" into text; returns text. */
 const char *lurn_blas_config (char *text, size_t size);
+const char *lurn_blas_core (void);      /* the kernels OpenBLAS chose for this machine: "SkylakeX" */
+int lurn_blas_threads (void);           /* per call: 1, unless something of the process changed that */
 /* What is unsafe about the flavour of OpenBLAS that was loaded, in one sentence, or NULL. */
 const char *lurn_blas_warning (void);
 

@@ -332,6 +332,13 @@ static lurn_status open_as (lurn_ctx *ctx, lurn_h5 *f, const char *name, H5I_typ
                    kind == H5I_GROUP ? "a group" : kind == H5I_DATASET ? "an array" : "an array or a group");
 }
 
+const char *lurn_h5_library (char *text, size_t size) {
+  unsigned major = 0, minor = 0, release = 0;
+  H5get_libversion(&major, &minor, &release);
+  snprintf(text, size, "%u.%u.%u", major, minor, release);
+  return text;
+}
+
 int lurn_h5_exists (lurn_h5 *f, const char *name) {
   lurn_ctx nobody;
   hushed h = hush();

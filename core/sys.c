@@ -16,8 +16,12 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <gnu/libc-version.h>
+#endif
 
 #define PATH_SIZE 4096
 
@@ -71,6 +75,27 @@ const char *lurn_sys_cpu (char *text, size_t size) {
   }
   fclose(f);
   return text;
+}
+
+const char *lurn_sys_os (char *text, size_t size) {
+  struct utsname u;
+  if (uname(&u) != 0) snprintf(text, size, "unknown");
+  else snprintf(text, size, "%s %s %s", u.sysname, u.release, u.machine);
+  return text;
+}
+
+const char *lurn_sys_libc (char *text, size_t size) {
+#ifdef __GLIBC__
+  snprintf(text, size, "glibc %s", gnu_get_libc_version());
+#else
+  snprintf(text, size, "unknown");
+#endif
+  return text;
+}
+
+const char *lurn_sys_environ (size_t k) {
+  for (size_t i = 0; environ && environ[i]; i++) if (i == k) return environ[i];
+  return NULL;
 }
 
 /* ------------------------------------------------------------------ mappings */

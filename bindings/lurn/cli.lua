@@ -63,6 +63,32 @@ M.verbs = {
     parameters = true,
     from = "cli_run",
   },
+  rerun = {
+    usage = "lurn rerun RUN.h5",
+    help = "run the experiment inside a run file again, from the beginning (this executes its script)",
+    options = {
+      out = {"text", "the new run file (runs/NAME-ID.h5)", "FILE"},
+      data = {"text", "where the data are now: a.txt,b.h5; told by their hash", "FILES"},
+      threads = {"integer", "threads of the engine (1)"},
+      json = JSON,
+      quiet = {"flag", "no progress"},
+    },
+    from = "cli_verify",
+  },
+  verify = {
+    usage = "lurn verify RUN.h5",
+    help = "run it again and compare bit by bit (this executes its script); 0: equal, 1: different",
+    options = {
+      steps = {"integer", "so many steps only"},
+      data = {"text", "where the data are now: a.txt,b.h5; told by their hash", "FILES"},
+      script = {"text", "another script instead of the one inside", "FILE"},
+      seed = {"integer", "another seed"},
+      threads = {"integer", "threads of the engine (1)"},
+      json = JSON,
+      quiet = {"flag", "no progress"},
+    },
+    from = "cli_verify",
+  },
   sample = {
     usage = "lurn sample RUN.h5",
     help = "let a trained language model write",
@@ -162,7 +188,8 @@ M.verbs = {
   help = {usage = "lurn help [VERB]", help = "this text, or that of a verb", options = {}},
 }
 
-local ORDER = {"run", "sample", "eval", "predict", "inspect", "data", "bench", "env", "version", "help"}
+local ORDER = {"run", "rerun", "verify", "sample", "eval", "predict", "inspect", "data", "bench", "env", "version",
+  "help"}
 
 ---------------------------------------------------------------- parsing
 

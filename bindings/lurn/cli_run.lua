@@ -22,8 +22,11 @@ return function (cli)
     preload(file)
     local experiment, message = lurn.experiment.compile(file.script.text, file.script.path)
     if not experiment then cli.fail(cli.FAILED, message) end
+    experiment.required = file.script.lua
     return experiment
   end
+
+  M.experiment_of = experiment_of
 
   local function load_script (lurn, path)
     local experiment, message, code = lurn.experiment.load(path)
@@ -134,6 +137,8 @@ return function (cli)
     return run.error:sub(-#message) == message and message or nil
   end
 
+  M.bad_input_of = bad_input_of
+
   local function plain (value)
     local kind = type(value)
     if kind == "table" then
@@ -200,14 +205,24 @@ return function (cli)
     if rest[1] and whole then cli.usage(("--%s takes the script from the run file; leave it out"):format(whole)) end
     if options.partial and not options.init then cli.usage("--partial belongs to --init") end
     local lurn = cli.lurn(options.precision)
-    local arguments = table.move(rawget(_G, "arg") or {}, 1, #(rawget(_G, "arg") or {}), 1, {})
+    local arguments = M.arguments()
     local run, experiment, other
     if options.resume then run, experiment, other = start_resumed(lurn, options, words, arguments)
     elseif options.fork then run, experiment, other = start_forked(lurn, options, words, arguments)
     elseif options.init then run, experiment = start_filled(lurn, rest[1], options, words, arguments)
     else run, experiment = start_new(lurn, rest[1], options, words, arguments) end
     if not run then return help(experiment) end
-    lurn = other or lurn
+    return M.play(other or lurn, run, options)
+  end
+
+  --- The words after the program's name, for the record.
+  function M.arguments ()
+    local all = rawget(_G, "arg") or {}
+    return table.move(all, 1, #all, 1, {})
+  end
+
+  --- Plays a run that waits, says how it ended, and returns the exit code.
+  function M.play (lurn, run, options)
     run:play()
     local bad_input = bad_input_of(lurn, run)
     local code = bad_input and cli.INPUT or codes[run.status] or cli.FAILED

@@ -295,7 +295,7 @@ return function (lurn)
       return nil, lurn.data.failure, "EINVAL"
     elseif not ok then error(description, 2) end
     local data = lurn.dataset(description)
-    data.normalisation = norm
+    data.normalisation, data.source = norm, path
     return data
   end
 

@@ -55,6 +55,27 @@ return function (lurn)
       changed = changed, lineage = file.lineage}
   end
 
+  --- The run that a run comes from, looked for where it was, beside the run file under the same name, and among files that
+  -- are given. It is known by its step and the digest of its weights.
+  ---@param file table      what lurn.runfile.read returned
+  ---@param given string[]
+  ---@return table? parent  the same of that run
+  ---@return string? message
+  function M.parent (file, given)
+    local l = file.lineage
+    local places = {l.file, (file.path:gsub("[^/]*$", l.file:match "[^/]*$"))}
+    for _, place in ipairs(table.move(given, 1, #given, #places + 1, places)) do
+      local parent = place:find "%.h5$" and lurn.runfile.read(place)
+      local best = l.weights == "best"
+      if parent and parent.precision == file.precision and (parent.best.weights or not best) then
+        local is = describe(l.kind, parent, best)
+        if is.step == l.step and table.concat(is.digest, " ") == table.concat(l.digest, " ") then return parent end
+      end
+    end
+    return nil, ("%s: the run is a%s of %s at step %s, and no file with those weights is there; --data FILE says where it is")
+      :format(file.path, l.kind == "fork" and " fork" or "n init", l.file, l.step)
+  end
+
   -- Parameters that differ, by name: {was, is}.
   local function changes (was, is)
     local out = {}
@@ -79,7 +100,7 @@ return function (lurn)
     local copy = lurn.run.Run.copy
     local saved = {}
     for key, value in next, file do saved[key] = value end
-    saved.forked, saved.created = true, nil
+    saved.forked, saved.created, saved.digests = true, nil, {step = {}, hex = {}}
     saved.state, saved.metrics, saved.counters = copy(file.state), copy(file.metrics), copy(file.counters)
     saved.best = {value = file.best.value, step = file.best.step}
     if file.best.weights then

@@ -33,6 +33,7 @@ return function (lurn)
     partial = {"boolean", false, nil, "init: takes what fits, where not all do"},
     arguments = {"table", nil, nil, "the command line, for the record"},
     threads = {"integer", nil, {1, 64}, "of the engine; 1 by default"},
+    watch = {"function", nil, nil, "function (run, step, hex): called with every digest"},
     pruner = {"function", nil, nil, "function (step, value) -> true: give up"},
     keep = {"integer", nil, {1, 1e6}, "checkpoints of evaluations to keep beside the run file, and the best"},
     lock = {"any", nil, nil, "of the run file, when the caller took it already"},
@@ -70,6 +71,7 @@ return function (lurn)
   end
 
   require "lurn.run_metrics" (lurn, Run)
+  require "lurn.run_digest" (lurn, Run)
   require "lurn.run_loop" (lurn, Run)
   require "lurn.run_files" (lurn, Run)
 
@@ -94,6 +96,7 @@ return function (lurn)
       models = {}, optims = {}, datasets = {}, metrics = saved and saved.metrics or {}, loops = {},
       best = saved and saved.best or {}, spent = saved and saved.counters.seconds or 0, saved = saved,
       live_bytes = saved and saved.counters.live_bytes or 0,
+      digests = saved and saved.digests or {step = {}, hex = {}},
     }, Run)
     self.random = {seed = self.seed, name = "", i = 0}
     self.rotation = saved and saved.counters.rotation
@@ -238,6 +241,7 @@ return function (lurn)
     if ok then
       self.result = value
       self:settle()
+      self:digest(true)
       self:remember()
     end
     if status == "failed" then

@@ -41,6 +41,7 @@ return function (lurn, Run)
   -- Ends (by signal, by pruning) raise: the checkpoint is written where the run is closed.
   local function at_boundary (self, loop)
     count_iteration(self, loop)
+    self:digest()
     self:remember()
     if lurn.signal then lurn.signal.hold(false) end
     local pending = lurn.signal and lurn.signal.pending()

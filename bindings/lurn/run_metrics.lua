@@ -91,7 +91,7 @@ return function (lurn, Run)
       self.best.value, self.best.step = value + 0.0, self.steps
       keep_weights(self)
     end
-    self.checkpoint_due = "keep"
+    self.checkpoint_due, self.digest_due = "keep", true
     if self.options.pruner and self.options.pruner(self.steps, value) then self.give_up = "pruned" end
     return improved
   end

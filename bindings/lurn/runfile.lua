@@ -3,7 +3,7 @@
 --   /                 attributes: format, version, name, status, created, updated, seed, precision,
 --                     best_value, best_step, steps, seconds
 --   /config           JSON: direction, params
---   /manifest         JSON: versions, machine, engine, instruction set, threads, data, command, commit
+--   /manifest         JSON: versions, machine, data, command, git, attempts: see manifest.lua
 --   /counters         JSON: steps, loops (the cursor), random stream, seconds
 --   /run_state        JSON: run.state
 --   /lineage          JSON: the run that this one comes from, see lineage.lua
@@ -13,6 +13,7 @@
 --   /weights/PATH     parameters as they are      /best/PATH    those of the best evaluation
 --   /optim/NAME       moments; /optim/numbers JSON /state/NAME   carried state
 --   /metrics/NAME/step, /metrics/NAME/value
+--   /digests/step, /digests/hex   the chain of run_digest.lua
 --   /data/vocabulary  one token a line, in hexadecimal; attribute level: char or byte
 --
 -- A second model is in /program_2, /program_train_2, /weights_2, /best_2, /state_2, a second optimiser in /optim_2, and
@@ -44,69 +45,6 @@ return function (lurn)
   end
 
   ---------------------------------------------------------------- what goes into the file
-
-  --- The commit a folder is at, read from .git; nil when it is not in a repository.
-  ---@param folder string
-  ---@return string?
-  function M.commit_of (folder)
-    local function first_line (path)
-      local file = io.open(path, "r")
-      local line = file and file:read("l")
-      if file then file:close() end
-      return line
-    end
-    for _ = 1, 12 do
-      local head = first_line(folder .. "/.git/HEAD")
-      if head then
-        local ref = head:match("^ref: (%S+)")
-        return ref and first_line(folder .. "/.git/" .. ref) or (not ref and head or nil)
-      end
-      folder = folder .. "/.."
-    end
-  end
-
-  local function folder_of (path) return path:match("^(.*)/[^/]*$") or "." end
-
-  local function data_sources (run)
-    local list = {}
-    for i, data in ipairs(run.datasets) do
-      list[i] = {path = data.path, hash = data.hash, text = data.text}
-    end
-    return list
-  end
-
-  local function manifest (run)
-    local sys = lurn.sys or {}
-    local m = {
-      lurn = lurn.version, lua = _VERSION, precision = lurn.precision,
-      cpu = sys.cpu and sys.cpu(), cpus = sys.cpus and sys.cpus(), pid = sys.pid and sys.pid(),
-      threads = lurn.core and lurn.core.threads and lurn.core.threads() or 1, seed = run.seed,
-      command = run.options.arguments, folder = os.getenv "PWD",
-      commit = M.commit_of(folder_of(run.experiment.path or "./x")), data = data_sources(run),
-    }
-    local info = lurn.core and lurn.core.info
-    for k, v in next, type(info) == "function" and info() or info or {} do
-      if m[k] == nil and type(v) ~= "function" then m[k] = v end
-    end
-    return m
-  end
-
-  -- Lua files that the script required, by module name. lurn's own are named by its version.
-  local function required_files (run)
-    local before = run.experiment.loaded_before
-    local files = {}
-    if not before then return files end
-    for name in next, package.loaded do
-      local own = name == "lurn" or name:find("^lurn%.")
-      local path = not before[name] and not own and package.searchpath(name, package.path)
-      local file = path and io.open(path, "rb")
-      if file then
-        files[name] = file:read("a")
-        file:close()
-      end
-    end
-    return files
-  end
 
   local function counters (run)
     local loops = {}
@@ -165,7 +103,7 @@ return function (lurn)
   local function write_script (w, run)
     write_text(w, "/script/text", run.experiment.script)
     if run.experiment.script then try(w:attr("/script/text", "path", run.experiment.path)) end
-    for name, text in next, required_files(run) do write_text(w, "/script/lua/" .. name, text) end
+    for name, text in next, lurn.manifest.required(run) do write_text(w, "/script/lua/" .. name, text) end
   end
 
   local function write_attributes (w, run, status)
@@ -185,14 +123,19 @@ return function (lurn)
     end
   end
 
+  local function write_digests (w, chain)
+    if #chain.step == 0 then return end
+    try(w:write("/digests/step", chain.step))
+    try(w:write("/digests/hex", table.concat(chain.hex, "\n")))
+  end
+
   local function write_all (run, status)
     local folder = run.path:match("^(.*)/[^/]*$")
     if folder then try(lurn.sys.mkdir(folder)) end
     local w <close> = try(lurn.h5.create(run.path))
     write_attributes(w, run, status)
     write_json(w, "/config", {direction = run.experiment.direction, params = run.params})
-    run.manifest = run.manifest or manifest(run)
-    write_json(w, "/manifest", run.manifest)
+    write_json(w, "/manifest", lurn.manifest.renew(run, status))
     write_json(w, "/counters", counters(run))
     if run.lineage then write_json(w, "/lineage", run.lineage) end
     write_json(w, "/run_state", run.boundary.state or {})
@@ -200,6 +143,7 @@ return function (lurn)
     for k in ipairs(run.models) do write_model(w, run, k) end
     for k, optim in ipairs(run.optims) do write_optim(w, optim, k) end
     for name, series in next, run.metrics do write_series(w, name, series, run.done) end
+    write_digests(w, run.digests)
     write_vocabulary(w, run)
     try(w:commit())
     return true
@@ -308,6 +252,15 @@ return function (lurn)
     end
   end
 
+  local function read_digests (r, path)
+    local chain = {step = {}, hex = {}}
+    if not r:exists("/digests") then return chain end
+    chain.step = list_of(try(r:read("/digests/step")))
+    for hex in tostring(try(r:read("/digests/hex"))):gmatch "%x+" do chain.hex[#chain.hex + 1] = hex end
+    if #chain.step ~= #chain.hex then damaged(path, "/digests is uneven") end
+    return chain
+  end
+
   local function read_header (r, path)
     local format, version = r:attr("/", "format"), r:attr("/", "version")
     if format ~= M.format or math.type(version) ~= "integer" then
@@ -346,6 +299,7 @@ return function (lurn)
     read_script(r, file)
     read_models(r, file)
     read_metrics(r, file)
+    file.digests = read_digests(r, path)
     if r:exists("/data/vocabulary") then
       file.vocab = vocabulary_list(try(r:read("/data/vocabulary")))
       file.level = r:attr("/data/vocabulary", "level")

@@ -168,14 +168,14 @@ function M.new ()
     raise = function (name) pending = name end, stop = function () return pending and not held end}
   lurn.sys = {clock = os.clock, mkdir = function (path) return os.execute("mkdir -p '" .. path .. "'") end,
     isatty = function () return false end, pid = function () return 1 end, identity = function () end,
-    sha256 = function (text) return "digest of " .. text end,
+    sha256 = function (text) return ("%08x"):format(#text * 65537 + text:byte(-1)) end,
     lock = function () return {release = function () end} end}
   lurn.core = {rng = {
     uniform = function (seed, _, name, i) return math.abs(math.sin(seed + #name + i * 1.7)) % 1 end,
     below = function (seed, _, name, i, n) return math.floor(math.abs(math.sin(seed + #name + i)) * 1e6) % n end}}
   lurn.data = {}
-  for _, name in ipairs {"schema", "json", "experiment", "progress", "repro", "lock", "runfile", "run", "lineage", "spike", "fit",
-                         "sample"} do
+  for _, name in ipairs {"schema", "json", "experiment", "progress", "repro", "lock", "manifest", "runfile", "run", "lineage",
+                         "spike", "fit", "sample"} do
     part(name)
   end
   lurn.h5 = fake_h5(lurn)

@@ -1,0 +1,47 @@
+/* l_info.c: what a run file's manifest records of this build and this machine. */
+#include "blas.h"
+#include "build.h"              /* the Makefile writes it: commit and flags */
+#include "h5.h"
+#include "kernel.h"
+#include "lb.h"
+#include "sys.h"
+
+int l_info_open (lua_State *L);
+
+static void put (lua_State *L, const char *key, const char *text) {
+  if (text == NULL || text[0] == '\0') return;
+  lua_pushstring(L, text);
+  lua_setfield(L, -2, key);
+}
+
+/* info() -> a table of texts, and of one number: the threads of OpenBLAS. */
+static int info (lua_State *L) {
+  char text[512];
+  lurn_ctx *ctx = lb_ctx(L);
+  lua_newtable(L);
+  put(L, "version", LURN_VERSION);
+  put(L, "commit", LURN_COMMIT);
+  put(L, "flags", LURN_FLAGS);
+  put(L, "compiler", __VERSION__);
+  put(L, "precision", LURN_PRECISION);
+  put(L, "isa", ctx->kernels->isa);
+  put(L, "engine", ctx->blas ? "openblas" : "lurn");
+  put(L, "lua", LUA_RELEASE);
+  put(L, "hdf5", lurn_h5_library(text, sizeof text));
+  put(L, "blas", lurn_blas_config(text, sizeof text));
+  put(L, "blas_core", lurn_blas_core());
+  put(L, "blas_warning", lurn_blas_warning());
+  lua_pushinteger(L, lurn_blas_threads());
+  lua_setfield(L, -2, "blas_threads");
+  put(L, "cpu", lurn_sys_cpu(text, sizeof text));
+  put(L, "os", lurn_sys_os(text, sizeof text));
+  put(L, "libc", lurn_sys_libc(text, sizeof text));
+  return 1;
+}
+
+static const luaL_Reg functions[] = {{"info", info}, {NULL, NULL}};
+
+int l_info_open (lua_State *L) {
+  luaL_newlib(L, functions);
+  return 1;
+}

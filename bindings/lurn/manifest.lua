@@ -1,0 +1,210 @@
+--- The manifest of a run file: with what, on what and of what a run was made, so that whoever repeats it and gets other
+-- bits can see what is not the same.
+--
+--   lurn, commit, flags, compiler                      this build
+--   lua, hdf5, libc, blas, blas_core, blas_threads     libraries
+--   engine, isa, precision, threads                    how it computes
+--   cpu, cpus, os                                      the machine
+--   script {path, sha256}, files {NAME = sha256}, seed, params, data {{path, hash, split, text}, ...}
+--   command, folder, environment, git {commit, branch, remote, diff}
+--   attempts {{start, end, status, pid, command, differs}, ...}   every start and resume
+--
+-- The manifest says how a run began. An attempt that went on elsewhere notes in `differs` what was not the same there.
+-- Secrets are taken out (redact.lua). Nothing here stops a run: what cannot be found out is left out.
+
+return function (lurn)
+  local redact = require "lurn.redact" ()
+  local M = {}
+
+  M.redact = redact
+
+  -- Environment variables that can change a result or say where it was made. Others are nobody's business.
+  local VARIABLES = {"^LURN_", "^OPENBLAS_", "^GOTO_NUM_THREADS$", "^OMP_", "^LC_ALL$", "^LANG$", "^TZ$",
+    "^LUA_PATH", "^LUA_CPATH", "^LD_LIBRARY_PATH$", "^LD_PRELOAD$",
+    "^SLURM_JOB_ID$", "^SLURM_ARRAY_JOB_ID$", "^SLURM_ARRAY_TASK_ID$",
+    "^SLURM_JOB_NODELIST$", "^SLURM_CPUS_PER_TASK$"}
+
+  local MOST_DIFF = 256 * 1024      -- bytes of an uncommitted diff that are kept
+
+  local function date (time) return os.date("!%Y-%m-%dT%H:%M:%SZ", time) end
+
+  local function sha256 (text) return lurn.sys and lurn.sys.sha256 and lurn.sys.sha256(text) end
+
+  ---------------------------------------------------------------- environment and git
+
+  --- The variables of the allow-list, without secrets.
+  ---@return table<string, string>
+  function M.environment ()
+    local out = {}
+    for _, line in ipairs(lurn.sys and lurn.sys.environ and lurn.sys.environ() or {}) do
+      local name, value = line:match "^([^=]+)=(.*)$"
+      for _, pattern in ipairs(VARIABLES) do
+        if name and name:find(pattern) then out[name] = redact.variable(name, value) end
+      end
+    end
+    return out
+  end
+
+  local function quoted (text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+
+  -- What git prints, or nil. No hook, no pager, no program that a repository's configuration names is started.
+  local function git (folder, words, most)
+    local pipe = io.popen(("git -c core.fsmonitor=false -C %s %s 2>/dev/null"):format(quoted(folder), words))
+    local text = pipe and pipe:read(most or 4096)
+    if pipe then pipe:close() end
+    return text and text ~= "" and text or nil
+  end
+
+  local function line_of (text) return text and text:match "^[^\n]*" end
+
+  --- The repository that a folder is in: commit, branch, remote and what is not committed; nil without git or outside
+  -- of one.
+  ---@param folder string
+  ---@return table?
+  function M.git (folder)
+    local commit = line_of(git(folder, "rev-parse HEAD"))
+    if not commit then return nil end
+    local remote = line_of(git(folder, "remote get-url origin"))
+    local branch = line_of(git(folder, "rev-parse --abbrev-ref HEAD"))
+    local diff = git(folder, "diff --no-ext-diff --no-textconv --no-color HEAD", MOST_DIFF + 1)
+    local cut = diff and #diff > MOST_DIFF
+    if cut then diff = diff:sub(1, MOST_DIFF):gsub("[^\n]*$", "") end
+    return {commit = commit, branch = branch, remote = remote and redact.text(remote),
+      diff = diff and redact.text(diff), diff_cut = cut or nil}
+  end
+
+  ---------------------------------------------------------------- the experiment
+
+  -- What is in the splits, as a hash: names and ranges in the order of names.
+  local function split_hash (data)
+    local names, lines = {}, {}
+    for name in next, data.set and data.set.splits or {} do names[#names + 1] = name end
+    table.sort(names)
+    for _, name in ipairs(names) do
+      for _, range in ipairs(data.set.splits[name]) do
+        lines[#lines + 1] = ("%s %d %d\n"):format(name, range[1], range[2])
+      end
+    end
+    return names[1] and sha256(table.concat(lines)) or nil
+  end
+
+  local function data_of (run)
+    local list = {}
+    for i, data in ipairs(run.datasets) do
+      list[i] = {path = data.path, source = data.source, hash = data.hash, split = split_hash(data), text = data.text}
+    end
+    return list
+  end
+
+  --- Lua files that the script required, by module name. lurn's own are named by its version. A file is read once, so
+  -- that what was edited later does not pass for what was run.
+  ---@return table<string, string>
+  function M.required (run)
+    local files, before = run.experiment.required or {}, run.experiment.loaded_before
+    run.experiment.required = files
+    if not before then return files end
+    for name in next, package.loaded do
+      local own = name == "lurn" or name:find("^lurn%.")
+      local path = not files[name] and not before[name] and not own and package.searchpath(name, package.path)
+      local file = path and io.open(path, "rb")
+      if file then
+        files[name] = file:read("a")
+        file:close()
+      end
+    end
+    return files
+  end
+
+  local function hashes (files)
+    local out = {}
+    for name, text in next, files do out[name] = sha256(text) end
+    return out
+  end
+
+  local function folder_of (path) return path and path:match("^(.*)/[^/]*$") or "." end
+
+  --- What is to be said of a run that plays here and now.
+  ---@param run lurn.Run
+  ---@return table
+  function M.of (run)
+    local sys, script = lurn.sys or {}, run.experiment.script
+    local m = {
+      lurn = lurn.version, lua = _VERSION, precision = lurn.precision, cpus = sys.cpus and sys.cpus(), seed = run.seed,
+      threads = lurn.core and lurn.core.threads and lurn.core.threads() or 1, params = run.params,
+      command = run.options.arguments and redact.words(run.options.arguments), folder = os.getenv "PWD",
+      environment = M.environment(), data = data_of(run), files = hashes(M.required(run)),
+      script = script and {path = run.experiment.path, sha256 = sha256(script)} or nil,
+    }
+    if script then m.git = M.git(folder_of(run.experiment.path)) end
+    local info = lurn.core and lurn.core.info
+    for k, v in next, info and info() or {} do if k ~= "version" then m[k] = v end end
+    return m
+  end
+
+  ---------------------------------------------------------------- what differs
+
+  -- These differ between any two runs, or say nothing of the result.
+  local ALWAYS = {attempts = true, command = true, folder = true, cpus = true, lineage = true}
+  local function counts (path)
+    return not ALWAYS[path:match "^[^%.]*"] and path ~= "script.path" and not path:find "^data%.%d+%.path$"
+      and not path:find "^data%.%d+%.source$"
+  end
+
+  local function flatten (value, path, out)
+    if type(value) ~= "table" then
+      if counts(path) then out[path] = value end
+      return out
+    end
+    for k, v in next, value do flatten(v, path == "" and tostring(k) or path .. "." .. k, out) end
+    return out
+  end
+
+  --- The entries of two manifests that differ: a list {entry, then, now}, sorted by entry; nil where there is none.
+  ---@param a table
+  ---@param b table
+  ---@return {entry: string, was: any, is: any}[]
+  function M.differences (a, b)
+    local was, is, names, list = flatten(a, "", {}), flatten(b, "", {}), {}, {}
+    for name in next, was do names[#names + 1] = name end
+    for name in next, is do if was[name] == nil then names[#names + 1] = name end end
+    table.sort(names)
+    for _, name in ipairs(names) do
+      if was[name] ~= is[name] then list[#list + 1] = {entry = name, was = was[name], is = is[name]} end
+    end
+    return list
+  end
+
+  ---------------------------------------------------------------- attempts
+
+  local function attempt_of (run, first)
+    local played = run.began and math.floor(run.clock() - run.began) or 0
+    local attempt = {start = date(os.time() - played), from = first and run.options.resume.counters.steps or 0,
+      pid = lurn.sys and lurn.sys.pid and lurn.sys.pid()}
+    if not first then return attempt end
+    local here, changed = M.of(run), {}
+    attempt.command = here.command
+    for _, d in ipairs(M.differences(first, here)) do changed[d.entry] = d.is == nil and "(none)" or d.is end
+    attempt.differs = next(changed) and changed or nil
+    return attempt
+  end
+
+  --- The manifest of a run as its file is renewed: made the first time, the current attempt brought up to date later.
+  ---@param run lurn.Run
+  ---@param status string
+  ---@return table
+  function M.renew (run, status)
+    local m = run.manifest
+    if not m then
+      local saved = run.options.resume
+      m = saved and saved.manifest or M.of(run)
+      m.attempts = m.attempts or {}
+      m.attempts[#m.attempts + 1] = attempt_of(run, saved and m)
+      run.manifest = m
+    end
+    local attempt = m.attempts[#m.attempts]
+    attempt["end"], attempt.status, attempt.to = date(), status, run.done
+    return m
+  end
+
+  return M
+end

@@ -1,0 +1,143 @@
+--- A run again, of nothing but its run file and its data: what `lurn rerun` and `lurn verify` share.
+--
+-- The script and the Lua files that it required come from the run file, the parameters, the seed and the engine too.
+-- Data are looked for where the script says, then below the folder where the run was started, then among files that are
+-- given; what counts is the hash of their content.
+
+return function (lurn)
+  local M = {}
+
+  -- Functions that give a data set, whose hash tells whether it is the run's, and those that give arrays.
+  local SETS, ARRAYS = {"text", "open", "csv"}, {"npy", "npz", "idx"}
+
+  local function places (path, file, given)
+    local list = {path}
+    local folder = file.manifest.folder
+    if folder and not path:find "^/" then list[2] = folder .. "/" .. path end
+    return table.move(given, 1, #given, #list + 1, list)
+  end
+
+  local function adopted (data)
+    if lurn.current then lurn.current:adopt("data", data) end
+    return data
+  end
+
+  local function found_by_hash (open, file, given, strict)
+    local hashes, first_hash = {}, nil
+    for _, source in ipairs(file.manifest.data or {}) do
+      if source.hash then hashes[source.hash], first_hash = true, first_hash or source.hash end
+    end
+    return function (path, ...)
+      local run, first, message, code = lurn.current, nil, nil, nil
+      if type(path) ~= "string" then return open(path, ...) end
+      lurn.current = nil        -- what is only looked at is not the run's
+      for _, place in ipairs(places(path, file, given)) do
+        local ok, data, why, what = pcall(open, place, ...)
+        if ok and data and hashes[data.hash] then
+          lurn.current = run
+          return adopted(data)
+        end
+        first = first or ok and data or nil
+        message, code = message or (ok and why or data), code or what
+      end
+      lurn.current = run
+      if not first then
+        lurn.data.failure = ("%s (data of the run; --data FILE says where they are)"):format(message)
+      elseif strict and first_hash then
+        lurn.data.failure = ("%s: not the data of the run: the hash of the content is %.12s, and was %.12s; --data "
+          .. "FILE says where they are"):format(path, first.hash, first_hash)
+      else return adopted(first) end
+      return nil, lurn.data.failure, code or "EFORMAT"
+    end
+  end
+
+  local function name_of (path) return path:match "[^/]*$" end
+
+  -- Arrays have no hash of their own; the set that is made of them has, and the manifests are compared in the end.
+  local function found_by_name (open, file, given)
+    return function (path, ...)
+      if type(path) ~= "string" then return open(path, ...) end
+      for _, place in ipairs(places(path, file, given)) do
+        local fits = name_of(place) == name_of(path) and lurn.sys.exists(place)
+        if fits then return open(place, ...) end
+      end
+      return open(path, ...)
+    end
+  end
+
+  --- From now on the script's data are looked for as described above. With `strict` other data than the run's are an
+  -- error of the one who opens them; without, the first that can be opened are taken.
+  ---@param file table      what lurn.runfile.read gave
+  ---@param given string[]  files that may be the data
+  ---@param strict boolean
+  function M.find_data (file, given, strict)
+    for _, name in ipairs(SETS) do lurn[name] = found_by_hash(lurn[name], file, given, strict) end
+    for _, name in ipairs(ARRAYS) do lurn[name] = found_by_name(lurn[name], file, given) end
+  end
+
+  --- A run that waits, of an experiment that came out of a run file.
+  ---@param experiment lurn.Experiment
+  ---@param file table
+  ---@param options table   of lurn.run; seed: another one
+  function M.start (experiment, file, options)
+    local known = {}
+    for name in next, experiment.declarations do known[name] = file.params[name] end
+    options.seed = options.seed or file.seed
+    local engine = os.getenv "LURN_ENGINE"
+    if file.manifest.engine and (not engine or engine == "") then lurn.engine(file.manifest.engine) end
+    return experiment:start(known, options)
+  end
+
+  ---------------------------------------------------------------- comparing
+
+  local function same (a, b) return a == b or (a ~= a and b ~= b) end
+
+  -- The first step up to `last` where two series differ: step, values; nil when they are equal.
+  local function first_difference (a, b, last)
+    a, b = a or {step = {}, value = {}}, b or {step = {}, value = {}}
+    for k = 1, math.max(#a.step, #b.step) do
+      local was, is = a.step[k], b.step[k]
+      local step = math.min(was or math.huge, is or math.huge)
+      if step > last then return nil end
+      if was ~= is or not same(a.value[k], b.value[k]) then
+        return step, was == step and a.value[k] or nil, is == step and b.value[k] or nil
+      end
+    end
+  end
+
+  --- The metric that differs first, up to a step: those in the digests first, others only when `all`.
+  ---@return {name: string, step: integer, was: number?, is: number?}?
+  function M.first_metric (was, is, last, all)
+    local first
+    local function look (name)
+      if not (all or lurn.run.Run.digested(name)) then return end
+      local step, old, new = first_difference(was[name], is[name], last)
+      if step and (not first or step < first.step or (step == first.step and name < first.name)) then
+        first = {name = name, step = step, was = old, is = new}
+      end
+    end
+    for name in next, was do look(name) end
+    for name in next, is do if not was[name] then look(name) end end
+    return first
+  end
+
+  --- Compares digest after digest as they come: watch is for the run's option of that name. equal: the last step at
+  -- which all was the same; parted: the step of the first digest that was not. The run gives up there.
+  ---@param file table
+  ---@return {watch: function, count: integer, equal: integer?, parted: integer?}
+  function M.comparison (file)
+    local chain, c = file.digests, {count = 0}
+    function c.watch (run, step, hex)
+      local k = c.count + 1
+      if c.parted or not chain.step[k] then return end
+      if chain.step[k] == step and chain.hex[k] == hex then
+        c.count, c.equal = k, step
+      else
+        c.parted, run.give_up = math.min(step, chain.step[k]), "parted"
+      end
+    end
+    return c
+  end
+
+  return M
+end

@@ -1,0 +1,166 @@
+-- A run file proves itself: the same bits elsewhere, or the step and the cause of the first other ones.
+
+local shell = require "shell_helper"
+local json = require "lurn.json" {}
+local when_built = shell.ready and it or pending
+
+local SCRIPT = [[
+local lurn = require "lurn"
+return lurn.experiment {name = "tiny", params = {lr = 0.01, steps = 110}, run = function (run, p)
+  local data = assert(lurn.text "text.txt")
+  local model = lurn.stack {input = data, lurn.embedding {size = 8}, lurn.gru {hidden = 12, layers = 2, dropout = 0.2},
+    lurn.linear {size = #data.vocab}, loss = lurn.loss.cross_entropy()}
+  return run:fit {model = model, optim = lurn.optim.adam(model, {lr = p.lr}), train = data.train, valid = data.valid,
+    steps = p.steps, batch = 5, seq = 7, eval_every = 40}.loss
+end}
+]]
+
+local function text ()
+  local lines = {}
+  for i = 1, 80 do lines[i] = ("%d bottles of beer on the wall, %d bottles of beer."):format(i, i * i) end
+  return table.concat(lines, "\n")
+end
+
+local function verify (words, before)
+  local code, out, err = shell.lurn("verify --json --quiet " .. words, before)
+  return code, json.decode(out) or {error = out .. err}
+end
+
+local function entries (d)
+  local list = {}
+  for _, e in ipairs(d.differences) do if not e.entry:find "^environment" then list[#list + 1] = e.entry end end
+  return list
+end
+
+describe("lurn verify", function ()
+  setup(function ()
+    shell.open()
+    shell.write("text.txt", text())
+    shell.write("tiny.lua", SCRIPT)
+    if shell.ready then
+      local code, _, err = shell.lurn "run tiny.lua --quiet --lr 0.02 --seed 3 --out a.h5"
+      assert(code == 0, err)
+    end
+  end)
+  teardown(shell.close)
+
+  when_built("passes with other threads, another instruction set, another folder", function ()
+    shell.run "mkdir -p else && cp a.h5 else && mv tiny.lua gone.lua"
+    for _, case in ipairs {{"a.h5"}, {"a.h5 --threads 2"}, {"a.h5", "LURN_ISA=c"}} do
+      local code, d = verify(case[1], case[2])
+      assert.equal(0, code, d.error)
+      assert.is_true(d.equal)
+      assert.equal(110, d.steps)
+      assert.equal(110, d.equal_until)
+      assert.equal(5, d.digests)      -- 0, 40, 80, 100, 110
+    end
+    shell.run "mv gone.lua tiny.lua"
+    local code, out, err = shell.run(("cd else && %s verify a.h5"):format(shell.bin))
+    assert.equal(0, code, err)
+    assert.matches("the same to the last bit: 110 steps", out)
+    assert.matches("executing the script inside a.h5", err)
+  end)
+
+  when_built("passes on a run that was interrupted or killed and resumed", function ()
+    local slow = SCRIPT:gsub("return run:fit", "local log = run.log\n  function run:log (v) log(self, v) "
+      .. "if self.steps == tonumber(os.getenv 'AT') then "
+      .. "io.popen('kill -' .. os.getenv 'SIG' .. ' ' .. lurn.sys.pid()):close() end end\n  %0")
+    shell.write("slow.lua", slow)
+    shell.lurn("run slow.lua --quiet --out b.h5", "AT=61 SIG=INT")
+    local code, d = verify "b.h5"
+    assert.equal(0, code, d.error)
+    assert.same({61, 40}, {d.steps, d.equal_until})
+    shell.lurn("run --resume b.h5 --quiet", "AT=97 SIG=9")
+    shell.lurn "run --resume b.h5 --quiet"
+    code, d = verify "b.h5"
+    assert.equal(0, code, d.error)
+    assert.same({110, 110}, {d.steps, d.equal_until})
+  end)
+
+  when_built("names the seed", function ()
+    local code, d = verify "a.h5 --seed 4"
+    assert.equal(1, code)
+    assert.same({false, 0, nil}, {d.equal, d.parted, d.equal_until})
+    assert.same({"seed"}, entries(d))
+  end)
+
+  when_built("names the script and shows its lines", function ()
+    shell.write("other.lua", (SCRIPT:gsub("eval_every = 40", "eval_every = 41")))
+    local code, d = verify "a.h5 --script other.lua"
+    assert.equal(1, code)
+    assert.same({40, 0}, {d.parted, d.equal_until})
+    assert.same({"script.sha256"}, entries(d))
+    local _, out = shell.lurn "verify a.h5 --quiet --script other.lua"
+    assert.matches("differs at step 40; equal up to step 0", out)
+    assert.matches("script %-7: +steps = p.steps.-script %+7: +steps = p.steps, batch = 5, seq = 7, eval_every = 41", out)
+  end)
+
+  when_built("names the loss that differs first, between two digests", function ()
+    shell.write("late.lua", (SCRIPT:gsub("return run:fit", "local log = run.log\n  function run:log (v)"
+      .. " if self.steps == 57 then v.loss = v.loss + 1 end log(self, v) end\n  %0")))
+    local code, d = verify "a.h5 --script late.lua"
+    assert.equal(1, code)
+    assert.same({80, 40, "loss", 57}, {d.parted, d.equal_until, d.metric.name, d.metric.step})
+  end)
+
+  when_built("does not take the same bits of another script for the same run", function ()
+    shell.write("comment.lua", SCRIPT .. "--")
+    local code, d = verify "a.h5 --script comment.lua --steps 5"
+    assert.equal(1, code)
+    assert.same({"script.sha256"}, entries(d))
+    assert.is_nil(d.parted)
+  end)
+
+  when_built("names the data when one byte differs, and finds them by their content", function ()
+    for _, change in ipairs {{"1 bottles", "2 bottles"}, {"80 bottles", "81 bottles"}} do      -- of train, of test
+      shell.write("text.txt", (text():gsub(change[1], change[2], 1)))
+      local code, d = verify "a.h5"
+      assert.equal(1, code)
+      assert.same({"data.1.hash"}, entries(d))
+    end
+    shell.write("elsewhere", text())
+    assert.equal(0, (verify "a.h5 --steps 10 --data tiny.lua,elsewhere"))
+    local code, _, err = shell.lurn "rerun a.h5 --quiet --out again.h5"
+    assert.equal(3, code)
+    assert.matches("text.txt: not the data of the run: the hash of the content is %x+, and was %x+; %-%-data", err)
+    shell.run "rm text.txt"
+    code, _, err = shell.lurn "verify a.h5 --quiet"
+    assert.equal(3, code)
+    assert.matches("text.txt: .-%-%-data FILE says where they are", err)
+    code, _, err = shell.lurn "rerun a.h5 --quiet --out again.h5 --data elsewhere"
+    assert.equal(0, code, err)
+    local lurn = require "lurn"
+    local a, b = assert(lurn.runfile.read(shell.path "a.h5")), assert(lurn.runfile.read(shell.path "again.h5"))
+    assert.same(a.digests, b.digests)
+    assert.same(a.params, b.params)
+    assert.same(3, b.seed)
+    shell.write("text.txt", text())
+  end)
+
+  when_built("answers for files that it cannot use", function ()
+    assert.equal(3, (shell.lurn "verify nowhere.h5"))
+    assert.equal(3, (shell.lurn "rerun text.txt"))
+    assert.equal(2, (shell.lurn "verify"))
+  end)
+
+  when_built("plays a fork and a run with first weights again from the run that they come from", function ()
+    for name, words in pairs {fork = "--fork a.h5 --lr 0.005 --steps 150 --out fork.h5", init = "tiny.lua --init a.h5 --out init.h5"} do
+      local code, _, err = shell.lurn("run --quiet " .. words)
+      assert.equal(0, code, err)
+      local d
+      code, d = verify(name .. ".h5")
+      assert.equal(0, code, d.error)
+      assert.is_true(d.equal)
+      assert.equal(name == "fork" and 150 or 110, d.steps)
+      assert.equal(name == "fork" and 3 or 5, d.digests)      -- 110, 120, 150 of the fork
+      shell.run "mkdir -p away && mv a.h5 away/b.h5"
+      code, d = verify(name .. ".h5")
+      assert.equal(3, code)
+      assert.matches("of a.h5 at step %d+, and no file with those weights is there", d.error)
+      code, d = verify(name .. ".h5 --data away/b.h5")
+      assert.equal(0, code, d.error)
+      assert.is_true(d.equal)
+      shell.run "mv away/b.h5 a.h5"
+    end
+  end)
+end)
