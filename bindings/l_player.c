@@ -310,7 +310,7 @@ static int y_forward (lua_State *L) {
 void l_player_checkbatch (lua_State *L, const player *p) {
   lua_getiuservalue(L, 1, 2);
   const lurn_batch *b = lua_touserdata(L, -1);
-  if (b && b->serial != p->batch.serial)
+  if (b && l_batchserial(b) != p->batch.serial)
     luaL_error(L, "the batch of the last forward pass is gone: its feed has made another one since");
   lua_pop(L, 1);
 }
