@@ -11,10 +11,24 @@ typedef struct handle {
   lurn_batch b;                 /* first: the model's binding takes the pointer for a lurn_batch */
   const int64_t *order[LURN_MAX_AXES];  /* (B) places in the tensors it was made from; NULL: the batch's own */
   lurn_batch along[LURN_MAX_AXES - 1];
+  const lurn_batch *source;     /* whose memory it shares (its user value keeps that); NULL: it has its own */
 } handle;
 
-lurn_batch *l_checkbatch (lua_State *L, int arg) {
+/* Who shares memory with a feed's batch is a copy of what that was: the serial of the copy stays. */
+uint64_t l_batchserial (const lurn_batch *b) {
+  const handle *h = (const handle *)(const void *)b;
+  return h->source ? h->source->serial : b->serial;
+}
+
+static handle *check_handle (lua_State *L, int arg) {
   handle *h = luaL_checkudata(L, arg, BATCH);
+  if (l_batchserial(&h->b) != h->b.serial)
+    luaL_error(L, "the batch that this one was made from is gone: its feed has made another one since");
+  return h;
+}
+
+lurn_batch *l_checkbatch (lua_State *L, int arg) {
+  handle *h = check_handle(L, arg);
   luaL_argcheck(L, h->b.B > 0, arg, "the batch is empty");
   return &h->b;
 }
@@ -80,7 +94,7 @@ static void push_list (lua_State *L, const int64_t *v, int n) {
 }
 
 static int b_index (lua_State *L) {
-  handle *h = luaL_checkudata(L, 1, BATCH);
+  handle *h = check_handle(L, 1);
   const lurn_batch *b = &h->b;
   const char *key = luaL_checkstring(L, 2);
   const lurn_field *f = lurn_batch_field(b, key);
@@ -205,7 +219,7 @@ static lurn_batch *lay_rows (lua_State *L, int keep, handle *h, int set, const l
     length[r] = (int32_t)length_at(L, list, r, x->T);
   }
   sort_rows(order, length, x->B);
-  memcpy(seq, order, B * sizeof *seq);
+  if (set == 0) memcpy(seq, order, B * sizeof *seq);
   h->order[set] = order;
   b->seq = (const uint64_t *)(const void *)seq;
   b->pos = pos;
@@ -216,10 +230,11 @@ static lurn_batch *lay_rows (lua_State *L, int keep, handle *h, int set, const l
   b->N = lurn_batch_pack(b->B, length, live, start);
   lua_pop(L, 1);
   for (int r = 0; set > 0 && r < b->B; r++) {
-    int first = 0;
-    while (h->order[0][first] != order[r]) first++;
+    int first = h->order[0] ? 0 : (int)order[r];
+    while (h->order[0] && h->order[0][first] != order[r]) first++;
     place[r] = first;
     rank[first] = r;
+    seq[r] = (int64_t)h->b.seq[first];
   }
   if (set > 0) { b->place = place; b->rank = rank; h->b.along[set - 1] = b; }
   return b;
@@ -239,10 +254,23 @@ static void add_fields (lua_State *L, int keep, handle *h, int set, const layout
   lua_settop(L, top);
 }
 
+/* More fields along a further time axis that 'from' has, their rows in the order of its rows. */
+static void extend_axis (lua_State *L, int keep, handle *h, int set) {
+  int arg = lua_gettop(L);
+  const lurn_batch *b = h->b.along[set - 1];
+  if (lua_getfield(L, arg, "lengths") != LUA_TNIL) luaL_error(L, "a batch: time%d: lengths are those of 'from'", set + 1);
+  int64_t *order = l_newblock(L, (size_t)b->B * sizeof *order);
+  for (int r = 0; r < b->B; r++) order[r] = b->place[r];
+  lua_rawseti(L, keep, (lua_Integer)lua_rawlen(L, keep) + 1);
+  h->order[set] = order;
+  add_fields(L, keep, h, set, &(layout){.T = b->T, .B = b->B}, arg);
+}
+
 /* A further time axis: {name = tensor, ... [, lengths = {..}]}; its steps are those of the longest of its tensors. */
 static void add_axis (lua_State *L, int keep, handle *h, int set) {
   int arg = lua_gettop(L);
   layout x = {.T = 0, .B = h->b.B};
+  if (h->b.along[set - 1]) { extend_axis(L, keep, h, set); return; }
   for (lua_pushnil(L); lua_next(L, arg) != 0; lua_settop(L, arg + 1)) {
     const lurn_tensor *t = l_testtensor(L, -1);
     int64_t T = t && t->rank > 0 ? t->dim[0] : 0;
@@ -267,19 +295,20 @@ static layout rows_of_x (lua_State *L, handle *h) {
 
 /* Everything of the batch on top of the stack, whose memory stays where it is. */
 static layout rows_of_batch (lua_State *L, handle *h) {
-  const lurn_batch *b = l_checkbatch(L, -1);
+  const lurn_batch *b = l_checkbatch(L, -1), *root = ((const handle *)(const void *)b)->source;
   if (lua_getfield(L, 1, "x") != LUA_TNIL || lua_getfield(L, 1, "lengths") != LUA_TNIL)
     luaL_error(L, "a batch: x and lengths are those of 'from'");
   lua_settop(L, HANDLE + 1);
   lua_rawseti(L, KEEP, 1);
   h->b = *b;
+  h->source = root ? root : b;
   return (layout){LURN_TIME, b->T, b->B, 1};
 }
 
 /* batch {x = tensor, y =, mask =, reset =, ... [, lengths = {..}, carry = true, time2 = {source =, lengths =}]}: any
  * other tensor in the table becomes a field of that name; what is in the tables time2 and time3 lies along a time
- * axis of its own. batch {from = another, mask = ...}: the other's rows and fields, with more fields in the order of
- * its rows. */
+ * axis of its own. batch {from = another, mask = ...}: the other's rows and fields, with more fields, along any of its
+ * time axes, in the order of its rows. */
 static int b_make (lua_State *L) {
   static const char *const further[] = {"time2", "time3"};
   luaL_checktype(L, 1, LUA_TTABLE);

@@ -27,6 +27,8 @@ int l_data_open (lua_State *L);         /* pushes {dataset =, feed =, batch =, t
 lurn_data *l_checkdata (lua_State *L, int arg);
 /* The batch stays as it is while its userdata lives, or until the feed that made it is asked for the next. */
 lurn_batch *l_checkbatch (lua_State *L, int arg);
+/* The serial of the memory of a batch userdata as it is now: another one than the batch's, and its frames are gone. */
+uint64_t l_batchserial (const lurn_batch *b);
 /* A batch userdata with nothing in it; `owner` (a stack index, 0: none) keeps its memory alive. Pushed. */
 lurn_batch *l_newbatch (lua_State *L, int owner);
 void *l_newblock (lua_State *L, size_t size);                  /* aligned to LURN_ALIGN, cleared; pushed */

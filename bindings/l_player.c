@@ -269,6 +269,14 @@ lurn_status l_player_play (player *p, int back) {
                              : p->schedule.forward);
 }
 
+/* Packed weights are those of the engine's own kernels: with OpenBLAS there are none, and what was packed before is
+ * not looked at. */
+static void pack_weights (player *p) {
+  if (p->ctx->blas || p->packed == p->m->version) return;
+  lurn_wave_pack(&p->wave);
+  p->packed = p->m->version;
+}
+
 /* Order of lurn_purpose. */
 static const char *const purposes[] = {"init", "shuffle", "train", "eval", "sample", "script", "data", "search",
     NULL};
@@ -290,8 +298,7 @@ static int y_forward (lua_State *L) {
   lua_setiuservalue(L, 1, 2);                     /* the batch's memory is read again by backward */
   status = bind(p);
   if (status != LURN_OK) return lb_result(L, status);
-  if (p->packed != p->m->version) lurn_wave_pack(&p->wave);
-  p->packed = p->m->version;
+  pack_weights(p);
   status = l_player_play(p, 0);
   if (status != LURN_OK) {                        /* the pending state may have been cleared */
     if (!b->carry) roll_back(p);
@@ -310,7 +317,7 @@ static int y_forward (lua_State *L) {
 void l_player_checkbatch (lua_State *L, const player *p) {
   lua_getiuservalue(L, 1, 2);
   const lurn_batch *b = lua_touserdata(L, -1);
-  if (b && b->serial != p->batch.serial)
+  if (b && l_batchserial(b) != p->batch.serial)
     luaL_error(L, "the batch of the last forward pass is gone: its feed has made another one since");
   lua_pop(L, 1);
 }
@@ -320,6 +327,7 @@ static int y_backward (lua_State *L) {
   if (!p->variant.grad) return luaL_error(L, "backward: this player was made without gradients");
   if (!p->played) return luaL_error(L, "backward without a forward pass before it");
   l_player_checkbatch(L, p);
+  pack_weights(p);
   lurn_status status = l_player_play(p, 1);
   if (status != LURN_OK) return lb_result(L, status);
   lurn_wave_finish_grads(&p->wave);

@@ -38,7 +38,7 @@ static void walk_items (lurn_feed *f, int64_t *item) {
   const lurn_data *d = f->data;
   const lurn_split *s;
   int by_frame = d->unit == LURN_UNIT_FRAME, stream = f->how.mode == LURN_FEED_STREAM;
-  int64_t n = 0, ranges = ranges_of(f, &s), longest = 0, frames = 0;
+  int64_t n = 0, ranges = ranges_of(f, &s), longest = 0, frames = 0, longest2 = 0, frames2 = 0;
   for (int64_t r = 0; r < ranges; r++) {
     span range = range_of(f, r);
     int64_t pieces = by_frame || stream ? 1 : range.last - range.first;
@@ -51,11 +51,15 @@ static void walk_items (lurn_feed *f, int64_t *item) {
       longest = most(longest, steps);
       frames += steps;
       n++;
+      if (!d->offset2) continue;
+      int64_t steps2 = d->offset2[range.first + k + 1] - d->offset2[range.first + k];
+      longest2 = most(longest2, steps2);
+      frames2 += steps2;
     }
   }
   f->nitem = n;
-  for (int64_t i = 0; d->offset2 && i < d->n; i++)
-    f->T2 = (int)most(f->T2, least(d->offset2[i + 1] - d->offset2[i], INT32_MAX));
+  f->T2 = (int)least(longest2, INT32_MAX);
+  f->frames2 = frames2;
   f->frames = stream ? most(frames - d->next, 0) : frames;
   f->T = (int)least(f->how.seq > 0 ? least(f->how.seq, stream ? f->frames : longest) : longest, INT32_MAX);
 }
@@ -75,7 +79,8 @@ static lurn_status check_how (lurn_ctx *ctx, const lurn_feed *f) {
     return lurn_fail(ctx, LURN_EINVAL, "%s: a second time axis needs whole sequences, without windows (seq)", d->name);
   if (f->how.stride < 0 || f->how.stride > f->how.seq)
     return lurn_fail(ctx, LURN_EINVAL, "stride: expected 1 to seq, %d, got %d", f->how.seq, f->how.stride);
-  if (f->how.stride && y > 0 && d->column[y].store == LURN_STORE_REAL && lurn_data_column(d, "mask") < 0)
+  int numbers = (y > 0 || d->next) && d->column[y > 0 ? y : 0].store == LURN_STORE_REAL;
+  if (f->how.stride && numbers && lurn_data_column(d, "mask") < 0)
     return lurn_fail(ctx, LURN_EINVAL, "%s: stride: targets that are numbers need a column mask", d->name);
   if (per_sequence && (stream || f->how.seq > 0 || d->unit == LURN_UNIT_FRAME))
     return lurn_fail(ctx, LURN_EINVAL, "%s: one target for a whole sequence needs whole sequences, without windows (seq)", d->name);
@@ -148,7 +153,7 @@ lurn_status lurn_feed_plan (lurn_ctx *ctx, lurn_feed *f, lurn_data *data, const 
   if (frames > INT32_MAX)
     return lurn_fail(ctx, LURN_EINVAL, "%s: batches of %lld frames: ask for fewer rows or for windows (seq)", data->name, (long long)frames);
   f->N = (int)frames;
-  int64_t frames2 = data->offset2 ? least((int64_t)f->B * f->T2, data->offset2[data->n]) : 0;
+  int64_t frames2 = least((int64_t)f->B * f->T2, f->frames2);
   if (frames2 > INT32_MAX) return lurn_fail(ctx, LURN_EINVAL, "%s: batches of %lld frames along the second time axis",
                                             data->name, (long long)frames2);
   f->N2 = (int)frames2;
@@ -173,9 +178,9 @@ static int64_t windows_of (const lurn_feed *f, int64_t steps) {
 /* Where the window begins whose new frames begin at `from`. */
 static int64_t begin_of (const lurn_feed *f, int64_t from) { return most(0, from + stride_of(f) - f->how.seq); }
 
-/* The state is handed on at the step where the next window begins. */
+/* The state is handed on at the step where the next window begins: behind the last one when they do not overlap. */
 static int hand_of (const lurn_feed *f, int64_t from) {
-  return f->how.stride ? (int)(begin_of(f, from + stride_of(f)) - begin_of(f, from)) : 0;
+  return stride_of(f) < f->how.seq ? (int)(begin_of(f, from + stride_of(f)) - begin_of(f, from)) : 0;
 }
 
 static int64_t steps_at (const lurn_feed *f, int64_t place) { return f->item[3 * f->order[place] + 1]; }

@@ -56,6 +56,7 @@ typedef struct lurn_feed {
   char split[32];
   int B, T, N;                  /* at most, of any batch */
   int64_t nitem, frames;        /* pieces of the split; STREAM: steps of all rows together */
+  int64_t frames2;              /* of all pieces along the second time axis */
   int64_t *item;                /* (nitem, 3): first frame, steps, number */
   int64_t epoch;                /* the one that order and group stand for; -1: none */
   int64_t *order, *scratch;     /* (nitem) */

@@ -159,6 +159,10 @@ int lurn_acc_fits (lurn_program *p, const char *op, lurn_reg acc, const lurn_reg
 void lurn_acc_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy);
 /* One product of a playing: by the kernels, or by OpenBLAS with w (rows ldw apart), which job->packed was made of. */
 void lurn_multiply (const lurn_call *c, const lurn_product *job, const real *w, int ldw, int trans);
+/* Whether an index can look up one of n things: 0 when the program itself makes one that is beyond. What comes out of
+ * a state is known when it is played, and names nothing when there is no such thing. */
+int lurn_index_fits (const lurn_program *p, lurn_reg r, int n);
+static inline int lurn_is_none (int32_t v, int n) { return v < 0 || v >= n; }
 /* The part of n things that is this call's: [*from, *to). */
 static inline void lurn_share (int n, int part, int parts, int *from, int *to) {
   *from = (int)((int64_t)n * part / parts);

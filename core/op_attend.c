@@ -84,13 +84,18 @@ static int steps_of (const lurn_batch *b, int row) {
   return steps;
 }
 
+/* That of the query: the memory's axis may be the higher one, which is then the one that is played. */
+static const lurn_batch *query_batch (const lurn_call *c) {
+  return lurn_batch_along(c->first, lurn_in_info(c, place_of(c->instr, QUERY))->axis);
+}
+
 static look look_at (const lurn_call *c, int row) {
   const lurn_instr *i = c->instr;
   int ki = place_of(i, KEYS), vi = place_of(i, VALUES);
   const lurn_register *k = lurn_in_info(c, ki), *v = lurn_in_info(c, vi);
   const lurn_batch *b = lurn_batch_along(c->first, k->axis);
   size_t A = (size_t)k->cols, C = (size_t)v->cols;
-  int r = memory_row(c->batch, b, row);
+  int r = memory_row(query_batch(c), b, row);
   return (look){c->kernels, c->in[0], (const real *)c->in[ki] + (size_t)r * A, (const real *)c->in[vi] + (size_t)r * C,
                 b->start, steps_of(b, r), A, C};
 }
@@ -249,7 +254,7 @@ typedef void (*add_fn) (const look *m, const weighed *w, const real *q, const re
 /* One query of row r, at step t: adds to all steps of its memory. */
 static void spread_query (const lurn_call *c, add_fn add, int r, int t) {
   const lurn_register *out = lurn_out_info(c), *q = lurn_in_info(c, 2);
-  const lurn_batch *b = c->batch;
+  const lurn_batch *b = query_batch(c);
   size_t cols = (size_t)out->cols, at = (size_t)r + (lurn_axis_level(q->axis) == LURN_TIME ? (size_t)b->start[t] : 0);
   const real *dy = (const real *)c->in[1] + at * (size_t)lurn_in_info(c, 1)->cols;
   const real *query = (const real *)c->in[2] + at * (size_t)q->cols;
@@ -264,7 +269,7 @@ static void spread_query (const lurn_call *c, add_fn add, int r, int t) {
 /* Every query, from the last step to the first and in a step from the last row to the first. */
 static void spread (const lurn_call *c, add_fn add) {
   const lurn_register *out = lurn_out_info(c);
-  const lurn_batch *b = c->batch;
+  const lurn_batch *b = query_batch(c);
   int over_time = lurn_axis_level(lurn_in_info(c, 2)->axis) == LURN_TIME;
   size_t frames = out->axis == LURN_ONCE ? 1 : (size_t)lurn_batch_along(c->first, out->axis)->N;
   if (!c->go_on) memset(c->out, 0, sizeof(real) * (size_t)out->cols * frames);

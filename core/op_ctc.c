@@ -29,8 +29,9 @@ static int ctc_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) 
   const lurn_register *x = &p->reg[i->in[at]], *y = &p->reg[i->in[at + 1]];
   if (lurn_axis_level(x->axis) != LURN_TIME || x->rank != 1 || x->dtype != LURN_REAL)
     return fail_ctc(p, i, at, "log probabilities over time");
-  if (lurn_axis_level(y->axis) != LURN_TIME || y->axis == x->axis || y->dtype != LURN_INDEX)
+  if (lurn_axis_level(y->axis) != LURN_TIME || y->axis == x->axis || y->dtype != LURN_INDEX || y->cols != 1)
     return fail_ctc(p, i, at + 1, "labels along another time axis");
+  if (!lurn_index_fits(p, i->in[at + 1], x->cols)) return fail_ctc(p, i, at, "a class for every label");
   if (i->i[0] < 0 || i->i[0] >= x->cols)
     return lurn_program_fail(p, "ctc: the blank is class %d of %d", i->i[0] + 1, x->cols), 0;
   out->axis = i->op == LURN_OP_CTC ? (int16_t)lurn_axis_rows(x->axis) : x->axis;
@@ -77,7 +78,7 @@ static void spell (spelling *w, const lurn_batch *b, const int32_t *labels, int 
   w->label[0] = w->blank;
   for (int j = 0; j < b->T && b->live[j] > row; j++) {
     int32_t id = labels[b->start[j] + row];
-    if (id < 0) continue;
+    if (lurn_is_none(id, w->C)) continue;
     w->label[w->S++] = id;
     w->label[w->S++] = w->blank;
   }

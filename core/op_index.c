@@ -12,9 +12,8 @@ static int fail_index (lurn_program *p, const char *op, int operand, const char 
 
 static int is_index (const lurn_register *r) { return r->dtype == LURN_INDEX && r->cols == 1; }
 
-/* An index that the program itself makes must fit the table it looks up; one of the batch is checked when the
- * batch is bound (wave.c). What comes out of a state is met below: it names nothing when there is no such row. */
-static int index_fits (const lurn_program *p, lurn_reg r, int n) {
+/* One of the batch is checked when the batch is bound (wave.c). */
+int lurn_index_fits (const lurn_program *p, lurn_reg r, int n) {
   const lurn_register *x = &p->reg[r];
   if (x->kind != LURN_REG_VALUE) return 1;
   const lurn_instr *i = &p->instr[x->index];
@@ -22,15 +21,13 @@ static int index_fits (const lurn_program *p, lurn_reg r, int n) {
   return i->op != LURN_OP_IFILL || i->i[0] < n;
 }
 
-static int is_none (int32_t v, int n) { return v < 0 || v >= n; }
-
 /* ---------- gather W[i] and its transpose ---------- */
 
 static int gather_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
   const lurn_register *w = &p->reg[i->in[0]], *x = &p->reg[i->in[1]];
   if (w->axis != LURN_ONCE || w->rank != 2) return fail_index(p, "gather", 1, "a matrix of parameters", i->in[0]);
   if (!is_index(x)) return fail_index(p, "gather", 2, "an index", i->in[1]);
-  if (!index_fits(p, i->in[1], w->dim[0])) return fail_index(p, "gather", 1, "a row for every index", i->in[0]);
+  if (!lurn_index_fits(p, i->in[1], w->dim[0])) return fail_index(p, "gather", 1, "a row for every index", i->in[0]);
   out->axis = x->axis;
   out->rank = 1;
   out->dim[0] = w->dim[1];
@@ -45,7 +42,7 @@ static void gather_play (const lurn_call *c) {
   real *y = c->out;
   for (int r = 0; r < c->rows; r++, y += cols) {
     int32_t v = id[r * c->step[1]];
-    if (is_none(v, n)) memset(y, 0, sizeof *y * cols);
+    if (lurn_is_none(v, n)) memset(y, 0, sizeof *y * cols);
     else memcpy(y, w + (size_t)v * cols, sizeof *y * cols);
   }
 }
@@ -76,7 +73,7 @@ static void scatter_play (const lurn_call *c) {
   else if (c->in[0] != c->out) memcpy(w, c->in[0], sizeof *w * (size_t)y->cols);
   for (int r = c->rows - 1; r >= 0; r--) {
     const real *x = (const real *)c->in[1] + (size_t)r * cols;
-    if (is_none(id[r], y->dim[0])) continue;
+    if (lurn_is_none(id[r], y->dim[0])) continue;
     real *to = w + (size_t)id[r] * cols;
     c->kernels->map[LURN_MAP_add](to, to, x, NULL, 0, cols);
   }
@@ -89,7 +86,7 @@ static int pick_shape (lurn_program *p, const lurn_instr *i, lurn_register *out)
   if (x->dtype != LURN_REAL) return fail_index(p, "pick", 1, "numbers", i->in[0]);
   if (!is_index(id) || lurn_axis_join(id->axis, x->axis) != x->axis) return fail_index(p, "pick", 2, "an index on the axis of operand 1",
                                                              i->in[1]);
-  if (!index_fits(p, i->in[1], x->cols)) return fail_index(p, "pick", 1, "a column for every index", i->in[0]);
+  if (!lurn_index_fits(p, i->in[1], x->cols)) return fail_index(p, "pick", 1, "a column for every index", i->in[0]);
   out->axis = x->axis;
   out->rank = 1;
   out->dim[0] = 1;
@@ -102,7 +99,7 @@ static void pick_play (const lurn_call *c) {
   real *y = c->out;
   for (int r = 0; r < c->rows; r++) {
     int32_t v = id[r * c->step[1]];
-    y[r] = is_none(v, (int)cols) ? 0 : ((const real *)c->in[0])[(size_t)r * cols + (size_t)v];
+    y[r] = lurn_is_none(v, (int)cols) ? 0 : ((const real *)c->in[0])[(size_t)r * cols + (size_t)v];
   }
 }
 
@@ -117,7 +114,7 @@ static int unpick_shape (lurn_program *p, const lurn_instr *i, lurn_register *ou
   const lurn_register *x = &p->reg[i->in[0]], *id = &p->reg[i->in[1]];
   if (x->cols != 1 || x->dtype != LURN_REAL) return fail_index(p, "unpick", 1, "one number per row", i->in[0]);
   if (!is_index(id)) return fail_index(p, "unpick", 2, "an index", i->in[1]);
-  if (!index_fits(p, i->in[1], i->i[0])) return fail_index(p, "unpick", 2, "an index of one of its columns", i->in[1]);
+  if (!lurn_index_fits(p, i->in[1], i->i[0])) return fail_index(p, "unpick", 2, "an index of one of its columns", i->in[1]);
   out->axis = x->axis;
   out->rank = 1;
   out->dim[0] = i->i[0];
@@ -131,7 +128,7 @@ static void unpick_play (const lurn_call *c) {
   memset(y, 0, sizeof *y * cols * (size_t)c->rows);
   for (int r = 0; r < c->rows; r++) {
     int32_t v = id[r * c->step[1]];
-    if (!is_none(v, (int)cols)) y[(size_t)r * cols + (size_t)v] = ((const real *)c->in[0])[r * c->step[0]];
+    if (!lurn_is_none(v, (int)cols)) y[(size_t)r * cols + (size_t)v] = ((const real *)c->in[0])[r * c->step[0]];
   }
 }
 

@@ -225,6 +225,32 @@ describe("a batch made from another", function ()
     assert.equal(28, other.extra:sum())
   end)
 
+  it("has its further time axes, or gets them, rows in its order", function ()
+    local b = batch(l, {3, 6, 5})
+    local s = l.tensor({{1, 2, 3}, {4, 0, 6}, {7, 0, 0}}):reshape(3, 3, 1)
+    local with = l.batch {from = b, time2 = {s = s, lengths = {3, 1, 2}}}
+    assert.same({b.seq, {3, 1, 2}}, {with.seq, with.lengths2})
+    assert(bits(with.s) == bits(s))
+    local more = l.batch {from = with, time2 = {extra = s * 2}, time3 = {i = l.ids {{1, 2, 3}}}}
+    assert.same({{3, 1, 2}, {1, 1, 1}}, {more.lengths2, more.lengths3})
+    assert(bits(more.extra) == bits(s * 2) and bits(more.s) == bits(s))
+    assert.same({{1, 2, 3}}, more.i:totable())
+    assert.error_matches(function () l.batch {from = with, time2 = {extra = s, lengths = {3, 1, 2}}} end,
+      "time2: lengths are those of 'from'")
+  end)
+
+  it("goes with the frames of a feed's batch", function ()
+    local data = l.dataset {{x = {{1.5}, {2.5}}, y = 1}, {x = {{3.5}, {4.5}}, y = 2}}
+    local feed = data.all:feed {batch = 1, shuffle = false}
+    local with = l.batch {from = feed:batch(1, 1), extra = l.ones(2, 1, 1)}
+    local again = l.batch {from = with, mask = l.ones(2, 1)}
+    assert.equal(1.5, again.x[1][1][1])
+    feed:batch(1, 2)
+    assert.error_matches(function () return again.x end, "its feed has made another one since")
+    local model = l.model(function (m) return {loss = l.total(m:input("x", "real", "time", {1}))} end)
+    assert.error_matches(function () model:forward(with) end, "its feed has made another one since")
+  end)
+
   it("refuses what would be two batches", function ()
     local b = batch(l, {3, 6})
     assert.error_matches(function () l.batch {from = b, x = b.x} end, "x and lengths are those of 'from'")

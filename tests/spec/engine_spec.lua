@@ -182,6 +182,29 @@ describe("the engine openblas", function ()
         end
       end)
     end)
+
+    it("may change places with the other while a player is in use, in " .. precision, function ()
+      restoring(l, function ()
+        local model = model_of(l, "lstm")
+        local function loss (player, engine)
+          l.core.engine(engine)
+          return assert(player:forward(window(l, 1, 5), 1, 0, "eval"))
+        end
+        local player = model.native:player {grad = true}
+        local other = loss(player, "openblas")
+        assert(math.abs(loss(player, "lurn") - other) <= limit)
+        assert.equal(loss(model.native:player {grad = true}, "lurn"), loss(player, "lurn"))
+        local function gradient (forward, backward)
+          local fresh = model.native:player {grad = true}
+          loss(fresh, forward)
+          l.core.engine(backward)
+          assert(fresh:backward())
+          return model:parameters()[1].grad:clone()
+        end
+        local own = gradient("lurn", "lurn")
+        assert(distance(gradient("openblas", "lurn"), own) <= limit)
+      end)
+    end)
   end
 end)
 

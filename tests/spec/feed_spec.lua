@@ -360,9 +360,12 @@ describe("windows that overlap", function ()
     assert.has_error(function () data.all:feed {batch = 1, seq = 4, stride = 5} end)
     local numbers = lurn.dataset {{x = {{1.0}, {2.0}, {3.0}}, y = {{1.0}, {2.0}, {3.0}}}}
     assert.has_error.matches(function () numbers.all:feed {batch = 1, seq = 2, stride = 1} end, "need a column mask")
+    local next = lurn.dataset {targets = "next", {x = {{1.0}, {2.0}, {3.0}}}}
+    assert.has_error.matches(function () next.all:feed {batch = 1, seq = 2, stride = 1} end, "need a column mask")
     local model = lurn.stack {input = {vocab = 7}, lurn.embedding {size = 2}, lurn.gru {hidden = 2},
       lurn.linear {size = 7}, loss = lurn.loss.cross_entropy(), checkpoint = 2}
     local feed = data.all:feed {batch = 2, seq = 4, stride = 2}
     assert.has_error.matches(function () model:forward(feed:batch(1, 2)) end, "cannot be played in windows")
+    model:forward(data.all:feed {batch = 2, seq = 4, stride = 4}:batch(1, 2))       -- these do not overlap
   end)
 end)

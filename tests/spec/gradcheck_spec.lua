@@ -91,6 +91,15 @@ describe("gradients between axes", function ()
     return y
   end))
 
+  -- The memory is then along the higher axis, whose rows are in another order.
+  it("attention of one query for a sequence, with dot products and learned scores", of(function (m, a)
+    local s = m:input("s", "real", "time2", {2})
+    local k = m.program:affine("s", nil, C, "b", 0.1, {s, "W"})
+    local y = lurn.attend(lurn.last(a), k, k * k)
+    local back = lurn.attend(lurn.last(k), a, a * a, m:param("u", {C}, {"normal", 0, 1}))
+    return a * y + a * back
+  end))
+
   it("none through detach", function ()
     local model = lurn.model(function (m)
       local x = inputs(m)

@@ -67,6 +67,19 @@ describe("a data set with a second time axis", function ()
     assert.same({2, 2, 2, 2}, seen)
   end)
 
+  it("comes as often as a split names it", function ()
+    local plain = description()
+    local data = lurn.dataset(description {split = {train = {{3, 3}, {3, 3}, {3, 3}}}})
+    local b = data.train:feed {batch = 3}:batch(1, 1)
+    assert.same({6, 6, 6}, b.lengths2)
+    for s = 1, 6 do
+      for r = 1, 3 do
+        assert.equal(plain[3].source[s], b.source[s][r])
+        assert.equal(plain[3].labels[s], b.labels[s][r])
+      end
+    end
+  end)
+
   it("says what does not fit", function ()
     local function refused (message, change, feed)
       local set = description()
