@@ -1,7 +1,8 @@
 --- Runs that come from other runs.
 --
 --   fork    a new run that goes on from the state of another, with other parameters where that makes sense: the
---           learning rate, the number of epochs. Weights, moments, carried state, counters, metrics, run.state are the parent's
+--           learning rate, the number of epochs. Weights, moments, carried state, counters, metrics, run.state are
+--           the parent's
 --   init    a new run whose first weights are, by name, those of another: the best ones where there are any
 --
 -- /lineage of the run file says which: {kind, parent, file, step, weights, digest, changed, lineage of the parent}. The

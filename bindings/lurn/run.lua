@@ -91,7 +91,7 @@ return function (lurn)
       seed = o.resume and saved.seed or o.seed or saved and saved.seed or 1,
       path = o.out, lock = o.lock, status = "waiting", steps = 0, done = 0, kept = 0,
       state = saved and saved.state or {},
-      models = {}, optims = {}, datasets = {}, metrics = saved and saved.metrics or {}, loops = {},
+      lost = {}, models = {}, optims = {}, datasets = {}, metrics = saved and saved.metrics or {}, loops = {},
       best = saved and saved.best or {}, spent = saved and saved.counters.seconds or 0, saved = saved,
       live_bytes = saved and saved.counters.live_bytes or 0,
     }, Run)

@@ -65,8 +65,9 @@ local function begin (options)
   os.remove(shell.path "ready")
   os.remove(shell.path "code")
   os.remove(shell.path "run.h5")
-  assert(os.execute(("cd %s && { (env --default-signal=INT %s run script.lua --quiet --out run.h5 %s >/dev/null 2>err & "
-    .. "echo $! >pid; wait $!; echo $? >code.tmp; mv code.tmp code) & }"):format(shell.folder, shell.bin, options)))
+  assert(os.execute(("cd %s && { (env --default-signal=INT %s run script.lua --quiet --out run.h5 %s "
+    .. ">/dev/null 2>err & echo $! >pid; wait $!; echo $? >code.tmp; mv code.tmp code) & }"):format(shell.folder, shell.bin,
+    options)))
   for _ = 1, 600 do
     if shell.exists "ready" then return tonumber(shell.read "pid") end
     os.execute "sleep 0.02"
