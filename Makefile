@@ -7,6 +7,7 @@
 #   make check      the same under the address and undefined-behaviour sanitizers, and once more
 #                   with a garbage collector that never rests
 #   make isa        the same with the kernels of each instruction set this machine has
+#   make storm      five scripts killed at random instants and resumed, ARGS='--kills 50': the same bits
 #   make bench      the speed table
 #   make lint       luacheck, layers, sizes
 #   make arm64      compiles everything for arm64 (see there what that shows)
@@ -257,7 +258,7 @@ book:
 
 # ---- tests ------------------------------------------------------------------------------------
 
-.PHONY: test suite check isa bench
+.PHONY: test suite check isa storm bench
 test:
 	@.ci/packages.sh $(if $(MISSING),build) test
 	@$(MAKE) all checks
@@ -294,6 +295,9 @@ ISAS = c $(shell grep -qw fma /proc/cpuinfo && grep -qw avx2 /proc/cpuinfo && ec
          $(shell grep -qw avx512vl /proc/cpuinfo && grep -qw avx512dq /proc/cpuinfo && echo avx512)
 isa: all checks
 	@rc=0; for i in $(ISAS); do LURN_ISA=$$i $(MAKE) SUITE=isa-$$i suite || rc=1; done; exit $$rc
+
+storm: all
+	@$(ENV) $(LUA) tests/tools/storm.lua $(ARGS)
 
 bench: all
 	$(BUILD)/bin/lurn bench $(ARGS)

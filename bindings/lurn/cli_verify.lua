@@ -72,7 +72,8 @@ return function (cli)
     local first = run.options.fork and file.lineage.step or 0
     if file.status == "done" and last == file.steps then run:play()
     else
-      repeat run:step(math.tointeger(last) - math.max(run.done, first)) until run.status ~= "waiting" or run.done >= last
+      repeat run:step(math.tointeger(last) - math.max(run.done, first))
+      until run.status ~= "waiting" or run.done >= last
     end
     return last
   end
@@ -141,14 +142,15 @@ return function (cli)
 
   local function document (file, c, run)
     return {run = file.path, equal = not (c.parted or c.others[1]), steps = run.done, digests = c.count,
-      equal_until = c.equal, parted = c.parted, metric = c.metric, differences = c.differences, error = c.error and tostring(c.error)}
+      equal_until = c.equal, parted = c.parted, metric = c.metric, differences = c.differences,
+      error = c.error and tostring(c.error)}
   end
 
   function M.verify (options, rest)
     local lurn, file = read_run("verify", rest)
     if not file.digests.step[1] then cli.fail(cli.INPUT, file.path .. ": the run has no digests to compare with") end
     local c = require "lurn.replay" (lurn).comparison(file)
-    local run, replay = start(lurn, file, options, false, {write = false, watch = c.watch})
+    local run, replay = start(lurn, file, options, false, {write = false, on_digest = c.on_digest})
     local last = play(run, file, options.steps)
     if run.status == "interrupted" or run.status == "terminated" then
       return run.status == "interrupted" and cli.INTERRUPTED or cli.TERMINATED

@@ -1,7 +1,8 @@
 --- Runs that come from other runs.
 --
 --   fork    a new run that goes on from the state of another, with other parameters where that makes sense: the
---           learning rate, the number of epochs. Weights, moments, carried state, counters, metrics, run.state are the parent's
+--           learning rate, the number of epochs. Weights, moments, carried state, counters, metrics, run.state are
+--           the parent's
 --   init    a new run whose first weights are, by name, those of another: the best ones where there are any
 --
 -- /lineage of the run file says which: {kind, parent, file, step, weights, digest, changed, lineage of the parent}. The
@@ -55,8 +56,8 @@ return function (lurn)
       changed = changed, lineage = file.lineage}
   end
 
-  --- The run that a run comes from, looked for where it was, beside the run file under the same name, and among files that
-  -- are given. It is known by its step and the digest of its weights.
+  --- The run that a run comes from, looked for where it was, beside the run file under the same name, and among files
+  -- that are given. It is known by its step and the digest of its weights.
   ---@param file table      what lurn.runfile.read returned
   ---@param given string[]
   ---@return table? parent  the same of that run
@@ -72,8 +73,8 @@ return function (lurn)
         if is.step == l.step and table.concat(is.digest, " ") == table.concat(l.digest, " ") then return parent end
       end
     end
-    return nil, ("%s: the run is a%s of %s at step %s, and no file with those weights is there; --data FILE says where it is")
-      :format(file.path, l.kind == "fork" and " fork" or "n init", l.file, l.step)
+    return nil, ("%s: the run is a%s of %s at step %s, and no file with those weights is there; --data FILE says where "
+      .. "it is"):format(file.path, l.kind == "fork" and " fork" or "n init", l.file, l.step)
   end
 
   -- Parameters that differ, by name: {was, is}.

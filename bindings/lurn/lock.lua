@@ -1,7 +1,7 @@
 --- A run file is written by one process at a time. Beside RUN.h5 the process that writes it holds a lock on
--- RUN.h5.lock, in which it says who it is. The system drops the lock when the process ends, by whatever: a file that
--- was left behind by kill -9 is no lock, and the next one takes it over. Readers ask for no lock: a run file is replaced
--- as a whole.
+-- RUN.h5.lock, in which it says who it is. The system drops the lock when the process ends, by whatever: a file
+-- that was left behind by kill -9 is no lock, and the next one takes it over. Readers ask for no lock: a run file is
+-- replaced as a whole.
 
 return function (lurn)
   local M = {}

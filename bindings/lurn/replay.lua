@@ -121,13 +121,13 @@ return function (lurn)
     return first
   end
 
-  --- Compares digest after digest as they come: watch is for the run's option of that name. equal: the last step at
+  --- Compares digest after digest as they come: on_digest is for the run's option of that name. equal: the last step at
   -- which all was the same; parted: the step of the first digest that was not. The run gives up there.
   ---@param file table
-  ---@return {watch: function, count: integer, equal: integer?, parted: integer?}
+  ---@return {on_digest: function, count: integer, equal: integer?, parted: integer?}
   function M.comparison (file)
     local chain, c = file.digests, {count = 0}
-    function c.watch (run, step, hex)
+    function c.on_digest (run, step, hex)
       local k = c.count + 1
       if c.parted or not chain.step[k] then return end
       if chain.step[k] == step and chain.hex[k] == hex then

@@ -5,8 +5,8 @@
 --
 -- One is made of the parameters before the first step, one at every hundredth step, one at every evaluation and one
 -- at the end. Losses are the series with "loss" or "objective" in their name; others may well be times. A digest is
--- made at the boundary between two iterations, of what a checkpoint of that moment holds, so a resumed run has the chain of one
--- that was never stopped.
+-- made at the boundary between two iterations, of what a checkpoint of that moment holds, so a resumed run has the
+-- chain of one that was never stopped.
 --
 -- Not a module of its own: run.lua calls this with the class it adds methods to.
 
@@ -46,7 +46,7 @@ return function (lurn, Run)
       for _, p in ipairs(model:parameters()) do pieces[#pieces + 1] = p.value end
     end
     chain.step[n + 1], chain.hex[n + 1] = self.done, lurn.sys.sha256(table.unpack(pieces))
-    if self.options.watch then self.options.watch(self, self.done, chain.hex[n + 1]) end
+    if self.options.on_digest then self.options.on_digest(self, self.done, chain.hex[n + 1]) end
   end
 
   --- Adds a digest where one is due. Called at every boundary, and with `last` at the end.

@@ -47,6 +47,8 @@ return function (lurn, Run)
     local pending = lurn.signal and lurn.signal.pending()
     if pending then Run.finish(pending == "TERM" and "terminated" or "interrupted") end
     if self.give_up then Run.finish(self.give_up) end
+    -- What changes at every step shows at once, what changes at evaluations when their checkpoint is due.
+    if loop.done <= 3 or self.checkpoint_due == "keep" then lurn.watch.look(self, loop) end
     if self.checkpoint_due or Run.clock() - (self.written or -math.huge) >= RENEW then
       local written, message = self:checkpoint()
       -- Nothing is lost yet, and a run whose file cannot be written is better not begun.
