@@ -110,7 +110,7 @@ return function (lurn, Run)
     if not ok then error(message, 0) end
     self.random.name, self.random.i = saved.counters.random.name, saved.counters.random.i
     self.done, self.steps = saved.counters.steps, saved.counters.steps
-    if not saved.forked then self.on_disk, self.written = self.done, Run.clock() end
+    if saved.path == self.path then self.on_disk, self.written = self.done, Run.clock() end
     self.saved = nil
   end
 
