@@ -13,10 +13,11 @@ return function (lurn, Model)
   local PREDICT = {batch = EVALUATE.batch, seq = EVALUATE.seq}
 
   -- An evaluation changes nothing, so a signal need not wait for its end, not even behind the commit of a training
-  -- step, where the engine is not told otherwise. What it was is put back when the value is closed.
+  -- step, where the engine is not told otherwise: when that step can be played again from the run file. What it was is
+  -- put back when the value is closed.
   local function listen ()
-    local signal = lurn.signal
-    local held = signal and signal.hold(false)
+    local signal, run = lurn.signal, lurn.current
+    local held = signal and (not run or run:is_saved()) and signal.hold(false)
     return setmetatable({}, {__close = function () if held then signal.hold(true) end end})
   end
 
@@ -24,7 +25,7 @@ return function (lurn, Model)
   local function play (model, player, split, o, each)
     local stream = split.data and split.data.stream
     local feed = split:feed {batch = o.batch or (stream and 1 or 32), seq = o.seq, shuffle = stream and nil or false}
-    local listening <close> = listen()
+    local _ <close> = listen()
     player:resetstate()
     for step = 1, feed.steps do
       local batch = feed:batch(1, step)

@@ -92,16 +92,23 @@ return function (lurn, Run)
     move_aside(self)
     if keep then note_kept(self) end
     local ok, message = lurn.runfile.write(self, status or "running")
-    if ok then self.identity, self.on_disk = lurn.sys.identity(self.path), true end
+    if ok then self.identity, self.on_disk = lurn.sys.identity(self.path), self.done end
     if ok and keep then ok, message = rotate(self) end
     tell(self, ok, message)
     return ok, message
   end
 
   --- Says that an evaluation comes in the next iteration. The run file is renewed before it, so that a signal need
-  -- not wait for its end: what the file then holds is one step old. run:fit calls this.
+  -- not wait for its end: what the file then holds is one step old. run:fit calls this; reports that come at regular
+  -- steps are expected from the second on.
   function Run:expect_report ()
     self.checkpoint_due = self.checkpoint_due or "plain"
+  end
+
+  --- Whether the run file holds the state of the last boundary, so that what came after it can be played again.
+  ---@return boolean
+  function Run:is_saved ()
+    return not self.path or self.on_disk == self.done
   end
 
   --- Bytes of the run file, and of the checkpoints kept beside it, as far as they are there.

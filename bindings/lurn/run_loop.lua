@@ -49,6 +49,7 @@ return function (lurn, Run)
     if self.give_up then Run.finish(self.give_up) end
     -- What changes at every step shows at once, what changes at evaluations when their checkpoint is due.
     if loop.done <= 3 or self.checkpoint_due == "keep" then lurn.watch.look(self, loop) end
+    if self.done + 1 == self.next_report then self:expect_report() end
     if self.checkpoint_due or Run.clock() - (self.written or -math.huge) >= RENEW then
       local written, message = self:checkpoint()
       -- Nothing is lost yet, and a run whose file cannot be written is better not begun.
@@ -110,8 +111,7 @@ return function (lurn, Run)
     if not ok then error(message, 0) end
     self.random.name, self.random.i = saved.counters.random.name, saved.counters.random.i
     self.done, self.steps = saved.counters.steps, saved.counters.steps
-    self.on_disk = not saved.forked
-    self.written = self.on_disk and Run.clock() or nil
+    if saved.path == self.path then self.on_disk, self.written = self.done, Run.clock() end
     self.saved = nil
   end
 

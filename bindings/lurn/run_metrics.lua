@@ -92,6 +92,7 @@ return function (lurn, Run)
       keep_weights(self)
     end
     self.checkpoint_due, self.digest_due = "keep", true
+    self.next_report, self.last_report = 2 * self.steps - (self.last_report or 0), self.steps
     if self.options.pruner and self.options.pruner(self.steps, value) then self.give_up = "pruned" end
     return improved
   end

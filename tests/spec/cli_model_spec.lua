@@ -101,8 +101,8 @@ describe("a model from its run file", function ()
   when_built("is not resumed as another model", function ()
     local code, _, err = shell.lurn("run --quiet --resume a.h5 --out b.h5", "LURN_TEST_HIDDEN=7")
     assert.equal(3, code)
-    assert.matches("the script builds another model: instruction in line %d+ of the program was\n  [^\n]*%(6[^\n]*\nand is now\n"
-      .. "  [^\n]*%(7", err)
+    assert.matches("the script builds another model: instruction in line %d+ of the program was\n  [^\n]*%(6"
+      .. "[^\n]*\nand is now\n  [^\n]*%(7", err)
   end)
 
   when_built("is refused in one sentence when its program is damaged", function ()

@@ -114,6 +114,7 @@ describe("a run that comes from another", function ()
     assert.equal(2, (shell.lurn "run --resume p.h5 --fork p.h5"))
     assert.equal(3, (shell.lurn "run --fork text.txt"))
     assert.equal(2, (shell.lurn "run --fork p.h5 --precision f64"))
+    assert.equal(2, (shell.lurn "run --fork p.h5 --epochs 9 --out ./p.h5"))
   end)
 
   when_built("by its first weights begins with the parent's best, and is new in everything else", function ()

@@ -63,10 +63,7 @@ local function content (script)
   if not file then fail(script, "%s", message) end
   local out = {status = file.status, steps = file.counters.steps, loops = file.counters.loops, state = file.state,
     random = file.counters.random, metrics = file.metrics, best = {file.best_value, file.best_step}}
-  local function take (name, tensors)
-    out[name] = {}
-    for path, tensor in pairs(tensors or {}) do out[name][path] = tensor:totable() end
-  end
+  local function take (name, tensors) out[name] = tensors and lurn.lineage.digest(tensors, file.precision) end
   for k, model in ipairs(file.models) do
     take("weights" .. k, model.weights)
     take("carried" .. k, model.state)
