@@ -40,6 +40,7 @@ end
 
 -- Options of verbs: {kind, help [, metavariable]}; kinds: flag, text, integer, number, or a list of words.
 local JSON = {"flag", "one JSON document on stdout"}
+local CSV = {"flag", "as CSV, numbers with all their digits"}
 local OP = {"text", "ops in C that the model uses: a.so,b.so", "FILES"}
 
 M.verbs = {
@@ -83,6 +84,29 @@ M.verbs = {
       quiet = {"flag", "no progress"},
     },
     from = "cli_verify",
+  },
+  diff = {
+    usage = "lurn diff A.h5 B.h5",
+    help = "what differs between two runs: parameters, code, data, environment, programs, curves",
+    options = {csv = CSV, json = JSON},
+    from = "cli_compare",
+  },
+  compare = {
+    usage = "lurn compare RUN.h5...",
+    help = "runs side by side: parameters that differ, last and best metrics",
+    options = {csv = CSV, json = JSON},
+    from = "cli_compare",
+  },
+  ls = {
+    usage = "lurn ls [FOLDER]",
+    help = "the runs in a folder (runs) and below it; * marks the best",
+    options = {
+      sort = {"text", "best first by this metric, parameter, or best, steps, seconds", "NAME"},
+      where = {"text", "those of which all this is true: 'lr<1e-3,cell=lstm'", "CONDITIONS"},
+      csv = CSV,
+      json = JSON,
+    },
+    from = "cli_compare",
   },
   sample = {
     usage = "lurn sample RUN.h5",
@@ -183,8 +207,8 @@ M.verbs = {
   help = {usage = "lurn help [VERB]", help = "this text, or that of a verb", options = {}},
 }
 
-local ORDER = {"run", "rerun", "verify", "sample", "eval", "predict", "inspect", "data", "bench", "env", "version",
-  "help"}
+local ORDER = {"run", "rerun", "verify", "diff", "compare", "ls", "sample", "eval", "predict", "inspect", "data", "bench",
+  "env", "version", "help"}
 
 ---------------------------------------------------------------- parsing
 

@@ -136,7 +136,8 @@ return function (cli)
 
   local function document (file, c, run)
     return {run = file.path, equal = not (c.parted or c.others[1]), steps = run.done, digests = c.count,
-      equal_until = c.equal, parted = c.parted, metric = c.metric, differences = c.differences, error = c.error and tostring(c.error)}
+      equal_until = c.equal, parted = c.parted,
+      metric = c.metric, differences = c.differences, error = c.error and tostring(c.error)}
   end
 
   function M.verify (options, rest)

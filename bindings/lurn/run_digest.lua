@@ -5,8 +5,8 @@
 --
 -- One is made of the parameters before the first step, one at every hundredth step, one at every evaluation and one
 -- at the end. Losses are the series with "loss" or "objective" in their name; others may well be times. A digest is
--- made at the boundary between two iterations, of what a checkpoint of that moment holds, so a resumed run has the chain of one
--- that was never stopped.
+-- made at the boundary between two iterations, of what a checkpoint of that moment holds, so a resumed run has the
+-- chain of one that was never stopped.
 --
 -- Not a module of its own: run.lua calls this with the class it adds methods to.
 

@@ -267,7 +267,10 @@ return function (lurn)
     file.params = file.config.params or {}
     file.manifest = read_json(r, path, "/manifest")
     file.counters = read_json(r, path, "/counters")
-    if header_only then return file end
+    if header_only then
+      if header_only == "metrics" then read_metrics(r, file) end
+      return file
+    end
     file.state = read_json(r, path, "/run_state")
     read_script(r, file)
     read_models(r, file)
@@ -280,10 +283,10 @@ return function (lurn)
     return file
   end
 
-  --- Reads a run file whole (or its header: attributes, config, manifest, counters). A file that is
-  -- missing, damaged, of a later version or something else gives nil, message, code.
+  --- Reads a run file whole (or its header: attributes, config, manifest, counters; or "metrics": these too). A file
+  -- that is missing, damaged, of a later version or something else gives nil, message, code.
   ---@param path string
-  ---@param header_only? boolean
+  ---@param header_only? boolean|"metrics"
   ---@return table? file
   ---@return string? message
   ---@return string? code
