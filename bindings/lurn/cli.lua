@@ -72,9 +72,10 @@ M.verbs = {
     from = "cli_verify",
   },
   verify = {
-    usage = "lurn verify RUN.h5",
+    usage = "lurn verify RUN.h5|BUNDLE.h5",
     help = "run it again and compare bit by bit (this executes its script); 0: equal, 1: different",
     options = {
+      run = {"text", "of a bundle: which run (the best)", "NAME"},
       steps = {"integer", "so many steps only"},
       data = {"text", "where the data are now: a.txt,b.h5; told by their hash", "FILES"},
       script = {"text", "another script instead of the one inside", "FILE"},
@@ -107,6 +108,20 @@ M.verbs = {
       json = JSON,
     },
     from = "cli_compare",
+  },
+  bundle = {
+    usage = "lurn bundle RUN.h5|FOLDER... -o FILE   |   lurn bundle FILE",
+    help = "runs in one file to give away, with a table over seeds; or that table, and the runs, out of it",
+    options = {
+      out = {"text", "the bundle to write", "FILE"},
+      with_data = {"flag", "the data files too; by default their hashes only"},
+      data = {"text", "where the data are now: a.txt,b.h5", "FILES"},
+      table = {{"md", "csv"}, "the form of the table (md)"},
+      metric = {"text", "the figure in the table; by default what the experiment is about", "NAME"},
+      extract = {"text", "write the run files and the data of a bundle there", "FOLDER"},
+      json = JSON,
+    },
+    from = "cli_bundle",
   },
   sample = {
     usage = "lurn sample RUN.h5",
@@ -207,8 +222,8 @@ M.verbs = {
   help = {usage = "lurn help [VERB]", help = "this text, or that of a verb", options = {}},
 }
 
-local ORDER = {"run", "rerun", "verify", "diff", "compare", "ls", "sample", "eval", "predict", "inspect", "data", "bench",
-  "env", "version", "help"}
+local ORDER = {"run", "rerun", "verify", "diff", "compare", "ls", "bundle", "sample", "eval", "predict", "inspect",
+  "data", "bench", "env", "version", "help"}
 
 ---------------------------------------------------------------- parsing
 

@@ -45,6 +45,24 @@ return function ()
     return table.concat(lines, "\n")
   end
 
+  --- The same as a table of Markdown.
+  ---@param head string[]
+  ---@param rows any[][]
+  ---@return string
+  function M.markdown (head, rows)
+    local lines, rule = {}, {}
+    for c = 1, #head do rule[c] = rows[1] and type(rows[1][c]) == "number" and "---:" or "---" end
+    local function add (cells) lines[#lines + 1] = "| " .. table.concat(cells, " | ") .. " |" end
+    add(head)
+    add(rule)
+    for _, row in ipairs(rows) do
+      local cells = {}
+      for c = 1, #head do cells[c] = shown(row[c]):gsub("|", "\\|") end
+      add(cells)
+    end
+    return table.concat(lines, "\n")
+  end
+
   --- The same as CSV, numbers with all their digits.
   ---@param head string[]
   ---@param rows any[][]
