@@ -60,9 +60,10 @@ M.verbs = {
     from = "cli_run",
   },
   rerun = {
-    usage = "lurn rerun RUN.h5",
+    usage = "lurn rerun RUN.h5|BUNDLE.h5",
     help = "run the experiment inside a run file again, from the beginning (this executes its script)",
     options = {
+      run = {"text", "of a bundle: which run (the best)", "NAME"},
       out = {"text", "the new run file (runs/NAME-ID.h5)", "FILE"},
       data = {"text", "where the data are now: a.txt,b.h5; told by their hash", "FILES"},
       threads = {"integer", "threads of the engine (1)"},
@@ -365,14 +366,19 @@ end
 
 local function say (...) io.stderr:write("lurn: ", ...) end
 
--- Under --json whatever a script prints goes to stderr.
-local function keep_stdout_clean ()
+--- Whatever a script prints goes to stderr from now on, until the value is closed.
+function M.keep_stdout_clean ()
+  local plain_print, plain_output = print, io.output()
   io.output(io.stderr)
   rawset(_G, "print", function (...)
     local words = table.pack(...)
     for i = 1, words.n do words[i] = tostring(words[i]) end
     io.stderr:write(table.concat(words, "\t"), "\n")
   end)
+  return setmetatable({}, {__close = function ()
+    rawset(_G, "print", plain_print)
+    io.output(plain_output)
+  end})
 end
 
 local function wants_json (args)
@@ -386,7 +392,7 @@ local function dispatch (args)
   if name == "--version" then name = "version" end
   local verb = M.verbs[name] or M.unknown_verb(name)
   local options, rest, parameters = M.parse(verb, table.pack(table.unpack(args, 2)))
-  if options.json then keep_stdout_clean() end
+  if options.json then M.keep_stdout_clean() end
   if options.help and not (verb.parameters and rest[1]) then
     print(verb.help .. "\n" .. M.describe(verb))
     return M.OK

@@ -66,19 +66,36 @@ return function (cli)
     return replay.start(experiment, file, more), replay
   end
 
+  -- What the command line names: lurn, the run file, and what is to be closed in the end. Of a bundle it is the best
+  -- run, or --run NAME, and the data inside are found.
+  local function open (verb, options, rest)
+    local path = only_file(verb, rest)
+    local parts = parts_of(path)
+    local name = parts and (options.run or parts.headline)
+    if parts and not parts.runs[name] then cli.usage(("%s has no run '%s'"):format(path, tostring(name))) end
+    local lurn, file = read_run(parts and parts.runs[name] or path)
+    if parts then
+      file.path = path .. ":" .. name
+      options.data = table.concat({options.data or "", table.unpack(parts.data)}, ",")
+    end
+    return lurn, file, parts
+  end
+
   ---------------------------------------------------------------- rerun
 
   function M.rerun (options, rest)
-    local lurn, file = read_run(only_file("rerun", rest))
+    local lurn, file, parts <close> = open("rerun", options, rest)      -- luacheck: ignore parts
     local run = start(lurn, file, options, true, {out = options.out, arguments = runner.arguments()})
     return runner.play(lurn, run, options)
   end
 
   ---------------------------------------------------------------- verify
 
-  -- Plays as far as the file goes, or as far as was asked, or until a digest differs.
+  -- Plays as far as the file goes, or as far as was asked, or until a digest differs. What the script prints goes to
+  -- stderr: stdout is for the answer.
   local function play (run, file, steps)
     local last = math.min(steps or math.huge, file.steps or 0)
+    local restore <close> = cli.keep_stdout_clean()      -- luacheck: ignore restore
     if file.status == "done" and last == file.steps then run:play()
     else
       repeat run:step(math.tointeger(last) - run.done) until run.status ~= "waiting" or run.done >= last
@@ -156,15 +173,7 @@ return function (cli)
   end
 
   function M.verify (options, rest)
-    local path = only_file("verify", rest)
-    local parts <close> = parts_of(path)
-    local name = parts and (options.run or parts.headline)
-    if parts and not parts.runs[name] then cli.usage(("%s has no run '%s'"):format(path, tostring(name))) end
-    local lurn, file = read_run(parts and parts.runs[name] or path)
-    if parts then
-      file.path = path .. ":" .. name
-      options.data = table.concat({options.data or "", table.unpack(parts.data)}, ",")
-    end
+    local lurn, file, parts <close> = open("verify", options, rest)
     if not file.digests.step[1] then cli.fail(cli.INPUT, file.path .. ": the run has no digests to compare with") end
     local c = require "lurn.replay" (lurn).comparison(file)
     local run, replay = start(lurn, file, options, false, {write = false, watch = c.watch})

@@ -68,7 +68,8 @@ local function content (name, precision)
   if lurn.precision ~= precision then lurn = lurn[precision] end
   local file = assert(lurn.runfile.read(folder .. "/" .. name))
   local out = {status = file.status, state = file.state, metrics = file.metrics, best = {file.best_value,
-    file.best_step}, steps = file.steps, digests = file.digests, optim = file.optims[1].numbers, random = file.counters.random}
+    file.best_step}, steps = file.steps, digests = file.digests, optim = file.optims[1].numbers,
+    random = file.counters.random}
   local function tensors (into, group)
     out[into] = {}
     for key, tensor in pairs(group) do out[into][key] = tensor:totable() end
