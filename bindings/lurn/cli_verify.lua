@@ -173,7 +173,7 @@ return function (cli)
   end
 
   function M.verify (options, rest)
-    local lurn, file, parts <close> = open("verify", options, rest)
+    local lurn, file, parts <close> = open("verify", options, rest)      -- luacheck: ignore parts
     if not file.digests.step[1] then cli.fail(cli.INPUT, file.path .. ": the run has no digests to compare with") end
     local c = require "lurn.replay" (lurn).comparison(file)
     local run, replay = start(lurn, file, options, false, {write = false, watch = c.watch})
