@@ -175,8 +175,9 @@ $(BUILD)/sources: force
 	$(call note,$(CORE) $(BIND))
 
 # What only this build can tell a run file: the commit of the sources (a + when they differ from it) and the flags.
-COMMIT := $(shell git rev-parse HEAD 2>/dev/null)$(shell git diff --quiet HEAD -- core bindings Makefile 2>/dev/null || echo +)
-BUILT  = \#define LURN_COMMIT "$(if $(filter-out +,$(COMMIT)),$(COMMIT))"
+COMMIT := $(shell git ls-files --error-unmatch core/base.h >/dev/null 2>&1 && git rev-parse HEAD)
+COMMIT := $(addsuffix $(shell git diff --quiet HEAD -- core bindings Makefile 2>/dev/null || echo +),$(COMMIT))
+BUILT  = \#define LURN_COMMIT "$(COMMIT)"
 FLAGS  = \#define LURN_FLAGS "$(subst ",,$(strip $(notdir $(CC)) $(CPPFLAGS) $(CFLAGS) $(MUST) $(SAN)))"
 $(BUILD)/build.h: force | libs
 	@mkdir -p $(@D); printf '%s\n' '$(BUILT)' '$(FLAGS)' | cmp -s - $@ || printf '%s\n' '$(BUILT)' '$(FLAGS)' > $@

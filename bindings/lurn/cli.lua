@@ -40,6 +40,7 @@ end
 
 -- Options of verbs: {kind, help [, metavariable]}; kinds: flag, text, integer, number, or a list of words.
 local JSON = {"flag", "one JSON document on stdout"}
+local CSV = {"flag", "as CSV, numbers with all their digits"}
 local OP = {"text", "ops in C that the model uses: a.so,b.so", "FILES"}
 
 M.verbs = {
@@ -64,9 +65,10 @@ M.verbs = {
     from = "cli_run",
   },
   rerun = {
-    usage = "lurn rerun RUN.h5",
+    usage = "lurn rerun RUN.h5|BUNDLE.h5",
     help = "run the experiment inside a run file again, from the beginning (this executes its script)",
     options = {
+      run = {"text", "of a bundle: which run (the best)", "NAME"},
       out = {"text", "the new run file (runs/NAME-ID.h5)", "FILE"},
       data = {"text", "where the data are now: a.txt,b.h5; told by their hash", "FILES"},
       threads = {"integer", "threads of the engine (1)"},
@@ -76,9 +78,10 @@ M.verbs = {
     from = "cli_verify",
   },
   verify = {
-    usage = "lurn verify RUN.h5",
+    usage = "lurn verify RUN.h5|BUNDLE.h5",
     help = "run it again and compare bit by bit (this executes its script); 0: equal, 1: different",
     options = {
+      run = {"text", "of a bundle: which run (the best)", "NAME"},
       steps = {"integer", "so many steps only"},
       data = {"text", "where the data are now: a.txt,b.h5; told by their hash", "FILES"},
       script = {"text", "another script instead of the one inside", "FILE"},
@@ -88,6 +91,43 @@ M.verbs = {
       quiet = {"flag", "no progress"},
     },
     from = "cli_verify",
+  },
+  diff = {
+    usage = "lurn diff A.h5 B.h5",
+    help = "what differs between two runs: parameters, code, data, environment, programs, curves",
+    options = {csv = CSV, json = JSON},
+    from = "cli_compare",
+  },
+  compare = {
+    usage = "lurn compare RUN.h5...",
+    help = "runs side by side: parameters that differ, last and best metrics",
+    options = {csv = CSV, json = JSON},
+    from = "cli_compare",
+  },
+  ls = {
+    usage = "lurn ls [FOLDER]",
+    help = "the runs in a folder (runs) and below it; * marks the best",
+    options = {
+      sort = {"text", "best first by this metric, parameter, or best, steps, seconds", "NAME"},
+      where = {"text", "those of which all this is true: 'lr<1e-3,cell=lstm'", "CONDITIONS"},
+      csv = CSV,
+      json = JSON,
+    },
+    from = "cli_compare",
+  },
+  bundle = {
+    usage = "lurn bundle RUN.h5|FOLDER... -o FILE   |   lurn bundle FILE",
+    help = "runs in one file to give away, with a table over seeds; or that table, and the runs, out of it",
+    options = {
+      out = {"text", "the bundle to write", "FILE"},
+      with_data = {"flag", "the data files too; by default their hashes only"},
+      data = {"text", "where the data are now: a.txt,b.h5", "FILES"},
+      table = {{"md", "csv"}, "the form of the table (md)"},
+      metric = {"text", "the figure in the table; by default what the experiment is about", "NAME"},
+      extract = {"text", "write the run files and the data of a bundle there", "FOLDER"},
+      json = JSON,
+    },
+    from = "cli_bundle",
   },
   sample = {
     usage = "lurn sample RUN.h5",
@@ -188,8 +228,8 @@ M.verbs = {
   help = {usage = "lurn help [VERB]", help = "this text, or that of a verb", options = {}},
 }
 
-local ORDER = {"run", "rerun", "verify", "sample", "eval", "predict", "inspect", "data", "bench", "env", "version",
-  "help"}
+local ORDER = {"run", "rerun", "verify", "diff", "compare", "ls", "bundle", "sample", "eval", "predict", "inspect",
+  "data", "bench", "env", "version", "help"}
 
 ---------------------------------------------------------------- parsing
 
@@ -341,14 +381,19 @@ end
 
 local function say (...) io.stderr:write("lurn: ", ...) end
 
--- Under --json whatever a script prints goes to stderr.
-local function keep_stdout_clean ()
+--- Whatever a script prints goes to stderr from now on, until the value is closed.
+function M.keep_stdout_clean ()
+  local plain_print, plain_output = print, io.output()
   io.output(io.stderr)
   rawset(_G, "print", function (...)
     local words = table.pack(...)
     for i = 1, words.n do words[i] = tostring(words[i]) end
     io.stderr:write(table.concat(words, "\t"), "\n")
   end)
+  return setmetatable({}, {__close = function ()
+    rawset(_G, "print", plain_print)
+    io.output(plain_output)
+  end})
 end
 
 local function wants_json (args)
@@ -362,7 +407,7 @@ local function dispatch (args)
   if name == "--version" then name = "version" end
   local verb = M.verbs[name] or M.unknown_verb(name)
   local options, rest, parameters = M.parse(verb, table.pack(table.unpack(args, 2)))
-  if options.json then keep_stdout_clean() end
+  if options.json then M.keep_stdout_clean() end
   if options.help and not (verb.parameters and rest[1]) then
     print(verb.help .. "\n" .. M.describe(verb))
     return M.OK

@@ -9,17 +9,31 @@ return function (cli)
   local textdiff = require "lurn.textdiff" ()
 
   -- The run file, read by the lurn of its precision.
-  local function read_run (verb, rest)
-    if not rest[1] then cli.usage("which run file?", cli.describe(cli.verbs[verb])) end
-    if rest[2] then cli.usage(("one file, please; what is '%s'?"):format(rest[2]), cli.describe(cli.verbs[verb])) end
+  local function read_run (path)
     local lurn = cli.lurn()
-    local file, message = lurn.runfile.read(rest[1])
+    local file, message = lurn.runfile.read(path)
     if file and file.precision ~= lurn.precision then
       lurn = cli.lurn(file.precision)
-      file, message = lurn.runfile.read(rest[1])
+      file, message = lurn.runfile.read(path)
     end
     if not file then cli.fail(cli.INPUT, message) end
     return lurn, file
+  end
+
+  local function only_file (verb, rest)
+    if not rest[1] then cli.usage("which run file?", cli.describe(cli.verbs[verb])) end
+    if rest[2] then cli.usage(("one file, please; what is '%s'?"):format(rest[2]), cli.describe(cli.verbs[verb])) end
+    return rest[1]
+  end
+
+  -- What a bundle holds, in a folder of its own until it is closed; nil when the file is a run file or something else.
+  local function parts_of (path)
+    local bundle = require "lurn.bundle" (cli.lurn())
+    local is, message = bundle.is(path)
+    if not is then return nil end
+    local parts
+    if not message then parts, message = bundle.opened(path) end
+    return parts or cli.fail(cli.INPUT, message)
   end
 
   local function words (text)
@@ -56,20 +70,37 @@ return function (cli)
     return replay.start(experiment, file, more), replay
   end
 
+  -- What the command line names: lurn, the run file, and what is to be closed in the end. Of a bundle it is the best
+  -- run, or --run NAME, and the data inside are found.
+  local function open (verb, options, rest)
+    local path = only_file(verb, rest)
+    local parts = parts_of(path)
+    local name = parts and (options.run or parts.headline)
+    if parts and not parts.runs[name] then cli.usage(("%s has no run '%s'"):format(path, tostring(name))) end
+    local lurn, file = read_run(parts and parts.runs[name] or path)
+    if parts then
+      file.path = path .. ":" .. name
+      options.data = table.concat({options.data or "", table.unpack(parts.data)}, ",")
+    end
+    return lurn, file, parts
+  end
+
   ---------------------------------------------------------------- rerun
 
   function M.rerun (options, rest)
-    local lurn, file = read_run("rerun", rest)
+    local lurn, file, parts <close> = open("rerun", options, rest)      -- luacheck: ignore parts
     local run = start(lurn, file, options, true, {out = options.out, arguments = runner.arguments()})
     return runner.play(lurn, run, options)
   end
 
   ---------------------------------------------------------------- verify
 
-  -- Plays as far as the file goes, or as far as was asked, or until a digest differs.
+  -- Plays as far as the file goes, or as far as was asked, or until a digest differs. What the script prints goes to
+  -- stderr: stdout is for the answer.
   local function play (run, file, steps)
     local last = math.min(steps or math.huge, file.steps or 0)
     local first = run.options.fork and file.lineage.step or 0
+    local restore <close> = cli.keep_stdout_clean()      -- luacheck: ignore restore
     if file.status == "done" and last == file.steps then run:play()
     else
       repeat run:step(math.tointeger(last) - math.max(run.done, first))
@@ -134,20 +165,21 @@ return function (cli)
     if c.parted then show_difference(file, c)
     elseif c.others[1] then show_others(file, c)
     else
-      print(("%s: the same to the last bit: %d steps, %d digests (%s, %s, threads: %d)"):format(file.path, run.done,
-        c.count, here.isa or "", here.engine or "", here.threads))
+      local best = run.best.value and (", best %.6g"):format(run.best.value) or ""
+      print(("%s: the same to the last bit: %d steps, %d digests%s (%s, %s, threads: %d)"):format(file.path, run.done,
+        c.count, best, here.isa or "", here.engine or "", here.threads))
     end
     show_script(file.script.text, run.experiment.script)
   end
 
   local function document (file, c, run)
     return {run = file.path, equal = not (c.parted or c.others[1]), steps = run.done, digests = c.count,
-      equal_until = c.equal, parted = c.parted, metric = c.metric, differences = c.differences,
-      error = c.error and tostring(c.error)}
+      best = {value = run.best.value, step = run.best.step}, equal_until = c.equal, parted = c.parted,
+      metric = c.metric, differences = c.differences, error = c.error and tostring(c.error)}
   end
 
   function M.verify (options, rest)
-    local lurn, file = read_run("verify", rest)
+    local lurn, file, parts <close> = open("verify", options, rest)      -- luacheck: ignore parts
     if not file.digests.step[1] then cli.fail(cli.INPUT, file.path .. ": the run has no digests to compare with") end
     local c = require "lurn.replay" (lurn).comparison(file)
     local run, replay = start(lurn, file, options, false, {write = false, on_digest = c.on_digest})

@@ -183,9 +183,20 @@ return function (lurn)
     if not first then return attempt end
     local here, changed = M.of(run), {}
     attempt.command = here.command
-    for _, d in ipairs(M.differences(first, here)) do changed[d.entry] = d.is == nil and "(none)" or d.is end
+    for _, d in ipairs(M.differences(first, here)) do
+      local to_come = d.is == nil and (d.entry:find "^data" or d.entry:find "^files")
+      if not to_come then changed[d.entry] = d.is == nil and "(none)" or d.is end
+    end
     attempt.differs = next(changed) and changed or nil
     return attempt
+  end
+
+  -- Data may be opened and Lua files required late; what is known already stays as it was at first.
+  local function complete (m, run)
+    m.data, m.files = m.data or {}, m.files or {}
+    local data = #run.datasets > #m.data and data_of(run) or {}
+    for i = #m.data + 1, #data do m.data[i] = data[i] end
+    for name, text in next, M.required(run) do m.files[name] = m.files[name] or sha256(text) end
   end
 
   --- The manifest of a run as its file is renewed: made the first time, the current attempt brought up to date later.
@@ -201,6 +212,7 @@ return function (lurn)
       m.attempts[#m.attempts + 1] = attempt_of(run, saved and m)
       run.manifest = m
     end
+    complete(m, run)
     local attempt = m.attempts[#m.attempts]
     attempt["end"], attempt.status, attempt.to = date(), status, run.done
     return m

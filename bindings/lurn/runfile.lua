@@ -293,7 +293,10 @@ return function (lurn)
     file.counters = read_json(r, path, "/counters")
     file.lineage = r:exists("/lineage") and read_json(r, path, "/lineage") or nil
     check(file, function (what) damaged(path, "%s", what) end)
-    if header_only then return file end
+    if header_only then
+      if header_only == "metrics" then read_metrics(r, file) end
+      return file
+    end
     file.state = read_json(r, path, "/run_state")
     if type(file.state) ~= "table" then damaged(path, "/run_state: not a table") end
     read_script(r, file)
@@ -307,10 +310,10 @@ return function (lurn)
     return file
   end
 
-  --- Reads a run file whole (or its header: attributes, config, manifest, counters). A file that is
-  -- missing, damaged, of a later version or something else gives nil, message, code.
+  --- Reads a run file whole (or its header: attributes, config, manifest, counters; or "metrics": these too). A file
+  -- that is missing, damaged, of a later version or something else gives nil, message, code.
   ---@param path string
-  ---@param header_only? boolean
+  ---@param header_only? boolean|"metrics"
   ---@return table? file
   ---@return string? message
   ---@return string? code

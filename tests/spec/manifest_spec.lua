@@ -18,6 +18,7 @@ return lurn.experiment {name = "tiny", params = {steps = 4}, run = function (run
     if self.steps == tonumber(int) then io.popen("kill -INT " .. lurn.sys.pid()):close() end
   end
   run:fit {model = model, optim = optim, train = data.train, steps = p.steps, batch = 2, seq = 5}
+  assert(lurn.text "late.txt")
 end}
 ]]
 
@@ -30,6 +31,7 @@ describe("the manifest", function ()
   setup(function ()
     shell.open()
     shell.write("text.txt", ("to be or not to be, that is the question. "):rep(20))
+    shell.write("late.txt", "and what comes later counts too")
     shell.write("tiny.lua", SCRIPT)
     shell.write("part.lua", "return {hidden = 5}\n")
     shell.run("git init -q . && git add tiny.lua text.txt "
@@ -51,6 +53,7 @@ describe("the manifest", function ()
     assert.equal("text.txt", m.data[1].path)
     assert.matches("^%x+$", m.data[1].hash)
     assert.matches("^%x+$", m.data[1].split)
+    assert.equal("late.txt", m.data[2].path)
     assert.equal("1", m.environment.OMP_NUM_THREADS)
     assert.equal("***", m.environment.LURN_SECRET)
     assert.is_nil(m.environment.HOME_TOWN)
@@ -75,11 +78,12 @@ describe("the manifest", function ()
     assert.matches("^%d+%-%d+%-%d+T", b.start)
     assert.matches("^%d+%-%d+%-%d+T", b["end"])
     assert.same({["environment.OMP_NUM_THREADS"] = "2"}, b.differs)
+    assert.equal("late.txt", m.data[2].path)
   end)
 
   when_built("keeps the files that were required, also when it is resumed where they are not", function ()
     assert.equal(130, (shell.lurn("run tiny.lua --quiet --out c.h5", "INT=2")))
-    shell.run "mkdir else && cp text.txt else && cd else"
+    shell.run "mkdir else && cp text.txt late.txt else && cd else"
     assert.equal(0, (shell.run(("cd else && %s run --resume ../c.h5 --quiet"):format(shell.bin))))
     assert.same({part = "return {hidden = 5}\n"}, read("c.h5").script.lua)
   end)

@@ -7,6 +7,7 @@ local when_built = shell.ready and it or pending
 local SCRIPT = [[
 local lurn = require "lurn"
 return lurn.experiment {name = "tiny", params = {lr = 0.01, steps = 110}, run = function (run, p)
+  print "the script says hello"
   local data = assert(lurn.text "text.txt")
   local model = lurn.stack {input = data, lurn.embedding {size = 8}, lurn.gru {hidden = 12, layers = 2, dropout = 0.2},
     lurn.linear {size = #data.vocab}, loss = lurn.loss.cross_entropy()}
@@ -57,7 +58,8 @@ describe("lurn verify", function ()
     shell.run "mv gone.lua tiny.lua"
     local code, out, err = shell.run(("cd else && %s verify a.h5"):format(shell.bin))
     assert.equal(0, code, err)
-    assert.matches("the same to the last bit: 110 steps", out)
+    assert.matches("^a.h5: the same to the last bit: 110 steps[^\n]*\n$", out)
+    assert.matches("the script says hello", err)
     assert.matches("executing the script inside a.h5", err)
   end)
 
@@ -92,8 +94,8 @@ describe("lurn verify", function ()
     assert.same({"script.sha256"}, entries(d))
     local _, out = shell.lurn "verify a.h5 --quiet --script other.lua"
     assert.matches("differs at step 40; equal up to step 0", out)
-    assert.matches("script %-7: +steps = p.steps.-eval_every = 40", out)
-    assert.matches("script %+7: +steps = p.steps.-eval_every = 41", out)
+    assert.matches("script %-8: +steps = p.steps.-eval_every = 40", out)
+    assert.matches("script %+8: +steps = p.steps.-eval_every = 41", out)
   end)
 
   when_built("names the loss that differs first, between two digests", function ()

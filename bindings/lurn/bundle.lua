@@ -1,0 +1,290 @@
+--- Bundles: runs, a table over their seeds and, if wanted, their data, in one HDF5 file to give away.
+--
+--   /              attributes: format, version, created, headline (the name of the best run)
+--   /runs/NAME/... a run file as it is, one level deeper; its attributes are those of the group
+--   /data/NAME     a data file's bytes; attributes: size, sha256 (of the bytes), hash (of the content), path
+--   /table         mean and spread over seeds, Markdown; /table_csv with all digits
+--
+-- Taking one apart gives the run files back. Nothing of a bundle is executed here.
+
+return function (lurn)
+  local shelf, sheet = require "lurn.shelf" (lurn), require "lurn.sheet" ()
+  local M = {}
+
+  M.format, M.version = "lurn bundle", 1
+
+  local MOST_DEPTH = 12
+
+  -- Doubles must stay doubles on their way, so files are copied by the f64 module.
+  local function h5 () return lurn.precision == "f64" and lurn.h5 or require("lurn.f64").h5 end
+
+  local function copy_attributes (r, from, w, to)
+    for key, value in next, assert(r:attrs(from)) do assert(w:attr(to, key, value)) end
+  end
+
+  local function copy_array (r, from, w, to, kind)
+    local value = assert(r:read(from))
+    if value == "" then return end
+    assert(w:write(to, value, kind ~= "text" and {type = kind} or nil))
+  end
+
+  -- Everything below one group of a document into a group of another.
+  local function copy (r, from, w, to, depth)
+    if depth > MOST_DEPTH then error(("%s: too many groups inside one another"):format(from), 0) end
+    for _, name in ipairs(assert(r:list(from == "" and "/" or from))) do
+      local source, target = from .. "/" .. name, to .. "/" .. name
+      local shape, kind = r:shape(source)
+      if shape then copy_array(r, source, w, target, kind)
+      elseif kind == "group" then copy(r, source, w, target, depth + 1)
+      else error(tostring(kind), 0) end
+      if shape or kind == "group" and next(assert(r:attrs(source))) then copy_attributes(r, source, w, target) end
+    end
+  end
+
+  ---------------------------------------------------------------- the table
+
+  local function key_of (row, names)
+    local words = {row.name}
+    for i, name in ipairs(names) do words[i + 1] = tostring(row.params[name]) end
+    return table.concat(words, "\0")
+  end
+
+  local function figure (row, metric)
+    local value
+    if metric then value = shelf.value(row, metric) else value = row.best end
+    return type(value) == "number" and value == value and value or nil
+  end
+
+  -- Mean, sample standard deviation (n - 1), smallest and largest.
+  local function spread (list)
+    local sum, squares, low, high = 0.0, 0.0, math.huge, -math.huge
+    for _, x in ipairs(list) do sum, low, high = sum + x, math.min(low, x), math.max(high, x) end
+    local mean = sum / #list
+    for _, x in ipairs(list) do squares = squares + (x - mean)^2 end
+    return mean, #list > 1 and math.sqrt(squares / (#list - 1)) or false, low, high
+  end
+
+  --- A line for every setting of the parameters, over its seeds: head and rows. The figure is the best value of what
+  -- the experiment is about, or that of a metric.
+  ---@param rows table[]   of shelf.row
+  ---@param metric? string
+  function M.table_of (rows, metric)
+    local names, groups, order = shelf.varying(rows), {}, {}
+    for _, row in ipairs(rows) do
+      local key, value = key_of(row, names), figure(row, metric)
+      if not groups[key] then
+        groups[key] = {row = row}
+        order[#order + 1] = key
+      end
+      table.insert(groups[key], value)
+    end
+    local head, out = {"run"}, {}
+    for _, name in ipairs(names) do head[#head + 1] = name end
+    table.move({"seeds", "mean", "sd", "min", "max"}, 1, 5, #head + 1, head)
+    for _, key in ipairs(order) do
+      local group = groups[key]
+      local cells = {group.row.name}
+      for _, name in ipairs(names) do
+        local value = group.row.params[name]
+        cells[#cells + 1] = type(value) == "boolean" and tostring(value) or value or false
+      end
+      local figures = #group > 0 and {spread(group)} or {false, false, false, false}
+      table.move({#group, table.unpack(figures)}, 1, 5, #cells + 1, cells)
+      out[#out + 1] = cells
+    end
+    return head, out
+  end
+
+  --- The table as "md" or "csv".
+  function M.table_text (rows, kind, metric)
+    local head, cells = M.table_of(rows, metric)
+    return sheet[kind == "csv" and "csv" or "markdown"](head, cells)
+  end
+
+  ---------------------------------------------------------------- making one
+
+  -- a/b/run-1.h5 -> run-1; a second of that name gets a number.
+  local function name_in (taken, path)
+    local stem = path:match "[^/]*$":gsub("%.h5$", ""):gsub("[^%w_.%-]", "_"):gsub("^%.", "_")
+    local name, k = stem, 1
+    while taken[name] do k, name = k + 1, ("%s-%d"):format(stem, k + 1) end
+    taken[name] = true
+    return name
+  end
+
+  local function add_run (w, name, path)
+    local r <close> = assert(h5().open(path))
+    local group = "/runs/" .. name
+    copy(r, "", w, group, 1)
+    copy_attributes(r, "/", w, group)
+  end
+
+  local function content_hash (source, path)
+    local data
+    if source.text then data = lurn.text(path, {level = source.text.level, split = source.text.split,
+      min_count = source.text.min_count})
+    elseif source.path then data = lurn.open(path) end
+    return data and data.hash
+  end
+
+  local function bytes_of (path)
+    local file = io.open(path, "rb")
+    local bytes = file and file:read "a"
+    if file then file:close() end
+    return bytes
+  end
+
+  -- The file that holds a run's data: where it was, or among those given; a table's options are not known here, so a
+  -- table is taken as it is.
+  local function find_data (source, folder, given)
+    local path = source.path or source.source
+    local places = {path, folder and not path:find "^/" and folder .. "/" .. path or path, table.unpack(given)}
+    for _, place in ipairs(places) do
+      local there = lurn.sys.exists(place)
+      if there and (not source.path or content_hash(source, place) == source.hash) then return place end
+    end
+  end
+
+  local function add_data (w, row, given, taken, done)
+    for _, source in ipairs(row.file.manifest.data or {}) do
+      local path = source.path or source.source
+      if path and not done[source.hash] then
+        local place = find_data(source, row.file.manifest.folder, given)
+        local bytes = place and bytes_of(place)
+        if not bytes then
+          return nil, ("%s: the data of %s are not there (--data FILE says where)"):format(path, row.path)
+        end
+        local name = "/data/" .. name_in(taken, path)
+        done[source.hash] = true
+        assert(w:write(name, bytes))
+        for key, value in next, {size = #bytes, sha256 = lurn.sys.sha256(bytes), hash = source.hash, path = path} do
+          assert(w:attr(name, key, value))
+        end
+      end
+    end
+    return true
+  end
+
+  local function headline_of (rows, names)
+    shelf.mark_best(rows)
+    for i, row in ipairs(rows) do if row.best_of_name then return names[i] end end
+    return names[1]
+  end
+
+  local function write (path, rows, with_data, given)
+    local w <close> = assert(h5().create(path))
+    local taken, names, files, done = {}, {}, {}, {}
+    for i, row in ipairs(rows) do
+      names[i] = name_in(taken, row.path)
+      add_run(w, names[i], row.path)
+      if with_data then assert(add_data(w, row, given, files, done)) end
+    end
+    assert(w:write("/table", M.table_text(rows, "md")))
+    assert(w:write("/table_csv", M.table_text(rows, "csv")))
+    for key, value in next, {format = M.format, version = M.version, created = os.date("!%Y-%m-%dT%H:%M:%SZ"),
+      headline = headline_of(rows, names)} do assert(w:attr("/", key, value)) end
+    assert(w:commit())
+    return names
+  end
+
+  --- Writes a bundle: the names of its runs, or nil and a message.
+  ---@param path string
+  ---@param rows table[]       of shelf.row, none of them broken
+  ---@param with_data boolean  their data too
+  ---@param given string[]     files that may be the data
+  ---@return string[]? names
+  ---@return string? message
+  function M.write (path, rows, with_data, given)
+    local ok, result = pcall(write, path, rows, with_data, given)
+    if ok then return result end
+    return nil, (tostring(result):gsub("^[^\n]-%.lua:%d+: ", ""))
+  end
+
+  ---------------------------------------------------------------- taking one apart
+
+  --- Whether a file is a bundle; a message when it is one that this lurn does not know.
+  ---@return boolean is
+  ---@return string? message
+  function M.is (path)
+    local r = lurn.h5.open(path)
+    if not r then return false end
+    local format, version = r:attr("/", "format"), r:attr("/", "version")
+    r:close()
+    if format ~= M.format then return false end
+    if math.type(version) ~= "integer" or version > M.version then
+      return true, ("%s: a bundle of version %s; this lurn knows versions up to %d"):format(path, tostring(version),
+        M.version)
+    end
+    return true
+  end
+
+  -- A name of somebody else's file becomes that of a file here.
+  local function checked (path, name)
+    if not name:find "^[%w_-][%w_.%-]*$" then error(("%s: a name that is no file's: '%s'"):format(path, name), 0) end
+    return name
+  end
+
+  local function extract_run (r, path, name, folder)
+    local target = ("%s/%s.h5"):format(folder, checked(path, name))
+    local w <close> = assert(h5().create(target))
+    copy(r, "/runs/" .. name, w, "", 1)
+    copy_attributes(r, "/runs/" .. name, w, "/")
+    assert(w:commit())
+    return target
+  end
+
+  local function extract_data (r, path, name, folder)
+    local source = "/data/" .. name
+    local target = ("%s/%s"):format(folder, checked(path, name))
+    local bytes, size, sha256 = assert(r:read(source)), r:attr(source, "size"), r:attr(source, "sha256")
+    if type(bytes) ~= "string" or math.type(size) ~= "integer" or size < #bytes or size > #bytes + 2^20 then
+      error(("%s: %s is damaged"):format(path, source), 0)
+    end
+    bytes = bytes .. ("\0"):rep(size - #bytes)      -- zeros at the end of a text are lost in HDF5
+    if lurn.sys.sha256(bytes) ~= sha256 then error(("%s: %s is damaged"):format(path, source), 0) end
+    local file = assert(io.open(target, "wb"))
+    assert(file:write(bytes))
+    assert(file:close())
+    return target
+  end
+
+  local function extract (path, folder)
+    local r <close> = assert(h5().open(path))
+    local out = {runs = {}, data = {}, headline = r:attr("/", "headline")}
+    assert(lurn.sys.mkdir(folder))
+    for _, name in ipairs(assert(r:list "/runs")) do out.runs[name] = extract_run(r, path, name, folder) end
+    for _, name in ipairs(r:exists "/data" and assert(r:list "/data") or {}) do
+      out.data[#out.data + 1] = extract_data(r, path, name, folder)
+    end
+    return out
+  end
+
+  --- The run files and the data of a bundle as files in a folder, or nil and a message:
+  -- {runs = {NAME = path}, data = {path, ...}, headline = NAME}
+  ---@param path string
+  ---@param folder string
+  function M.extract (path, folder)
+    local ok, result = pcall(extract, path, folder)
+    if ok then return result end
+    return nil, (tostring(result):gsub("^[^\n]-%.lua:%d+: ", ""))
+  end
+
+  --- The same in a folder that is gone when the value is closed (local parts <close> = ...).
+  function M.opened (path)
+    local folder = os.tmpname()
+    os.remove(folder)
+    local parts, message = M.extract(path, folder)
+    local function remove ()
+      for _, file in next, parts and parts.runs or {} do os.remove(file) end
+      for _, file in ipairs(parts and parts.data or {}) do os.remove(file) end
+      os.remove(folder)
+    end
+    if not parts then
+      remove()
+      return nil, message
+    end
+    return setmetatable(parts, {__close = remove})
+  end
+
+  return M
+end

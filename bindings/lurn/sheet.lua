@@ -1,0 +1,81 @@
+--- Tables of text and numbers for a terminal and as CSV: rows are lists of cells, a missing cell is false.
+
+return function ()
+  local M = {}
+
+  local json = require "lurn.json" ()
+
+  local function shown (cell)
+    if cell == false or cell == nil then return "" end
+    if math.type(cell) == "float" then return ("%.6g"):format(cell) end
+    return (tostring(cell):gsub("%c", " "))
+  end
+
+  local function exact (cell)
+    if cell == false or cell == nil then return "" end
+    local text = type(cell) == "number" and json.number(cell):gsub('"', "") or tostring(cell)
+    return text:find '[",\r\n]' and '"' .. text:gsub('"', '""') .. '"' or text
+  end
+
+  --- Columns side by side; numbers end where their column ends, texts begin where it begins.
+  ---@param head string[]
+  ---@param rows any[][]
+  ---@return string
+  function M.text (head, rows)
+    local width, right, lines = {}, {}, {}
+    for c, name in ipairs(head) do
+      width[c] = utf8.len(name) or #name
+      for _, row in ipairs(rows) do
+        local text = shown(row[c])
+        width[c] = math.max(width[c], utf8.len(text) or #text)
+        right[c] = right[c] or type(row[c]) == "number"
+      end
+    end
+    local function add (row)
+      local cells = {}
+      for c = 1, #head do
+        local text = shown(row[c])
+        local pad = (" "):rep(width[c] - (utf8.len(text) or #text))
+        cells[c] = right[c] and pad .. text or text .. pad
+      end
+      lines[#lines + 1] = (table.concat(cells, "  "):gsub("%s+$", ""))
+    end
+    add(head)
+    for _, row in ipairs(rows) do add(row) end
+    return table.concat(lines, "\n")
+  end
+
+  --- The same as a table of Markdown.
+  ---@param head string[]
+  ---@param rows any[][]
+  ---@return string
+  function M.markdown (head, rows)
+    local lines, rule = {}, {}
+    for c = 1, #head do rule[c] = rows[1] and type(rows[1][c]) == "number" and "---:" or "---" end
+    local function add (cells) lines[#lines + 1] = "| " .. table.concat(cells, " | ") .. " |" end
+    add(head)
+    add(rule)
+    for _, row in ipairs(rows) do
+      local cells = {}
+      for c = 1, #head do cells[c] = shown(row[c]):gsub("|", "\\|") end
+      add(cells)
+    end
+    return table.concat(lines, "\n")
+  end
+
+  --- The same as CSV, numbers with all their digits.
+  ---@param head string[]
+  ---@param rows any[][]
+  ---@return string
+  function M.csv (head, rows)
+    local lines = {}
+    for _, row in ipairs {head, table.unpack(rows)} do
+      local cells = {}
+      for c = 1, #head do cells[c] = exact(row[c]) end
+      lines[#lines + 1] = table.concat(cells, ",")
+    end
+    return table.concat(lines, "\n")
+  end
+
+  return M
+end
