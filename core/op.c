@@ -9,6 +9,7 @@
 
 int lurn_instr_axis (const lurn_program *p, const lurn_instr *i) {
   int axis = LURN_ONCE, any = 0;
+  if (!(lurn_op_info(i->op)->flags & LURN_OP_WHOLE)) return p->reg[i->out].axis;
   for (int k = 0; k < LURN_MAX_IN; k++) {
     if (i->in[k] < 0 || lurn_is_memory(i, k)) continue;
     any = 1;

@@ -179,8 +179,8 @@ static inline int lurn_reads_whole (const lurn_op *op, int k) {
   return (op->flags & LURN_OP_MEMORY) && k >= op->nin - 2 && k < op->nin;
 }
 static inline int lurn_is_memory (const lurn_instr *i, int k) { return lurn_reads_whole(lurn_op_info(i->op), k); }
-/* The axis whose rows an instruction works through: the highest of its operands, memories aside; its result's when
- * it has none. */
+/* The axis whose rows an instruction works through: its result's, which may be higher than those of its operands (a
+ * copy of what is there once); of a whole op the highest of its operands, memories aside. */
 int lurn_instr_axis (const lurn_program *p, const lurn_instr *i);
 /* Raises out->axis to that of operand r; an error, and 0, when their rows are those of different time axes. */
 int lurn_axis_raise (lurn_program *p, const lurn_instr *i, lurn_register *out, lurn_reg r);

@@ -42,8 +42,8 @@ static int crop_shape (lurn_program *p, const lurn_instr *i, lurn_register *out)
   char have[96];
   if (!is_image(x)) return fail_conv(p, i, 0, "an image (h,w,c)");
   if (!fit(at[0], at[2], at[4], x->dim[0]) || !fit(at[1], at[3], at[5], x->dim[1]))
-    return lurn_program_fail(p, "crop: %d x %d places from (%d,%d) on, (%d,%d) apart, are not all in %s", at[4], at[5],
-                             at[0] + 1, at[1] + 1, at[2], at[3], lurn_reg_text(p, i->in[0], have, sizeof have)), 0;
+    return lurn_program_fail(p, "crop: %d x %d places from (%lld,%lld) on, (%d,%d) apart, are not all in %s", at[4], at[5],
+                             at[0] + 1LL, at[1] + 1LL, at[2], at[3], lurn_reg_text(p, i->in[0], have, sizeof have)), 0;
   image(out, x->axis, at[4], at[5], x->dim[2]);
   return 1;
 }
@@ -54,8 +54,8 @@ static int place_shape (lurn_program *p, const lurn_instr *i, lurn_register *out
   char have[96];
   if (!is_image(x)) return fail_conv(p, i, 0, "an image (h,w,c)");
   if (!fit(at[0], at[2], x->dim[0], at[4]) || !fit(at[1], at[3], x->dim[1], at[5]))
-    return lurn_program_fail(p, "place: %s from (%d,%d) on, (%d,%d) apart, is not all in %d x %d",
-                             lurn_reg_text(p, i->in[0], have, sizeof have), at[0] + 1, at[1] + 1, at[2], at[3], at[4],
+    return lurn_program_fail(p, "place: %s from (%lld,%lld) on, (%d,%d) apart, is not all in %d x %d",
+                             lurn_reg_text(p, i->in[0], have, sizeof have), at[0] + 1LL, at[1] + 1LL, at[2], at[3], at[4],
                              at[5]), 0;
   image(out, x->axis, at[4], at[5], x->dim[2]);
   return 1;

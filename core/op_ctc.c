@@ -33,7 +33,7 @@ static int ctc_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) 
     return fail_ctc(p, i, at + 1, "labels along another time axis");
   if (!lurn_index_fits(p, i->in[at + 1], x->cols)) return fail_ctc(p, i, at, "a class for every label");
   if (i->i[0] < 0 || i->i[0] >= x->cols)
-    return lurn_program_fail(p, "ctc: the blank is class %d of %d", i->i[0] + 1, x->cols), 0;
+    return lurn_program_fail(p, "ctc: the blank is class %lld of %d", i->i[0] + 1LL, x->cols), 0;
   out->axis = i->op == LURN_OP_CTC ? (int16_t)lurn_axis_rows(x->axis) : x->axis;
   out->rank = 1;
   out->dim[0] = i->op == LURN_OP_CTC ? 1 : x->cols;

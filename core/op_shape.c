@@ -43,7 +43,8 @@ static void shift_play (const lurn_call *c) {
   size_t cols = (size_t)lurn_out_info(c)->cols;
   real *y = c->out;
   for (int t = 0; t < b->T; y += cols * (size_t)b->live[t++]) {
-    int from = t - c->instr->i[0], n = 0;
+    int64_t from = (int64_t)t - c->instr->i[0];
+    int n = 0;
     if (from >= 0 && from < b->T) n = b->live[from] < b->live[t] ? b->live[from] : b->live[t];
     if (n) move_rows(y, (const real *)c->in[0] + (size_t)b->start[from] * cols, cols, (size_t)n);
     memset(y + (size_t)n * cols, 0, sizeof *y * cols * (size_t)(b->live[t] - n));
@@ -170,7 +171,7 @@ static int slice_shape (lurn_program *p, const lurn_instr *i, lurn_register *out
   int cols = last_of(x);
   if (x->dtype != LURN_REAL) return fail_move(p, i, "numbers");
   if (i->i[0] < 0 || i->i[1] < 1 || i->i[0] > cols - i->i[1])
-    return lurn_program_fail(p, "slice: columns %d to %d of %d", i->i[0] + 1, i->i[0] + i->i[1], cols), 0;
+    return lurn_program_fail(p, "slice: columns %lld to %lld of %d", i->i[0] + 1LL, (long long)i->i[0] + i->i[1], cols), 0;
   like(out, x, x->axis);
   out->dim[x->rank - 1] = i->i[1];
   return 1;
@@ -188,7 +189,7 @@ static void slice_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
 
 static int pad_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
   const lurn_register *x = &p->reg[i->in[0]];
-  if (x->dtype != LURN_REAL || i->i[0] < 0 || i->i[1] - i->i[0] < last_of(x)) return fail_move(p, i,
+  if (x->dtype != LURN_REAL || i->i[0] < 0 || i->i[1] < last_of(x) || i->i[0] > i->i[1] - last_of(x)) return fail_move(p, i,
       "columns that fit");
   like(out, x, x->axis);
   out->dim[x->rank - 1] = i->i[1];

@@ -70,6 +70,11 @@ static lurn_status survey_scans (const survey *v) {
   return LURN_OK;
 }
 
+/* What a scan's step finds, too, is known when the scan has been played. */
+static void mark_states (survey *v, const lurn_scan *s) {
+  for (int k = 0; k < s->nstate; k++) v->late[s->state[k].prev] = 1;
+}
+
 static lurn_status survey_unit (survey *v, int at) {
   const lurn_section *u = &v->s->unit[at];
   const lurn_scan *scan = u->kind == LURN_SECTION_LOOP ? &v->p->scans[u->scan] : NULL;
@@ -80,6 +85,7 @@ static lurn_status survey_unit (survey *v, int at) {
       timed |= touches_time(v->p, i);
       late |= is_late(v, i);
     }
+  if (late && scan) mark_states(v, scan);
   v->s->phase[at] = (uint8_t)(timed ? LURN_PHASE_WINDOW : late ? LURN_PHASE_AFTER : LURN_PHASE_BEFORE);
   for (int k = 0; k < n; k++)
     for (int j = u[k].first; j < u[k].first + u[k].count; j++) {

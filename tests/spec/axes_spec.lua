@@ -78,6 +78,35 @@ describe("a second time axis", function ()
     end)
   end
 
+  -- What is there once goes to all steps of the axis where it is needed, whether that is the longer one or the shorter.
+  it("shares weights with the first, longer or shorter", function ()
+    local l = lurn.f64
+    local model = l.model(function (m)
+      local p, total = m:param("p", {D}, {"normal", 0, 1}), 0
+      for _, axis in ipairs {"time", "time2", "time3"} do
+        local x = m:input("x" .. axis, "real", axis, {D})
+        total = total + l.total(l.tanh(x * p + p)) + l.total(x * x * p)
+      end
+      return {loss = total}
+    end)
+    for _, T in ipairs {{2, 4, 6}, {6, 4, 2}, {4, 6, 2}} do
+      local x = wave(l, 1, T[1], 2, D)
+      local b = l.batch {x = x, xtime = x, time2 = {xtime2 = wave(l, 2, T[2], 2, D), lengths = {1, T[2]}},
+        time3 = {xtime3 = wave(l, 3, T[3], 2, D), lengths = {T[3], 1}}}
+      local want
+      for _, options in ipairs {{twin = true}, {}, {dice = 3}, {dice = 8}, {window = 1}, {window = 3}} do
+        options.grad = true
+        local player = model.native:player(options)
+        assert(player:forward(b, 1, 0, "eval"))
+        assert(player:backward())
+        local grad = bits(model:parameters()[1].grad)
+        want = want or grad
+        assert(grad == want)
+      end
+      assert(l.gradcheck(model, b).worst < 1e-6)
+    end
+  end)
+
   it("comes back from the program's text", function ()
     local text = translator(lurn, true):source_text()
     assert.matches("scan forward2 gru1\n", text)

@@ -359,6 +359,8 @@ describe("a convolution", function ()
     refuses("conv2d1 has no parameter 'Wx'", 12, l.image(4, 3), l.conv2d {size = 1, init = {Wx = 0}})
     refuses("crop: 3 x 1 places from (3,1) on, (1,1) apart, are not all in time (4, 3, 1) real", 12, l.image(4, 3),
       function (x) return l.crop(x, 3, 1, 3, 1) end)
+    refuses("crop: 3 x 1 places from (2147483648,1) on, (1,1) apart, are not all in time (4, 3, 1) real", 12,
+      l.image(4, 3), function (x) return x.program:write("crop", {x}, 0, {2^31 - 1 | 0, 0, 1, 1, 3, 1}) end)
     for options, text in pairs {[{size = 1, kernel_size = 3}] = "unknown option 'kernel_size', did you mean 'kernel'?",
       [{size = 1, kernel = 0}] = "option 'kernel' must be between 1", [{size = 1, padding = "valid"}] = "one of same",
       [{kernel = 3}] = "option 'size' is missing"} do

@@ -79,9 +79,24 @@ local models = {
   end,
 }
 
+-- Its gradient in p is taken of what the mirror's step finds, not of what it makes.
+models["an encoder that forgets what it says"] = function (l)
+  return l.model(function (m)
+    local x, s, p = m:input("x", "real", "time", {H}), m:input("s", "real", "time2", {2}), m:param("p", {H}, {"normal", 0, 1})
+    local program = m.program
+    program:scan("a", false, "time2")
+    local h = program:state("h", program:fill(0, "row2", {H}))
+    local said = l.tanh(h + s % m:param("W", {2, H}))
+    program:next(h, p)
+    program:close()
+    return {loss = l.loss.mse():build(m, m:apply(l.linear {size = 2}, x * l.last(said)))}
+  end)
+end
+
 local function batch (l, name, carry, reset)
   local words, pooled = name:find "^words" ~= nil, name:find "^pooled"
-  return l.batch {x = words and ids(l, 1) or wave(l, 1, 9, 5, D), lengths = LENGTHS, carry = carry,
+  local columns = name:find "forgets" and H or D
+  return l.batch {x = words and ids(l, 1) or wave(l, 1, 9, 5, columns), lengths = LENGTHS, carry = carry,
     y = words and ids(l, 0) or pooled and wave(l, 2, 5, 2) or wave(l, 2, 9, 5, 2), mask = wave(l, 5, 9, 5):abs(),
     reset = reset and wave(l, 4, 9, 5):gt(0.4),
     time2 = {s = wave(l, 3, 6, 5, 2), lengths = {1, 6, 2, 3, 3}}}
