@@ -119,7 +119,8 @@ describe("the manual", function ()
     f:close()
     -- What a script has no business with.
     local inner = {}
-    local hidden = "core engine initialise recurrent repro runfile schema signal sys symbol load pascanu probe spike"
+    local hidden = "core engine initialise recurrent repro runfile schema signal sys symbol load pascanu probe spike "
+      .. "lock lineage watch"
     for name in hidden:gmatch "%a+" do inner[name] = true end
     for name, value in pairs(require "lurn") do
       if not inner[name] and type(value) ~= "string" then
