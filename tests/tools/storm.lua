@@ -133,25 +133,36 @@ local function attempt (script, s, signal, seconds)
   return false
 end
 
+-- Steps that the run file holds; -1 when there is none.
+local function steps_there ()
+  local file = read "run.h5" and lurn.runfile.read(path_of "run.h5", true)
+  return file and file.counters.steps or -1
+end
+
 local function storm (script, arguments, kills)
   local s = straight(script, arguments)
   local done, runs, counts = 0, 0, {KILL = 0, TERM = 0}
   local midway = 0      -- kills that left a run file in the middle of its training
+  -- Seconds within which a kill comes. They follow the machine, which may be busy with other things: more where nothing
+  -- was gained, fewer where the run was over before it was hit.
+  local reach = 0.35 * s.seconds
   while done < kills or runs == 0 or read "run.h5" do
     -- After the last kill the run is left in peace.
     local signal = done >= kills and "KILL" or math.random() < 0.6 and "KILL" or "TERM"
-    local seconds = done >= kills and 600 or 0.03 + math.random() * 0.8 * s.seconds
+    local seconds = done >= kills and 600 or 0.03 + math.random() * reach
+    local before = steps_there()
     if attempt(script, s, signal, seconds) then
       local printed = read "out"
       if content(script) ~= s.digest then fail(script, "after %d kills the run is not the undisturbed one", done) end
       if printed ~= s.printed then fail(script, "it printed\n%s\nand undisturbed\n%s", printed, s.printed) end
       check_folder(script, s.steps)
       os.execute(("rm -f %s/run.*"):format(folder))
-      runs = runs + 1
+      runs, reach = runs + 1, 0.8 * reach
     else
       done, counts[signal] = done + 1, counts[signal] + 1
       check_folder(script)
       if read "run.h5" then midway = midway + 1 end
+      if steps_there() == before then reach = 1.1 * reach end
     end
   end
   print(("%-8s %4d steps, %.1f s undisturbed; %d kill -9, %d SIGTERM, %d of them with a run file there; %d runs "
