@@ -127,12 +127,12 @@ describe("ctc", function ()
     local function made (label)
       return l.model(function (m)
         local p, x = m.program, l.log_softmax(m:input("x", "real", "time", {3}))
-        local labels = p:emit("ifill", nil, nil, nil, 0, label, 4)      -- along time2
+        local labels = p:emit("ifill", nil, nil, nil, 0, label, 4)         -- along time2
         return {loss = l.total(p:write("ctc", {x, labels}, 0, {0, 0}))}
       end)
     end
     assert.has_error.matches(function () made(3) end, "a class for every label")
-    local three = l.batch {x = l.zeros(4, 1, 3), time2 = {labels = l.ids {{3}}}}
-    assert.equal(assert(model:forward(three)), assert(made(2):forward(three)))
+    local said = l.batch {x = l.zeros(4, 1, 3), time2 = {labels = l.ids {{3}}}}
+    assert.equal(assert(model:forward(said)), assert(made(2):forward(said)))
   end)
 end)

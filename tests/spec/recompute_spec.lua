@@ -82,7 +82,8 @@ local models = {
 -- Its gradient in p is taken of what the mirror's step finds, not of what it makes.
 models["an encoder that forgets what it says"] = function (l)
   return l.model(function (m)
-    local x, s, p = m:input("x", "real", "time", {H}), m:input("s", "real", "time2", {2}), m:param("p", {H}, {"normal", 0, 1})
+    local x, s = m:input("x", "real", "time", {H}), m:input("s", "real", "time2", {2})
+    local p = m:param("p", {H}, {"normal", 0, 1})
     local program = m.program
     program:scan("a", false, "time2")
     local h = program:state("h", program:fill(0, "row2", {H}))
