@@ -160,6 +160,7 @@ describe("a spike", function ()
     local run = start({on_spike = "skip"}, at, "cut.h5")
     run:step(29)
     assert(run:checkpoint())
+    run:release_lock()
     local resumed = run.experiment:start(nil, {out = shell.path "cut.h5", quiet = true,
       resume = assert(l.runfile.read(shell.path "cut.h5"))}):play()
     assert.equal(2, resumed.result.skipped)
