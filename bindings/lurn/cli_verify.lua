@@ -80,7 +80,10 @@ return function (cli)
     local lurn, file = read_run(parts and parts.runs[name] or path)
     if parts then
       file.path = path .. ":" .. name
-      options.data = table.concat({options.data or "", table.unpack(parts.data)}, ",")
+      -- The other runs of the bundle too: what a run was made from may be one of them.
+      local files = {options.data or "", table.unpack(parts.data)}
+      for _, run in next, parts.runs do files[#files + 1] = run end
+      options.data = table.concat(files, ",")
     end
     return lurn, file, parts
   end

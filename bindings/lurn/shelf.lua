@@ -31,6 +31,12 @@ return function (lurn)
     return row
   end
 
+  -- RUN.step-000400.h5 beside RUN.h5 is an earlier state of that run, no run of its own.
+  local function is_kept (path)
+    local stem = path:match "^(.*)%.step%-%d+%.h5$"
+    return stem and lurn.sys.exists(stem .. ".h5")
+  end
+
   --- Run files of a folder and of those below it, in the order of names.
   ---@param folder string
   ---@return string[]
@@ -38,7 +44,9 @@ return function (lurn)
     local list = {}
     local quoted = "'" .. folder:gsub("'", "'\\''") .. "'"
     local pipe = io.popen(("find -L %s -type f -name '*.h5' ! -name '.*' -print0 2>/dev/null"):format(quoted))
-    for path in (pipe and pipe:read "a" or ""):gmatch "([^%z]+)%z" do list[#list + 1] = path end
+    for path in (pipe and pipe:read "a" or ""):gmatch "([^%z]+)%z" do
+      if not is_kept(path) then list[#list + 1] = path end
+    end
     if pipe then pipe:close() end
     table.sort(list)
     return list

@@ -85,6 +85,7 @@ describe("run files side by side", function ()
       assert(code == 0, err)
     end
     shell.write("runs/broken.h5", shell.read("runs/a.h5"):sub(1, 5000))
+    shell.write("runs/a.step-000004.h5", shell.read "runs/a.h5")      -- kept beside it: no run of its own
     shell.write("runs/text.h5", "no HDF5 at all")
     shell.lurn "data text text.txt -o runs/data.h5"
   end)
