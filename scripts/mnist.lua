@@ -8,7 +8,7 @@
 -- directions know at their last rows decides which digit it is. The weights of the epoch with the best validation
 -- accuracy are kept, and the test images are looked at once, in the end.
 --
--- On one thread of an AMD EPYC (avx512), with the defaults, 163,338 parameters; scripts/repro/mnist.sh repeats it:
+-- On one thread of an AMD EPYC (avx2), with the defaults, 163,338 parameters; scripts/repro/mnist.sh repeats it:
 --
 --   seed   best validation   test       CPU time
 --   1      99.24 %           98.96 %    276 s

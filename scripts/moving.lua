@@ -10,7 +10,7 @@
 -- and of what the same pixel was (the copied frame). Losses are nats per pixel on films that were not trained on; those
 -- in column k are of k frames behind the first `context` ones, predictions being fed back as if they were frames.
 --
--- With the defaults and seed 1, in 190 s of CPU time (one core of an AMD EPYC, avx512), this was printed:
+-- With the defaults and seed 1, in 190 s of CPU time (one core of an AMD EPYC, avx2), this was printed:
 --
 --                  parameters  next frame         1       2       3       4       5
 --   mean image                     0.3101    0.3080  0.3057  0.3136  0.3122  0.3029

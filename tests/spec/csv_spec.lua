@@ -7,18 +7,19 @@ local read = require "lurn.csv_read"
 local shell = require "shell_helper"
 local when_built = shell.ready and it or pending
 
-local path
+local paths = {}
 local function spit (text, name)
-  path = os.tmpname()
+  local path = os.tmpname()
   os.remove(path)
   path = path .. (name or ".csv")
+  paths[#paths + 1] = path
   local f = assert(io.open(path, "wb"))
   f:write(text)
   f:close()
   return path
 end
 
-after_each(function () if path then os.remove(path) end end)
+after_each(function () while paths[1] do os.remove(table.remove(paths)) end end)
 
 local function load (text, options) return assert(lurn.csv(spit(text), options)) end
 

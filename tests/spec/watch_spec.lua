@@ -93,6 +93,7 @@ describe("what a resume would lose", function ()
       temporal_order = {n = 60, steps = 6, eval_every = 2}, reber = {n = 60, steps = 6, eval_every = 2},
       ctc = {sequences = 40, held = 10, hidden = 4, epochs = 3},
       numbers = {train = 40, test = 10, hidden = 4, epochs = 3},
+      moving = {n = 16, frame = 8, T = 6, context = 3, ahead = 2, channels = 2, wide = 4, steps = 6},
       charlm = {data = "README.md", hidden = 8, embed = 4, steps = 6, eval_every = 2, batch = 200, length = 3},
     }
     for name, params in pairs(small) do
