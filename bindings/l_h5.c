@@ -350,7 +350,18 @@ static int push_names (lua_State *L, name_fn next) {
   }
 }
 
-static int r_list (lua_State *L) { return push_names(L, lurn_h5_child); }
+/* In the order of names: HDF5's own order is that of hashes. */
+static int r_list (lua_State *L) {
+  int n = push_names(L, lurn_h5_child);
+  if (n != 1) return n;
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_getfield(L, -1, "table");
+  lua_getfield(L, -1, "sort");
+  lua_pushvalue(L, -4);
+  lua_call(L, 1, 0);
+  lua_pop(L, 2);
+  return 1;
+}
 
 /* Pushes the value, or nil when there is none. */
 static lurn_status push_attr (lua_State *L, lurn_h5 *f, const char *object, const char *key) {

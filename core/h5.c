@@ -684,7 +684,7 @@ lurn_status lurn_h5_child (lurn_ctx *ctx, lurn_h5 *f, const char *group, int64_t
   lurn_status status = open_as(ctx, f, group, H5I_GROUP, &id);
   if (status == LURN_OK && H5Gget_info(id, &info) < 0) status = cannot_read(ctx, f, group);
   if (status == LURN_OK && (hsize_t)i < info.nlinks) {
-    ssize_t n = H5Lget_name_by_idx(id, ".", H5_INDEX_NAME, H5_ITER_INC, (hsize_t)i, name, LURN_H5_NAME, H5P_DEFAULT);
+    ssize_t n = H5Lget_name_by_idx(id, ".", H5_INDEX_NAME, H5_ITER_NATIVE, (hsize_t)i, name, LURN_H5_NAME, H5P_DEFAULT);
     if (n < 0) status = cannot_read(ctx, f, group);
     else if (n >= LURN_H5_NAME)
       status = lurn_fail(ctx, LURN_EFORMAT, "%s: %s: a name of %lld bytes", f->path, group, (long long)n);

@@ -111,7 +111,8 @@ lurn_status lurn_h5_read (lurn_ctx *ctx, lurn_h5 *f, const char *name, lurn_h5_t
 lurn_status lurn_h5_read_text (lurn_ctx *ctx, lurn_h5 *f, const char *name,
                                const lurn_h5_info *info, char *text);
 
-/* The i-th name inside a group, or the i-th attribute of an object, in the order of names, into
+/* The i-th name inside a group, in the order in which HDF5 keeps them (to sort them itself it needs a table, which
+ * HDF5 1.10 frees unfilled when the group is damaged), or the i-th attribute of an object, in the order of names, into
  * name; an empty name is the end. */
 lurn_status lurn_h5_child (lurn_ctx *ctx, lurn_h5 *f, const char *group, int64_t i,
                            char name[LURN_H5_NAME]);

@@ -16,13 +16,16 @@ return function (cli)
   end
 
   local function list_arrays (r, group, out, depth)
-    for _, name in ipairs(assert(r:list(group))) do
+    local names, message = r:list(group)
+    for _, name in ipairs(names or {}) do
       local path = (group == "/" and "" or group) .. "/" .. name
       local shape, kind = r:shape(path)
       if shape then out[#out + 1] = {name = path, type = kind, shape = shape}
-      elseif kind == "group" and depth < 15 then list_arrays(r, path, out, depth + 1) end
+      elseif kind == "group" and depth < 15 and message == nil then
+        message = select(2, list_arrays(r, path, out, depth + 1))
+      end
     end
-    return out
+    return message == nil and out or nil, message
   end
 
   local function print_run (lurn, file)
@@ -46,10 +49,11 @@ return function (cli)
     local lurn = cli.lurn()
     local r, message = lurn.h5.open(path)
     if not r then cli.fail(cli.INPUT, message) end
-    local attributes = assert(r:attrs("/"))
-    local ok, arrays = pcall(list_arrays, r, "/", {}, 1)
+    local attributes, arrays
+    attributes, message = r:attrs("/")
+    if attributes then arrays, message = list_arrays(r, "/", {}, 1) end
     r:close()
-    if not ok then cli.fail(cli.INPUT, tostring(arrays)) end
+    if not arrays then cli.fail(cli.INPUT, message) end
     local file
     if attributes.format == lurn.runfile.format then
       file, message = lurn.runfile.read(path, true)

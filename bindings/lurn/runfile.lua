@@ -203,11 +203,15 @@ return function (lurn)
     return text, digest
   end
 
-  local function read_group (r, group, except)
+  local function read_group (r, path, group, except)
     local out = {}
     if not r:exists(group) then return out end
     for _, name in ipairs(try(r:list(group))) do
-      if name ~= except then out[name] = try(r:read(group .. "/" .. name)) end
+      local array = group .. "/" .. name
+      if name ~= except then
+        if not r:shape(array) then damaged(path, "%s is a group among arrays", array) end
+        out[name] = try(r:read(array))
+      end
     end
     return out
   end
@@ -217,24 +221,29 @@ return function (lurn)
     for k = 1, 1000 do
       local s = suffix(k)
       if not r:exists("/weights" .. s) then break end
-      local model = {weights = read_group(r, "/weights" .. s), state = read_group(r, "/state" .. s)}
+      local model = {weights = read_group(r, file.path, "/weights" .. s),
+        state = read_group(r, file.path, "/state" .. s)}
       model.program, model.digest = read_program(r, file.path, "/program" .. s)
       model.train_program, model.train_digest = read_program(r, file.path, "/program_train" .. s)
       if not model.program then damaged(file.path, "/program%s is missing", s) end
       file.models[k] = model
-      if r:exists("/best" .. s) then file.best.weights[k] = read_group(r, "/best" .. s) end
+      if r:exists("/best" .. s) then file.best.weights[k] = read_group(r, file.path, "/best" .. s) end
     end
     for k = 1, 1000 do
       local group = "/optim" .. suffix(k)
       if not r:exists(group) then break end
       file.optims[k] = {numbers = read_json(r, file.path, group .. "/numbers"),
-        tensors = read_group(r, group, "numbers")}
+        tensors = read_group(r, file.path, group, "numbers")}
     end
   end
 
-  local function list_of (values)
-    if type(values) == "table" then return values end
-    return values:totable()
+  local function list_of (r, path, array)
+    local values = try(r:read(array))
+    if type(values) == "userdata" then values = values:totable() end
+    if type(values) ~= "table" or not (values[1] == nil or type(values[1]) == "number") then
+      damaged(path, "%s is no list of numbers", array)
+    end
+    return values
   end
 
   -- Metrics are doubles. Tensors of the f32 module would round them, so the f64 module reads them.
@@ -245,8 +254,8 @@ return function (lurn)
     local r64 <close> = try(h5.open(file.path))
     for _, name in ipairs(try(r:list("/metrics"))) do
       local group = "/metrics/" .. name
-      local step, value = try(r64:read(group .. "/step")), try(r64:read(group .. "/value"))
-      local series = {step = list_of(step), value = list_of(value)}
+      local series = {step = list_of(r64, file.path, group .. "/step"),
+        value = list_of(r64, file.path, group .. "/value")}
       file.metrics[r:attr(group, "name") or name] = series
       if #series.step ~= #series.value then damaged(file.path, "%s is uneven", group) end
     end
@@ -255,7 +264,7 @@ return function (lurn)
   local function read_digests (r, path)
     local chain = {step = {}, hex = {}}
     if not r:exists("/digests") then return chain end
-    chain.step = list_of(try(r:read("/digests/step")))
+    chain.step = list_of(r, path, "/digests/step")
     for hex in tostring(try(r:read("/digests/hex"))):gmatch "%x+" do chain.hex[#chain.hex + 1] = hex end
     if #chain.step ~= #chain.hex then damaged(path, "/digests is uneven") end
     return chain
@@ -280,7 +289,7 @@ return function (lurn)
   end
 
   local function read_script (r, file)
-    file.script = {text = read(r, "/script/text"), lua = read_group(r, "/script/lua")}
+    file.script = {text = read(r, "/script/text"), lua = read_group(r, file.path, "/script/lua")}
     file.script.path = file.script.text and r:attr("/script/text", "path") or nil
   end
 

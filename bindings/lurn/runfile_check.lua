@@ -18,6 +18,34 @@ local function check_counters (c, need)
   for _, step in ipairs(r.steps) do need(whole(step), "/counters: a kept checkpoint without a step") end
 end
 
+local function is (kind, value) return value == nil or type(value) == kind end
+
+-- Of the manifest what is read of it again; the rest is for people.
+local function check_manifest (m, need)
+  need(type(m) == "table", "/manifest: not a table")
+  need(is("string", m.engine) and is("string", m.folder), "/manifest: engine or folder is not a text")
+  need(is("table", m.data) and is("table", m.files) and is("table", m.attempts),
+    "/manifest: data, files or attempts are no lists")
+  for _, source in ipairs(m.data or {}) do
+    need(type(source) == "table" and is("string", source.path) and is("string", source.hash)
+      and is("table", source.text), "/manifest: a data set without path or hash")
+  end
+  for _, attempt in ipairs(m.attempts or {}) do
+    need(type(attempt) == "table", "/manifest: an attempt is not a table")
+  end
+end
+
+local function check_lineage (l, need)
+  if l == nil then return end
+  need(type(l) == "table" and (l.kind == "fork" or l.kind == "init"), "/lineage: neither a fork nor an init")
+  need(type(l.file) == "string" and whole(l.step) and type(l.digest) == "table", "/lineage: no file, step or digest")
+  for _, hex in ipairs(l.digest) do need(type(hex) == "string", "/lineage: a digest is not a text") end
+end
+
+local function check_params (params, need)
+  for name in next, params do need(type(name) == "string", "/config: a parameter without a name") end
+end
+
 ---@param file table                  as far as the header goes
 ---@param damaged fun(what: string)   does not return
 return function (file, damaged)
@@ -25,7 +53,8 @@ return function (file, damaged)
   need(math.type(file.seed) == "integer", "the seed is not an integer")
   need(file.precision == "f32" or file.precision == "f64", "the precision is neither f32 nor f64")
   need(type(file.config) == "table" and type(file.params) == "table", "/config: no parameters")
-  need(type(file.manifest) == "table", "/manifest: not a table")
-  need(file.lineage == nil or type(file.lineage) == "table", "/lineage: not a table")
+  check_params(file.params, need)
+  check_manifest(file.manifest, need)
+  check_lineage(file.lineage, need)
   check_counters(file.counters, need)
 end
