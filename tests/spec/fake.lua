@@ -47,6 +47,7 @@ local function fake_h5 (lurn)
       if not o then return nil, name .. " is missing", "EFORMAT" end
       return o.tensor and M.tensor(o.tensor) or o.plain
     end
+    function r.shape (_, name) return d.objects[name] and {} end
     function r.exists (_, name)
       if d.objects[name] then return true end
       for k in pairs(d.objects) do if k:sub(1, #name + 1) == name .. "/" then return true end end
