@@ -112,6 +112,24 @@ describe("lurn verify", function ()
     assert.same({80, 40, "loss", 57}, {d.parted, d.equal_until, d.metric.name, d.metric.step})
   end)
 
+  -- Prescott, without AVX, is a core that every build of OpenBLAS for x86-64 has; elsewhere there is no such choice.
+  local x86 = io.popen "uname -m":read "l" == "x86_64"
+  local on_x86 = shell.ready and x86 and it or pending
+  on_x86("names the core of OpenBLAS where its engine gives other bits", function ()
+    assert.equal(0, (shell.lurn("run tiny.lua --quiet --steps 60 --out o.h5", "LURN_ENGINE=openblas")))
+    local code, d = verify("o.h5", "OPENBLAS_CORETYPE=Prescott")
+    assert.equal(1, code, d.error)
+    assert.is_truthy(d.parted)
+    local cores = {}
+    for _, e in ipairs(d.differences) do if e.entry:find "blas_core" then cores = {e.was, e.is} end end
+    assert.equal("Prescott", cores[2])
+    assert.not_equal("Prescott", cores[1])
+    assert.equal(0, (shell.lurn("run tiny.lua --quiet --steps 60 --out o.h5",
+      "LURN_ENGINE=openblas OPENBLAS_CORETYPE=Prescott")))
+    code, d = verify("o.h5", "OPENBLAS_CORETYPE=Prescott")
+    assert.equal(0, code, d.error)
+  end)
+
   when_built("does not take the same bits of another script for the same run", function ()
     shell.write("comment.lua", SCRIPT .. "--")
     local code, d = verify "a.h5 --script comment.lua --steps 5"
