@@ -3,11 +3,7 @@
 return function (cli)
   local M = {}
 
-  local function words (text)
-    local list = {}
-    for word in (text or ""):gmatch "[^,]+" do list[#list + 1] = word end
-    return list
-  end
+  local words = require "lurn.cli_input" (cli).words
 
   -- A folder stands for the run files in it. Broken ones are an error here: what is given away is whole.
   local function rows_of (lurn, shelf, list)

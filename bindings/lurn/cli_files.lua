@@ -3,11 +3,8 @@
 return function (cli)
   local M = {}
 
-  local function only_file (verb, rest)
-    if not rest[1] then cli.usage("which file?", cli.describe(cli.verbs[verb])) end
-    if rest[2] then cli.usage(("one file, please; what is '%s'?"):format(rest[2]), cli.describe(cli.verbs[verb])) end
-    return rest[1]
-  end
+  local input = require "lurn.cli_input" (cli)
+  local words = input.words
 
   ---------------------------------------------------------------- inspect
 
@@ -45,7 +42,7 @@ return function (cli)
   end
 
   function M.inspect (options, rest)
-    local path = only_file("inspect", rest)
+    local path = input.only_file("inspect", rest, "file")
     local lurn = cli.lurn()
     local r, message = lurn.h5.open(path)
     if not r then cli.fail(cli.INPUT, message) end
@@ -87,12 +84,6 @@ return function (cli)
     else
       print(("%s: %d tokens, %d different"):format(options.out, data.count, #data.vocab))
     end
-  end
-
-  local function words (text)
-    local list = {}
-    for word in (text or ""):gmatch "[^,]+" do list[#list + 1] = word end
-    return list
   end
 
   local function split_options (options)

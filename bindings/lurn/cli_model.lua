@@ -7,28 +7,19 @@
 return function (cli)
   local M = {}
 
-  local function only_file (verb, rest)
-    if not rest[1] then cli.usage("which run file?", cli.describe(cli.verbs[verb])) end
-    if rest[2] then cli.usage(("one file, please; what is '%s'?"):format(rest[2]), cli.describe(cli.verbs[verb])) end
-    return rest[1]
-  end
+  local input = require "lurn.cli_input" (cli)
+  local only_file = input.only_file
 
   -- What a model uses and lurn does not have: --op FILE,FILE.
   local function load_ops (lurn, list)
-    for path in (list or ""):gmatch "[^,]+" do
+    for _, path in ipairs(input.words(list)) do
       local name, message = lurn.load_op(path, {check = false})
       if not name then cli.fail(cli.INPUT, message) end
     end
   end
 
   local function read_run (path, options)
-    local lurn = cli.lurn()
-    local file, message = lurn.runfile.read(path)
-    if file and file.precision ~= lurn.precision then
-      lurn = cli.lurn(file.precision)
-      file, message = lurn.runfile.read(path)
-    end
-    if not file then cli.fail(cli.INPUT, message) end
+    local lurn, file = input.run(path)
     load_ops(lurn, options.op)
     if not file.models[1] then cli.fail(cli.INPUT, path .. ": the run has no model yet") end
     return lurn, file

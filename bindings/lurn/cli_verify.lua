@@ -5,26 +5,9 @@
 return function (cli)
   local M = {}
 
+  local input = require "lurn.cli_input" (cli)
   local runner = require "lurn.cli_run" (cli)
   local textdiff = require "lurn.textdiff" ()
-
-  -- The run file, read by the lurn of its precision.
-  local function read_run (path)
-    local lurn = cli.lurn()
-    local file, message = lurn.runfile.read(path)
-    if file and file.precision ~= lurn.precision then
-      lurn = cli.lurn(file.precision)
-      file, message = lurn.runfile.read(path)
-    end
-    if not file then cli.fail(cli.INPUT, message) end
-    return lurn, file
-  end
-
-  local function only_file (verb, rest)
-    if not rest[1] then cli.usage("which run file?", cli.describe(cli.verbs[verb])) end
-    if rest[2] then cli.usage(("one file, please; what is '%s'?"):format(rest[2]), cli.describe(cli.verbs[verb])) end
-    return rest[1]
-  end
 
   -- What a bundle holds, in a folder of its own until it is closed; nil when the file is a run file or something else.
   local function parts_of (path)
@@ -34,12 +17,6 @@ return function (cli)
     local parts
     if not message then parts, message = bundle.opened(path) end
     return parts or cli.fail(cli.INPUT, message)
-  end
-
-  local function words (text)
-    local list = {}
-    for word in (text or ""):gmatch "[^,]+" do list[#list + 1] = word end
-    return list
   end
 
   local function contents (path)
@@ -52,7 +29,7 @@ return function (cli)
   -- A run of the file that waits. `script`: of this text instead of the file's own.
   local function start (lurn, file, options, strict, more)
     local replay = require "lurn.replay" (lurn)
-    replay.find_data(file, words(options.data), strict)
+    replay.find_data(file, input.words(options.data), strict)
     lurn.repro.install {seed = options.seed or file.seed, name = "load", i = 0}
     if options.script then
       file = setmetatable({script = {text = contents(options.script), path = options.script, lua = file.script.lua}},
@@ -63,7 +40,7 @@ return function (cli)
       io.stderr:write(("lurn: executing the script inside %s\n"):format(options.script or file.path))
     end
     if file.lineage then
-      local parent, message = lurn.lineage.parent(file, words(options.data))
+      local parent, message = lurn.lineage.parent(file, input.words(options.data))
       more[file.lineage.kind], more.partial = parent or cli.fail(cli.INPUT, message), true
     end
     more.seed, more.quiet, more.threads = options.seed, options.quiet, options.threads
@@ -73,11 +50,11 @@ return function (cli)
   -- What the command line names: lurn, the run file, and what is to be closed in the end. Of a bundle it is the best
   -- run, or --run NAME, and the data inside are found.
   local function open (verb, options, rest)
-    local path = only_file(verb, rest)
+    local path = input.only_file(verb, rest)
     local parts = parts_of(path)
     local name = parts and (options.run or parts.headline)
     if parts and not parts.runs[name] then cli.usage(("%s has no run '%s'"):format(path, tostring(name))) end
-    local lurn, file = read_run(parts and parts.runs[name] or path)
+    local lurn, file = input.run(parts and parts.runs[name] or path)
     if parts then
       file.path = path .. ":" .. name
       -- The other runs of the bundle too: what a run was made from may be one of them.
