@@ -215,9 +215,12 @@ static lurn_status keep_path (lurn_ctx *ctx, lurn_h5 *f, const char *path) {
  * in its structures: damage becomes a message, where the older format brings HDF5 down. */
 static hid_t create_file (lurn_h5 *f) {
   hid_t access = file_access(), driver = H5FDregister(&disk_class), file = -1;
+  hid_t plan = H5Pcreate(H5P_FILE_CREATE);
   H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18);
+  H5Pset_obj_track_times(plan, 0);
   if (driver >= 0 && H5Pset_driver(access, driver, &f) >= 0)
-    file = H5Fcreate(f->temp, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    file = H5Fcreate(f->temp, H5F_ACC_TRUNC, plan, access);
+  drop(plan);
   drop(access);
   drop(driver);
   return file;
@@ -528,15 +531,31 @@ lurn_status lurn_h5_read (lurn_ctx *ctx, lurn_h5 *f, const char *name, lurn_h5_t
   return unhush(h, status);
 }
 
-/* Groups on the way are made; creation times are left out so that equal contents are equal bytes. */
+/* Makes the groups on the way to an array. HDF5 would do that itself, but put the time into them. */
+static herr_t make_groups (lurn_h5 *f, const char *name) {
+  char path[LURN_H5_NAME];
+  for (const char *slash = strchr(name + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+    memcpy(path, name, (size_t)(slash - name));
+    path[slash - name] = '\0';
+    htri_t there = H5Lexists(f->file, path, H5P_DEFAULT);
+    if (there < 0) return -1;
+    if (there) continue;
+    hid_t plan = H5Pcreate(H5P_GROUP_CREATE);
+    H5Pset_obj_track_times(plan, 0);
+    hid_t group = H5Gcreate2(f->file, path, H5P_DEFAULT, plan, H5P_DEFAULT);
+    drop(plan);
+    if (group < 0) return -1;
+    drop(group);
+  }
+  return 0;
+}
+
+/* Creation times are left out everywhere so that equal contents are equal bytes. */
 static hid_t create_array (lurn_h5 *f, const char *name, hid_t type, hid_t space, hid_t plan) {
-  hid_t way = H5Pcreate(H5P_LINK_CREATE);
-  H5Pset_create_intermediate_group(way, 1);
   H5Pset_obj_track_times(plan, 0);
   H5Pset_fill_time(plan, H5D_FILL_TIME_NEVER);
-  hid_t array = H5Dcreate2(f->file, name, type, space, way, plan, H5P_DEFAULT);
-  drop(way);
-  return array;
+  if (make_groups(f, name) < 0) return -1;
+  return H5Dcreate2(f->file, name, type, space, H5P_DEFAULT, plan, H5P_DEFAULT);
 }
 
 static lurn_status check_writing (lurn_ctx *ctx, const lurn_h5 *f, const char *name) {
