@@ -64,13 +64,9 @@ static lurn_status unhush (hushed h, lurn_status status) {
  * tidying up after it. */
 static void drop (hid_t id) {
   if (id < 0) return;
-  if (H5Eget_num(H5E_DEFAULT) <= 0) {
-    H5Idec_ref(id);
-    return;
-  }
-  hid_t kept = H5Eget_current_stack();
+  hid_t kept = H5Eget_num(H5E_DEFAULT) > 0 ? H5Eget_current_stack() : -1;
   H5Idec_ref(id);
-  H5Eset_current_stack(kept);
+  if (kept >= 0) H5Eset_current_stack(kept);
 }
 
 /* The innermost entry of the stack is the reason, the others say who asked. */
@@ -214,8 +210,7 @@ static lurn_status keep_path (lurn_ctx *ctx, lurn_h5 *f, const char *path) {
 /* The driver stays registered for as long as the file is open. The format of HDF5 1.8 has checksums
  * in its structures: damage becomes a message, where the older format brings HDF5 down. */
 static hid_t create_file (lurn_h5 *f) {
-  hid_t access = file_access(), driver = H5FDregister(&disk_class), file = -1;
-  hid_t plan = H5Pcreate(H5P_FILE_CREATE);
+  hid_t access = file_access(), plan = H5Pcreate(H5P_FILE_CREATE), driver = H5FDregister(&disk_class), file = -1;
   H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18);
   H5Pset_obj_track_times(plan, 0);
   if (driver >= 0 && H5Pset_driver(access, driver, &f) >= 0)
@@ -531,30 +526,23 @@ lurn_status lurn_h5_read (lurn_ctx *ctx, lurn_h5 *f, const char *name, lurn_h5_t
   return unhush(h, status);
 }
 
-/* Makes the groups on the way to an array. HDF5 would do that itself, but put the time into them. */
-static herr_t make_groups (lurn_h5 *f, const char *name) {
+/* HDF5 would make the groups on the way itself, but put the time into them. */
+static void make_groups (lurn_h5 *f, const char *name) {
   char path[LURN_H5_NAME];
+  hid_t plan = H5Pcreate(H5P_GROUP_CREATE);
+  H5Pset_obj_track_times(plan, 0);
   for (const char *slash = strchr(name + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-    memcpy(path, name, (size_t)(slash - name));
-    path[slash - name] = '\0';
-    htri_t there = H5Lexists(f->file, path, H5P_DEFAULT);
-    if (there < 0) return -1;
-    if (there) continue;
-    hid_t plan = H5Pcreate(H5P_GROUP_CREATE);
-    H5Pset_obj_track_times(plan, 0);
-    hid_t group = H5Gcreate2(f->file, path, H5P_DEFAULT, plan, H5P_DEFAULT);
-    drop(plan);
-    if (group < 0) return -1;
-    drop(group);
+    snprintf(path, sizeof path, "%.*s", (int)(slash - name), name);
+    if (H5Lexists(f->file, path, H5P_DEFAULT) == 0) drop(H5Gcreate2(f->file, path, H5P_DEFAULT, plan, H5P_DEFAULT));
   }
-  return 0;
+  drop(plan);
 }
 
 /* Creation times are left out everywhere so that equal contents are equal bytes. */
 static hid_t create_array (lurn_h5 *f, const char *name, hid_t type, hid_t space, hid_t plan) {
   H5Pset_obj_track_times(plan, 0);
   H5Pset_fill_time(plan, H5D_FILL_TIME_NEVER);
-  if (make_groups(f, name) < 0) return -1;
+  make_groups(f, name);
   return H5Dcreate2(f->file, name, type, space, H5P_DEFAULT, plan, H5P_DEFAULT);
 }
 
