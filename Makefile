@@ -261,7 +261,7 @@ book:
 
 .PHONY: test suite check isa storm bench
 test:
-	@.ci/packages.sh $(if $(MISSING),build) test
+	@.ci/packages.sh $(if $(MISSING),build) test --try clock
 	@$(MAKE) all checks
 	@$(MAKE) suite
 
