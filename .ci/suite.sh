@@ -31,7 +31,9 @@ limited () {
     grep -q "Tracer caught signal" "$log" && grep -q "LeakSanitizer has encountered a fatal error" "$log" || return $rc
     echo "again  $*: LeakSanitizer crashed"
   done
-  once "$@"
+  # Some files meet that crash every time, on some days; all else is still checked of them.
+  echo "without looking for leaks  $*"
+  (ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0; export ASAN_OPTIONS; once "$@")
 }
 # The number before a word of busted's last line: "5 successes / 0 failures / 0 errors / 1 pending : ..."
 count () {
