@@ -11,36 +11,14 @@
 return function (lurn)
   local M = {}
 
-  local CHUNK = 200      -- values that are handed to string.pack at once
-
-  local function bytes_of (values, format)
-    local out = {}
-    for i = 1, #values, CHUNK do
-      local n = math.min(CHUNK, #values - i + 1)
-      out[#out + 1] = string.pack("<" .. format:rep(n), table.unpack(values, i, i + n - 1))
-    end
-    return table.concat(out)
-  end
-
-  local function flat (value, out)
-    if type(value) == "number" then return {value} end
-    for _, v in ipairs(value) do
-      if type(v) == "table" then flat(v, out) else out[#out + 1] = v end
-    end
-    return out
-  end
-
   --- SHA-256 of a model's weights, as model.native:hash() has it.
   ---@param weights table<string, any>   tensors by path
-  ---@param precision string
-  function M.digest (weights, precision)
+  function M.digest (weights)
     local paths, all = {}, {}
     for path in next, weights do paths[#paths + 1] = path end
     table.sort(paths)
-    for i, path in ipairs(paths) do
-      all[i] = bytes_of(flat(weights[path]:totable(), {}), precision == "f64" and "d" or "f")
-    end
-    return lurn.sys.sha256(table.concat(all))
+    for i, path in ipairs(paths) do all[i] = weights[path] end
+    return lurn.sys.sha256("", table.unpack(all))
   end
 
   local function weights_of (file, k, best)
@@ -50,7 +28,7 @@ return function (lurn)
   -- What a run file says of where the run comes from.
   local function describe (kind, file, best, changed)
     local digest = {}
-    for k in ipairs(file.models) do digest[k] = M.digest(weights_of(file, k, best), file.precision) end
+    for k in ipairs(file.models) do digest[k] = M.digest(weights_of(file, k, best)) end
     return {kind = kind, parent = file.path:match "[^/]*$":gsub("%.h5$", ""), file = file.path,
       step = best and file.best.step or file.counters.steps, weights = best and "best" or "last", digest = digest,
       changed = changed, lineage = file.lineage}
