@@ -17,11 +17,7 @@ return function (lurn)
   ---@param whole? boolean
   ---@return table row
   function M.row (path, whole)
-    local ok, file, message = pcall(lurn.runfile.read, path, not whole and "metrics" or nil)
-    if not ok then file, message = nil, tostring(file) end
-    for _, part in ipairs {"config", "params", "manifest"} do
-      if file and type(file[part]) ~= "table" then file, message = nil, ("%s: damaged: no %s"):format(path, part) end
-    end
+    local file, message = lurn.runfile.read(path, not whole and "metrics" or nil)
     if not file then return {path = path, status = "broken", error = message} end
     local row = {path = path, file = file, params = file.params, direction = file.config.direction,
       metrics = summary(file), best = file.best_value}
