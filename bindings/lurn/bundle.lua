@@ -136,10 +136,8 @@ return function (lurn)
 
   -- The file that holds a run's data: where it was, or among those given; a table's options are not known here, so a
   -- table is taken as it is.
-  local function find_data (source, folder, given)
-    local path = source.path or source.source
-    local places = {path, folder and not path:find "^/" and folder .. "/" .. path or path, table.unpack(given)}
-    for _, place in ipairs(places) do
+  local function find_data (source, manifest, given)
+    for _, place in ipairs(lurn.manifest.places(manifest, source.path or source.source, given)) do
       local there = lurn.sys.exists(place)
       if there and (not source.path or content_hash(source, place) == source.hash) then return place end
     end
@@ -149,7 +147,7 @@ return function (lurn)
     for _, source in ipairs(row.file.manifest.data or {}) do
       local path = source.path or source.source
       if path and not done[source.hash] then
-        local place = find_data(source, row.file.manifest.folder, given)
+        local place = find_data(source, row.file.manifest, given)
         local bytes = place and bytes_of(place)
         if not bytes then
           return nil, ("%s: the data of %s are not there (--data FILE says where)"):format(path, row.path)

@@ -199,6 +199,17 @@ return function (lurn)
     for name, text in next, M.required(run) do m.files[name] = m.files[name] or sha256(text) end
   end
 
+  --- Where data of a run may lie: where its script says, below the folder where it was started, among given files.
+  ---@param m table          the run's manifest
+  ---@param path string      as the script says it
+  ---@param given string[]
+  ---@return string[]
+  function M.places (m, path, given)
+    local list = {path}
+    if m.folder and not path:find "^/" then list[2] = m.folder .. "/" .. path end
+    return table.move(given, 1, #given, #list + 1, list)
+  end
+
   --- The manifest of a run as its file is renewed: made the first time, the current attempt brought up to date later.
   ---@param run lurn.Run
   ---@param status string

@@ -10,13 +10,6 @@ return function (lurn)
   -- Functions that give a data set, whose hash tells whether it is the run's, and those that give arrays.
   local SETS, ARRAYS = {"text", "open", "csv"}, {"npy", "npz", "idx"}
 
-  local function places (path, file, given)
-    local list = {path}
-    local folder = file.manifest.folder
-    if folder and not path:find "^/" then list[2] = folder .. "/" .. path end
-    return table.move(given, 1, #given, #list + 1, list)
-  end
-
   local function adopted (data)
     if lurn.current then lurn.current:adopt("data", data) end
     return data
@@ -31,7 +24,7 @@ return function (lurn)
       local run, first, message, code = lurn.current, nil, nil, nil
       if type(path) ~= "string" then return open(path, ...) end
       lurn.current = nil        -- what is only looked at is not the run's
-      for _, place in ipairs(places(path, file, given)) do
+      for _, place in ipairs(lurn.manifest.places(file.manifest, path, given)) do
         local ok, data, why, what = pcall(open, place, ...)
         if ok and data and hashes[data.hash] then
           lurn.current = run
@@ -57,7 +50,7 @@ return function (lurn)
   local function found_by_name (open, file, given)
     return function (path, ...)
       if type(path) ~= "string" then return open(path, ...) end
-      for _, place in ipairs(places(path, file, given)) do
+      for _, place in ipairs(lurn.manifest.places(file.manifest, path, given)) do
         local fits = name_of(place) == name_of(path) and lurn.sys.exists(place)
         if fits then return open(place, ...) end
       end
