@@ -35,7 +35,7 @@ local function make (precision)
   local lurn = {core = core, version = core.version, precision = precision, interrupted = setmetatable({}, {
     __tostring = function () return "interrupted" end})}
   instances[precision] = lurn
-  for _, name in ipairs {"h5", "sys", "signal", "rng", "batch"} do lurn[name] = core[name] end
+  for _, name in ipairs {"h5", "sys", "signal", "process", "rng", "batch"} do lurn[name] = core[name] end
   for name, f in next, core.tensor do lurn[name] = f end
   for _, name in ipairs(parts) do
     local module = require(folder .. "." .. name)(lurn)

@@ -57,11 +57,20 @@ return function (lurn)
 
   local function line_of (text) return text and text:match "^[^\n]*" end
 
+  local remembered = {}
+
+  --- From now on M.git says of this folder what is so now: many runs that start together ask once.
+  function M.remember_git (folder)
+    remembered[folder] = nil
+    remembered[folder] = M.git(folder) or false
+  end
+
   --- The repository that a folder is in: commit, branch, remote and what is not committed; nil without git or outside
   -- of one.
   ---@param folder string
   ---@return table?
   function M.git (folder)
+    if remembered[folder] ~= nil then return remembered[folder] or nil end
     local commit = line_of(git(folder, "rev-parse HEAD"))
     if not commit then return nil end
     local remote = line_of(git(folder, "remote get-url origin"))

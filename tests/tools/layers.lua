@@ -12,6 +12,7 @@ local core = {
   -- ground
   base        = "",
   sys         = "base",
+  process     = "base",
   portable    = "base",
   sha256      = "base",
   rng         = "base portable",
@@ -79,12 +80,13 @@ local only = {
   {"^arm_%w+%.h$",           "^core/kernel/vf_"},
   {"^cpuid%.h$",             "^core/kernel/"},
   {"^pthread%.h$",           "^core/pool%.c$", "^core/sys%.c$", "^tests/"},
-  -- what is not standard C lives in one file of core; signals and processes in their bindings
-  {"^sys/",                  "^core/sys%.c$", "^bindings/l_proc%.c$", "^tests/"},
+  -- what is not standard C lives in two files of core, the system's and that of processes; signals in their binding
+  {"^sys/",                  "^core/sys%.c$", "^core/process%.c$", "^tests/"},
   {"^linux/",                "^core/sys%.c$"},
-  {"^sched%.h$",             "^core/sys%.c$", "^core/pool%.c$"},
-  {"^unistd%.h$",            "^core/sys%.c$", "^bindings/", "^tests/"},
-  {"^fcntl%.h$",             "^core/sys%.c$", "^tests/"},
+  {"^poll%.h$",              "^core/process%.c$"},
+  {"^sched%.h$",             "^core/sys%.c$", "^core/process%.c$", "^core/pool%.c$"},
+  {"^unistd%.h$",            "^core/sys%.c$", "^core/process%.c$", "^bindings/", "^tests/"},
+  {"^fcntl%.h$",             "^core/sys%.c$", "^core/process%.c$", "^tests/"},
   {"^dirent%.h$",            "^core/sys%.c$"},
   {"^dlfcn%.h$",             "^core/sys%.c$"},
 }
