@@ -6,7 +6,8 @@
  *   process.poll(fds, seconds)        a list of true and false, one a descriptor; how many are true
  *   process.read(fd)                  what there is; "" at the end, nil when there is nothing now
  *   process.write(fd, text)           process.close(fd)
- *   process.pin(k)                    to its k-th core, from 1; the machine's number of that core, or nil
+ *   process.cores()                   the machine's numbers of the cores it may use
+ *   process.pin(core)                 runs on that core only; whether that could be had
  *   process.limit(bytes)              process.redirect(path)      process.memory(pid)      process.oom_kills()
  *   process.host()                    process.exit(code)          at once: nothing is closed, nothing collected
  */
@@ -95,8 +96,17 @@ static int p_close (lua_State *L) {
   return 0;
 }
 
+static int p_cores (lua_State *L) {
+  lua_newtable(L);
+  for (int k = 0, core; (core = lurn_process_core(k)) >= 0; k++) {
+    lua_pushinteger(L, core);
+    lua_rawseti(L, -2, k + 1);
+  }
+  return 1;
+}
+
 static int p_pin (lua_State *L) {
-  push_known(L, lurn_process_pin((int)lb_integer(L, 1, 1, 1 << 20, "core") - 1));
+  lua_pushboolean(L, lurn_process_pin((int)lb_integer(L, 1, 0, 1 << 20, "core")));
   return 1;
 }
 
@@ -138,7 +148,7 @@ static int p_exit (lua_State *L) {
 
 static const luaL_Reg functions[] = {
   {"fork", p_fork}, {"ended", p_ended}, {"kill", p_kill}, {"poll", p_poll}, {"read", p_read}, {"write", p_write},
-  {"close", p_close}, {"pin", p_pin}, {"limit", p_limit}, {"redirect", p_redirect}, {"memory", p_memory},
+  {"close", p_close}, {"cores", p_cores}, {"pin", p_pin}, {"limit", p_limit}, {"redirect", p_redirect}, {"memory", p_memory},
   {"oom_kills", p_oom_kills}, {"host", p_host}, {"exit", p_exit}, {NULL, NULL}
 };
 

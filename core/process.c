@@ -106,18 +106,21 @@ void lurn_process_close (int fd) { close(fd); }
 
 /* ------------------------------------------------------------------ limits */
 
-int lurn_process_pin (int k) {
-  cpu_set_t may, one;
+int lurn_process_core (int k) {
+  cpu_set_t may;
   CPU_ZERO(&may);
-  if (sched_getaffinity(0, sizeof may, &may) != 0 || CPU_COUNT(&may) == 0) return -1;
-  k %= CPU_COUNT(&may);
-  for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-    if (!CPU_ISSET(cpu, &may) || k-- > 0) continue;
-    CPU_ZERO(&one);
-    CPU_SET(cpu, &one);
-    return sched_setaffinity(0, sizeof one, &one) == 0 ? cpu : -1;
-  }
+  if (sched_getaffinity(0, sizeof may, &may) != 0) return -1;
+  for (int core = 0; core < CPU_SETSIZE; core++)
+    if (CPU_ISSET(core, &may) && k-- == 0) return core;
   return -1;
+}
+
+int lurn_process_pin (int core) {
+  cpu_set_t one;
+  if (core < 0 || core >= CPU_SETSIZE) return 0;
+  CPU_ZERO(&one);
+  CPU_SET(core, &one);
+  return sched_setaffinity(0, sizeof one, &one) == 0;
 }
 
 /* The number behind a word in a small file of the system: "VmData:  1234 kB" gives 1234, 0 when it is not there. */

@@ -36,9 +36,9 @@ int64_t lurn_process_read (int fd, void *bytes, size_t size);
 int lurn_process_write (int fd, const void *bytes, size_t size);
 void lurn_process_close (int fd);
 
-/* For the calling process. Its k-th core of those it may use (from 0; counted on from the first one again), and nothing
- * but it; the machine's number for that core, or -1. */
-int lurn_process_pin (int k);
+/* For the calling process. The machine's number of the k-th core that it may use, from 0; -1: there are not so many. */
+int lurn_process_core (int k);
+int lurn_process_pin (int core);              /* runs on that core only; whether that could be had */
 /* Memory of its own that it may still ask for; what goes beyond is refused, as if there were no more. */
 lurn_status lurn_process_limit (lurn_ctx *ctx, int64_t bytes);
 /* Standard input from nowhere, standard output and error to the end of this file, which is made. */

@@ -7,8 +7,8 @@
 --
 -- An attempt ends in one of these ways:
 --
---   the trial says how it ended       COMPLETE, PRUNED, PAUSED, or FAIL with DIVERGED, INFEASIBLE, MEMORYOUT; an error
---                                     of the script is a FAIL without a reason: it would come again
+--   the trial says how it ended       COMPLETE, PRUNED, PAUSED, or FAIL with DIVERGED, INFEASIBLE, MEMORYOUT, or ERROR:
+--                                     the script raised one, and would again
 --   killed by its agent               TIMEOUT, MEMORYOUT; LOST when it has not moved for `stall` seconds
 --   its process died                  MEMORYOUT when the system says that it needed the memory, else CRASHED
 --   the agent is asked to stop        PREEMPTED: the trial has written its checkpoint
@@ -31,7 +31,7 @@ return function (lurn)
     stall = {"number", 3600, {0.05, 1e12}, "seconds without a step after which a trial is taken to hang"},
     grace = {"number", 60, {0, 1e9}, "seconds that trials have for a last checkpoint"},
     arguments = {"table", nil, nil, "the command line, for the record"},
-    cores = {"table", nil, nil, "which core each slot is pinned to, of those the process may use, from 1"},
+    cores = {"table", nil, nil, "of the machine, one a slot: pinned to it; false: to none"},
   }
 
   M.STOPPED = lurn.trial.STOPPED
@@ -143,7 +143,7 @@ return function (lurn)
     end
     if code then store_trouble(self, message) return false end
     store_works(self)
-    self.finished = message == "done"
+    self.finished = message == "done" and not self.choose.starved
     -- Nothing is left to hand out, but what others play may come back.
     self.retry = self.clock() + 1
     return false
@@ -192,7 +192,7 @@ return function (lurn)
   local endings = {
     done = {state = "COMPLETE"}, pruned = {state = "PRUNED"}, paused = {state = "PAUSED"},
     diverged = {state = "FAIL", reason = "DIVERGED"}, infeasible = {state = "FAIL", reason = "INFEASIBLE"},
-    memoryout = {state = "FAIL", reason = "MEMORYOUT"}, failed = {state = "FAIL"},
+    memoryout = {state = "FAIL", reason = "MEMORYOUT"}, failed = {state = "FAIL", reason = "ERROR"},
     terminated = {state = "WAITING", reason = "PREEMPTED"}, interrupted = {state = "WAITING", reason = "PREEMPTED"},
   }
 
@@ -224,9 +224,9 @@ return function (lurn)
 
   local function write_end (self, slot, e)
     local trial = slot.trial
-    if e.state == "PAUSED" then return self.handle:pause(trial) end
-    if e.state == "WAITING" then return self.handle:release(trial, e.reason) end
     local run = slot.outcome and slot.outcome.run
+    if e.state == "PAUSED" then return self.handle:pause(trial, {run = run}) end
+    if e.state == "WAITING" then return self.handle:release(trial, e.reason, {run = run}) end
     return self.handle:finish(trial, {state = e.state, reason = e.reason, value = e.value, run = run,
       attrs = attributes(slot, e), id = ("%s:%d:%d:%s"):format(slot.worker, trial.number, trial.epoch, slot.pid)})
   end
@@ -234,7 +234,7 @@ return function (lurn)
   -- A script that fails from the first trial on is not tried a hundred times.
   local function count_errors (self, e)
     if e.state == "COMPLETE" or e.state == "PRUNED" then self.complete = self.complete + 1 end
-    if e.state == "FAIL" and not e.reason then self.errors, self.last_error = self.errors + 1, e.message end
+    if e.reason == "ERROR" then self.errors, self.last_error = self.errors + 1, e.message end
     if self.complete == 0 and self.errors >= MOST_ERRORS and not self.stopping then
       self:stop(("the first %d trials failed, the last one: %s"):format(self.errors, e.message or "?"))
       self.failed = true

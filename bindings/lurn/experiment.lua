@@ -182,18 +182,38 @@ return function (lurn)
     return M.validate(d, value)
   end
 
+  --- What means something: a set of names, and all values with the defaults of what does not. Whether one parameter
+  -- means something may depend on another that does not, so the question is asked until the answer stands still.
+  ---@param values table<string, any>   of every parameter
+  ---@return table<string, boolean> active
+  ---@return table<string, any> settled
+  function Experiment:active (values)
+    local active, settled = {}, {}
+    for name, value in pairs(values) do settled[name] = value end
+    for _ = 0, #self.names do
+      local changed = false
+      for _, name in ipairs(self.names) do
+        local d = self.declarations[name]
+        active[name] = not d.when or d.when(settled) and true or false
+        local value = d.default
+        if active[name] then value = values[name] end
+        changed = changed or settled[name] ~= value
+        settled[name] = value
+      end
+      if not changed then break end
+    end
+    return active, settled
+  end
+
   local function apply_when (self, values, given)
+    local active, settled = self:active(values)
     for _, name in ipairs(self.names) do
-      local d = self.declarations[name]
-      if d.when and not d.when(values) then
-        if given[name] ~= nil and values[name] ~= d.default then
-          return nil, ("parameter '%s' means nothing with these other values (it stays %s)")
-            :format(name, tostring(d.default))
-        end
-        values[name] = d.default
+      if not active[name] and given[name] ~= nil and values[name] ~= settled[name] then
+        return nil, ("parameter '%s' means nothing with these other values (it stays %s)")
+          :format(name, tostring(settled[name]))
       end
     end
-    return values
+    return settled
   end
 
   --- All parameters: those given, checked, and the defaults of the rest; or nil and a message.

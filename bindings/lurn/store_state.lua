@@ -15,7 +15,7 @@ return function ()
 
   M.OVER = {COMPLETE = true, PRUNED = true, FAIL = true}
   M.STATES = {"WAITING", "RUNNING", "PAUSED", "COMPLETE", "PRUNED", "FAIL"}
-  M.REASONS = {"CRASHED", "TIMEOUT", "MEMORYOUT", "DIVERGED", "INFEASIBLE", "PREEMPTED", "LOST"}
+  M.REASONS = {"CRASHED", "TIMEOUT", "MEMORYOUT", "DIVERGED", "INFEASIBLE", "PREEMPTED", "LOST", "ERROR"}
 
   -- What ends an attempt and says nothing against the trial.
   local BLAMELESS = {PREEMPTED = true, LOST = true}

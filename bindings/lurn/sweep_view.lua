@@ -65,7 +65,7 @@ return function (lurn)
   function View:reported () end
 
   local reasons = {TIMEOUT = "out of time", MEMORYOUT = "out of memory", DIVERGED = "diverged", CRASHED = "crashed",
-    INFEASIBLE = "infeasible", LOST = "lost"}
+    INFEASIBLE = "infeasible", LOST = "lost", ERROR = "failed"}
 
   --- An attempt ended. Best values and what went wrong get lines of their own.
   function View:ended (trial, e)
