@@ -1,7 +1,7 @@
 /* l_process.c: children, for Lua. See process.h. What can fail returns true, or nil, message, code.
  *
  *   process.fork()                    pid and a descriptor to the child; in the child 0 and one to the parent
- *   process.ended(pid)                nil: it runs; else code and signal, one of which is nil
+ *   process.ended(pid)                false: it runs; else true, code, signal, one of which is nil
  *   process.kill(pid, signal)         "KILL" to its whole group; "TERM", "INT", "STOP", "CONT" to it alone
  *   process.poll(fds, seconds)        a list of true and false, one a descriptor; how many are true
  *   process.read(fd)                  what there is; "" at the end, nil when there is nothing now
@@ -36,10 +36,12 @@ static void push_known (lua_State *L, int value) {
 
 static int p_ended (lua_State *L) {
   lurn_process_end how;
-  if (!lurn_process_ended(lb_integer(L, 1, 1, INT32_MAX, "pid"), &how)) return 0;
+  int ended = lurn_process_ended(lb_integer(L, 1, 1, INT32_MAX, "pid"), &how);
+  lua_pushboolean(L, ended);
+  if (!ended) return 1;
   push_known(L, how.code);
   push_known(L, how.signal);
-  return 2;
+  return 3;
 }
 
 static int p_kill (lua_State *L) {

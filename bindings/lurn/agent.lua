@@ -131,9 +131,19 @@ return function (lurn)
     end
   end
 
+  -- How many configurations there shall be may be changed while the study runs.
+  local function look_up_total (self)
+    local now = self.clock()
+    if self.looked and now - self.looked < 1 then return end
+    self.looked = now
+    self.choose.total = self.handle:get "trials" or self.choose.total
+    self.view.total = self.choose.total < math.huge and self.choose.total * (self.spec.seeds or 1) or nil
+  end
+
   --- Claims a trial for a free slot. True when it plays.
   function Agent:claim (slot)
     if not self:sync() then return false end
+    look_up_total(self)
     promote(self)
     local trial, message, code = self.handle:claim {worker = slot.worker, host = process.host(), pid = lurn.sys.pid(),
       lease = self.o.lease, propose = function (number) return self.choose.propose(number, self.trials) end}
@@ -301,8 +311,8 @@ return function (lurn)
   local function reap (self)
     for _, slot in ipairs(self.slots) do
       if slot.trial then
-        local code, signal = process.ended(slot.pid)
-        if code or signal then
+        local ended, code, signal = process.ended(slot.pid)
+        if ended then
           for _, message in ipairs((slot.channel:messages())) do hear(self, slot, message) end
           self:finish(slot, code, signal)
         end

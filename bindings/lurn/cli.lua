@@ -64,6 +64,68 @@ M.verbs = {
     parameters = true,
     from = "cli_run",
   },
+  sweep = {
+    usage = "lurn sweep SCRIPT [--PARAM VALUE | LOW..HIGH | A,B,C]...",
+    help = "search the parameters of an experiment; the same command again goes on with the study",
+    options = {
+      trials = {"integer", "configurations in all (50; of a grid: all)"},
+      store = {"text", "where trials are kept: a file, dir:/shared/folder, postgresql://... (sweeps/STUDY.db)", "URL"},
+      study = {"text", "its name in the store (that of the experiment)", "NAME"},
+      workers = {"integer", "trials side by side, each on a core of its own (all cores)"},
+      sampler = {"text", "grid, random, sobol, tpe, with options: grid:points=5 (tpe)", "NAME"},
+      pruner = {"text", "median, asha, hyperband, promotion, ... or none (median)", "NAME"},
+      seeds = {"integer", "runs of each configuration, with the training seeds from train_seed on (1)"},
+      seed = {"integer", "of the search (1)"},
+      train_seed = {"integer", "of the trials (1)"},
+      direction = {{"minimize", "maximize"}, "what is better (as the script says)"},
+      timeout = {"text", "stop after so long; trials write checkpoints: 90, 15m, 2h", "TIME"},
+      limit_time = {"text", "how long a trial may take", "TIME"},
+      limit_memory = {"text", "what a trial may have in memory: 500MB, 2GB", "SIZE"},
+      enqueue = {"text", "configurations to begin with: JSON, a list of {name: value}, or CSV with names", "FILE"},
+      dry_run = {"flag", "say what would be searched and what a trial costs"},
+      keep = {"integer", "of so many best trials the run files are kept (5)"},
+      folder = {"text", "for the run files of trials (beside the store)", "FOLDER"},
+      lease = {"number", "seconds after which the trials of a dead worker are taken over (60)"},
+      stall = {"text", "a trial without a step for so long is taken to hang (1h)", "TIME"},
+      precision = {{"f32", "f64"}, "of all numbers (f32)"},
+      json = JSON,
+      quiet = {"flag", "no progress"},
+    },
+    parameters = true,
+    from = "cli_sweep",
+  },
+  worker = {
+    usage = "lurn worker --store URL --study NAME",
+    help = "take part in a study (this executes the script in it)",
+    options = {
+      store = {"text", "where its trials are kept", "URL"},
+      study = {"text", "its name in the store; the only one by default", "NAME"},
+      workers = {"integer", "trials side by side, each on a core of its own (1)"},
+      timeout = {"text", "stop after so long; trials write checkpoints: 90, 15m, 2h", "TIME"},
+      folder = {"text", "for the run files of trials (that of the study)", "FOLDER"},
+      lease = {"number", "seconds after which the trials of a dead worker are taken over (60)"},
+      stall = {"text", "a trial without a step for so long is taken to hang (1h)", "TIME"},
+      json = JSON,
+      quiet = {"flag", "no progress"},
+    },
+    from = "cli_sweep",
+  },
+  study = {
+    usage = "lurn study list   |   lurn study show|best|delete [STUDY]\n"
+      .. "       lurn study export [STUDY] -o FILE.csv|FILE.json|URL   |   lurn study import URL [STUDY] --store URL",
+    help = "what is in the stores of sweeps",
+    options = {
+      store = {"text", "where trials are kept (those in the folder sweeps)", "URL"},
+      study = {"text", "its name in the store; the only one by default", "NAME"},
+      out = {"text", "export: a table (.csv), a document (.json), or another store", "FILE"},
+      top = {"integer", "show: so many configurations, best first (10)"},
+      trial = {"integer", "show: all of this trial", "N"},
+      yes = {"flag", "delete: without it nothing is deleted"},
+      csv = CSV,
+      json = JSON,
+    },
+    from = "cli_study",
+  },
   rerun = {
     usage = "lurn rerun RUN.h5|BUNDLE.h5",
     help = "run the experiment inside a run file again, from the beginning (this executes its script)",
@@ -228,7 +290,7 @@ M.verbs = {
   help = {usage = "lurn help [VERB]", help = "this text, or that of a verb", options = {}},
 }
 
-local ORDER = {"run", "rerun", "verify", "diff", "compare", "ls", "bundle", "sample", "eval", "predict", "inspect",
+local ORDER = {"run", "sweep", "worker", "study", "rerun", "verify", "diff", "compare", "ls", "bundle", "sample", "eval", "predict", "inspect",
   "data", "bench", "env", "version", "help"}
 
 ---------------------------------------------------------------- parsing

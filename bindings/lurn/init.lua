@@ -14,7 +14,8 @@ local parts = {
   "schema", "json", "symbol", "pascanu", "cell", "layers", "conv", "cells", "loss", "metrics", "plot", "probe", "model",
   "op", "optim", "sample", "data", "csv", "npy", "idx", "moving", "tasks", "progress", "repro", "lock", "manifest",
   "runfile", "store_state", "store_memory", "store", "spike", "fit", "run", "watch", "lineage", "experiment",
-  "space", "sampler", "pruner", "pruner_percentile", "channel", "warm", "trial", "keeper", "sweep", "sweep_view", "agent",
+  "space", "sampler", "pruner", "pruner_percentile", "channel", "warm", "trial", "keeper", "study_table", "sweep", "sweep_cost", "sweep_view",
+  "agent",
 }
 
 local instances = {}

@@ -10,7 +10,7 @@ return function (lurn)
   local View = {}
   View.__index = View
 
-  local BARS = {[true] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"}, [false] = {"_", ".", "-", "~", "=", "+", "*", "#"}}
+  local BLOCKS, ASCII = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"}, {"_", ".", "-", "~", "=", "+", "*", "#"}
   local WIDE = 16      -- bars of the sparkline
 
   local function is_utf8 ()
@@ -32,7 +32,7 @@ return function (lurn)
     end
     local first = math.max(1, #list - (most or WIDE) + 1)
     for i = first, #list do low, high = math.min(low, list[i]), math.max(high, list[i]) end
-    local bars = BARS[utf8_too ~= false]
+    local bars = utf8_too == false and ASCII or BLOCKS
     for i = first, #list do
       local k = high > low and math.floor((list[i] - low) / (high - low) * 7 + 0.5) or 0
       out[#out + 1] = bars[k + 1]
