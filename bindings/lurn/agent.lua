@@ -52,7 +52,7 @@ return function (lurn)
     for k = 1, o.workers do self.slots[k] = {index = k, worker = ("%s-%d"):format(o.name, k)} end
     self.choose = lurn.sweep.chooser(handle, experiment)
     self.keeper = lurn.keeper.new(spec, handle.direction)
-    lurn.warm.install()
+    lurn.warm.install(o.folder)
     return self
   end
 
@@ -192,6 +192,7 @@ return function (lurn)
     elseif message.at then
       if message.at[1] ~= slot.step then slot.moved = self.clock() end
       slot.step, slot.total = message.at[1], message.at[2]
+    elseif message.done then slot.channel:send {keep = self.keeper:wants(message.done)}
     elseif message.data then self.to_load = self.to_load or message.data
     elseif message.outcome then slot.outcome = message.outcome
     end

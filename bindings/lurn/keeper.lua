@@ -14,6 +14,15 @@ return function ()
     return setmetatable({most = spec.keep or 5, sign = direction == "maximize" and -1 or 1, list = {}}, Keeper)
   end
 
+  --- Whether a trial with this value would be among the best.
+  ---@param value number?
+  ---@return boolean
+  function Keeper:wants (value)
+    if not value or value ~= value or self.most == 0 then return false end
+    local last = self.list[self.most]
+    return not last or self.sign * value <= last.value
+  end
+
   --- A trial is over; of equal ones the earlier number is better.
   ---@param trial table
   ---@param value number?   nil: it gave no result

@@ -39,6 +39,8 @@ return function (lurn)
     on_step = {"function", nil, nil, "function (run): called between two iterations"},
     memory = {"integer", nil, {1, 1e18}, "bytes: a run that plans to use more ends as infeasible before it does"},
     keep = {"integer", nil, {1, 1e6}, "checkpoints of evaluations to keep beside the run file, and the best"},
+    sparse = {"boolean", false, nil, "a checkpoint every minute and at the end, none at the beginning and at evaluations"},
+    wanted = {"function", nil, nil, "function (run) -> false: nobody wants the last checkpoint of a run that ended so"},
     lock = {"any", nil, nil, "of the run file, when the caller took it already"},
   }
 
@@ -256,7 +258,8 @@ return function (lurn)
     end
     self:write_live {event = "end", status = status, seconds = self:seconds()}
     local started = self.done > 0 or self.written
-    if clean and (ok or started) and not self.saved and not self.refused then
+    local wanted = not self.options.wanted or self.options.wanted(self)
+    if wanted and clean and (ok or started) and not self.saved and not self.refused then
       local saved, why = self:checkpoint(status)
       if not saved and ok then self.status, self.error, self.trace = "failed", why, why end
     end

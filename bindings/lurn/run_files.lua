@@ -102,7 +102,7 @@ return function (lurn, Run)
   -- not wait for its end: what the file then holds is one step old. run:fit calls this; reports that come at regular
   -- steps are expected from the second on.
   function Run:expect_report ()
-    self.checkpoint_due = self.checkpoint_due or "plain"
+    if not self.options.sparse then self.checkpoint_due = self.checkpoint_due or "plain" end
   end
 
   --- Whether the run file holds the state of the last boundary, so that what came after it can be played again.

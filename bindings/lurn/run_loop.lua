@@ -51,7 +51,8 @@ return function (lurn, Run)
     -- What changes at every step shows at once, what changes at evaluations when their checkpoint is due.
     if loop.done <= 3 or self.checkpoint_due == "keep" then lurn.watch.look(self, loop) end
     if self.done + 1 == self.next_report then self:expect_report() end
-    if self.checkpoint_due or Run.clock() - (self.written or -math.huge) >= RENEW then
+    local since = self.written or self.options.sparse and self.began or -math.huge
+    if self.checkpoint_due or Run.clock() - since >= RENEW then
       local written, message = self:checkpoint()
       -- Nothing is lost yet, and a run whose file cannot be written is better not begun.
       if not written and not self.on_disk then Run.refuse(message) end

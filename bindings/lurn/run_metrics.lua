@@ -91,7 +91,7 @@ return function (lurn, Run)
       self.best.value, self.best.step = value + 0.0, self.steps
       keep_weights(self)
     end
-    self.checkpoint_due, self.digest_due = "keep", true
+    self.checkpoint_due, self.digest_due = not self.options.sparse and "keep" or self.checkpoint_due, true
     self.next_report, self.last_report = 2 * self.steps - (self.last_report or 0), self.steps
     local verdict = self.options.pruner and self.options.pruner(self.steps, value)
     if verdict then self.give_up = verdict == true and "pruned" or verdict end

@@ -5,8 +5,9 @@
 --                     {report = {step, value}}             run:report; where the job says `ask`, an answer is waited for
 --                     {at = {step, total}}                 it is alive: at most once a second
 --                     {data = {name, path, options}}       it has loaded that
+--                     {done = value}                       it is complete: are its weights wanted? An answer is waited for
 --                     {outcome = {status, value, ...}}     the last one
---   to the trial      {verdict = nil | "pruned" | "paused"}
+--   to the trial      {verdict = nil | "pruned" | "paused"}, {keep = true | false}
 --
 -- The trial ends when its agent does: the channel is then closed. Nothing here knows the store.
 
@@ -102,6 +103,19 @@ return function (lurn)
       metrics = run:summary(), run = run.written and run.path or nil, refused = run.refused}
   end
 
+  -- Who has lost leaves no weights behind; who is to go on does, and the best of those that are done.
+  local KEPT = {paused = true, terminated = true, interrupted = true}
+
+  local function wanted (channel)
+    return function (run)
+      if run.status ~= "done" then return KEPT[run.status] or false end
+      local value = value_of(run)
+      if not value or not channel:send {done = value} then return false end
+      local answer = channel:receive()
+      return answer ~= nil and answer.keep
+    end
+  end
+
   ---------------------------------------------------------------- playing
 
   local function play (job, channel)
@@ -115,7 +129,8 @@ return function (lurn)
     channel:send {begin = {saved and saved.counters.steps or 0, saved and saved.counters.seconds or 0}}
     local function start (file)
       return experiment:start(params, {seed = job.seed, out = job.path, quiet = true, threads = 1, resume = file,
-        lock = lock, memory = job.memory, on_step = beat(channel), arguments = job.arguments,
+        lock = lock, memory = job.memory, on_step = beat(channel), arguments = job.arguments, sparse = true,
+        wanted = wanted(channel),
         pruner = function (step, value)
           reported = value + 0.0
           return report(step, value)

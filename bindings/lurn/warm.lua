@@ -54,8 +54,18 @@ return function (lurn)
     end
   end
 
+  -- HDF5 takes some milliseconds to come up: once here, not once a trial. The file is never committed, so there is none.
+  local function wake_h5 (folder)
+    local file = lurn.h5.create(folder .. "/.warm.h5")
+    if not file then return end
+    file:attr("/", "warm", 1)
+    file:abort()
+  end
+
   --- From now on the loaders look first at what is kept.
-  function M.install ()
+  ---@param folder string   where a file may be tried
+  function M.install (folder)
+    wake_h5(folder)
     for _, name in ipairs(LOADERS) do
       plain[name] = plain[name] or lurn[name]
       lurn[name] = loader(name)
