@@ -28,6 +28,7 @@ return lurn.experiment {
     lr        = {5e-3, float = {1e-4, 1e-1}, log = true, help = "falls to 0 along a cosine"},
     clip_norm = {5, float = true, help = "of the gradient; 0 does not clip"},
     eval_every  = {int = true, help = "iterations between evaluations; an epoch by default"},
+    eval_batch  = {1, int = true, help = "pieces of the validation text side by side; 1 reads it as one"},
     length      = {500, int = true, help = "characters of the sample at the end"},
     temperature = {0.8, float = true, help = "of the sample: below 1 bolder, above 1 wilder"},
   },
@@ -43,7 +44,8 @@ return lurn.experiment {
     run.progress:say("%d characters, %d different; %d parameters", data.count, #data.vocab, model:count())
 
     local best = run:fit {model = model, optim = optim, train = data.train, valid = data.valid,
-      epochs = p.epochs, steps = p.steps, batch = p.batch, seq = p.seq, eval_every = p.eval_every}
+      epochs = p.epochs, steps = p.steps, batch = p.batch, seq = p.seq, eval_every = p.eval_every,
+      eval_batch = p.eval_batch}
 
     if p.length > 0 then
       print(lurn.sample(model, data.vocab, {length = p.length, temperature = p.temperature, seed = run.seed}))
