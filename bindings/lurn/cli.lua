@@ -38,7 +38,8 @@ function M.lurn (precision)
   return lurn
 end
 
--- Options of verbs: {kind, help [, metavariable]}; kinds: flag, text, integer, number, or a list of words.
+-- Options of verbs: {kind, help [, metavariable]}; kinds: flag, text, integer, number, or a list of words. A verb with
+-- `words` gets what stands behind it as it is.
 local JSON = {"flag", "one JSON document on stdout"}
 local CSV = {"flag", "as CSV, numbers with all their digits"}
 local OP = {"text", "ops in C that the model uses: a.so,b.so", "FILES"}
@@ -223,13 +224,22 @@ M.verbs = {
     },
     from = "bench",
   },
+  man = {usage = "lurn man [VERB]", help = "a page for man: lurn man run | man -l -", options = {}, from = "manpage"},
+  completion = {
+    usage = "lurn completion bash|zsh|fish",
+    help = "completion for a shell: eval \"$(lurn completion bash)\"",
+    options = {},
+    words = true,
+    from = "completion",
+  },
   env = {usage = "lurn env", help = "shell commands with which a stock lua5.4 finds the module", options = {}},
   version = {usage = "lurn version", help = "versions", options = {json = JSON}},
   help = {usage = "lurn help [VERB]", help = "this text, or that of a verb", options = {}},
 }
 
 local ORDER = {"run", "rerun", "verify", "diff", "compare", "ls", "bundle", "sample", "eval", "predict", "inspect",
-  "data", "bench", "env", "version", "help"}
+  "data", "bench", "man", "completion", "env", "version", "help"}
+M.order = ORDER
 
 ---------------------------------------------------------------- parsing
 
@@ -294,17 +304,21 @@ end
 
 ---------------------------------------------------------------- help
 
+--- What stands behind an option: " FILE", " N", "" for a flag.
+---@param rule table
+function M.value_of (rule)
+  local kind = rule[1]
+  if type(kind) == "table" then return " " .. table.concat(kind, "|") end
+  if kind == "text" then return " " .. (rule[3] or "TEXT") end
+  return kind == "flag" and "" or kind == "integer" and " N" or " X"
+end
+
 local function option_lines (options)
   local names, lines = {}, {}
   for name in pairs(options) do names[#names + 1] = name end
   table.sort(names)
   for _, name in ipairs(names) do
-    local rule = options[name]
-    local kind, value = rule[1], ""
-    if type(kind) == "table" then value = " " .. table.concat(kind, "|")
-    elseif kind == "text" then value = " " .. (rule[3] or "TEXT")
-    elseif kind ~= "flag" then value = kind == "integer" and " N" or " X" end
-    lines[#lines + 1] = ("  %-22s %s"):format("--" .. name .. value, rule[2])
+    lines[#lines + 1] = ("  %-22s %s"):format("--" .. name .. M.value_of(options[name]), options[name][2])
   end
   return table.concat(lines, "\n")
 end
@@ -406,7 +420,9 @@ local function dispatch (args)
   if name == "--help" or name == "-h" then name = "help" end
   if name == "--version" then name = "version" end
   local verb = M.verbs[name] or M.unknown_verb(name)
-  local options, rest, parameters = M.parse(verb, table.pack(table.unpack(args, 2)))
+  local words = table.move(args, 2, #args, 1, {})
+  local options, rest, parameters = {}, words, nil
+  if not verb.words or words[1] == "--help" then options, rest, parameters = M.parse(verb, words) end
   if options.json then M.keep_stdout_clean() end
   if options.help and not (verb.parameters and rest[1]) then
     print(verb.help .. "\n" .. M.describe(verb))
