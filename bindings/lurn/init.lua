@@ -15,7 +15,7 @@ local parts = {
   "op", "optim", "sample", "data", "csv", "npy", "idx", "moving", "tasks", "progress", "repro", "lock", "manifest",
   "runfile", "store_state", "store_memory", "store", "spike", "fit", "run", "watch", "lineage", "experiment",
   "space", "sampler", "pruner", "pruner_percentile", "channel", "warm", "trial", "keeper", "study_table", "sweep", "sweep_cost", "sweep_view",
-  "agent",
+  "agent", "slurm",
 }
 
 local instances = {}
