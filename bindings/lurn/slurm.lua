@@ -31,6 +31,7 @@ again=
 worker=$!
 trap 'again=1; kill -TERM $worker' USR1
 trap 'kill -TERM $worker' TERM INT
+wait $worker; code=$?
 while kill -0 $worker 2>/dev/null; do wait $worker; code=$?; done
 if [ $code != 0 ] && { [ $again ] || [ $code = 137 ]; }; then
   scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"
