@@ -119,14 +119,6 @@ return function (lurn)
     copy_attributes(r, "/", w, group)
   end
 
-  local function content_hash (source, path)
-    local data
-    if source.text then data = lurn.text(path, {level = source.text.level, split = source.text.split,
-      min_count = source.text.min_count})
-    elseif source.path then data = lurn.open(path) end
-    return data and data.hash
-  end
-
   local function bytes_of (path)
     local file = io.open(path, "rb")
     local bytes = file and file:read "a"
@@ -134,30 +126,32 @@ return function (lurn)
     return bytes
   end
 
-  -- The file that holds a run's data: where it was, or among those given; a table's options are not known here, so a
-  -- table is taken as it is.
-  local function find_data (source, manifest, given)
-    for _, place in ipairs(lurn.manifest.places(manifest, source.path or source.source, given)) do
-      local there = lurn.sys.exists(place)
-      if there and (not source.path or content_hash(source, place) == source.hash) then return place end
+  -- The file that holds a run's data, where it was or among those given, as the lurn of the run's precision reads it.
+  local function find_data (source, row, given)
+    local reader = lurn[row.precision].source
+    for _, place in ipairs(lurn.manifest.places(row.file.manifest, source.path, given)) do
+      if lurn.sys.exists(place) and reader.hash(source, place) == source.hash then return place end
     end
   end
 
+  -- Files are told by their bytes here: one may have been read in several ways.
   local function add_data (w, row, given, taken, done)
     for _, source in ipairs(row.file.manifest.data or {}) do
-      local path = source.path or source.source
-      if path and not done[source.hash] then
-        local place = find_data(source, row.file.manifest, given)
+      if source.path and not done[source.hash] then
+        local place = find_data(source, row, given)
         local bytes = place and bytes_of(place)
         if not bytes then
-          return nil, ("%s: the data of %s are not there (--data FILE says where)"):format(path, row.path)
+          return nil, ("%s: the data of %s are not there (--data FILE says where)"):format(source.path, row.path)
         end
-        local name = "/data/" .. name_in(taken, path)
-        done[source.hash] = true
-        assert(w:write(name, bytes))
-        for key, value in next, {size = #bytes, sha256 = lurn.sys.sha256(bytes), hash = source.hash, path = path} do
-          assert(w:attr(name, key, value))
+        local digest = lurn.sys.sha256(bytes)
+        if not done[digest] then
+          local name = "/data/" .. name_in(taken, source.path)
+          assert(w:write(name, bytes))
+          for key, value in next, {size = #bytes, sha256 = digest, hash = source.hash, path = source.path} do
+            assert(w:attr(name, key, value))
+          end
         end
+        done[source.hash], done[digest] = true, true
       end
     end
     return true

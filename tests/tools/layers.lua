@@ -43,7 +43,7 @@ local core = {
   plugin      = "outside lurn",              -- what an op from outside includes
   -- storage
   h5          = "base sys tensor",
-  npy         = "tensor",
+  npy         = "tensor sha256",
   zip         = "base",
   data        = "h5 batch rng sha256 sys",
   text        = "data",
