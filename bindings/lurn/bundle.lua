@@ -8,38 +8,10 @@
 -- Taking one apart gives the run files back. Nothing of a bundle is executed here.
 
 return function (lurn)
-  local shelf, sheet = require "lurn.shelf" (lurn), require "lurn.sheet" ()
+  local shelf, sheet, copy = require "lurn.shelf" (lurn), require "lurn.sheet" (), require "lurn.h5_copy" (lurn)
   local M = {}
 
   M.format, M.version = "lurn bundle", 1
-
-  local MOST_DEPTH = 12
-
-  -- Doubles must stay doubles on their way, so files are copied by the f64 module.
-  local function h5 () return lurn.precision == "f64" and lurn.h5 or require("lurn.f64").h5 end
-
-  local function copy_attributes (r, from, w, to)
-    for key, value in next, assert(r:attrs(from)) do assert(w:attr(to, key, value)) end
-  end
-
-  local function copy_array (r, from, w, to, kind)
-    local value = assert(r:read(from))
-    if value == "" then return end
-    assert(w:write(to, value, kind ~= "text" and {type = kind} or nil))
-  end
-
-  -- Everything below one group of a document into a group of another.
-  local function copy (r, from, w, to, depth)
-    if depth > MOST_DEPTH then error(("%s: too many groups inside one another"):format(from), 0) end
-    for _, name in ipairs(assert(r:list(from == "" and "/" or from))) do
-      local source, target = from .. "/" .. name, to .. "/" .. name
-      local shape, kind = r:shape(source)
-      if shape then copy_array(r, source, w, target, kind)
-      elseif kind == "group" then copy(r, source, w, target, depth + 1)
-      else error(tostring(kind), 0) end
-      if shape or kind == "group" and next(assert(r:attrs(source))) then copy_attributes(r, source, w, target) end
-    end
-  end
 
   ---------------------------------------------------------------- the table
 
@@ -113,10 +85,10 @@ return function (lurn)
   end
 
   local function add_run (w, name, path)
-    local r <close> = assert(h5().open(path))
+    local r <close> = assert(copy.h5().open(path))
     local group = "/runs/" .. name
-    copy(r, "", w, group, 1)
-    copy_attributes(r, "/", w, group)
+    copy.group(r, "", w, group)
+    copy.attributes(r, "/", w, group)
   end
 
   local function bytes_of (path)
@@ -164,7 +136,7 @@ return function (lurn)
   end
 
   local function write (path, rows, with_data, given)
-    local w <close> = assert(h5().create(path))
+    local w <close> = assert(copy.h5().create(path))
     local taken, names, files, done = {}, {}, {}, {}
     for i, row in ipairs(rows) do
       names[i] = name_in(taken, row.path)
@@ -218,9 +190,9 @@ return function (lurn)
 
   local function extract_run (r, path, name, folder)
     local target = ("%s/%s.h5"):format(folder, checked(path, name))
-    local w <close> = assert(h5().create(target))
-    copy(r, "/runs/" .. name, w, "", 1)
-    copy_attributes(r, "/runs/" .. name, w, "/")
+    local w <close> = assert(copy.h5().create(target))
+    copy.group(r, "/runs/" .. name, w, "")
+    copy.attributes(r, "/runs/" .. name, w, "/")
     assert(w:commit())
     return target
   end
@@ -241,7 +213,7 @@ return function (lurn)
   end
 
   local function extract (path, folder)
-    local r <close> = assert(h5().open(path))
+    local r <close> = assert(copy.h5().open(path))
     local out = {runs = {}, data = {}, headline = r:attr("/", "headline")}
     assert(lurn.sys.mkdir(folder))
     for _, name in ipairs(assert(r:list "/runs")) do out.runs[name] = extract_run(r, path, name, folder) end

@@ -27,7 +27,11 @@ return function (lurn)
 
   local MOST_DIFF = 256 * 1024      -- bytes of an uncommitted diff that are kept
 
-  local function date (time) return os.date("!%Y-%m-%dT%H:%M:%SZ", time) end
+  --- A time (now by default) as it stands in files.
+  ---@param time? integer
+  function M.date (time) return os.date("!%Y-%m-%dT%H:%M:%SZ", time) end
+
+  local date = M.date
 
   local function sha256 (text) return lurn.sys and lurn.sys.sha256 and lurn.sys.sha256(text) end
 

@@ -253,7 +253,9 @@ return function (lurn)
     end
     self:write_live {event = "end", status = status, seconds = self:seconds()}
     local started = self.done > 0 or self.written
-    if clean and (ok or started) and not self.saved and not self.refused then
+    if self.saved or self.refused then started, ok = false, false      -- the file is as it was
+    elseif not clean then self:mark(status) end
+    if clean and (ok or started) then
       local saved, why = self:checkpoint(status)
       if not saved and ok then self.status, self.error, self.trace = "failed", why, why end
     end

@@ -22,6 +22,7 @@
 local check = require "lurn.runfile_check"
 
 return function (lurn)
+  local copy = require "lurn.h5_copy" (lurn)
   local M = {}
 
   M.format, M.version = "lurn run", 1
@@ -42,6 +43,23 @@ return function (lurn)
     if ok then return a end
     if getmetatable(a) == World then return nil, a.message, a.code end
     error(a, 0)
+  end
+
+  local function damaged (path, what, ...)
+    try(nil, ("%s: damaged run file: %s"):format(path, what:format(...)), "EFORMAT")
+  end
+
+  -- What is there must be whole: a message of the reader is the message of the file.
+  local function read (r, name)
+    return r:exists(name) and try(r:read(name)) or nil
+  end
+
+  local function read_json (r, path, name)
+    local text = read(r, name)
+    if type(text) ~= "string" then damaged(path, "%s is missing", name) end
+    local value, message = lurn.json.decode(text, {nonfinite = true})
+    if value == nil then damaged(path, "%s: %s", name, message) end
+    return value
   end
 
   ---------------------------------------------------------------- what goes into the file
@@ -108,7 +126,7 @@ return function (lurn)
 
   local function write_attributes (w, run, status)
     local attributes = {format = M.format, version = M.version, name = run.experiment.name, status = status,
-      created = run.created, updated = os.date("!%Y-%m-%dT%H:%M:%SZ"), seed = run.seed, steps = run.done,
+      created = run.created, updated = lurn.manifest.date(), seed = run.seed, steps = run.done,
       precision = lurn.precision, seconds = run:seconds(), best_value = run.best.value, best_step = run.best.step}
     for key, value in next, attributes do try(w:attr("/", key, value)) end
   end
@@ -156,6 +174,34 @@ return function (lurn)
     return guarded(write_all, run, status)
   end
 
+  local function mark_all (path, status)
+    local r <close> = try(copy.h5().open(path))
+    local w <close> = try(copy.h5().create(path))
+    local manifest = read_json(r, path, "/manifest")
+    local attempt = manifest.attempts[#manifest.attempts]
+    local now = lurn.manifest.date()
+    attempt["end"], attempt.status = now, status
+    copy.group(r, "", w, "", "/manifest")
+    copy.attributes(r, "/", w, "/")
+    write_json(w, "/manifest", manifest)
+    try(w:attr("/", "status", status))
+    try(w:attr("/", "updated", now))
+    try(w:commit())
+    return true
+  end
+
+  --- Says in a run file how the run ended, and leaves the state that it holds, which is an earlier one: true, or nil,
+  -- message, code. For ends at which the state in memory is one that cannot be resumed.
+  ---@param path string
+  ---@param status string
+  function M.mark (path, status)
+    local ok, done, message, code = pcall(guarded, mark_all, path, status)
+    if ok then return done, message, code end
+    return nil, tostring(done)
+  end
+
+  ---------------------------------------------------------------- the vocabulary
+
   --- Tokens may be any bytes, which JSON text cannot say: one token a line, in hexadecimal.
   function M.vocabulary_text (tokens)
     local lines = {}
@@ -174,23 +220,6 @@ return function (lurn)
   end
 
   ---------------------------------------------------------------- reading
-
-  local function damaged (path, what, ...)
-    try(nil, ("%s: damaged run file: %s"):format(path, what:format(...)), "EFORMAT")
-  end
-
-  -- What is there must be whole: a message of the reader is the message of the file.
-  local function read (r, name)
-    return r:exists(name) and try(r:read(name)) or nil
-  end
-
-  local function read_json (r, path, name)
-    local text = read(r, name)
-    if type(text) ~= "string" then damaged(path, "%s is missing", name) end
-    local value, message = lurn.json.decode(text, {nonfinite = true})
-    if value == nil then damaged(path, "%s: %s", name, message) end
-    return value
-  end
 
   -- Text and digest of a program, or nil.
   local function read_program (r, path, name)
