@@ -12,6 +12,7 @@
 --                     played. Attribute sha256 of each
 --   /weights/PATH     parameters as they are      /best/PATH    those of the best evaluation
 --   /optim/NAME       moments; /optim/numbers JSON /state/NAME   carried state
+--                     attribute sha256 of these four groups: of their tensors, see runfile_tensors.lua
 --   /metrics/NAME/step, /metrics/NAME/value
 --   /digests/step, /digests/hex   the chain of run_digest.lua
 --   /data/vocabulary  one token a line, in hexadecimal; attribute level: char or byte
@@ -62,6 +63,8 @@ return function (lurn)
     return value
   end
 
+  local tensors = require "lurn.runfile_tensors" (lurn, try, damaged)
+
   ---------------------------------------------------------------- what goes into the file
 
   local function counters (run)
@@ -91,20 +94,19 @@ return function (lurn)
   end
 
   local function write_model (w, run, k)
-    local model, s = run.models[k], suffix(k)
+    local model, s, weights = run.models[k], suffix(k), {}
     write_program(w, "/program" .. s, model:source_text())
     write_program(w, "/program_train" .. s, model:program())
-    for _, p in ipairs(model:parameters()) do try(w:write("/weights" .. s .. "/" .. p.path, p.value)) end
-    for name, tensor in next, model:state() or {} do try(w:write("/state" .. s .. "/" .. name, tensor)) end
-    for path, tensor in next, run.best.weights and run.best.weights[k] or {} do
-      try(w:write("/best" .. s .. "/" .. path, tensor))
-    end
+    for _, p in ipairs(model:parameters()) do weights[p.path] = p.value end
+    tensors.write(w, "/weights" .. s, weights)
+    tensors.write(w, "/state" .. s, model:state() or {})
+    tensors.write(w, "/best" .. s, run.best.weights and run.best.weights[k] or {})
   end
 
   local function write_optim (w, optim, k)
     local saved, s = optim:save(), suffix(k)
     write_json(w, "/optim" .. s .. "/numbers", saved.numbers)
-    for name, tensor in next, saved.tensors do try(w:write("/optim" .. s .. "/" .. name, tensor)) end
+    tensors.write(w, "/optim" .. s, saved.tensors)
   end
 
   -- A step that was abandoned may have logged already; such points are not part of the state.
@@ -232,37 +234,24 @@ return function (lurn)
     return text, digest
   end
 
-  local function read_group (r, path, group, except)
-    local out = {}
-    if not r:exists(group) then return out end
-    for _, name in ipairs(try(r:list(group))) do
-      local array = group .. "/" .. name
-      if name ~= except then
-        if not r:shape(array) then damaged(path, "%s is a group among arrays", array) end
-        out[name] = try(r:read(array))
-      end
-    end
-    return out
-  end
-
   local function read_models (r, file)
     file.best.weights = r:exists("/best") and {} or nil
     for k = 1, 1000 do
       local s = suffix(k)
       if not r:exists("/weights" .. s) then break end
-      local model = {weights = read_group(r, file.path, "/weights" .. s),
-        state = read_group(r, file.path, "/state" .. s)}
+      local model = {weights = tensors.read(r, file, "/weights" .. s),
+        state = tensors.read(r, file, "/state" .. s)}
       model.program, model.digest = read_program(r, file.path, "/program" .. s)
       model.train_program, model.train_digest = read_program(r, file.path, "/program_train" .. s)
       if not model.program then damaged(file.path, "/program%s is missing", s) end
       file.models[k] = model
-      if r:exists("/best" .. s) then file.best.weights[k] = read_group(r, file.path, "/best" .. s) end
+      if r:exists("/best" .. s) then file.best.weights[k] = tensors.read(r, file, "/best" .. s) end
     end
     for k = 1, 1000 do
       local group = "/optim" .. suffix(k)
       if not r:exists(group) then break end
       file.optims[k] = {numbers = read_json(r, file.path, group .. "/numbers"),
-        tensors = read_group(r, file.path, group, "numbers")}
+        tensors = tensors.read(r, file, group, "numbers")}
     end
   end
 
@@ -318,7 +307,7 @@ return function (lurn)
   end
 
   local function read_script (r, file)
-    file.script = {text = read(r, "/script/text"), lua = read_group(r, file.path, "/script/lua")}
+    file.script = {text = read(r, "/script/text"), lua = tensors.list(r, file.path, "/script/lua")}
     file.script.path = file.script.text and r:attr("/script/text", "path") or nil
   end
 

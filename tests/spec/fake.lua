@@ -172,7 +172,14 @@ function M.new ()
     raise = function (name) pending = name end, stop = function () return pending and not held end}
   lurn.sys = {clock = os.clock, mkdir = function (path) return os.execute("mkdir -p '" .. path .. "'") end,
     isatty = function () return false end, pid = function () return 1 end, identity = function () end,
-    sha256 = function (text) return ("%08x"):format(#text * 65537 + text:byte(-1)) end,
+    sha256 = function (...)
+      local sum = 0
+      for _, piece in ipairs {...} do
+        if type(piece) == "table" then piece = table.concat(piece.values, " ") end
+        sum = (31 * sum + #piece * 65537 + (piece:byte(-1) or 0)) % 2^32
+      end
+      return ("%08x"):format(sum // 1 | 0)
+    end,
     lock = function () return {release = function () end} end}
   lurn.core = {rng = {
     uniform = function (seed, _, name, i) return math.abs(math.sin(seed + #name + i * 1.7)) % 1 end,
