@@ -130,7 +130,7 @@ return function (lurn)
     return table.concat(parts, "; ")
   end
 
-  --- Puts the weights of the run's `init` file into its k-th model. Ends the run when not all fit, unless it takes a
+  --- Puts the weights of the run's `init` file into its k-th model, and notes in run.first what it begins with. Ends the run when not all fit, unless it takes a
   -- part.
   ---@param run lurn.Run
   ---@param model any
@@ -145,6 +145,8 @@ return function (lurn)
     end
     for _, p in ipairs(fits) do p.value:copy(weights_of(file, k, best)[p.path]) end
     model:touch()
+    run.first[k] = {}
+    for _, p in ipairs(model:parameters()) do run.first[k][p.path] = p.value:clone() end
     run.lineage = run.lineage or describe("init", file, best)
     run.progress:say("init: %d of %d parameters from %s, step %d%s", #fits, #model:parameters(), file.path,
       run.lineage.step or 0, why ~= "" and "; " .. why or "")

@@ -12,7 +12,8 @@
 --                     played. Attribute sha256 of each
 --   /weights/PATH     parameters as they are      /best/PATH    those of the best evaluation
 --   /optim/NAME       moments; /optim/numbers JSON /state/NAME   carried state
---                     attribute sha256 of these four groups: of their tensors, see runfile_tensors.lua
+--   /first/PATH       what a run with first weights of another one (option init) began with
+--                     attribute sha256 of these five groups: of their tensors, see runfile_tensors.lua
 --   /metrics/NAME/step, /metrics/NAME/value
 --   /digests/step, /digests/hex   the chain of run_digest.lua
 --   /data/vocabulary  one token a line, in hexadecimal; attribute level: char or byte
@@ -101,6 +102,7 @@ return function (lurn)
     tensors.write(w, "/weights" .. s, weights)
     tensors.write(w, "/state" .. s, model:state() or {})
     tensors.write(w, "/best" .. s, run.best.weights and run.best.weights[k] or {})
+    tensors.write(w, "/first" .. s, run.first[k] or {})
   end
 
   local function write_optim (w, optim, k)
@@ -245,6 +247,7 @@ return function (lurn)
       model.train_program, model.train_digest = read_program(r, file.path, "/program_train" .. s)
       if not model.program then damaged(file.path, "/program%s is missing", s) end
       file.models[k] = model
+      if r:exists("/first" .. s) then file.first[k] = tensors.read(r, file, "/first" .. s) end
       if r:exists("/best" .. s) then file.best.weights[k] = tensors.read(r, file, "/best" .. s) end
     end
     for k = 1, 1000 do
@@ -297,7 +300,7 @@ return function (lurn)
       try(nil, ("%s: a run file of version %d; this lurn knows versions up to %d"):format(path, version, M.version),
         "EFORMAT")
     end
-    local file = {path = path, models = {}, optims = {}, metrics = {}}
+    local file = {path = path, models = {}, optims = {}, metrics = {}, first = {}}
     for key, value in next, try(r:attrs("/")) do file[key] = value end
     file.best = {value = file.best_value, step = file.best_step}
     for _, key in ipairs {"name", "status", "seed", "precision"} do
