@@ -94,7 +94,8 @@ return function (lurn)
       path = o.out, lock = o.lock, status = "waiting", steps = 0, done = 0, kept = 0,
       state = saved and saved.state or {},
       lost = {}, models = {}, optims = {}, datasets = {}, metrics = saved and saved.metrics or {}, loops = {},
-      best = saved and saved.best or {}, first = saved and saved.first or {}, spent = saved and saved.counters.seconds or 0, saved = saved,
+      best = saved and saved.best or {}, first = saved and saved.first or {},
+      spent = saved and saved.counters.seconds or 0, saved = saved,
       live_bytes = saved and saved.counters.live_bytes or 0,
       digests = saved and saved.digests or {step = {}, hex = {}},
     }, Run)
@@ -131,8 +132,8 @@ return function (lurn)
   end
 
   --- The weights that a model of the run begins with: drawn by the run's seed, or those of another run (option init).
-  -- The latter are in the run file, too: a resumed run does not ask for the other one. While it has not come to where it
-  -- stopped, any weights do, as the file's take their place.
+  -- The latter are in the run file, too: a resumed run does not ask for the other one. While it has not come to where
+  -- it stopped, any weights do, as the file's take their place.
   function Run:first_weights (model)
     for k, known in ipairs(self.models) do
       if known == model then
