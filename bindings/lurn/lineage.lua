@@ -131,8 +131,8 @@ return function (lurn)
     return table.concat(parts, "; ")
   end
 
-  --- Puts the weights of the run's `init` file into its k-th model, and notes in run.first what it begins with. Ends the
-  -- run when not all fit, unless it takes a part.
+  --- Puts the weights of the run's `init` file into its k-th model, and notes in run.first what it begins with. Ends
+  -- the run when not all fit, unless it takes a part.
   ---@param run lurn.Run
   ---@param model any
   ---@param k integer
