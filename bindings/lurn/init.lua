@@ -12,11 +12,12 @@ folder = (folder or "lurn"):gsub("%.init$", "")
 -- In order of dependence: a module finds those before it already in the instance.
 local parts = {
   "schema", "json", "symbol", "pascanu", "cell", "layers", "conv", "cells", "loss", "metrics", "plot", "probe", "model",
-  "op", "optim", "sample", "data", "csv", "npy", "idx", "moving", "tasks", "progress", "repro", "lock", "manifest",
-  "runfile", "store_state", "store_memory", "store_schema", "store_optuna", "store_sql_study", "store_sql",
-  "store_sqlite", "store_postgres", "store", "spike", "fit", "run", "watch", "lineage", "experiment",
-  "space", "sampler", "pruner", "pruner_percentile", "channel", "warm", "trial", "keeper", "study_table", "sweep",
-  "sweep_cost", "sweep_view", "agent", "slurm",
+  "op", "optim", "sample", "source", "data", "csv", "npy", "idx", "moving", "tasks", "progress", "repro", "lock",
+  "manifest", "runfile", "spike", "fit", "run", "watch", "lineage", "experiment",
+  "store_state", "store_memory", "store_schema", "store_optuna", "store_sql_study", "store_sql", "store_sqlite",
+  "store_postgres", "store",
+  "space", "sampler", "pruner", "pruner_percentile",
+  "channel", "warm", "trial", "keeper", "study_table", "sweep", "sweep_cost", "sweep_view", "agent", "slurm",
 }
 
 local instances = {}

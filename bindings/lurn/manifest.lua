@@ -5,7 +5,8 @@
 --   lua, hdf5, libc, blas, blas_core, blas_threads     libraries
 --   engine, isa, precision, threads                    how it computes
 --   cpu, cpus, os                                      the machine
---   script {path, sha256}, files {NAME = sha256}, seed, params, data {{path, hash, split, text}, ...}
+--   script {path, sha256}, files {NAME = sha256}, seed, params, data {{path, hash, split, ...}, ...}
+--                                                      data sets and files of arrays, see source.lua
 --   command, folder, environment, git {commit, branch, remote, diff}
 --   attempts {{start, end, status, pid, command, differs}, ...}   every start and resume
 --
@@ -26,7 +27,11 @@ return function (lurn)
 
   local MOST_DIFF = 256 * 1024      -- bytes of an uncommitted diff that are kept
 
-  local function date (time) return os.date("!%Y-%m-%dT%H:%M:%SZ", time) end
+  --- A time (now by default) as it stands in files.
+  ---@param time? integer
+  function M.date (time) return os.date("!%Y-%m-%dT%H:%M:%SZ", time) end
+
+  local date = M.date
 
   local function sha256 (text) return lurn.sys and lurn.sys.sha256 and lurn.sys.sha256(text) end
 
@@ -100,7 +105,8 @@ return function (lurn)
   local function data_of (run)
     local list = {}
     for i, data in ipairs(run.datasets) do
-      list[i] = {path = data.path, source = data.source, hash = data.hash, split = split_hash(data), text = data.text}
+      list[i] = {path = data.path, hash = data.hash, split = split_hash(data), text = data.text, csv = data.csv,
+        npy = data.npy, npz = data.npz, idx = data.idx}
     end
     return list
   end
@@ -156,7 +162,6 @@ return function (lurn)
   local ALWAYS = {attempts = true, command = true, folder = true, cpus = true, lineage = true}
   local function counts (path)
     return not ALWAYS[path:match "^[^%.]*"] and path ~= "script.path" and not path:find "^data%.%d+%.path$"
-      and not path:find "^data%.%d+%.source$"
   end
 
   local function flatten (value, path, out)

@@ -44,7 +44,7 @@ local core = {
   plugin      = "outside lurn",              -- what an op from outside includes
   -- storage
   h5          = "base sys tensor",
-  npy         = "tensor",
+  npy         = "tensor sha256",
   db          = "base",
   sqlite      = "db sys",
   postgres    = "db",
@@ -74,8 +74,8 @@ local only = {
   {"^lauxlib%.h$",           "^bindings/", "^tests/"},
   {"^cblas%.h$",             "^core/blas%.c$"},
   {"^lapacke?%.h$",          "^core/blas%.c$"},
-  {"^hdf5",                  "^core/h5%.c$", "^tests/c/"},
-  {"^H5",                    "^core/h5%.c$"},
+  {"^hdf5",                  "^core/h5%.c$", "^core/h5_disk%.c$", "^tests/c/"},
+  {"^H5",                    "^core/h5%.c$", "^core/h5_disk%.c$"},
   {"^zlib%.h$",              "^core/zip%.c$"},
   {"^sqlite3%.h$",           "^core/sqlite%.c$"},
   {"^libpq%-fe%.h$",         "^core/postgres%.c$"},
