@@ -126,9 +126,9 @@ static void find_limits (lurn_wave *w) {
         && i->op != LURN_OP_SCATTER && i->op != LURN_OP_CTC) continue;
     const lurn_register *id = &p->reg[i->in[at]];
     if (id->kind != LURN_REG_INPUT) continue;
-    if (i->op == LURN_OP_GATHER) lower(&w->limit[id->index], p->reg[i->in[0]].dim[0]);
+    if (i->op == LURN_OP_GATHER) lower(&w->limit[id->index], p->reg[i->in[0]].dim[0] - !!i->i[0]);
     else if (i->op == LURN_OP_PICK || i->op == LURN_OP_CTC) lower(&w->limit[id->index], p->reg[i->in[0]].cols);
-    else lower(&w->limit[id->index], i->i[0]);
+    else lower(&w->limit[id->index], i->i[0] - (i->op == LURN_OP_SCATTER && i->i[1]));
   }
 }
 
