@@ -369,6 +369,8 @@ static result play (lurn_ctx *ctx, const lurn_program *p, const lurn_choices *c,
     if (!strncmp(p->input[n].name, "state:", 6)) lurn_wave_input(&w, p->input[n].name, states);
   if (c && c->window) CHECK(lurn_recompute_forward(&w) == LURN_OK && lurn_recompute_backward(&w) == LURN_OK);
   else CHECK((c ? lurn_conductor_play(&w, 0, s.nunit) : lurn_twin_play(&w, 0, p->ninstr)) == LURN_OK);
+  if (c && !c->window)                             /* once more: what the weights alone make has stayed */
+    CHECK(lurn_conductor_play(&w, 0, s.nunit) == LURN_OK);
   lurn_wave_finish_grads(&w);
   for (int n = 0; n < p->noutput; n++) {
     const lurn_register *x = &p->reg[p->output[n].reg];

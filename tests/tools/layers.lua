@@ -35,6 +35,7 @@ local core = {
   tabulate    = "program op",
   normalise   = "program op derive tabulate",
   schedule    = "normalise arena",
+  constant    = "schedule",
   wave        = "schedule pool",
   recompute   = "wave",
   conductor   = "wave pool blas",
