@@ -283,6 +283,7 @@ return function (lurn)
     end
     local free, message = self:take_lock()
     if not free then return refuse(self, message) end
+    lurn.manifest.prepare(self)
     enter(self)
     local ok, value = coroutine.resume(self.thread)
     if coroutine.status(self.thread) == "suspended" then
