@@ -22,7 +22,8 @@ return lurn.experiment {
 
   params = {
     T = {100, int = true, help = "steps of the shortest sequences"},
-    variant = {"6a", choice = {"6a", "6b"}, sweep = false, help = "6a: two letters, four classes; 6b: three letters, eight classes"},
+    variant = {"6a", choice = {"6a", "6b"}, sweep = false,
+      help = "6a: two letters, four classes; 6b: three letters, eight classes"},
     n = {20000, int = true, help = "sequences to train on"},
     cell = {"lstm", choice = {"rnn", "lstm", "gru", "irnn"}},
     hidden = {32, int = {16, 256}, log = true},

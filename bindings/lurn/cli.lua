@@ -100,7 +100,7 @@ M.verbs = {
     help = "the same search on a Slurm cluster: an array of workers on one store",
     options = {
       tasks = {"integer", "of the array (8)"},
-      store = {"text", "where trials are kept, for all hosts: dir:/shared/folder, postgresql://... (dir:sweeps/STUDY)", "URL"},
+      store = {"text", "for all hosts: dir:/shared/folder, postgresql://... (dir:sweeps/STUDY)", "URL"},
       workers = {"integer", "trials side by side in each task (1)"},
       write = {"text", "write the batch script there, and submit nothing", "FILE"},
     },
@@ -314,8 +314,8 @@ M.verbs = {
   help = {usage = "lurn help [VERB]", help = "this text, or that of a verb", options = {}},
 }
 
-local ORDER = {"run", "sweep", "worker", "slurm", "study", "rerun", "verify", "diff", "compare", "ls", "bundle", "sample",
-  "eval", "predict", "inspect", "data", "bench", "man", "completion", "env", "version", "help"}
+local ORDER = {"run", "sweep", "worker", "slurm", "study", "rerun", "verify", "diff", "compare", "ls", "bundle",
+  "sample", "eval", "predict", "inspect", "data", "bench", "man", "completion", "env", "version", "help"}
 M.order = ORDER
 
 -- A verb that is like another one has its options, too, but those that mean nothing here.

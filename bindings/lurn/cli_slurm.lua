@@ -24,7 +24,9 @@ return function (cli)
   -- Every host must find the store: a path means the same from any folder.
   local function for_all_hosts (lurn, url)
     local kind, place = lurn.store.parse(url)
-    if kind == "memory" then cli.usage("--store memory: is inside this process; workers need dir:/shared/folder or postgresql://...") end
+    if kind == "memory" then
+      cli.usage("--store memory: is inside this process; workers need dir:/shared/folder or postgresql://...")
+    end
     return kind == "dir" and "dir:" .. sweeps.absolute(place) or kind == "sqlite" and sweeps.absolute(place) or url
   end
 
@@ -48,7 +50,8 @@ return function (cli)
       job, message = lurn.slurm.submit(path, options.behind or {})
       if not job then cli.fail(cli.FAILED, message .. "; the script is " .. path) end
     end
-    if options.json then cli.document {study = study.name, store = found.url, script = path, job = job and tonumber(job)}
+    local document = {study = study.name, store = found.url, script = path, job = job and tonumber(job)}
+    if options.json then cli.document(document)
     elseif job then
       print(("job %s: %d tasks on the study '%s'"):format(job, options.tasks or 8, study.name))
       print(("watch it: lurn study show %s --store %s"):format(study.name, found.url))

@@ -21,9 +21,11 @@ local late = {
   "metrics", "plot", "csv", "npy", "idx", "moving", "tasks", "lineage",
   "store_state", "store_memory", "store_schema", "store_optuna", "store_sql_study", "store_sql", "store_sqlite",
   "store_postgres", "store",
-  "space", "sampler", "pruner", "pruner_percentile",
+  "space", "sampler", "pruner",
   "channel", "warm", "trial", "keeper", "study_table", "sweep", "sweep_cost", "sweep_view", "agent", "slurm",
 }
+-- What adds to a part, and comes with it.
+local additions = {pruner = {"pruner_percentile"}}
 
 local instances = {}
 
@@ -39,10 +41,12 @@ local function adopt (lurn, name, module)
   if type(names) == "table" then for _, k in ipairs(names) do lurn[k] = module[k] end end
 end
 
-local function load_part (lurn, name)
+local load_part
+function load_part (lurn, name)
   local module = require(folder .. "." .. name)(lurn)
   if rawget(lurn, name) == nil then lurn[name] = module end
   adopt(lurn, name, module)
+  for _, addition in ipairs(additions[name] or {}) do load_part(lurn, addition) end
 end
 
 -- Names that a late part will define -> the part.

@@ -7,7 +7,7 @@
 -- the same task then takes up its own trials: its place in the array is its name in the store. Options behind -- go
 -- to sbatch and win over those in the script.
 
-return function (lurn)
+return function ()
   local M = {}
 
   local NOTICE = 120      -- seconds before the limit; Slurm's clock may call a minute earlier
