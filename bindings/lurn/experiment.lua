@@ -49,8 +49,8 @@ return function (lurn)
 
   -- Words that `lurn run` and its relatives keep for themselves.
   local reserved = {}
-  for word in ("seed seeds threads precision out json quiet resume fork init partial keep help trials store study "
-    .. "workers sampler pruner timeout"):gmatch("%a+") do reserved[word] = true end
+  for word in ("seed seeds threads precision out json quiet resume fork init partial force keep help trials store "
+    .. "study workers sampler pruner timeout"):gmatch("%a+") do reserved[word] = true end
 
   local function kind_of (value, where)
     local kind = math.type(value) or type(value)
