@@ -240,12 +240,12 @@ end
 local function main (words)
   local o, all = parse(words), 0
   check_scripts()
-  math.randomseed(o.seed)
   for _, row in ipairs(SCRIPTS) do
     local chosen = not o.only or ("," .. o.only .. ","):find("," .. row[1] .. ",", 1, true)
     if chosen and o.list then print(row[1])
     elseif chosen then
       if row[2]:find "DIGITS" then make_digits() end
+      math.randomseed(o.seed, tonumber(lurn.sys.sha256(row[1]):sub(1, 8), 16))
       all = all + storm(row[1], row, o.kills or row.kills)
     end
   end
