@@ -27,18 +27,32 @@ return function (lurn, Model)
     return core.batch(fields)
   end
 
+  -- What an engine's answer comes to: the output of the step that was played.
+  local function finish (self, ok, message, code)
+    if code == "EINTR" then error(lurn.interrupted, 0) end
+    if ok == nil then error(message, 3) end
+    self.steps = self.steps + 1
+    if ok == true then
+      local out = self.player:output("out")
+      if not out then error("stream:step: the model has no output \"out\"", 3) end
+      ok = out[1][1]
+    end
+    self.out = ok
+    return ok
+  end
+
   --- One step: an id (from 1) or a vector; returns the output, the logits of a classifier.
   function Stream:step (x)
+    if type(x) == "number" and not self.fields then
+      return finish(self, self.player:step(x, self.seed, self.steps))
+    end
     if type(x) == "table" then x = lurn.tensor {{x}} end
     local ok, message, code = self.player:forward(batch_of(self, x), self.seed, self.steps, "eval")
-    if code == "EINTR" then error(lurn.interrupted, 0) end
-    if ok == nil then error(message, 2) end
-    self.player:commit()
-    self.steps = self.steps + 1
-    local out = self.player:output("out")
-    if not out then error("stream:step: the model has no output \"out\"", 2) end
-    self.out = out[1][1]
-    return self.out
+    if ok ~= nil then
+      self.player:commit()
+      ok = true
+    end
+    return finish(self, ok, message, code)
   end
 
   function Stream:reset ()
