@@ -33,18 +33,16 @@ return function (lurn)
   local function insert_rows (run, head, rows, tail)
     local width = rows[1] and rows[1].n or 0
     for from = 1, #rows, 12 do
-      local values, groups = {}, {}
+      local values, groups, n = {}, {}, 0
       for k = from, math.min(#rows, from + 11) do
         local names = {}
         for c = 1, width do
-          values[#values + 1] = rows[k][c] == nil and false or rows[k][c]
-          names[c] = "$" .. #values
+          n = n + 1
+          values[n], names[c] = rows[k][c], "$" .. n
         end
         groups[#groups + 1] = "(" .. table.concat(names, ", ") .. ")"
       end
-      for k, v in ipairs(values) do if v == false then values[k] = nil end end
-      run(head .. " VALUES " .. table.concat(groups, ", ") .. (tail or ""),
-        table.unpack(values, 1, width * #groups))
+      run(head .. " VALUES " .. table.concat(groups, ", ") .. (tail or ""), table.unpack(values, 1, n))
     end
   end
 
@@ -314,8 +312,8 @@ return function (lurn)
     local queue = t.state == "RUNNING" and 0 or t.state == "WAITING" and (t.epoch > 0 and 1 or 2) or nil
     run("INSERT INTO lurn_trial (study_id, number, trial_id, config, seed, state, queue, reason, worker, epoch, "
       .. "crashes, lease, started, ended, run, note, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, "
-      .. "$12, $13, $14, $15, $16, $17)", self.id, t.number, trial_id, t.config, t.seed, t.state, queue, t.reason, t.worker,
-      t.epoch, crashes, t.lease, t.started, t.ended, t.run, t.note ~= nil and json.encode(t.note) or nil, v)
+      .. "$12, $13, $14, $15, $16, $17)", self.id, t.number, trial_id, t.config, t.seed, t.state, queue, t.reason,
+      t.worker, t.epoch, crashes, t.lease, t.started, t.ended, t.run, t.note ~= nil and json.encode(t.note) or nil, v)
     insert_params(self, run, trial_id, t.params)
     local attrs = own_attrs(self, t)
     if machine.OVER[t.state] then attrs["lurn.reason"] = t.reason end
