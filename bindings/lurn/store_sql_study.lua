@@ -99,15 +99,15 @@ return function (lurn)
     return run("SELECT next_number FROM lurn_study WHERE study_id = $1" .. self.link.dialect.lock, self.id)[1][1]
   end
 
+  -- Moves it on; the version of the change.
   local function set_counter (self, run, number)
-    run("UPDATE lurn_study SET next_number = $1 WHERE study_id = $2", number, self.id)
+    return run(self.link.dialect.counter, number, self.id)[1][1]
   end
 
   function Handle:enqueue (list)
     return self.link:write(function (run)
       local number = counter(self, run)
-      set_counter(self, run, number + #list)
-      local v = version(self, run)
+      local v = set_counter(self, run, number + #list)
       for k, e in ipairs(list) do
         e.number = number + k - 1
         e.config, e.seed, e.attrs = e.config or e.number, e.seed or 1, e.attrs or {}
@@ -120,15 +120,16 @@ return function (lurn)
   ---------------------------------------------------------------- claims
 
   -- Its own trial, be it running or put back; else the lowest that was put back or whose lease ran out.
-  local PICK = "SELECT number, trial_id, epoch, queue FROM lurn_trial WHERE study_id = $1 AND queue IN (0, 1) "
+  local PICK = "SELECT number, trial_id, epoch, queue FROM lurn_trial%s WHERE study_id = $1 AND queue IN (0, 1) "
     .. "AND (queue = 1 OR worker = $2 OR lease < $3) "
-    .. "ORDER BY CASE WHEN worker = $2 THEN queue ELSE 2 END, number LIMIT 1"
-  local FRESH = "SELECT number, trial_id, epoch, queue FROM lurn_trial WHERE study_id = $1 AND queue = 2 "
-    .. "ORDER BY number LIMIT 1"
+    .. "ORDER BY CASE WHEN worker = $2 THEN queue ELSE 2 END, number LIMIT 1%s"
+  local FRESH = "SELECT number, trial_id, epoch, queue FROM lurn_trial%s WHERE study_id = $1 AND queue = 2 "
+    .. "ORDER BY number LIMIT 1%s"
 
   local function pick (self, run, c)
-    local skip = self.link.dialect.skip
-    return run(PICK .. skip, self.id, c.worker, c.at)[1] or run(FRESH .. skip, self.id)[1]
+    local d = self.link.dialect
+    return run(PICK:format(d.by_queue, d.skip), self.id, c.worker, c.at)[1]
+      or run(FRESH:format(d.by_queue, d.skip), self.id)[1]
   end
 
   local function take_again (self, run, row, c)
@@ -149,8 +150,7 @@ return function (lurn)
     local e = c.propose(number)
     if not e then return nil, false end
     e.number, e.config, e.seed, e.attrs = number, e.config or number, e.seed or 1, e.attrs or {}
-    set_counter(self, run, number + 1)
-    insert_trial(self, run, e, version(self, run), c)
+    insert_trial(self, run, e, set_counter(self, run, number + 1), c)
     insert_attempt(self, run, number, 1, c)
     return {number = number, config = e.config, seed = e.seed, params = e.params, attrs = e.attrs, note = e.note,
       epoch = 1, state = "RUNNING", worker = c.worker, lease = c.at + c.lease, started = c.at, reports = {},
@@ -326,8 +326,7 @@ return function (lurn)
   --- Trials of another store, as they are, into an empty study.
   function Handle:put (trials)
     return self.link:write(function (run)
-      local v = version(self, run)
-      set_counter(self, run, #trials)
+      local v = set_counter(self, run, #trials)
       for _, t in ipairs(trials) do put(self, run, t, v) end
       return true
     end)

@@ -28,7 +28,8 @@ local function propose (number)
     attrs = number % 4 == 0 and {a = {1, "x"}} or nil}
 end
 
-local RESULTS = {{state = "COMPLETE", value = 0.25}, {state = "COMPLETE", value = 0 / 0}, {state = "PRUNED", value = 1.5},
+local RESULTS = {{state = "COMPLETE", value = 0.25}, {state = "COMPLETE", value = 0 / 0},
+  {state = "PRUNED", value = 1.5},
   {state = "PRUNED"}, {state = "COMPLETE", value = math.huge}, {state = "FAIL", reason = "CRASHED"},
   {state = "FAIL", reason = "CRASHED"}, {state = "FAIL", reason = "TIMEOUT"}, {state = "FAIL", reason = "LOST"},
   {state = "COMPLETE", value = 3, attrs = {why = "done"}, run = "trial.h5"}}
