@@ -28,7 +28,8 @@ return function (lurn)
 
   local function trial_of (row)
     local t = {number = row[2], config = row[2], seed = 1, state = row[3], started = seconds(row[4]),
-      ended = seconds(row[5]), value = row[7] and optuna.number(row[6], row[7]) or nil, params = {}, attrs = {}, reports = {}, attempts = {}}
+      ended = seconds(row[5]), value = row[7] and optuna.number(row[6], row[7]) or nil, params = {}, attrs = {},
+      reports = {}, attempts = {}}
     t.epoch = t.state == "WAITING" and 0 or 1
     if t.epoch == 1 then
       local reason = machine.OVER[t.state] and t.state or nil

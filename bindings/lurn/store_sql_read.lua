@@ -107,7 +107,8 @@ return function (lurn, Handle)
     {"the counter of trials", "SELECT s.next_number FROM lurn_study s WHERE s.study_id = $1 AND s.next_number <> "
       .. "(SELECT count(*) FROM lurn_trial t WHERE t.study_id = s.study_id)"},
     {"trial without its row in lurn_trial", "SELECT x.number FROM trials x LEFT JOIN lurn_trial t "
-      .. "ON t.trial_id = x.trial_id WHERE x.study_id = $1 AND (t.number IS NULL OR t.number <> x.number)"},
+      .. "ON t.study_id = x.study_id AND t.number = x.number WHERE x.study_id = $1 "
+      .. "AND (t.trial_id IS NULL OR t.trial_id <> x.trial_id)"},
     {"state of a trial", "SELECT t.number FROM lurn_trial t JOIN trials x ON x.trial_id = t.trial_id "
       .. "WHERE t.study_id = $1 AND CAST(x.state AS VARCHAR(8)) <> "
       .. "CASE t.state WHEN 'PAUSED' THEN 'RUNNING' ELSE t.state END"},

@@ -1,8 +1,8 @@
 -- store_storm.lua: the store of trials under fire. Worker processes claim tiny trials and finish them; they are
 -- killed with kill -9 at random instants, one by one and all at once (with the database server, where there is one),
 -- started again under their old names, and frozen past their leases and woken. What a worker was told is finished it
--- writes down in a file of its own. In the end every result that was acknowledged must be in the store, as it was, once; every trial
--- done; every frozen worker's result kept as an orphan; and the store's own checks clean.
+-- writes down in a file of its own. In the end every result that was acknowledged must be in the store, as it was,
+-- once; every trial done; every frozen worker's result kept as an orphan; and the store's own checks clean.
 --
 --   lua5.4 tests/tools/store_storm.lua [--store sqlite,dir,postgresql] [--trials 10000] [--workers 16] [--seed 1]
 --
