@@ -14,8 +14,8 @@ local parts = {
   "schema", "json", "symbol", "pascanu", "cell", "layers", "conv", "cells", "loss", "metrics", "plot", "probe", "model",
   "op", "optim", "sample", "data", "csv", "npy", "idx", "moving", "tasks", "progress", "repro", "lock", "manifest",
   "runfile", "store_state", "store_memory", "store_schema", "store_optuna", "store_foreign", "store_sql_study",
-  "store_sql", "store_sqlite", "store_postgres", "store_dir", "store", "spike", "fit", "run", "watch", "lineage",
-  "experiment",
+  "store_sql", "store_sqlite", "store_postgres", "store_dir", "store_spool", "store", "spike", "fit", "run", "watch",
+  "lineage", "experiment",
 }
 
 local instances = {}

@@ -50,13 +50,18 @@ return function (lurn)
 
   ---------------------------------------------------------------- writing
 
-  local count = 0
-  local function new_id ()
-    count = count + 1
+  --- Host, process and instant: what no other process is called.
+  function M.instance ()
     local f = io.open("/proc/sys/kernel/hostname")
     local host = f and f:read "l" or os.getenv "HOSTNAME" or "host"
     if f then f:close() end
-    return ("%s.%d.%x.%d"):format(file_name(host), sys.pid(), (sys.time() * 1000) // 1 | 0, count)
+    return ("%s.%d.%x"):format(file_name(host), sys.pid(), (sys.time() * 1000) // 1 | 0)
+  end
+
+  local count = 0
+  local function new_id ()
+    count = count + 1
+    return ("%s.%d"):format(M.instance(), count)
   end
 
   local function begin_log (self)
