@@ -19,8 +19,8 @@ local parts = {
 -- some runs have to wait for their first step.
 local late = {
   "metrics", "plot", "csv", "npy", "idx", "moving", "tasks", "lineage",
-  "store_state", "store_memory", "store_schema", "store_optuna", "store_sql_study", "store_sql", "store_sqlite",
-  "store_postgres", "store",
+  "store_state", "store_memory", "store_schema", "store_optuna", "store_foreign", "store_sql_study", "store_sql",
+  "store_sqlite", "store_postgres", "store_dir", "store_spool", "store",
   "space", "sampler", "pruner",
   "channel", "warm", "trial", "keeper", "study_table", "sweep", "sweep_cost", "sweep_view", "agent", "slurm",
 }
