@@ -14,7 +14,7 @@ local parts = {
   "schema", "json", "symbol", "pascanu", "cell", "layers", "conv", "cells", "loss", "metrics", "plot", "probe", "model",
   "op", "optim", "sample", "data", "csv", "npy", "idx", "moving", "tasks", "progress", "repro", "lock", "manifest",
   "runfile", "spike", "fit", "run", "watch", "lineage", "experiment", "space", "sampler", "tpe",
-  "pruner", "pruner_percentile",
+  "pruner", "pruner_percentile", "pruner_alone", "pruner_halving", "racing",
 }
 
 local instances = {}

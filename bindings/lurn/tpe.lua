@@ -155,7 +155,8 @@ return function (lurn)
     return names
   end
 
-  -- Notes the parameters of a configuration. Those of one number hardly ever change; what was made of others is forgotten.
+  -- Notes the parameters of a configuration. Those of one number hardly ever change; what was made of others is
+  -- forgotten.
   local function learn (self, number, params)
     local names = {}
     for name in pairs(params) do if self.open[name] then names[#names + 1] = name end end
