@@ -13,7 +13,7 @@ folder = (folder or "lurn"):gsub("%.init$", "")
 local parts = {
   "schema", "json", "symbol", "pascanu", "cell", "layers", "conv", "cells", "loss", "metrics", "plot", "probe", "model",
   "op", "optim", "sample", "data", "csv", "npy", "idx", "moving", "tasks", "progress", "repro", "lock", "manifest",
-  "runfile", "spike", "fit", "run", "watch", "lineage", "experiment", "space", "sampler", "tpe",
+  "runfile", "spike", "fit", "run", "watch", "lineage", "experiment", "space", "sampler", "sobol", "tpe",
   "pruner", "pruner_percentile", "pruner_alone", "pruner_halving", "racing",
 }
 
