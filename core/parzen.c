@@ -21,6 +21,7 @@ static size_t place (lurn_parzen *p, char *base, int capacity) {
   PLACE(x, N * A);
   PLACE(sigma, N * A);
   PLACE(norm, N * A);
+  PLACE(narrow, N * A);
   PLACE(slot, N);
   PLACE(kernel, N);
   PLACE(member, N);
@@ -68,6 +69,7 @@ lurn_status lurn_parzen_reserve (lurn_ctx *ctx, lurn_parzen *p, int capacity) {
     memcpy(now.x, old.x, NA * sizeof *now.x);
     memcpy(now.sigma, old.sigma, NA * sizeof *now.sigma);
     memcpy(now.norm, old.norm, NA * sizeof *now.norm);
+    memcpy(now.narrow, old.narrow, NA * sizeof *now.narrow);
     lurn_free(ctx, old.block, old.bytes);
   }
   *p = now;
@@ -137,9 +139,9 @@ static double norm_of (const lurn_axis *axis, double mu, double sigma, double lo
   return axis->kind == LURN_AXIS_STEPS ? inside : inside + lurn_portable_log(sigma) + LN_SQRT_2PI;
 }
 
-static void put_kernel (lurn_parzen *p, size_t row, int k, double mu, double sigma, double norm) {
+static void put_kernel (lurn_parzen *p, size_t row, int k, double mu, double narrow, double norm) {
   p->mu[row + (size_t)k] = mu;
-  p->inverse[row + (size_t)k] = SQRT_HALF / sigma;
+  p->inverse[row + (size_t)k] = narrow;
   p->same[row + (size_t)k] = k;
   p->constant[k] -= norm;
 }
@@ -160,13 +162,14 @@ static void fit_numbers (lurn_parzen *p, int a) {
     if (sigma != p->sigma[at]) {
       p->sigma[at] = sigma;
       p->norm[at] = norm_of(&p->axis[a], x, sigma, low, high);
+      p->narrow[at] = SQRT_HALF / sigma;
     }
-    put_kernel(p, row, k, x, sigma, p->norm[at]);
+    put_kernel(p, row, k, x, p->narrow[at], p->norm[at]);
     if (i > 0 && x == before_x && p->sigma[order[i - 1] * p->A + a] == sigma)
       p->same[row + (size_t)k] = p->same[row + (size_t)p->kernel[order[i - 1]]];
   }
   double middle = 0.5 * (low + high);
-  put_kernel(p, row, p->n, middle, most, norm_of(&p->axis[a], middle, most, low, high));
+  put_kernel(p, row, p->n, middle, SQRT_HALF / most, norm_of(&p->axis[a], middle, most, low, high));
 }
 
 static void fit_choices (lurn_parzen *p, int a) {

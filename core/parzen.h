@@ -43,6 +43,7 @@ typedef struct lurn_parzen {
   double *x;                    /* (capacity,A) observations, where the kernels live */
   double *sigma, *norm;         /* (capacity,A) of the last fit that had the observation; norm: ln of what a kernel is
                                  * divided by */
+  double *narrow;               /* (capacity,A) sqrt(1/2) / sigma */
   /* of the last fit */
   int32_t *slot;                /* (n) its observations, as given */
   int32_t *kernel;              /* (capacity) which kernel an observation became */

@@ -131,12 +131,12 @@ static void score_steps (const lurn_parzen *p, int a, const double *x, int C, do
   }
 }
 
-/* ln of the sum of w e^term; what is e^-40 of the largest term or less is below the last digit of the sum. */
+/* ln of the sum of w e^term; what is e^-37 of the largest term or less is below the last digit of the sum. */
 static double log_sum (const double *weight, const double *term, int K) {
   double most = term[0], sum = 0;
   for (int k = 1; k < K; k++) most = term[k] > most ? term[k] : most;
   for (int k = 0; k < K; k++)
-    if (term[k] > most - 40.0) sum += weight[k] * lurn_portable_exp(term[k] - most);
+    if (term[k] > most - 37.0) sum += weight[k] * lurn_portable_exp(term[k] - most);
   return most + lurn_portable_log(sum);
 }
 

@@ -39,19 +39,8 @@ return function (lurn)
     end
   end
 
-  -- Whether trials are configurations as they are: no seeds, and nothing running that must not count.
-  local function as_they_are (trials, liar)
-    for i = 1, #trials do
-      local trial = trials[i]
-      local config = trial.config
-      if config and config ~= trial.number or not liar and counts[trial.state] == "running" then return false end
-    end
-    return true
-  end
-
   --- Trials as configurations, in order of their numbers; without the constant liar only the finished ones.
   function tpe:configurations (trials)
-    if as_they_are(trials, self.constant_liar) then return trials end
     local by, list = {}, {}
     for _, trial in ipairs(trials) do
       local kind, number = counts[trial.state], trial.config or trial.number
@@ -66,16 +55,6 @@ return function (lurn)
     end
     table.sort(list, function (a, b) return a.number < b.number end)
     return list
-  end
-
-  -- Keeps the `most` least of a list, in place: by value, then by number.
-  local function insert_least (list, trial, value, most)
-    local n = #list
-    if n == most and (n == 0 or value >= list[n].value) then return end
-    local at = n + 1
-    while at > 1 and value < list[at - 1].value do at = at - 1 end
-    table.insert(list, at, {trial = trial, value = value})
-    list[most + 1] = nil
   end
 
   -- Pruned trials: who came further is better, then whose last value is; who reported nothing is last.
@@ -97,6 +76,30 @@ return function (lurn)
   local MOST_GOOD = 25
   local function gamma (n) return math.min(math.ceil(0.1 * n), MOST_GOOD) end
 
+  -- The complete ones of a list with the least values, at most MOST_GOOD, the earlier first of equals; all pruned ones;
+  -- how many are complete. From the newest on, since those tend to be the better ones.
+  local function least_of (list, sign)
+    local best, values, n, pruned, complete = {}, {}, 0, {}, 0
+    for i = #list, 1, -1 do
+      local trial = list[i]
+      local state = trial.state
+      if state == "COMPLETE" then
+        complete = complete + 1
+        local value = sign * trial.value
+        if n < MOST_GOOD or value <= values[n] then
+          n = math.min(n + 1, MOST_GOOD)
+          local at = n
+          while at > 1 and value <= values[at - 1] do
+            best[at], values[at] = best[at - 1], values[at - 1]
+            at = at - 1
+          end
+          best[at], values[at] = trial, value
+        end
+      elseif counts[state] == "pruned" then pruned[#pruned + 1] = trial end
+    end
+    return best, pruned, complete
+  end
+
   --- The good ones among configurations.
   ---@param list table      configurations or trials, in order of number
   ---@param sign integer    -1: larger is better
@@ -104,25 +107,13 @@ return function (lurn)
   ---@return table chosen     the same as a set
   ---@return integer finished how many are complete or pruned
   function tpe.split (list, sign)
-    local pruned, best, complete, worst = {}, {}, 0, math.huge
-    for i = 1, #list do
-      local trial = list[i]
-      local state = trial.state
-      if state == "COMPLETE" then
-        complete = complete + 1
-        local value = sign * trial.value
-        if value < worst or not best[MOST_GOOD] then
-          insert_least(best, trial, value, MOST_GOOD)
-          worst = best[#best].value
-        end
-      elseif counts[state] == "pruned" then pruned[#pruned + 1] = trial end
-    end
-    local below, chosen, finished = {}, {}, complete + #pruned
+    local best, pruned, complete = least_of(list, sign)
+    local finished, chosen = complete + #pruned, {}
     local good = gamma(finished)
-    for i = 1, math.min(good, #best) do below[i] = best[i].trial end
-    if #best < good then
+    local below = table.move(best, 1, math.min(good, #best), 1, {})
+    if #below < good then
       table.sort(pruned, pruned_before(sign))
-      table.move(pruned, 1, math.min(good - #best, #pruned), #below + 1, below)
+      table.move(pruned, 1, math.min(good - #below, #pruned), #below + 1, below)
     end
     for _, trial in ipairs(below) do chosen[trial] = true end
     table.sort(below, function (x, y) return x.number < y.number end)
@@ -310,9 +301,10 @@ return function (lurn)
   end
 
   function tpe:propose (number, trials)
-    local list = self:configurations(trials)
+    local seen, plain, open = tpe.seen(trials)
+    local list = plain and (self.constant_liar or open == 0) and trials or self:configurations(trials)
     local below, chosen, finished = tpe.split(list, self.sign)
-    local params, note = {}, {seen = self.seen(trials)}
+    local params = {}
     for _, p in ipairs(self.space) do
       if finished < self.n_startup_trials or not self.open[p.name] then
         params[p.name] = space.at(p, lurn.rng.uniform(self.seed, "search", "random:" .. p.name, number * 4096 + 1))
@@ -323,7 +315,7 @@ return function (lurn)
         propose_group(self, number, params, names, list, below, chosen)
       end
     end
-    return params, note
+    return params, {seen = seen}
   end
 
   -- ---- what a proposal had seen ---------------------------------------------------------------------------
@@ -349,11 +341,14 @@ return function (lurn)
   -- that step, "aN" not there yet. The others were what they are now.
   ---@param trials table
   ---@return string
+  ---@return boolean plain   without seeds trials are configurations
+  ---@return integer open    how many are running or waiting
   function tpe.seen (trials)
-    local open, absent, paused, expected = {}, {}, {}, 0
+    local open, absent, paused, expected, plain = {}, {}, {}, 0, true
     for i = 1, #trials do
       local trial = trials[i]
-      local number, state = trial.number, trial.state
+      local number, state, config = trial.number, trial.state, trial.config
+      if config ~= number and config then plain = false end
       while expected < number do absent[#absent + 1], expected = expected, expected + 1 end
       expected = number + 1
       if state == "RUNNING" or state == "WAITING" then open[#open + 1] = number
@@ -366,7 +361,7 @@ return function (lurn)
     if open[1] then words[#words + 1] = "r" .. ranges(open) end
     if absent[1] then words[#words + 1] = "a" .. ranges(absent) end
     table.move(paused, 1, #paused, #words + 1, words)
-    return table.concat(words, " ")
+    return table.concat(words, " "), plain, #open
   end
 
   local function each_number (text, set, value)

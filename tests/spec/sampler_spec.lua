@@ -204,9 +204,9 @@ describe("tpe", function ()
   it("says in few words what it saw", function ()
     local function t (number, state, step) return {number = number, state = state, reports = step and {{step, 1.0}}} end
     local seen = lurn.sampler.kinds.tpe.seen
-    assert.equal("0", seen {})
-    assert.equal("9 r2-4,7 a5-6 s8:30", seen {t(0, "COMPLETE"), t(1, "FAIL"), t(2, "RUNNING"), t(3, "WAITING"),
-      t(4, "RUNNING"), t(7, "RUNNING"), t(8, "PAUSED", 30)})
+    assert.equal("0", (seen {}))
+    assert.equal("9 r2-4,7 a5-6 s8:30", (seen {t(0, "COMPLETE"), t(1, "FAIL"), t(2, "RUNNING"), t(3, "WAITING"),
+      t(4, "RUNNING"), t(7, "RUNNING"), t(8, "PAUSED", 30)}))
   end)
 
   it("draws conditional parameters from those trials that have them", function ()
