@@ -23,6 +23,7 @@ static size_t place (lurn_parzen *p, char *base, int capacity) {
   PLACE(norm, N * A);
   PLACE(narrow, N * A);
   PLACE(slot, N);
+  PLACE(coming, N);
   PLACE(kernel, N);
   PLACE(member, N);
   PLACE(order, A * N);
@@ -31,6 +32,8 @@ static size_t place (lurn_parzen *p, char *base, int capacity) {
   PLACE(mu, A * K);
   PLACE(inverse, A * K);
   PLACE(same, A * K);
+  PLACE(different, A * K);
+  PLACE(count, A);
 #undef PLACE
   return at;
 }
@@ -46,6 +49,7 @@ lurn_status lurn_parzen_init (lurn_ctx *ctx, lurn_parzen *p, const lurn_axis *ax
 }
 
 void lurn_parzen_free (lurn_ctx *ctx, lurn_parzen *p) {
+  lurn_free(ctx, p->scratch, p->scratch_size * sizeof *p->scratch);
   lurn_free(ctx, p->block, p->bytes);
   lurn_free(ctx, p->axis, sizeof *p->axis * (size_t)p->A);
   memset(p, 0, sizeof *p);
@@ -139,23 +143,25 @@ static double norm_of (const lurn_axis *axis, double mu, double sigma, double lo
   return axis->kind == LURN_AXIS_STEPS ? inside : inside + lurn_portable_log(sigma) + LN_SQRT_2PI;
 }
 
-static void put_kernel (lurn_parzen *p, size_t row, int k, double mu, double narrow, double norm) {
-  p->mu[row + (size_t)k] = mu;
-  p->inverse[row + (size_t)k] = narrow;
-  p->same[row + (size_t)k] = k;
+/* fresh: no kernel along this axis had this mu and sigma yet; else it is the same as the one put before. */
+static void put_kernel (lurn_parzen *p, int a, int k, double mu, double narrow, double norm, int fresh) {
+  size_t row = (size_t)a * (size_t)(p->capacity + 1), at = row + (size_t)k;
+  p->mu[at] = mu;
+  p->inverse[at] = narrow;
   p->constant[k] -= norm;
+  if (fresh) p->different[row + (size_t)p->count[a]++] = k;
+  p->same[at] = p->count[a] - 1;
 }
 
 static void fit_numbers (lurn_parzen *p, int a) {
   const int32_t *order = p->order + (size_t)a * (size_t)p->capacity;
-  size_t row = (size_t)a * (size_t)(p->capacity + 1);
-  double low, high, before_x, x, next;
+  double low, high, x, last_sigma = 0;       /* no sigma is 0: the first kernel is a new one */
   range_of(&p->axis[a], &low, &high);
   double most = high - low, least = most / (p->K + 1 < 100 ? p->K + 1 : 100);
-  before_x = low;
-  next = p->n > 0 ? p->x[order[0] * p->A + a] : high;
-  for (int i = 0; i < p->n; i++, before_x = x) {
-    int at = order[i] * p->A + a, k = p->kernel[order[i]];
+  double before_x = low, next = p->n > 0 ? p->x[order[0] * p->A + a] : high;
+  p->count[a] = 0;
+  for (int i = 0; i < p->n; i++) {
+    int at = order[i] * p->A + a;
     x = next;
     next = i < p->n - 1 ? p->x[order[i + 1] * p->A + a] : high;
     double sigma = sigma_of(x - before_x, next - x, i == 0, i == p->n - 1, least, most);
@@ -164,12 +170,12 @@ static void fit_numbers (lurn_parzen *p, int a) {
       p->norm[at] = norm_of(&p->axis[a], x, sigma, low, high);
       p->narrow[at] = SQRT_HALF / sigma;
     }
-    put_kernel(p, row, k, x, p->narrow[at], p->norm[at]);
-    if (i > 0 && x == before_x && p->sigma[order[i - 1] * p->A + a] == sigma)
-      p->same[row + (size_t)k] = p->same[row + (size_t)p->kernel[order[i - 1]]];
+    put_kernel(p, a, p->kernel[order[i]], x, p->narrow[at], p->norm[at], x != before_x || sigma != last_sigma);
+    before_x = x;
+    last_sigma = sigma;
   }
   double middle = 0.5 * (low + high);
-  put_kernel(p, row, p->n, middle, SQRT_HALF / most, norm_of(&p->axis[a], middle, most, low, high));
+  put_kernel(p, a, p->n, middle, SQRT_HALF / most, norm_of(&p->axis[a], middle, most, low, high), 1);
 }
 
 static void fit_choices (lurn_parzen *p, int a) {
