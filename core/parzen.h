@@ -32,6 +32,10 @@ typedef struct lurn_axis {
   lurn_key key;                 /* of the draws along this axis */
 } lurn_axis;
 
+/* One observation along one axis: x where the kernels live; sigma, sqrt(1/2) / sigma, and ln of what the kernel is
+ * divided by. sigma 0: in no fit yet. */
+typedef struct lurn_bump { double x, sigma, inverse, norm; } lurn_bump;
+
 typedef struct lurn_parzen {
   int A, n, K;                  /* K = 0: not fitted yet */
   int added, capacity;          /* observations, and room for them */
@@ -40,10 +44,7 @@ typedef struct lurn_parzen {
   char *block;                  /* all that follows, in one piece */
   size_t bytes;
   int64_t *number;              /* (capacity) what orders equal observations: the trial's number */
-  double *x;                    /* (capacity,A) observations, where the kernels live */
-  double *sigma, *norm;         /* (capacity,A) of the last fit that had the observation; norm: ln of what a kernel is
-                                 * divided by */
-  double *narrow;               /* (capacity,A) sqrt(1/2) / sigma */
+  lurn_bump *bump;              /* (A,capacity) observations, and their kernels in the last fit that had them */
   /* of the last fit */
   int32_t *slot;                /* (n) its observations, as given */
   int32_t *coming;              /* (capacity) room for the caller's list of the next fit */

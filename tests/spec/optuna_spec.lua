@@ -44,11 +44,12 @@ describe("tpe beside Optuna", function ()
     it(("after %d trials, %s: the same good ones, densities and choice"):format(case.n, case.direction), function ()
       local s = lurn.sampler.new("tpe", SPACE, {direction = case.direction})
       local list = table.move(trials, 1, case.n, 1, {})
-      local below, chosen = s.split(list, s.sign)
+      local view = s:survey(list)
+      local below, chosen = s:split(view)
       local numbers = {}
       for i, trial in ipairs(below) do numbers[i] = trial.number end
       assert.same(case.below, numbers)
-      local good, bad = s:fitted(f.names, list, below, chosen)
+      local good, bad = s:fitted(f.names, view, below, chosen)
       local points = {}
       for c, row in ipairs(case.points) do points[c] = coordinates(row) end
       local l, g, best = good:score(points), bad:score(points), 1
@@ -68,10 +69,12 @@ describe("tpe beside Optuna", function ()
     local list = {}
     for n = 1, 120 do
       list[n] = trials[n]
-      s:fitted(f.names, list, s.split(list, 1))
+      local view = s:survey(list)
+      s:fitted(f.names, view, s:split(view))
     end
-    local a, b = s:fitted(f.names, list, s.split(list, 1))
-    local c, d = t:fitted(f.names, list, t.split(list, 1))
+    local view = t:survey(list)
+    local a, b = s:fitted(f.names, view, s:split(view))
+    local c, d = t:fitted(f.names, view, t:split(view))
     assert.same(c:score(points), a:score(points))
     assert.same(d:score(points), b:score(points))
   end)
