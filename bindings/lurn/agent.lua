@@ -59,6 +59,15 @@ return function (lurn)
   --- The path of a trial's run file.
   function Agent:path (number) return ("%s/trial-%06d.h5"):format(self.o.folder, number) end
 
+  --- Removes a run file and what lies beside it.
+  ---@param path string
+  function M.remove_run (path)
+    local stem = path:gsub("%.h5$", "")
+    for _, name in ipairs {path, path .. ".lock", stem .. ".jsonl"} do
+      if lurn.sys.exists(name) then os.remove(name) end
+    end
+  end
+
   ---------------------------------------------------------------- the store
 
   -- Whatever the store answers: nil and a message of the outside world make new trials wait, and are said once.
@@ -110,6 +119,7 @@ return function (lurn)
     slot.outcome, slot.killed, slot.spent, slot.step = nil, nil, 0, nil
     slot.oom_kills = process.oom_kills()
     trial.reports = trial.reports or {}
+    if trial.epoch == 1 then M.remove_run(job.path) end      -- of a study that was deleted, perhaps
     local pid, fd, code = process.fork()
     if pid == 0 then become(self, slot, job, fd) end
     if not pid then
@@ -260,15 +270,6 @@ return function (lurn)
     if e.state == "WAITING" or e.state == "PAUSED" or e.reason == "CRASHED" then return end
     local value = e.state == "COMPLETE" and e.value or nil
     for _, number in ipairs(self.keeper:add(trial, value)) do M.remove_run(self:path(number)) end
-  end
-
-  --- Removes a run file and what lies beside it.
-  ---@param path string
-  function M.remove_run (path)
-    local stem = path:gsub("%.h5$", "")
-    for _, name in ipairs {path, path .. ".lock", stem .. ".jsonl"} do
-      if lurn.sys.exists(name) then os.remove(name) end
-    end
   end
 
   --- A process is gone: its slot becomes free.
