@@ -24,7 +24,7 @@ return function (lurn)
   local OPTIONS = {
     folder = {"string", schema.required, nil, "for the run files of trials"},
     workers = {"integer", 1, {1, 1000}, "trials side by side"},
-    name = {"string", schema.required, nil, "of this agent, the same when it is started again: whose trials it takes up"},
+    name = {"string", schema.required, nil, "of this agent, the same when it is started again: it takes up its trials"},
     view = {"table", nil, nil, "told of everything: see sweep_view.lua"},
     timeout = {"number", nil, {0, 1e12}, "seconds; then trials write their checkpoints and are given back"},
     lease = {"number", 60, {0.05, 1e9}, "seconds that a trial is this agent's without a word to the store"},

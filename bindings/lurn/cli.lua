@@ -290,8 +290,8 @@ M.verbs = {
   help = {usage = "lurn help [VERB]", help = "this text, or that of a verb", options = {}},
 }
 
-local ORDER = {"run", "sweep", "worker", "study", "rerun", "verify", "diff", "compare", "ls", "bundle", "sample", "eval", "predict", "inspect",
-  "data", "bench", "env", "version", "help"}
+local ORDER = {"run", "sweep", "worker", "study", "rerun", "verify", "diff", "compare", "ls", "bundle", "sample",
+  "eval", "predict", "inspect", "data", "bench", "env", "version", "help"}
 
 ---------------------------------------------------------------- parsing
 

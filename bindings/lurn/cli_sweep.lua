@@ -184,9 +184,9 @@ return function (cli)
     local job, task = os.getenv "SLURM_ARRAY_JOB_ID", os.getenv "SLURM_ARRAY_TASK_ID"
     if job and task then return ("slurm-%s_%s"):format(job, task) end
     if os.getenv "SLURM_JOB_ID" then return "slurm-" .. os.getenv "SLURM_JOB_ID" end
-    local host, held = lurn.process.host(), nil
+    local host = lurn.process.host()
     for k = 1, 10000 do
-      held = lurn.sys.lock(("%s/%s-%d.agent"):format(folder, host, k))
+      local held = lurn.sys.lock(("%s/%s-%d.agent"):format(folder, host, k))
       if held then return ("%s-%d"):format(host, k), held end
     end
     return ("%s-%d"):format(host, lurn.sys.pid())
@@ -213,7 +213,8 @@ return function (cli)
 
   -- Plays trials of the study until it is done or told to stop.
   local function work (lurn, study, experiment, url, options, workers)
-    local folder = options.folder and absolute(options.folder) or study:get "folder" or folder_for(lurn, url, study.name)
+    local folder = options.folder and absolute(options.folder) or study:get "folder"
+      or absolute(folder_for(lurn, url, study.name))
     local made, why = lurn.sys.mkdir(folder)
     if not made then cli.fail(cli.INPUT, why) end
     local name, lock = agent_name(lurn, folder)
@@ -268,7 +269,9 @@ return function (cli)
   end
 
   function M.worker (options, rest)
-    if rest[1] then cli.usage(("what is '%s'? The script is in the study"):format(rest[1]), cli.describe(cli.verbs.worker)) end
+    if rest[1] then
+      cli.usage(("what is '%s'? The script is in the study"):format(rest[1]), cli.describe(cli.verbs.worker))
+    end
     if not options.store then cli.usage("which store? --store URL", cli.describe(cli.verbs.worker)) end
     check_numbers(options)
     local lurn = cli.lurn()

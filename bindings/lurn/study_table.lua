@@ -35,8 +35,8 @@ return function ()
     row.last = row.trials[#row.trials]
   end
 
-  --- Configurations by rank: {config, params, n, mean, sd, best = trial, trials, values}. Those that have fewer seeds than
-  -- others were given up, so they come behind; those without a result come last.
+  --- Configurations by rank: {config, params, n, mean, sd, best = trial, trials, values}. Those that have fewer seeds
+  -- than others were given up, so they come behind; those without a result come last.
   ---@param trials table[]
   ---@param direction string
   ---@return table[]

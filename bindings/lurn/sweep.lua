@@ -2,7 +2,7 @@
 -- and from these to those who propose, prune and promote.
 
 return function (lurn)
-  local schema, json = lurn.schema, lurn.json
+  local json = lurn.json
   local M = {}
 
   M.SAMPLER, M.PRUNER, M.TRIALS = "tpe", "median", 50      -- where nothing is said
@@ -11,8 +11,8 @@ return function (lurn)
 
   local plain = {["true"] = true, ["false"] = false}
 
-  --- "asha:min_resource=2,reduction_factor=3" -> {name = "asha", min_resource = 2, reduction_factor = 3}; nil and a message
-  -- when it cannot be read.
+  --- "asha:min_resource=2,reduction_factor=3" -> {name = "asha", min_resource = 2, reduction_factor = 3}; nil and a
+  -- message when it cannot be read.
   ---@param text string
   ---@return table? choice
   ---@return string? message
@@ -31,7 +31,8 @@ return function (lurn)
   end
 
   local UNITS = {[""] = 1, s = 1, m = 60, h = 3600, d = 86400}
-  local BYTES = {[""] = 1, k = 1e3, kb = 1e3, m = 1e6, mb = 1e6, g = 1e9, gb = 1e9, kib = 1024, mib = 1024^2, gib = 1024^3}
+  local BYTES = {[""] = 1, k = 1e3, kb = 1e3, m = 1e6, mb = 1e6, g = 1e9, gb = 1e9, kib = 1024, mib = 1024^2,
+    gib = 1024^3}
 
   local function quantity (text, units)
     local number, unit = text:match "^([%d.]+)%s*(%a*)$"
@@ -78,8 +79,8 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
 
   --- A study of an experiment: {name, direction, spec, trials}, or nil and a message.
   ---@param experiment lurn.Experiment
-  ---@param o table   words (parameters as the command line has them), study, direction, trials, seeds, seed, train_seed,
-  -- sampler, pruner, limits, keep
+  ---@param o table   words (parameters as the command line has them), study, direction, trials, seeds, seed,
+  -- train_seed, sampler, pruner, limits, keep
   ---@return table? study
   ---@return string? message
   function M.describe (experiment, o)
@@ -87,8 +88,9 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
     if not space then return nil, fixed end
     if #space == 0 and (o.seeds or 1) == 1 then return nil, NOTHING:format(experiment.path or experiment.name) end
     local direction = o.direction or experiment.direction
-    local spec = {script = script_of(experiment), fixed = fixed, space = space, sampler = o.sampler or {name = M.SAMPLER},
-      pruner = o.pruner or {name = M.PRUNER}, seeds = o.seeds or 1, seed = o.seed or 1, train_seed = o.train_seed or 1,
+    local spec = {script = script_of(experiment), fixed = fixed, space = space,
+      sampler = o.sampler or {name = M.SAMPLER}, pruner = o.pruner or {name = M.PRUNER},
+      seeds = o.seeds or 1, seed = o.seed or 1, train_seed = o.train_seed or 1,
       limits = o.limits or {}, retries = {crashed = 2}, keep = o.keep or 5, precision = lurn.precision, threads = 1}
     if spec.pruner.name == "none" then spec.pruner.name = "nop" end
     local ok, sampler = pcall(M.sampler, spec, direction, experiment)
@@ -158,8 +160,8 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
 
   local SAME = {"sampler", "pruner", "seeds", "seed", "train_seed", "limits", "keep", "precision"}
 
-  --- What is not as it was when the study began, as a list of sentences. Of what the command line did not say, the study's
-  -- own settings hold.
+  --- What is not as it was when the study began, as a list of sentences. Of what the command line did not say, the
+  -- study's own settings hold.
   ---@param study table         from a store
   ---@param now table           from M.describe
   ---@param given table         which options the command line said: {sampler = true, words = true, ...}
@@ -219,9 +221,8 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
     local spec = study:spec()
     local sampler = M.sampler(spec, study.direction, experiment)
     local pruner = M.pruner(spec, study.direction, study.name)
-    local self = {seeds = spec.seeds or 1, seen = 0, first = {}, starved = false, total = math.huge, pruner = pruner, sampler = sampler,
-      racing = lurn.racing and lurn.racing.new and spec.seeds > 1 and lurn.racing.new {seeds = spec.seeds,
-        direction = study.direction} or nil}
+    local self = {seeds = spec.seeds or 1, seen = 0, first = {}, starved = false, total = math.huge, pruner = pruner,
+      sampler = sampler}
     function self.propose (number, trials)
       self.starved = false
       if number >= self.total * self.seeds then return nil end

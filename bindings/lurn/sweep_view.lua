@@ -1,5 +1,5 @@
---- What a person sees of a sweep, on stderr: on a terminal one line that renews itself, elsewhere a plain line every so
--- often; a line of its own for every new best trial and for what goes wrong. Nothing here has any influence on the sweep.
+--- What a person sees of a sweep, on stderr: on a terminal one line that renews itself, elsewhere a plain line every
+-- so often; a line of its own for every new best trial and for what goes wrong. Nothing here influences the sweep.
 --
 --   12/100 done  2 running  3 pruned  1 failed  best 1.2345 (trial 7)  ▁▂▂▃▅█  3m05s, 12m left
 
@@ -61,8 +61,8 @@ return function (lurn)
   end
   M.params_text = params_text
 
-  function View:started () end
-  function View:reported () end
+  function View.started () end
+  function View.reported () end
 
   local reasons = {TIMEOUT = "out of time", MEMORYOUT = "out of memory", DIVERGED = "diverged", CRASHED = "crashed",
     INFEASIBLE = "infeasible", LOST = "lost", ERROR = "failed"}
@@ -76,7 +76,8 @@ return function (lurn)
         self.progress:say("trial %d  %.6g  best   %s", trial.number, e.value, params_text(trial.params))
       end
     elseif e.state == "FAIL" or e.reason == "LOST" then
-      self.progress:say("trial %d  %s%s", trial.number, reasons[e.reason] or "failed", e.message and ": " .. e.message or "")
+      local why = e.message and ": " .. e.message or ""
+      self.progress:say("trial %d  %s%s", trial.number, reasons[e.reason] or "failed", why)
     end
     if e.state ~= "WAITING" and e.state ~= "PAUSED" then self.ended_here = self.ended_here + 1 end
   end
@@ -108,7 +109,8 @@ return function (lurn)
     if self.best then words[#words + 1] = ("best %.6g (trial %d)"):format(self.best, self.best_number) end
     if #self.values > 2 then words[#words + 1] = M.sparkline(self.values, WIDE, self.utf8) end
     local left = self.total and self.ended_here > 0 and (self.total - over) * spent / self.ended_here
-    words[#words + 1] = lurn.progress.duration(spent) .. (left and (", %s left"):format(lurn.progress.duration(left)) or "")
+    local duration = lurn.progress.duration
+    words[#words + 1] = left and ("%s, %s left"):format(duration(spent), duration(left)) or duration(spent)
     return table.concat(words, "  ")
   end
 

@@ -6,7 +6,8 @@ local shell = require "shell_helper"
 -- One parameter chooses what happens in a trial.
 local SCRIPT = [[
 local lurn = require "lurn"
-return lurn.experiment {name = "ends", params = {x = {0.5, float = {0, 1}}, what = "fine", steps = 12, hidden = 2, T = 5},
+return lurn.experiment {name = "ends", params = {x = {0.5, float = {0, 1}}, what = "fine", steps = 12, hidden = 2,
+    T = 5},
   run = function (run, p)
     local clock = lurn.sys.clock
     if p.what == "error" then error "no luck" end
@@ -26,7 +27,8 @@ return lurn.experiment {name = "ends", params = {x = {0.5, float = {0, 1}}, what
       for t = 1, p.T do set[i].x[t], set[i].y[t] = (i * t % 7) / 7, (i + t) % 3 / 3 end
     end
     local data = lurn.dataset(set)
-    local model = lurn.stack {input = data, lurn.rnn {hidden = p.hidden}, lurn.linear {size = 1}, loss = lurn.loss.mse()}
+    local model = lurn.stack {input = data, lurn.rnn {hidden = p.hidden}, lurn.linear {size = 1},
+      loss = lurn.loss.mse()}
     local optim = lurn.optim.adam(model, {lr = 0.01 * (1 + p.x)})
     if p.what == "once" and not lurn.sys.exists(p.what) then
       local log = run.log
@@ -48,8 +50,9 @@ local experiment, script
 -- A study in memory and its agent. more: fields of the spec, and `agent`, options of the agent.
 local function sweep (what, more, configs)
   local m = more or {}
-  local spec = {script = script, fixed = {what = what}, space = lurn.space.of(experiment, {}), sampler = {name = "random"},
-    pruner = {name = "nop"}, trials = m.trials or 1, seeds = m.seeds or 1, seed = 1, train_seed = 1, limits = m.limits,
+  local spec = {script = script, fixed = {what = what}, space = lurn.space.of(experiment, {}),
+    sampler = {name = "random"}, pruner = {name = "nop"}, trials = m.trials or 1, seeds = m.seeds or 1,
+    seed = 1, train_seed = 1, limits = m.limits,
     keep = m.keep or 5, precision = lurn.precision, retries = m.retries}
   for name, value in pairs(m.fixed or {}) do spec.fixed[name] = value end
   local store = assert(lurn.store.open "memory:")
@@ -108,8 +111,8 @@ describe("an agent", function ()
   end)
 
   it("tells how trials end", function ()
-    for what, expected in pairs {error = {"FAIL", "ERROR", 1}, none = {"FAIL", "ERROR", 1}, nan = {"FAIL", "DIVERGED", 1},
-      killed = {"FAIL", "CRASHED", 3}} do
+    for what, expected in pairs {error = {"FAIL", "ERROR", 1}, none = {"FAIL", "ERROR", 1},
+      nan = {"FAIL", "DIVERGED", 1}, killed = {"FAIL", "CRASHED", 3}} do
       local trials = sweep(what)
       local state, reason = ending(trials[1])
       assert.equal(expected[1], state, what)
@@ -120,7 +123,7 @@ describe("an agent", function ()
 
   it("keeps the message of a script's error, and the traceback in a file beside the run", function ()
     local trials, _, _, folder = sweep "error"
-    assert.matches("ends.lua:5: no luck", trials[1].attrs.error)
+    assert.matches("ends.lua:6: no luck", trials[1].attrs.error)
     local log = assert(io.open(folder .. "/trial-000000.log")):read "a"
     assert.matches("no luck\nstack traceback", log)
   end)
@@ -209,7 +212,8 @@ describe("an agent", function ()
       assert.equal((k - 1) // 3, t.config)
       assert.equal((k - 1) % 3 + 1, t.seed)
       assert.same(trials[(k - 1) // 3 * 3 + 1].params, t.params)
-      assert.equal((experiment:run({what = "train", x = t.params.x}, {write = false, quiet = true, seed = t.seed})), t.value)
+      assert.equal((experiment:run({what = "train", x = t.params.x}, {write = false, quiet = true, seed = t.seed})),
+        t.value)
     end
     assert.not_equal(trials[1].value, trials[2].value)
     local rows = lurn.study_table.configurations(trials, "minimize")
