@@ -53,6 +53,7 @@ return function (lurn)
   local OPEN = {create = {"boolean", true, nil, "make the store when it is not there"},
     read_only = {"boolean", false, nil, "nothing is written"},
     spool = {"string", nil, nil, "folder for what cannot be written while the store is away"},
+    patience = {"number", 30, {0, 1e6}, "seconds to try again while others write, or while the server is away"},
     clock = {"function", nil, nil, "instead of the store's clock, for tests"}}
 
   ---------------------------------------------------------------- checks of what is given
@@ -98,6 +99,28 @@ return function (lurn)
     return points
   end
 
+  -- A result as the event it is.
+  local function result_of (where, trial, result)
+    local e, r = event_of(where, trial), schema.check(where, result, RESULT, 2)
+    if r.state == "COMPLETE" and not r.value then error(where .. ": COMPLETE needs a value", 3) end
+    if r.state == "FAIL" then r.reason, r.value = r.reason or "CRASHED", nil else r.reason = nil end
+    r.attrs = plain(where, "attrs", r.attrs)
+    r.value = r.value and r.value + 0.0
+    r.id = r.id or id_of("finish", trial)
+    for key, value in next, r do e[key] = value end
+    return e
+  end
+
+  local function claim_of (where, options)
+    local c = schema.check(where, options, CLAIM, 2)
+    local propose = c.propose
+    c.propose = propose and function (number)
+      local e = propose(number)
+      return e and proposal(where .. ": propose", e)
+    end
+    return c
+  end
+
   ---------------------------------------------------------------- a study
 
   local Study = {}
@@ -122,20 +145,14 @@ return function (lurn)
   end
 
   --- A trial for this worker: its own unfinished one; else the lowest of those put back or whose lease ran out; else
-  -- the lowest that was enqueued; else a new number, as long as the study's total allows, with what `propose` gives for it.
-  -- `propose` is called within the transaction: it is quick and asks no store; a number may be proposed for twice.
+  -- the lowest that was enqueued; else a new number, as long as the study's total allows, with what `propose` gives for
+  -- it. `propose` is called within the transaction: it is quick and asks no store; a number may be proposed for twice.
   ---@param options table
   ---@return table? trial    {number, epoch, config, seed, params, attrs, reports, run, attempts, ...}
   ---@return string? why     "nothing" (others are at work), "done" (nothing runs, waits or may be new), or a message
   ---@return string? code
   function Study:claim (options)
-    local c = schema.check("study:claim", options, CLAIM)
-    local propose = c.propose
-    c.propose = propose and function (number)
-      local e = propose(number)
-      return e and proposal("study:claim: propose", e)
-    end
-    return self.kept:claim(c)
+    return self.kept:claim(claim_of("study:claim", options))
   end
 
   --- The lease lasts so many seconds from now. nil, "lost" when the trial is somebody else's, or over.
@@ -156,22 +173,15 @@ return function (lurn)
     return self.kept:report(e)
   end
 
-  --- The attempt is over. A crash is forgiven as often as spec.retries.crashed says, being preempted or lost always: the
-  -- trial waits again, and the second value says so. A COMPLETE that is NaN is a FAIL, DIVERGED.
+  --- The attempt is over. A crash is forgiven as often as spec.retries.crashed says, being preempted or lost always:
+  -- the trial waits again, and the second value says so. A COMPLETE that is NaN is a FAIL, DIVERGED.
   -- nil, "lost": the result came too late and is kept as an orphan.
   ---@param result {state: string, reason: string?, value: number?, run: string?, attrs: table?, id: string?}
   ---@return true? done
   ---@return string? state      the trial's from now on; or "lost", or a message
   ---@return string? code
   function Study:finish (trial, result)
-    local e, r = event_of("study:finish", trial), schema.check("study:finish", result, RESULT)
-    if r.state == "COMPLETE" and not r.value then error("study:finish: COMPLETE needs a value", 2) end
-    if r.state == "FAIL" then r.reason, r.value = r.reason or "CRASHED", nil else r.reason = nil end
-    r.attrs = plain("study:finish", "attrs", r.attrs)
-    r.value = r.value and r.value + 0.0
-    r.id = r.id or id_of("finish", trial)
-    for key, value in next, r do e[key] = value end
-    return self.kept:finish(e)
+    return self.kept:finish(result_of("study:finish", trial, result))
   end
 
   -- The end of an attempt that is no result. state: PAUSED, or FAIL with a reason that puts the trial back.
@@ -180,6 +190,21 @@ return function (lurn)
     e.state, e.reason, e.run, e.attrs = state, reason, k.run, plain(where, "attrs", k.attrs)
     e.id = id_of(state, trial)
     return self.kept:finish(e)
+  end
+
+  --- A result and the next claim in one: where that is possible, both are on disk with one commit.
+  ---@param options table   as for claim
+  ---@return {done: true?, state: string?, trial: table?, why: string?}?   as finish and claim say it
+  ---@return string? message
+  ---@return string? code
+  function Study:turn (trial, result, options)
+    local e, c = result_of("study:turn", trial, result), claim_of("study:turn", options)
+    if self.kept.turn then return self.kept:turn(e, c) end
+    local done, state, code = self.kept:finish(e)
+    if not done and state ~= "lost" then return nil, state, code end
+    local t, why
+    t, why, code = self.kept:claim(c)
+    return {done = done, state = state, trial = t, why = why, code = code}
   end
 
   --- The trial rests (PAUSED) until it is promoted. kept: {run = its run file, attrs =}
@@ -247,7 +272,8 @@ return function (lurn)
     return setmetatable({kept = kept, store = self, name = kept.name, direction = kept.direction}, Study)
   end
 
-  local STUDY = {name = {"string", schema.required}, spec = {"table", schema.required, nil, "space, trials, seeds, ..."},
+  local STUDY = {name = {"string", schema.required},
+    spec = {"table", schema.required, nil, "space, trials, seeds, ..."},
     direction = {"string", "minimize", {"minimize", "maximize"}}}
 
   --- A new study. nil, message, "EEXIST" when there is one of that name.

@@ -2,6 +2,8 @@
 
 local lurn = require "lurn"
 
+local stores = require "store_helper"
+
 local SPEC = {trials = 4, seeds = 1, retries = {crashed = 2}, space = {
   {name = "lr", kind = "float", low = 1e-5, high = 1.0, log = true},
   {name = "hidden", kind = "int", low = 1, high = 512}, {name = "cell", kind = "choice", choice = {"rnn", "lstm"}}}}
@@ -31,13 +33,19 @@ describe("an address", function ()
   end)
 end)
 
-describe("a study", function ()
+stores.with_server()
+teardown(stores.close)
+
+for kind, url in pairs(stores.urls) do
+describe("a study in " .. kind, function ()
   local now, store, study
   before_each(function ()
     now = 1000.0
-    store = assert(lurn.store.open("memory:", {clock = function () return now end}))
+    stores.clear(kind)
+    store = assert(lurn.store.open(url, {clock = function () return now end}))
     study = assert(store:create {name = "s", spec = SPEC})
   end)
+  after_each(function () store:close() end)
 
   local function claim (worker, lease) return study:claim {worker = worker, lease = lease or 10, propose = propose} end
 
@@ -160,3 +168,6 @@ describe("a study", function ()
     assert.has_error(function () study:claim {wroker = "a"} end)
   end)
 end)
+end
+
+if stores.why then pending("a study in postgresql: " .. stores.why) end

@@ -45,6 +45,9 @@ local core = {
   -- storage
   h5          = "base sys tensor",
   npy         = "tensor",
+  db          = "base",
+  sqlite      = "db sys",
+  postgres    = "db",
   zip         = "base",
   data        = "h5 batch rng sha256 sys",
   text        = "data",
