@@ -51,6 +51,7 @@ return function (lurn)
       trials = {}, errors = 0, complete = 0, clock = lurn.sys.clock, began = lurn.sys.clock(), busy = 0}, Agent)
     for k = 1, o.workers do self.slots[k] = {index = k, worker = ("%s-%d"):format(o.name, k)} end
     self.choose = lurn.sweep.chooser(handle, experiment)
+    self.active = lurn.space.conditions(experiment, spec.fixed)
     self.keeper = lurn.keeper.new(spec, handle.direction)
     lurn.warm.install(o.folder)
     return self
@@ -103,11 +104,10 @@ return function (lurn)
   end
 
   local function job_of (self, trial)
-    local spec, params = self.spec, {}
-    for name, value in next, spec.fixed or {} do params[name] = value end
-    for name, value in next, trial.params do params[name] = value end
+    local spec = self.spec
+    local params, unused = lurn.sweep.whole(spec, self.active, trial.params)
     local path = self:path(trial.number)
-    return {script = spec.script, params = params, seed = (spec.train_seed or 1) + trial.seed - 1, path = path,
+    return {script = spec.script, params = params, unused = unused, seed = (spec.train_seed or 1) + trial.seed - 1, path = path,
       log = (path:gsub("%.h5$", ".log")), ask = spec.pruner.name ~= "nop", arguments = self.o.arguments,
       memory = spec.limits and spec.limits.memory}
   end
@@ -115,7 +115,7 @@ return function (lurn)
   --- Plays a trial in a slot.
   function Agent:start (slot, trial)
     local job, now = job_of(self, trial), self.clock()
-    slot.trial, slot.began, slot.moved, slot.renewed = trial, now, now, now
+    slot.trial, slot.began, slot.moved, slot.renewed, slot.unused = trial, now, now, now, job.unused
     slot.outcome, slot.killed, slot.spent, slot.step = nil, nil, 0, nil
     slot.oom_kills = process.oom_kills()
     trial.reports = trial.reports or {}
@@ -240,7 +240,7 @@ return function (lurn)
   local function attributes (slot, e)
     local outcome = slot.outcome or {}
     return {metrics = outcome.metrics, steps = outcome.steps, seconds = outcome.seconds,
-      error = e.state == "FAIL" and e.message or nil}
+      error = e.state == "FAIL" and e.message or nil, unused = slot.unused}
   end
 
   local function write_end (self, slot, e)

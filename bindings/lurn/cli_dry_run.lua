@@ -71,11 +71,10 @@ return function (cli)
   ---@param now table   from lurn.sweep.describe
   function M.run (lurn, experiment, now, options)
     local spec, workers = now.spec, options.workers or lurn.sys.cpus()
-    local params = {}
-    for name, value in next, spec.fixed do params[name] = value end
-    local defaults = lurn.space.defaults(spec.space)
-    local active = lurn.space.conditions(experiment, spec.fixed)(defaults)
-    for name, value in next, defaults do if active[name] then params[name] = value end end
+    local params, active = lurn.space.defaults(spec.space), lurn.space.conditions(experiment, spec.fixed)
+    local means = active(params)
+    for name in next, params do if not means[name] then params[name] = nil end end
+    params = lurn.sweep.whole(spec, active, params)
     local cost, trouble = lurn.sweep_cost.measure(spec.script, params, spec.train_seed)
     local size, continuous = grid_size(lurn, spec)
     local seconds = cost and (cost.step and cost.total and cost.start + cost.step * cost.total or cost.seconds)

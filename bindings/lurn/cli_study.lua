@@ -77,6 +77,7 @@ return function (cli)
   function M.command (lurn, spec, trial)
     local all, names, words = {}, {}, {}
     for name, value in next, spec.fixed or {} do all[name] = value end
+    for _, name in ipairs(trial.attrs and trial.attrs.unused or {}) do all[name] = nil end
     for name, value in next, trial.params do all[name] = value end
     for name in next, all do names[#names + 1] = name end
     table.sort(names)

@@ -89,7 +89,7 @@ return function (cli)
 
   -- Run files lie beside the store: sweeps/NAME.db and sweeps/NAME/, /shared/study and /shared/study/runs/NAME.
   local function folder_for (lurn, url, name)
-    local kind, place = lurn.store.parse(url)
+    local kind, place = lurn.store.parse(url)      -- the store was opened, so it is a good address
     if kind == "dir" then return ("%s/runs/%s"):format(place, name) end
     if kind ~= "sqlite" then return M.FOLDER .. "/" .. name end
     local stem = place:gsub("%.%w+$", "")
@@ -141,19 +141,35 @@ return function (cli)
     return list, text
   end
 
-  -- Values are checked as those of the command line; what a configuration does not say is at its default.
+  -- A value of a configuration, checked as those of the command line are, and against what the study searches.
+  local function value_of (lurn, experiment, spec, entries, name, value)
+    local d, p = experiment.declarations[name], entries[name]
+    if not d then return nil, lurn.schema.unknown("unknown parameter", tostring(name), {table.unpack(experiment.names)}) end
+    local checked, message
+    if type(value) == "string" then checked, message = lurn.experiment.parse(d, value)
+    else checked, message = lurn.experiment.validate(d, value) end
+    if checked == nil then return nil, message end
+    local fixed = spec.fixed[name]
+    if fixed == nil then fixed = d.default end
+    if not p and checked ~= fixed then
+      return nil, ("parameter '%s' is not searched in this study, it is %s"):format(name, tostring(fixed))
+    end
+    local inside = not p or p.kind == "choice" and lurn.space.index(p, checked)
+      or p.kind ~= "choice" and checked >= p.low and checked <= p.high
+    if not inside then
+      return nil, ("parameter '%s' is searched in %s, got %s"):format(name, lurn.space.text(p), tostring(checked))
+    end
+    return checked
+  end
+
+  -- What a configuration does not say is at its default.
   local function configuration (lurn, experiment, study, path, k, row)
-    local spec, params = study:spec(), lurn.space.defaults(study:spec().space)
+    local spec, params, entries = study:spec(), lurn.space.defaults(study:spec().space), {}
+    for _, p in ipairs(spec.space) do entries[p.name] = p end
     for name, value in next, row do
-      local d = experiment.declarations[name]
-      if not d then
-        cli.fail(cli.INPUT, ("%s: configuration %d: unknown parameter '%s'"):format(path, k, tostring(name)))
-      end
-      local checked, message
-      if type(value) == "string" then checked, message = lurn.experiment.parse(d, value)
-      else checked, message = lurn.experiment.validate(d, value) end
+      local checked, message = value_of(lurn, experiment, spec, entries, name, value)
       if checked == nil then cli.fail(cli.INPUT, ("%s: configuration %d: %s"):format(path, k, message)) end
-      params[name] = checked
+      if entries[name] then params[name] = checked end
     end
     local active = lurn.space.conditions(experiment, spec.fixed)(params)
     for name in next, params do if not active[name] then params[name] = nil end end

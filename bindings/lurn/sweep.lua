@@ -102,6 +102,25 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
     return {name = name, direction = direction, spec = spec, trials = trials, size = sampler.size}
   end
 
+  --- All that a run of these parameters is given: they and what the study fixes, without what means nothing beside them.
+  ---@param spec table
+  ---@param active fun(params: table): table   from lurn.space.conditions
+  ---@param params table
+  ---@return table<string, any> all
+  ---@return string[]? unused   names of fixed parameters that are left out
+  function M.whole (spec, active, params)
+    local all, means, unused = {}, active(params), nil
+    for name, value in next, params do all[name] = value end
+    for name, value in next, spec.fixed or {} do
+      if means[name] then all[name] = value
+      else
+        unused = unused or {}
+        unused[#unused + 1] = name
+      end
+    end
+    return all, unused
+  end
+
   ---------------------------------------------------------------- is it the same?
 
   local function first_line_that_differs (a, b)
