@@ -165,7 +165,7 @@ return function (lurn)
     store_works(self)
     self.finished = message == "done" and not self.choose.starved
     -- Nothing is left to hand out, but what others play may come back.
-    self.retry = self.clock() + 1
+    self.retry = self.clock() + (self.choose.starved and 0.02 or 1)
     return false
   end
 

@@ -99,7 +99,7 @@ return function (cli)
 
   --- The JSON document of a study.
   function M.document (lurn, study, trials, url)
-    local rows = lurn.study_table.configurations(trials, study.direction)
+    local rows = lurn.study_table.configurations(trials, study.direction, study:spec().seeds)
     return {study = study.name, store = url, direction = study.direction, counts = lurn.sweep_view.count(trials),
       trials = study:get "trials", seeds = study:spec().seeds, best = best_of(lurn, study, rows)}
   end
@@ -167,7 +167,7 @@ return function (cli)
     local values = seeds > 1 and {"seeds", "mean", "deviation", "best", "seconds"} or {"value", "seconds"}
     table.move(values, 1, #values, #head + 1, head)
     table.move(names, 1, #names, #head + 1, head)
-    for k, row in ipairs(lurn.study_table.configurations(trials, study.direction)) do
+    for k, row in ipairs(lurn.study_table.configurations(trials, study.direction, seeds)) do
       if k > (options.top or 10) and not options.csv then break end
       local t = row.best or row.last
       local state = t.reason and ("%s %s"):format(t.state:lower(), t.reason:lower()) or t.state:lower()
@@ -261,6 +261,31 @@ return function (cli)
     end
   end
 
+  --- Whether the store is whole, and whether the sampler proposes every trial again: this executes the study's script.
+  function verbs.check (lurn, options, name)
+    local study, url, store = find(lurn, options, name)
+    local precision = study:spec().precision or lurn.precision
+    if precision ~= lurn.precision then
+      store:close()
+      lurn = cli.lurn(precision)
+      study, url = find(lurn, options, study.name)
+    end
+    local problems, trials = assert(study:check()), assert(study:sync())
+    local choose, replayed = lurn.sweep.chooser(study, lurn.sweep.experiment_of(study)), 0
+    for _, t in ipairs(trials) do
+      local same, message = choose.replay(t, trials)
+      if same then replayed = replayed + 1 elseif same == false then problems[#problems + 1] = message end
+    end
+    if options.json then
+      cli.document {study = study.name, store = url, trials = #trials, replayed = replayed, problems = problems}
+    else
+      for _, problem in ipairs(problems) do print(problem) end
+      print(("%s: %d trials, %d proposals of %s repeated, %d problems"):format(study.name, #trials, replayed,
+        study:spec().sampler.name, #problems))
+    end
+    return problems[1] and cli.FAILED or cli.OK
+  end
+
   verbs["import"] = function (lurn, options, from, name)
     if not from or not options.store then
       cli.usage("lurn study import URL [STUDY] --store URL: from where, to where?", cli.describe(cli.verbs.study))
@@ -288,11 +313,10 @@ return function (cli)
   function M.study (options, rest)
     local verb = rest[1] or "list"
     if not verbs[verb] then
-      cli.usage(cli.lurn().schema.unknown("unknown command of lurn study", verb, {"list", "show", "best", "export",
-        "import", "delete"}), cli.describe(cli.verbs.study))
+      cli.usage(cli.lurn().schema.unknown("unknown command of lurn study", verb, {"list", "show", "best", "check",
+        "export", "import", "delete"}), cli.describe(cli.verbs.study))
     end
-    verbs[verb](cli.lurn(), options, rest[2] or options.study, rest[3])
-    return cli.OK
+    return verbs[verb](cli.lurn(), options, rest[2] or options.study, rest[3]) or cli.OK
   end
 
   return M

@@ -28,7 +28,10 @@ return function (cli)
     return choice or cli.usage("--" .. name .. ": " .. message)
   end
 
-  local function check_numbers (options)
+  -- All that can be wrong is found before anything is made.
+  local function check_options (lurn, options)
+    time_of(lurn, options, "timeout")
+    time_of(lurn, options, "stall")
     for name, low in next, {trials = 1, workers = 1, seeds = 1, keep = 0} do
       if options[name] and options[name] < low then
         cli.usage(("--%s must be at least %d, got %d"):format(name, low, options[name]))
@@ -38,12 +41,13 @@ return function (cli)
 
   -- What the command line says of the study, and which of it was said at all.
   local function read_options (lurn, options, words)
-    check_numbers(options)
+    check_options(lurn, options)
     local o = {words = words, study = options.study, direction = options.direction, trials = options.trials,
       seeds = options.seeds, seed = options.seed, train_seed = options.train_seed, keep = options.keep,
       sampler = choice_of(lurn, options, "sampler"), pruner = choice_of(lurn, options, "pruner"),
-      limits = limits_of(lurn, options)}
-    local given = {words = next(words) ~= nil, limits = next(o.limits) ~= nil, precision = options.precision ~= nil}
+      race = not options.all_seeds, limits = limits_of(lurn, options)}
+    local given = {words = next(words) ~= nil, limits = next(o.limits) ~= nil, precision = options.precision ~= nil,
+      race = options.all_seeds ~= nil}
     for _, name in ipairs {"direction", "seeds", "seed", "train_seed", "keep", "sampler", "pruner"} do
       given[name] = o[name] ~= nil
     end
@@ -181,11 +185,12 @@ return function (cli)
     local list, text = read_list(lurn, path)
     local key = "enqueued " .. lurn.sys.sha256(text):sub(1, 16)
     if study:get(key) then return end
-    local seeds, configs, base = study:spec().seeds or 1, {}, #assert(study:sync())
+    local seeds, configs, base = study:spec().seeds or 1, {}, 0
+    for _, t in ipairs(assert(study:sync())) do base = math.max(base, t.config + 1) end
     for k, row in ipairs(list) do
       local params = configuration(lurn, experiment, study, path, k, row)
       for seed = 1, seeds do
-        configs[#configs + 1] = {params = params, config = base // seeds + k - 1, seed = seed}
+        configs[#configs + 1] = {params = params, config = base + k - 1, seed = seed, attrs = {enqueued = true}}
       end
     end
     assert(study:enqueue(configs))
@@ -222,7 +227,7 @@ return function (cli)
   end
 
   local function view_of (lurn, study, options)
-    return lurn.sweep_view.new {quiet = options.quiet, direction = study.direction}
+    return lurn.sweep_view.new {quiet = options.quiet, direction = study.direction, seeds = study:spec().seeds}
   end
 
   local codes = {done = cli.OK, stopped = cli.OK, failed = cli.FAILED, INT = cli.INTERRUPTED, TERM = cli.TERMINATED}
@@ -289,8 +294,8 @@ return function (cli)
       cli.usage(("what is '%s'? The script is in the study"):format(rest[1]), cli.describe(cli.verbs.worker))
     end
     if not options.store then cli.usage("which store? --store URL", cli.describe(cli.verbs.worker)) end
-    check_numbers(options)
     local lurn = cli.lurn()
+    check_options(lurn, options)
     local results = require "lurn.cli_study" (cli)
     local store = M.open_store(lurn, options.store, false)
     local study = results.study_of(store, options.store, options.study)

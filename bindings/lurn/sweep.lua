@@ -90,7 +90,7 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
     local direction = o.direction or experiment.direction
     local spec = {script = script_of(experiment), fixed = fixed, space = space,
       sampler = o.sampler or {name = M.SAMPLER}, pruner = o.pruner or {name = M.PRUNER},
-      seeds = o.seeds or 1, seed = o.seed or 1, train_seed = o.train_seed or 1,
+      seeds = o.seeds or 1, race = o.race, seed = o.seed or 1, train_seed = o.train_seed or 1,
       limits = o.limits or {}, retries = {crashed = 2}, keep = o.keep or 5, precision = lurn.precision, threads = 1}
     if spec.pruner.name == "none" then spec.pruner.name = "nop" end
     local ok, sampler = pcall(M.sampler, spec, direction, experiment)
@@ -177,7 +177,7 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
     end
   end
 
-  local SAME = {"sampler", "pruner", "seeds", "seed", "train_seed", "limits", "keep", "precision"}
+  local SAME = {"sampler", "pruner", "seeds", "race", "seed", "train_seed", "limits", "keep", "precision"}
 
   --- What is not as it was when the study began, as a list of sentences. Of what the command line did not say, the
   -- study's own settings hold.
@@ -223,17 +223,21 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
     return self.first[config]
   end
 
+  -- A race looks at all trials: where others have begun some since, it waits for the next look.
   local function place_of (self, trials, number)
-    if self.seeds == 1 then return number, 1 end
-    if not self.racing then return number // self.seeds, number % self.seeds + 1 end
-    local place = self.racing:next(trials, number)
-    if place then return place.config, place.seed end
+    if self.racing.race and self.seeds > 1 and number ~= #trials then
+      self.starved = true
+      return nil
+    end
+    self.racing.trials = self.total < math.huge and self.total or nil
+    return self.racing:next(trials, number)
   end
 
   --- Proposals, verdicts and promotions for a study:
   --   propose(number, trials)   for a new trial below `total`, or nil; `starved` then says whether that may change
   --   decide(trial, trials)     "prune", "pause" or nil, and why
   --   promote(trials)           the number of a paused trial that may go on, or nil
+  --   replay(trial, trials)     true, or false and what is not as it was
   ---@param study table
   ---@param experiment lurn.Experiment
   function M.chooser (study, experiment)
@@ -241,19 +245,27 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
     local sampler = M.sampler(spec, study.direction, experiment)
     local pruner = M.pruner(spec, study.direction, study.name)
     local self = {seeds = spec.seeds or 1, seen = 0, first = {}, starved = false, total = math.huge, pruner = pruner,
-      sampler = sampler}
+      sampler = sampler, racing = lurn.racing.new {seeds = spec.seeds or 1, direction = study.direction,
+        race = spec.race ~= false}}
     function self.propose (number, trials)
       self.starved = false
       if number >= self.total * self.seeds then return nil end
-      local config, seed = place_of(self, trials, number)
-      if not config then return nil end
-      local known, note = self.seeds > 1 and params_of(self, trials, config) or nil, nil
-      if not known and seed > 1 then
+      local place = place_of(self, trials, number)
+      if not place then return nil end
+      local known, note = self.seeds > 1 and params_of(self, trials, place.config) or nil, nil
+      if not known and place.seed > 1 then
         self.starved = true
         return nil
       end
-      if not known then known, note = sampler:suggest(config, pruner:peers(number, trials)) end
-      return known and {params = known, config = config, seed = seed, note = note} or nil
+      if not known then known, note = sampler:suggest(place.config, pruner:peers(place.config, trials)) end
+      return known and {params = known, config = place.config, seed = place.seed, note = note} or nil
+    end
+    -- Whether the sampler proposes a trial's parameters again, given what it had seen; nil where it did not propose them.
+    function self.replay (trial, trials)
+      if trial.attrs.enqueued or trial.seed > 1 then return nil end
+      -- The defaults are proposed without a look at anything.
+      if not trial.note then return sampler:replay(trial.config, trial.params, {seen = "0"}, {}) end
+      return sampler:replay(trial.config, trial.params, trial.note, pruner:peers(trial.config, trials))
     end
     function self.decide (trial, trials) return pruner:decide(trial, trials) end
     function self.promote (trials) return pruner:promote(trials) end

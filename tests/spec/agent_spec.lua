@@ -50,7 +50,7 @@ local experiment, script
 -- A study in memory and its agent. more: fields of the spec, and `agent`, options of the agent.
 local function sweep (what, more, configs)
   local m = more or {}
-  local spec = {script = script, fixed = {what = what}, space = lurn.space.of(experiment, {}),
+  local spec = {script = script, race = false, fixed = {what = what}, space = lurn.space.of(experiment, {}),
     sampler = {name = "random"}, pruner = {name = "nop"}, trials = m.trials or 1, seeds = m.seeds or 1,
     seed = 1, train_seed = 1, limits = m.limits,
     keep = m.keep or 5, precision = lurn.precision, retries = m.retries}
@@ -216,10 +216,10 @@ describe("an agent", function ()
         t.value)
     end
     assert.not_equal(trials[1].value, trials[2].value)
-    local rows = lurn.study_table.configurations(trials, "minimize")
+    local rows = lurn.study_table.configurations(trials, "minimize", 3)
     assert.equal(2, #rows)
     assert.equal(3, rows[1].n)
-    assert.is_true(rows[1].mean < rows[2].mean and rows[1].sd > 0)
+    assert.is_true(rows[1].bound < rows[2].bound and rows[1].bound > rows[1].mean and rows[1].sd > 0)
   end)
 
   it("loads data once for all trials", function ()
