@@ -16,7 +16,7 @@ local parts = {
   "runfile", "store_state", "store_memory", "store_schema", "store_optuna", "store_sql_study", "store_sql",
   "store_sqlite", "store_postgres", "store", "spike", "fit", "run", "watch", "lineage", "experiment",
   "space", "sampler", "tpe", "pruner", "pruner_percentile", "pruner_alone", "pruner_halving", "racing",
-  "channel", "warm", "trial", "keeper", "study_table", "sweep", "sweep_cost", "sweep_view", "agent",
+  "channel", "warm", "trial", "keeper", "outbox", "study_table", "sweep", "sweep_cost", "sweep_view", "agent",
 }
 
 local instances = {}

@@ -222,6 +222,59 @@ describe("an agent", function ()
     assert.is_true(rows[1].bound < rows[2].bound and rows[1].bound > rows[1].mean and rows[1].sd > 0)
   end)
 
+  it("goes on while the store is away, and tells it all when it is back", function ()
+    local away, said = 0, {}
+    local view = setmetatable({say = function (_, format, ...) said[#said + 1] = format:format(...) end},
+      {__index = function () return function () end end})
+    local trials, how, _, folder, agent = sweep("train", {trials = 4, workers = 2, agent = {view = view},
+      prepare = function (a)
+        local study = a.handle
+        for _, name in ipairs {"claim", "report", "finish", "renew", "sync"} do
+          local method = study[name]
+          study[name] = function (...)
+            if #a.trials >= 2 and a.trials[1].state ~= "WAITING" and away < 12 then
+              away = away + 1
+              return nil, "the store is away", "ECONN"
+            end
+            return method(...)
+          end
+        end
+      end})
+    assert.equal("done", how)
+    assert.equal(12, away)
+    for _, t in ipairs(trials) do
+      assert.equal("COMPLETE", t.state)
+      assert.equal(3, #t.reports)
+      assert.equal(1, #t.attempts)
+      assert.equal((experiment:run({what = "train", x = t.params.x}, {write = false, quiet = true})), t.value)
+    end
+    assert.equal(0, agent.outbox:count())
+    assert.is_false(lurn.sys.exists(folder .. "/here.outbox"))
+    assert.same({"store: the store is away; trials go on, new ones wait", "store: it answers again"}, said)
+  end)
+
+  it("leaves for its next start what it could not tell", function ()
+    local path = shell.path "left.outbox"
+    local study = assert(assert(lurn.store.open "memory:"):create {name = "left", spec = {trials = 1}})
+    local trial = study:claim {worker = "here-1", propose = function () return {params = {x = 1}} end}
+    local gone = setmetatable({}, {__index = function () return function () return nil, "away", "ECONN" end end})
+    local before = lurn.outbox.new(gone, path)
+    assert.is_true(before:report(trial, {{1, 0 / 0}, {2, 0.5}}))
+    assert.is_true(before:finish(trial, {state = "COMPLETE", value = 0.25, id = "a"}))
+    assert.is_false(before:drain())
+    for _ = 1, 2 do      -- told twice, counted once
+      os.execute(("cp %s %s.again"):format(path, path))
+      local after = lurn.outbox.new(study, path)
+      assert.equal(2, after:count())
+      assert.is_true(after:drain())
+      os.rename(path .. ".again", path)
+    end
+    local t = study:sync()[1]
+    assert.same({"COMPLETE", 0.25}, {t.state, t.value})
+    assert.is_true(t.reports[1][2] ~= t.reports[1][2] and t.reports[2][2] == 0.5)
+    assert.is_nil(t.attempts[1].orphans)
+  end)
+
   it("loads data once for all trials", function ()
     local path = shell.path "data.lua"
     shell.write("text.txt", ("to be or not to be "):rep(50))
