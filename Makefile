@@ -7,6 +7,7 @@
 #   make check      the same under the address and undefined-behaviour sanitizers, and once more
 #                   with a garbage collector that never rests
 #   make isa        the same with the kernels of each instruction set this machine has
+#   make store-storm   workers of each kind of trial store killed, its server, too: no result lost or counted twice
 #   make storm      five scripts killed at random instants and resumed, ARGS='--kills 50': the same bits
 #   make bench      the speed table
 #   make lint       luacheck, layers, sizes
@@ -280,7 +281,7 @@ book:
 
 # ---- tests ------------------------------------------------------------------------------------
 
-.PHONY: test suite check isa storm bench
+.PHONY: test suite check isa storm store-storm optuna bench
 test:
 	@.ci/packages.sh $(if $(MISSING),build) test --try clock pq server
 	@$(MAKE) all checks
@@ -320,6 +321,17 @@ isa: all checks
 
 storm: all
 	@$(ENV) $(LUA) tests/tools/storm.lua $(ARGS)
+
+# The same for stores of trials: ARGS='--store dir --trials 1000 --workers 8'. Servers of the group "server".
+store-storm: all
+	@$(ENV) $(LUA) tests/tools/store_storm.lua $(ARGS)
+
+# Optuna and its dashboard, in a virtual environment of the build's: with them, specs see them read what lurn writes.
+optuna: $(BUILD)/venv/ready
+$(BUILD)/venv/ready:
+	python3 -m venv $(BUILD)/venv
+	$(BUILD)/venv/bin/pip install -q optuna optuna-dashboard scikit-learn
+	@touch $@
 
 bench: all
 	$(BUILD)/bin/lurn bench $(ARGS)
