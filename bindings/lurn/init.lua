@@ -22,7 +22,8 @@ local late = {
   "store_state", "store_memory", "store_schema", "store_optuna", "store_foreign", "store_sql_study", "store_sql",
   "store_sqlite", "store_postgres", "store_dir", "store_spool", "store",
   "space", "sampler", "pruner", "racing",
-  "channel", "warm", "trial", "keeper", "study_table", "sweep", "sweep_cost", "sweep_view", "agent", "slurm",
+  "channel", "warm", "trial", "keeper", "outbox", "study_table", "sweep", "sweep_cost", "sweep_view", "agent",
+  "slurm",
 }
 -- What adds to a part, and comes with it.
 local additions = {
