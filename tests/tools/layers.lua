@@ -86,6 +86,7 @@ local only = {
   {"^unistd%.h$",            "^core/sys%.c$", "^bindings/", "^tests/"},
   {"^fcntl%.h$",             "^core/sys%.c$", "^tests/"},
   {"^dirent%.h$",            "^core/sys%.c$"},
+  {"^poll%.h$",              "^core/sys%.c$"},
   {"^dlfcn%.h$",             "^core/sys%.c$"},
 }
 
