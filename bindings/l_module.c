@@ -129,7 +129,7 @@ static int open_all (lua_State *L) {
   lb_open_ctx(L);
   lurn_blas_start();
   lurn_ctx *ctx = lb_ctx(L);
-  ctx->stop = l_signal_flag();
+  ctx->stop = &l_signal_of(L)->stop;
   choose_engine(L, ctx);
   luaL_newlib(L, functions);
   int module = lua_gettop(L);

@@ -11,7 +11,8 @@ folder = (folder or "lurn"):gsub("%.init$", "")
 
 -- In order of dependence: a module finds those before it already in the instance.
 local parts = {
-  "schema", "json", "symbol", "pascanu", "cell", "layers", "conv", "cells", "loss", "metrics", "plot", "probe", "model",
+  "schema", "json", "patience", "symbol", "pascanu", "cell", "layers", "conv", "cells", "loss", "metrics", "plot",
+  "probe", "model",
   "op", "optim", "sample", "data", "csv", "npy", "idx", "moving", "tasks", "progress", "repro", "lock", "manifest",
   "runfile", "spike", "fit", "run", "watch", "lineage", "experiment",
 }

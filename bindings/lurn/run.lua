@@ -18,7 +18,7 @@ return function (lurn)
   ---@field result any        what the experiment returned
   ---@field model any         the first model that was built; models has all of them
   local Run = {}
-  Run.__index = Run
+  Run.__index, Run.__name = Run, "lurn.Run"
   M.Run = Run
 
   local OPTIONS = {
@@ -140,6 +140,7 @@ return function (lurn)
     end
   end
 
+  --- Called by optimisers: an update has been committed, the iteration is to be played to its end.
   function Run:committed ()
     self.dirty = true
     if lurn.signal then lurn.signal.hold(true) end
@@ -262,22 +263,38 @@ return function (lurn)
     self.progress:clear()
   end
 
+  local resume = lurn.signal and lurn.signal.resume or coroutine.resume
+
+  -- One stretch of the script; true when a prompt's Ctrl-C paused it, wherever it was.
+  local function stretch (self)
+    if self.marks then lurn.patience.put_back(self.marks) end
+    self.marks = nil
+    enter(self)
+    local ok, value = resume(self.thread)
+    if coroutine.status(self.thread) == "suspended" then
+      self.status = "waiting"
+      if ok == nil then self.progress:clear() end
+    else
+      close(self, ok, value)
+    end
+    leave(self)
+    return ok == nil
+  end
+
   --- Plays until the script ends, the budget is used up, or something stops it. Never raises for
-  -- what the script does: status, error and trace tell.
+  -- what the script does: status, error and trace tell. Paused, it goes on from there when it is played again.
   function Run:play ()
     if coroutine.status(self.thread) == "dead" then
       error("this run has ended: " .. self.status, 2)
     end
     local free, message = self:take_lock()
     if not free then return refuse(self, message) end
-    enter(self)
-    local ok, value = coroutine.resume(self.thread)
-    if coroutine.status(self.thread) == "suspended" then
-      self.status = "waiting"
-    else
-      close(self, ok, value)
+    while stretch(self) do
+      self.marks = lurn.patience.mark(self.models)
+      local budget = self.budget      -- others may play it before it is this call's turn again
+      if not lurn.signal.pause() or coroutine.status(self.thread) == "dead" then break end
+      self.budget = budget
     end
-    leave(self)
     return self
   end
 

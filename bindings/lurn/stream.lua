@@ -14,7 +14,7 @@ return function (lurn, Model)
 
   ---@class lurn.Stream
   local Stream = {}
-  Stream.__index = Stream
+  Stream.__index, Stream.__name = Stream, "lurn.Stream"
 
   local function one (id) return type(id) == "number" and lurn.ids {{id}} or id end
 
@@ -30,9 +30,7 @@ return function (lurn, Model)
   --- One step: an id (from 1) or a vector; returns the output, the logits of a classifier.
   function Stream:step (x)
     if type(x) == "table" then x = lurn.tensor {{x}} end
-    local ok, message, code = self.player:forward(batch_of(self, x), self.seed, self.steps, "eval")
-    if code == "EINTR" then error(lurn.interrupted, 0) end
-    if ok == nil then error(message, 2) end
+    lurn.patience.attempt(self.player, 2, self.player.forward, batch_of(self, x), self.seed, self.steps, "eval")
     self.player:commit()
     self.steps = self.steps + 1
     local out = self.player:output("out")
@@ -41,6 +39,7 @@ return function (lurn, Model)
     return self.out
   end
 
+  --- Forgets the state: the next step is the first.
   function Stream:reset ()
     self.player:resetstate()
     self.steps = 0
