@@ -25,7 +25,7 @@ return function (lurn)
   ---@field direction "minimize"|"maximize"
   ---@field declarations table<string, table>
   local Experiment = {}
-  Experiment.__index = Experiment
+  Experiment.__index, Experiment.__name = Experiment, "lurn.Experiment"
   M.Experiment = Experiment
 
   local SPEC = {

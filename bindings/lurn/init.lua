@@ -44,6 +44,8 @@ local function make (precision)
     adopt(lurn, name, module)
   end
   lurn.load, lurn.engine, lurn.threads = lurn.experiment.load, core.engine, core.threads
+  --- A prompt in this interpreter; what `lurn` without arguments starts.
+  function lurn.repl (options) return require(folder .. ".repl")(lurn, options) end
   return setmetatable(lurn, {__index = function (_, key)
     if key == "f32" or key == "f64" then return instances[key] or make(key) end
   end})
