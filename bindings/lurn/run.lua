@@ -18,7 +18,14 @@ return function (lurn)
   ---@field result any        what the experiment returned
   ---@field model any         the first model that was built; models has all of them
   local Run = {}
-  Run.__index, Run.__name = Run, "lurn.Run"
+  Run.__name = "lurn.Run"
+
+  -- run.loss and run.valid_loss are the series of that name: {step =, value =}.
+  function Run.__index (self, key)
+    local value = Run[key]
+    if value ~= nil or key ~= "loss" and key ~= "valid_loss" then return value end
+    return rawget(self, "metrics")[key]
+  end
   M.Run = Run
 
   local OPTIONS = {

@@ -40,20 +40,37 @@ return function (lurn)
     return table.concat(order, "  ")
   end
 
-  -- Layers in the order in which the program first names them; parameters come sorted by path.
+  -- Path -> where the program first uses the parameter.
+  local function uses (text)
+    local register, at = {}, {}
+    for r, path in text:gmatch "param (r%d+) (%S+)" do register[r] = path end
+    for place, line in text:gmatch "()([^\n]*=[^\n]*)" do
+      for r in line:gmatch "r%d+" do
+        local path = register[r]
+        if path and not at[path] then at[path] = place end
+      end
+    end
+    return at
+  end
+
+  -- Layers in the order in which the program uses them; parameters come sorted by path.
   local function layers_of (model)
     local list, by = {}, {}
-    local text = model:source_text()
+    local at = uses(model:source_text())
     for _, p in ipairs(model:parameters()) do
       local name = p.path:match "^[^.]*"
       if not by[name] then
-        by[name] = {name = name, at = text:find("param r%d+ " .. name:gsub("%p", "%%%0")) or #text, numbers = 0}
+        by[name] = {name = name, at = math.huge, numbers = 0}
         list[#list + 1] = by[name]
       end
-      table.insert(by[name], p)
-      by[name].numbers = by[name].numbers + p.value:numel()
+      local layer = by[name]
+      layer[#layer + 1] = p
+      layer.at, layer.numbers = math.min(layer.at, at[p.path] or math.huge), layer.numbers + p.value:numel()
     end
-    table.sort(list, function (a, b) return a.at < b.at end)
+    table.sort(list, function (a, b)
+      if a.at ~= b.at then return a.at < b.at end
+      return a.name < b.name
+    end)
     return list
   end
 
