@@ -120,7 +120,7 @@ describe("the manual", function ()
     -- What a script has no business with.
     local inner = {}
     local hidden = "core engine initialise recurrent repro runfile schema signal sys symbol load pascanu probe spike "
-      .. "lock lineage watch"
+      .. "lock lineage watch patience"
     for name in hidden:gmatch "%a+" do inner[name] = true end
     for name, value in pairs(require "lurn") do
       if not inner[name] and type(value) ~= "string" then
