@@ -197,7 +197,7 @@ describe("lurn sweep", function ()
     shell.write("wrong.json", '[{"x": 3}]')
     code, _, err = shell.lurn "sweep quick.lua --sampler random --trials 6 --quiet --enqueue wrong.json"
     assert.equal(3, code)
-    assert.matches("configuration 1: parameter 'x' must be between", err)
+    assert.matches("configuration 1: parameter 'x' is searched in float %-2%.%.2, got 3", err)
     shell.write("wrong.json", '[{"note": "b"}]')
     code, _, err = shell.lurn "sweep quick.lua --sampler random --trials 6 --quiet --enqueue wrong.json"
     assert.equal(3, code)
@@ -287,7 +287,7 @@ describe("lurn sweep", function ()
     shell.write("plain.lua", 'return require "lurn".experiment {name = "plain", params = {lr = 1}, run = function () end}')
     for arguments, pattern in pairs {["sweep"] = "which script%?", ["sweep quick.lua --trials 0"] = "%-%-trials must be at least 1",
       ["sweep quick.lua --trails 4"] = "unknown parameter 'trails'", ["sweep plain.lua"] = "there is nothing to search",
-      ["sweep quick.lua --x 0..9"] = "between %-2 and 2",
+      ["sweep quick.lua --x 0..much"] = "'x' must be a number",
       ["sweep quick.lua --timeout soon"] = "%-%-timeout must be a time", ["sweep quick.lua --sampler tipi"] =
       "unknown sampler 'tipi'", ["sweep quick.lua --sampler random --pruner asap"] = "unknown pruner",
       ["sweep quick.lua --limit-memory lots"] = "%-%-limit%-memory must be a size", ["sweep quick.lua --lr 0.1..0.01"] =
