@@ -8,6 +8,7 @@
 #                   with a garbage collector that never rests
 #   make isa        the same with the kernels of each instruction set this machine has
 #   make store-storm   workers of each kind of trial store killed, its server, too: no result lost or counted twice
+#   make cluster    a sweep on two Slurm hosts, one of which dies, the other loses its network: nothing lost (root)
 #   make storm      every script killed at random instants and resumed, ARGS='--kills 50': the same bits
 #   make bench      the speed table
 #   make lint       luacheck, layers, sizes
@@ -281,7 +282,7 @@ book:
 
 # ---- tests ------------------------------------------------------------------------------------
 
-.PHONY: test suite check isa storm store-storm optuna bench
+.PHONY: test suite check isa storm store-storm cluster optuna bench
 test:
 	@.ci/packages.sh $(if $(MISSING),build) test --try clock shells pq server
 	@$(MAKE) all checks
@@ -327,6 +328,11 @@ storm: all
 # The same for stores of trials: ARGS='--store dir --trials 1000 --workers 8'. Servers of the group "server".
 store-storm: all
 	@$(ENV) $(LUA) tests/tools/store_storm.lua $(ARGS)
+
+cluster:
+	@.ci/packages.sh $(if $(MISSING),build) cluster
+	@$(MAKE) all
+	@$(ENV) tests/tools/cluster.sh $(ARGS)
 
 # Optuna and its dashboard, in a virtual environment of the build's: with them, specs see them read what lurn writes.
 optuna: $(BUILD)/venv/ready
