@@ -10,7 +10,12 @@ describe("lurn slurm", function ()
     shell.write("tiny.lua", [[
 return require "lurn".experiment {name = "tiny", params = {x = {0.5, float = {0, 1}}},
   run = function (run, p) return (p.x - 0.3) ^ 2 end}]])
-    shell.write("sbatch", "#!/bin/sh\nprintf '%s\\n' \"$@\" > sbatch.args\n[ -e refuse ] && echo 'bad partition' && exit 1\necho '42;main'")
+    shell.write("sbatch", [[
+#!/bin/sh
+printf '%s\n' "$@" > sbatch.args
+[ -e refuse ] && echo 'bad partition' && exit 1
+echo '42;main'
+]])
     shell.run "chmod +x sbatch"
   end)
   teardown(shell.close)
@@ -18,7 +23,8 @@ return require "lurn".experiment {name = "tiny", params = {x = {0.5, float = {0,
   local function slurm (arguments) return shell.lurn("slurm " .. arguments, "PATH=.:$PATH") end
 
   when_built("makes the study and submits an array of workers; what is behind -- is for sbatch", function ()
-    local code, out = slurm "tiny.lua --trials 4 --sampler random --tasks 3 --workers 2 -- --partition=cpu --time=1:00:00"
+    local code, out = slurm("tiny.lua --trials 4 --sampler random --tasks 3 --workers 2 -- "
+      .. "--partition=cpu --time=1:00:00")
     assert.equal(0, code)
     assert.matches("job 42: 3 tasks on the study 'tiny'", out)
     local given = shell.read "sbatch.args"
