@@ -17,6 +17,8 @@ return function (lurn)
   ---@field status string     "waiting", "running", "done", "failed", "diverged", "interrupted", "terminated", "pruned"
   ---@field result any        what the experiment returned
   ---@field model any         the first model that was built; models has all of them
+  ---@field datasets any[]   data sets that were built
+  ---@field sources table[]  what was read or built, for the manifest: data sets and files of arrays, see source.lua
   local Run = {}
   Run.__index = Run
   M.Run = Run
