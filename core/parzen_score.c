@@ -114,6 +114,17 @@ static void step_shares (const lurn_parzen *p, int a, double x, double *share) {
   }
 }
 
+static void add_shares (double *restrict term, const double *restrict share, const int32_t *restrict same, int K) {
+  int k = 0;
+  for (; k + 4 <= K; k += 4) {
+    term[k] += share[same[k]];
+    term[k + 1] += share[same[k + 1]];
+    term[k + 2] += share[same[k + 2]];
+    term[k + 3] += share[same[k + 3]];
+  }
+  for (; k < K; k++) term[k] += share[same[k]];
+}
+
 /* Candidates often share a value: its shares are worked out once. */
 static void score_steps (const lurn_parzen *p, int a, const double *x, int C, double *terms, double *share) {
   const int32_t *same = p->same + row(p, a);
@@ -125,7 +136,7 @@ static void score_steps (const lurn_parzen *p, int a, const double *x, int C, do
     for (int d = c; d < C; d++) {
       double *term = terms + (size_t)d * (size_t)p->K;
       if (x[d * p->A + a] != x[c * p->A + a]) continue;
-      for (int k = 0; k < p->K; k++) term[k] += share[same[k]];
+      add_shares(term, share, same, p->K);
     }
   }
 }
