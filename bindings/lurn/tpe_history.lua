@@ -45,7 +45,8 @@ return function (tpe)
   -- n trials that count and their numbers + 1; the complete ones with the least values, and how many are complete; the
   -- pruned ones; each different set of parameters that finished ones had, by one of them.
   local function new_view ()
-    return {n = 0, trials = {}, numbers = {}, best = {}, values = {}, complete = 0, pruned = {}, kinds = {}, known = {}}
+    return {n = 0, trials = {}, numbers = {}, best = {}, values = {}, complete = 0, pruned = {}, kinds = {},
+      known = {}}
   end
 
   local function copy (list) return table.move(list, 1, #list, 1, {}) end
@@ -54,8 +55,9 @@ return function (tpe)
   local function fork (view)
     local known = {}
     for kind in pairs(view.known) do known[kind] = true end
-    return {n = view.n, trials = view.trials, numbers = view.numbers, best = copy(view.best), values = copy(view.values),
-      complete = view.complete, pruned = copy(view.pruned), kinds = copy(view.kinds), known = known}
+    return {n = view.n, trials = view.trials, numbers = view.numbers, best = copy(view.best),
+      values = copy(view.values), complete = view.complete, pruned = copy(view.pruned), kinds = copy(view.kinds),
+      known = known}
   end
 
   -- Puts a trial into the list of the best, behind its equals.
@@ -100,7 +102,7 @@ return function (tpe)
 
   local final = {COMPLETE = true, PRUNED = true, FAIL = true}
 
-  -- How many trials from the first on are settled: without a gap, without seeds, and for ever what they are. self.settled
+  -- How many trials from the first on are settled: without a gap, without seeds, for ever what they are. self.settled
   -- is brought up to date; it begins anew when it was made of other trials.
   local function settle (self, trials)
     local raw, m = self.raw, 0
