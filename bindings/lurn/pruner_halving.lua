@@ -133,7 +133,10 @@ return function (lurn)
   }}
   kinds.hyperband = hyperband
 
-  function hyperband:start () check_auto("hyperband: max_resource", self.max_resource, self.bootstrap_count) end
+  function hyperband:start ()
+    check_auto("hyperband: max_resource", self.max_resource, self.bootstrap_count)
+    self.sums = {}                -- checksums by number, worked out once
+  end
 
   -- CRC-32 (ISO 3309, the one of zlib), bit by bit: texts are short.
   local function crc32 (text)
@@ -165,9 +168,13 @@ return function (lurn)
   end
 
   local function bracket_in (self, shares, number)
-    local total = 0
+    local total, sum = 0, self.sums[number]
+    if not sum then
+      sum = crc32(("%s_%d"):format(self.study, number))
+      self.sums[number] = sum
+    end
     for _, share in ipairs(shares) do total = total + share end
-    local left = crc32(("%s_%d"):format(self.study, number)) % total
+    local left = sum % total
     for b, share in ipairs(shares) do
       if left < share then return b - 1 end
       left = left - share
