@@ -64,8 +64,10 @@ return function (lurn)
     return out
   end
 
-  -- Lists of names, each to be drawn together. What nobody had so far is drawn alone.
-  local function groups_of (self, kinds)
+  --- Sorted lists of names, each to be drawn together. What nobody had so far is drawn alone.
+  ---@param kinds table   of a view
+  ---@return string[][]
+  function tpe:groups (kinds)
     local groups = {}
     for _, params in ipairs(kinds) do groups = decompose(groups, params, self.open) end
     if not self.multivariate or not self.group then groups = part(self, groups, kinds) end
@@ -206,7 +208,7 @@ return function (lurn)
     end
     if not startup then
       local below, chosen = self:split(view)
-      for _, names in ipairs(groups_of(self, view.kinds)) do
+      for _, names in ipairs(self:groups(view.kinds)) do
         propose_group(self, number, params, names, view, below, chosen)
       end
     end
