@@ -159,6 +159,19 @@ describe("a mixture", function ()
     end
   end)
 
+  it("has the same bits in both precisions of the module", function ()
+    local points, at, results = {}, {}, {}
+    for i = 1, 40 do points[i] = random_point(i) end
+    for i = 1, 6 do at[i] = random_point(1000 + i) end
+    for i, precision in ipairs {"f32", "f64"} do
+      local p, places = lurn[precision].core.parzen.new {seed = 3, name = "test", axes = axes}, {}
+      for k, point in ipairs(points) do places[k] = p:add(k, point) end
+      p:fit(places)
+      results[i] = {p:score(at), p:draw(30, 0)}
+    end
+    assert.same(results[1], results[2])
+  end)
+
   it("does not depend on what was fitted before, nor on the order of adding", function ()
     local p, q = parzen.new {axes = axes}, parzen.new {axes = axes}
     local places, back, at = {}, {}, {}
