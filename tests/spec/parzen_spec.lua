@@ -1,5 +1,5 @@
 -- The densities of tpe: the normal distribution beside tables made with mpmath; kernels by the rules of parzen.h;
--- mixtures beside a plain twin written here; draws beside their density. Optuna's own numbers are in optuna_spec.
+-- mixtures beside a plain twin written here; draws beside their density. Optuna's own numbers are in search_spec.
 local lurn = require "lurn"
 local parzen = lurn.core.parzen
 
