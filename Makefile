@@ -322,8 +322,9 @@ isa: all checks
 storm: all
 	@$(ENV) $(LUA) tests/tools/storm.lua $(ARGS)
 
-# The same for stores of trials: ARGS='--store dir --trials 1000 --workers 8'. Servers of the group "server".
+# The same for stores of trials: ARGS='--store dir --trials 10000 --workers 16'.
 store-storm: all
+	@.ci/packages.sh --try server
 	@$(ENV) $(LUA) tests/tools/store_storm.lua $(ARGS)
 
 # Optuna and its dashboard, in a virtual environment of the build's: with them, specs see them read what lurn writes.
