@@ -325,8 +325,9 @@ storm: all
 	@$(ENV) $(LUA) tests/tools/storm.lua --list $(ARGS) | \
 	  $(ENV) xargs -P $(JOBS) -n 1 $(LUA) tests/tools/storm.lua $(ARGS) --only
 
-# The same for stores of trials: ARGS='--store dir --trials 1000 --workers 8'. Servers of the group "server".
+# The same for stores of trials: ARGS='--store dir --trials 10000 --workers 16'.
 store-storm: all
+	@.ci/packages.sh --try server
 	@$(ENV) $(LUA) tests/tools/store_storm.lua $(ARGS)
 
 cluster:
