@@ -111,16 +111,18 @@ static int p_fit (lua_State *L) {
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_Integer n = lua_isnoneornil(L, 3) ? luaL_len(L, 2) : lb_integer(L, 3, 0, INT_MAX, "n");
   luaL_argcheck(L, n <= p->added, 2, "more places than observations");
-  int32_t *slots = lua_newuserdatauv(L, sizeof *slots * (size_t)(n + p->added), 0), *seen = slots + n;
-  for (int k = 0; k < p->added; k++) seen[k] = 0;
+  int different = 1;
   for (lua_Integer k = 0; k < n; k++) {
     lua_rawgeti(L, 2, k + 1);
     lua_Integer s = lua_tointeger(L, -1);
-    luaL_argcheck(L, s >= 1 && s <= p->added && !seen[s - 1]++, 2, "a list of different places");
-    slots[k] = (int32_t)(s - 1);
+    luaL_argcheck(L, s >= 1 && s <= p->added, 2, "a list of places");
+    p->coming[k] = (int32_t)(s - 1);
     lua_pop(L, 1);
   }
-  lurn_parzen_fit(p, slots, (int)n);
+  for (lua_Integer k = 0; k < n; k++) different &= !p->member[p->coming[k]]++;
+  for (lua_Integer k = 0; k < n; k++) p->member[p->coming[k]] = 0;
+  luaL_argcheck(L, different, 2, "a list of different places");
+  lurn_parzen_fit(p, p->coming, (int)n);
   return 0;
 }
 
@@ -155,15 +157,13 @@ static int p_score (lua_State *L) {
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_Integer C = luaL_len(L, 2);
   luaL_argcheck(L, C >= 0 && C <= 65536, 2, "at most 65536 points");
-  double *x = lua_newuserdatauv(L, sizeof *x * (size_t)C * (size_t)p->A, 0);
-  double *scratch = lua_newuserdatauv(L, sizeof *scratch * (lurn_parzen_scratch(p, (int)C) + (size_t)C), 0);
-  double *out = scratch + lurn_parzen_scratch(p, (int)C);
+  double *x = lua_newuserdatauv(L, sizeof *x * (size_t)C * (size_t)(p->A + 1), 0), *out = x + C * p->A;
   for (lua_Integer c = 0; c < C; c++) {
     lua_geti(L, 2, c + 1);
     read_point(L, p, lua_gettop(L), x + c * p->A);
     lua_pop(L, 1);
   }
-  lurn_parzen_score(p, out, x, (int)C, scratch);
+  lb_check(L, lurn_parzen_score(lb_ctx(L), p, out, x, (int)C));
   lua_createtable(L, (int)C, 0);
   for (lua_Integer c = 0; c < C; c++) {
     lua_pushnumber(L, out[c]);

@@ -58,15 +58,15 @@ static double near_quantile (double p, double ln_p) {
   return SQRT3_OVER_PI * lurn_portable_log(p / (1.0 - p));
 }
 
-/* Newton's method on ln below(x) = ln p: x += (ln p - ln F) F / f, F = below(x), f its derivative. The left side is
- * concave in x, so that from the second step on every step goes up to the root and none beyond. */
+/* Newton's method: on below(x) = p near the middle, on ln below(x) = ln p in the tail, where F = below(x) is small and
+ * its logarithm, a concave function, is nearly a parabola. f is the derivative of F. */
 double lurn_gauss_quantile (double p) {
   double ln_p = lurn_portable_log(p), x = near_quantile(p, ln_p);
   for (int k = 0; k < 20; k++) {
     double F = lurn_gauss_below(x), f = lurn_portable_exp(-0.5 * x * x - LN_SQRT_2PI);
-    double step = (ln_p - lurn_portable_log(F)) * F / f;
+    double step = p > 0.01 ? (p - F) / f : (ln_p - lurn_portable_log(F)) * F / f;
     x += step;
-    if (fabs(step) < 1e-9) break;            /* the next one would be its square */
+    if (fabs(step) < 1e-8) break;            /* the next one would be about its square */
   }
   return x;
 }

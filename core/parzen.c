@@ -18,10 +18,9 @@ static size_t place (lurn_parzen *p, char *base, int capacity) {
   p->name = (void *)(base ? base + at : NULL); \
   at += lurn_align(sizeof *p->name * (elements))
   PLACE(number, N);
-  PLACE(x, N * A);
-  PLACE(sigma, N * A);
-  PLACE(norm, N * A);
+  PLACE(bump, A * N);
   PLACE(slot, N);
+  PLACE(coming, N);
   PLACE(kernel, N);
   PLACE(member, N);
   PLACE(order, A * N);
@@ -30,6 +29,8 @@ static size_t place (lurn_parzen *p, char *base, int capacity) {
   PLACE(mu, A * K);
   PLACE(inverse, A * K);
   PLACE(same, A * K);
+  PLACE(different, A * K);
+  PLACE(count, A);
 #undef PLACE
   return at;
 }
@@ -45,10 +46,13 @@ lurn_status lurn_parzen_init (lurn_ctx *ctx, lurn_parzen *p, const lurn_axis *ax
 }
 
 void lurn_parzen_free (lurn_ctx *ctx, lurn_parzen *p) {
+  lurn_free(ctx, p->scratch, p->scratch_size * sizeof *p->scratch);
   lurn_free(ctx, p->block, p->bytes);
   lurn_free(ctx, p->axis, sizeof *p->axis * (size_t)p->A);
   memset(p, 0, sizeof *p);
 }
+
+static lurn_bump *bumps (const lurn_parzen *p, int a) { return p->bump + (size_t)a * (size_t)p->capacity; }
 
 /* What was added moves along; what was fitted is forgotten. */
 lurn_status lurn_parzen_reserve (lurn_ctx *ctx, lurn_parzen *p, int capacity) {
@@ -63,11 +67,9 @@ lurn_status lurn_parzen_reserve (lurn_ctx *ctx, lurn_parzen *p, int capacity) {
   now.capacity = capacity;
   now.n = now.K = 0;
   if (old.block) {
-    size_t N = (size_t)old.added, NA = N * (size_t)old.A;
+    size_t N = (size_t)old.added;
     memcpy(now.number, old.number, N * sizeof *now.number);
-    memcpy(now.x, old.x, NA * sizeof *now.x);
-    memcpy(now.sigma, old.sigma, NA * sizeof *now.sigma);
-    memcpy(now.norm, old.norm, NA * sizeof *now.norm);
+    for (int a = 0; a < old.A; a++) memcpy(bumps(&now, a), bumps(&old, a), N * sizeof *now.bump);
     lurn_free(ctx, old.block, old.bytes);
   }
   *p = now;
@@ -88,19 +90,16 @@ static void range_of (const lurn_axis *a, double *low, double *high) {
 
 int lurn_parzen_add (lurn_parzen *p, int64_t number, const double *x) {
   int s = p->added++;
-  for (int a = 0; a < p->A; a++) {
-    p->x[s * p->A + a] = p->axis[a].log ? lurn_portable_log(x[a]) : x[a];
-    p->sigma[s * p->A + a] = 0;               /* no kernel has this width, so the first fit works its norm out */
-  }
+  for (int a = 0; a < p->A; a++)
+    bumps(p, a)[s] = (lurn_bump){.x = p->axis[a].log ? lurn_portable_log(x[a]) : x[a]};
   p->number[s] = number;
   return s;
 }
 
 /* --- fitting ------------------------------------------------------------------------------- */
 
-static int before (const lurn_parzen *p, int a, int32_t s, int32_t t) {
-  double x = p->x[s * p->A + a], y = p->x[t * p->A + a];
-  return x < y || (x == y && p->number[s] < p->number[t]);
+static int before (const lurn_parzen *p, const lurn_bump *bump, int32_t s, int32_t t) {
+  return bump[s].x < bump[t].x || (bump[s].x == bump[t].x && p->number[s] < p->number[t]);
 }
 
 /* What `member` says while a fit is being made. */
@@ -109,6 +108,7 @@ enum { WAS = 1, IS = 2 };
 /* order keeps those that stay and takes in the new ones, each at its place. */
 static void sort_axis (lurn_parzen *p, int a, int was, const int32_t *slots, int n) {
   int32_t *order = p->order + (size_t)a * (size_t)p->capacity;
+  const lurn_bump *bump = bumps(p, a);
   int m = 0;
   for (int i = 0; i < was; i++)
     if (p->member[order[i]] & IS) order[m++] = order[i];
@@ -117,7 +117,7 @@ static void sort_axis (lurn_parzen *p, int a, int was, const int32_t *slots, int
     if (p->member[slots[i]] & WAS) continue;
     while (low < high) {
       int middle = (low + high) / 2;
-      if (before(p, a, slots[i], order[middle])) high = middle; else low = middle + 1;
+      if (before(p, bump, slots[i], order[middle])) high = middle; else low = middle + 1;
     }
     memmove(order + low + 1, order + low, sizeof *order * (size_t)(m - low));
     order[low] = slots[i];
@@ -137,41 +137,45 @@ static double norm_of (const lurn_axis *axis, double mu, double sigma, double lo
   return axis->kind == LURN_AXIS_STEPS ? inside : inside + lurn_portable_log(sigma) + LN_SQRT_2PI;
 }
 
-static void put_kernel (lurn_parzen *p, size_t row, int k, double mu, double sigma, double norm) {
-  p->mu[row + (size_t)k] = mu;
-  p->inverse[row + (size_t)k] = SQRT_HALF / sigma;
-  p->same[row + (size_t)k] = k;
-  p->constant[k] -= norm;
+/* fresh: no kernel along this axis had this mu and sigma yet; else it is the same as the one put before. */
+static void put_kernel (lurn_parzen *p, int a, int k, const lurn_bump *b, int fresh) {
+  size_t row = (size_t)a * (size_t)(p->capacity + 1), at = row + (size_t)k;
+  p->mu[at] = b->x;
+  p->inverse[at] = b->inverse;
+  p->constant[k] -= b->norm;
+  if (fresh) p->different[row + (size_t)p->count[a]++] = k;
+  p->same[at] = p->count[a] - 1;
+}
+
+static void set_sigma (const lurn_axis *axis, lurn_bump *b, double sigma, double low, double high) {
+  b->sigma = sigma;
+  b->inverse = SQRT_HALF / sigma;
+  b->norm = norm_of(axis, b->x, sigma, low, high);
 }
 
 static void fit_numbers (lurn_parzen *p, int a) {
   const int32_t *order = p->order + (size_t)a * (size_t)p->capacity;
-  size_t row = (size_t)a * (size_t)(p->capacity + 1);
-  double low, high, before_x, x, next;
+  lurn_bump *bump = bumps(p, a), *last = NULL;
+  double low, high;
   range_of(&p->axis[a], &low, &high);
   double most = high - low, least = most / (p->K + 1 < 100 ? p->K + 1 : 100);
-  before_x = low;
-  next = p->n > 0 ? p->x[order[0] * p->A + a] : high;
-  for (int i = 0; i < p->n; i++, before_x = x) {
-    int at = order[i] * p->A + a, k = p->kernel[order[i]];
-    x = next;
-    next = i < p->n - 1 ? p->x[order[i + 1] * p->A + a] : high;
-    double sigma = sigma_of(x - before_x, next - x, i == 0, i == p->n - 1, least, most);
-    if (sigma != p->sigma[at]) {
-      p->sigma[at] = sigma;
-      p->norm[at] = norm_of(&p->axis[a], x, sigma, low, high);
-    }
-    put_kernel(p, row, k, x, sigma, p->norm[at]);
-    if (i > 0 && x == before_x && p->sigma[order[i - 1] * p->A + a] == sigma)
-      p->same[row + (size_t)k] = p->same[row + (size_t)p->kernel[order[i - 1]]];
+  p->count[a] = 0;
+  for (int i = 0; i < p->n; i++) {
+    lurn_bump *b = &bump[order[i]];
+    double left = b->x - (i > 0 ? last->x : low), right = (i < p->n - 1 ? bump[order[i + 1]].x : high) - b->x;
+    double sigma = sigma_of(left, right, i == 0, i == p->n - 1, least, most);
+    if (sigma != b->sigma) set_sigma(&p->axis[a], b, sigma, low, high);
+    put_kernel(p, a, p->kernel[order[i]], b, i == 0 || b->x != last->x || sigma != last->sigma);
+    last = b;
   }
-  double middle = 0.5 * (low + high);
-  put_kernel(p, row, p->n, middle, most, norm_of(&p->axis[a], middle, most, low, high));
+  lurn_bump prior = {.x = 0.5 * (low + high)};
+  set_sigma(&p->axis[a], &prior, most, low, high);
+  put_kernel(p, a, p->n, &prior, 1);
 }
 
 static void fit_choices (lurn_parzen *p, int a) {
   double *mu = p->mu + (size_t)a * (size_t)(p->capacity + 1);
-  for (int k = 0; k < p->n; k++) mu[k] = p->x[p->slot[k] * p->A + a];
+  for (int k = 0; k < p->n; k++) mu[k] = bumps(p, a)[p->slot[k]].x;
   mu[p->n] = -1;
 }
 

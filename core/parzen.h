@@ -32,6 +32,10 @@ typedef struct lurn_axis {
   lurn_key key;                 /* of the draws along this axis */
 } lurn_axis;
 
+/* One observation along one axis: x where the kernels live; sigma, sqrt(1/2) / sigma, and ln of what the kernel is
+ * divided by. sigma 0: in no fit yet. */
+typedef struct lurn_bump { double x, sigma, inverse, norm; } lurn_bump;
+
 typedef struct lurn_parzen {
   int A, n, K;                  /* K = 0: not fitted yet */
   int added, capacity;          /* observations, and room for them */
@@ -40,18 +44,21 @@ typedef struct lurn_parzen {
   char *block;                  /* all that follows, in one piece */
   size_t bytes;
   int64_t *number;              /* (capacity) what orders equal observations: the trial's number */
-  double *x;                    /* (capacity,A) observations, where the kernels live */
-  double *sigma, *norm;         /* (capacity,A) of the last fit that had the observation; norm: ln of what a kernel is
-                                 * divided by */
+  lurn_bump *bump;              /* (A,capacity) observations, and their kernels in the last fit that had them */
   /* of the last fit */
   int32_t *slot;                /* (n) its observations, as given */
+  int32_t *coming;              /* (capacity) room for the caller's list of the next fit */
   int32_t *kernel;              /* (capacity) which kernel an observation became */
   char *member;                 /* (capacity) scratch of the fit, zero between two */
   int32_t *order;               /* (A,capacity) its observations by x; not of choices */
   double *weight;               /* (K) w_k */
   double *constant;             /* (K) less the sum of all norms */
   double *mu, *inverse;         /* (A,capacity + 1) by kernel; inverse: sqrt(1/2) / sigma; choices: mu alone */
-  int32_t *same;                /* (A,capacity + 1) by kernel: the kernel that stands for it, equal in mu and sigma */
+  int32_t *same;                /* (A,capacity + 1) by kernel: which of the different kernels along the axis it is */
+  int32_t *different;           /* (A,capacity + 1) a kernel of each pair of mu and sigma there is */
+  int *count;                   /* (A) how many pairs */
+  double *scratch;              /* of scores; size: in doubles */
+  size_t scratch_size;
 } lurn_parzen;
 
 /* axis (A) is copied. */
@@ -67,8 +74,7 @@ void lurn_parzen_fit (lurn_parzen *p, const int32_t *slots, int n);
 /* out (C,A), values: candidate c draws a kernel by weight, then a value along each axis. Draws are functions of the keys
  * and first + c alone. */
 void lurn_parzen_draw (const lurn_parzen *p, double *out, int C, uint64_t first);
-/* out (C) = ln p(x), x (C,A) in values; scratch has room for lurn_parzen_scratch(p, C) doubles. */
-size_t lurn_parzen_scratch (const lurn_parzen *p, int C);
-void lurn_parzen_score (const lurn_parzen *p, double *out, const double *x, int C, double *scratch);
+/* out (C) = ln p(x), x (C,A) in values. Needs scratch, which stays for the next time. */
+lurn_status lurn_parzen_score (lurn_ctx *ctx, lurn_parzen *p, double *out, const double *x, int C);
 
 #endif

@@ -98,20 +98,19 @@ static void score_number (const lurn_parzen *p, int a, double x, double *restric
   }
 }
 
-/* ln of the share between x - step/2 and x + step/2, for one kernel of each kind there is, into share. */
+/* ln of the share between x - step/2 and x + step/2 of every different kernel along the axis, into share. */
 static void step_shares (const lurn_parzen *p, int a, double x, double *share) {
   const double *mu = p->mu + row(p, a), *inverse = p->inverse + row(p, a);
-  const int32_t *same = p->same + row(p, a);
   double left = x - p->axis[a].step / 2, right = x + p->axis[a].step / 2;
   if (p->axis[a].log) {
     left = lurn_portable_log(left);
     right = lurn_portable_log(right);
   }
-  for (int k = 0; k < p->K; k++) {
-    if (same[k] != k) continue;
+  for (int i = 0; i < p->count[a]; i++) {
+    int k = p->different[row(p, a) + (size_t)i];
     double scale = 1.4142135623730951 * inverse[k], from = (left - mu[k]) * scale, to = (right - mu[k]) * scale;
     double mass = from > FAR_OUT || to < -FAR_OUT ? 0 : lurn_gauss_mass(from, to);
-    share[k] = mass > 0 ? lurn_portable_log(mass) : NONE;
+    share[i] = mass > 0 ? lurn_portable_log(mass) : NONE;
   }
 }
 
@@ -131,12 +130,12 @@ static void score_steps (const lurn_parzen *p, int a, const double *x, int C, do
   }
 }
 
-/* ln of the sum of w e^term; what is e^-40 of the largest term or less is below the last digit of the sum. */
+/* ln of the sum of w e^term; what is e^-37 of the largest term or less is below the last digit of the sum. */
 static double log_sum (const double *weight, const double *term, int K) {
   double most = term[0], sum = 0;
   for (int k = 1; k < K; k++) most = term[k] > most ? term[k] : most;
   for (int k = 0; k < K; k++)
-    if (term[k] > most - 40.0) sum += weight[k] * lurn_portable_exp(term[k] - most);
+    if (term[k] > most - 37.0) sum += weight[k] * lurn_portable_exp(term[k] - most);
   return most + lurn_portable_log(sum);
 }
 
@@ -146,20 +145,33 @@ static int inside (const lurn_parzen *p, const double *x) {
   return 1;
 }
 
-size_t lurn_parzen_scratch (const lurn_parzen *p, int C) { return (size_t)(C + 1) * (size_t)p->K; }
+/* Terms (C,K), and one row more. */
+static lurn_status make_room (lurn_ctx *ctx, lurn_parzen *p, int C) {
+  size_t size = (size_t)(C + 1) * (size_t)p->K;
+  if (size <= p->scratch_size) return LURN_OK;
+  size += size / 2;
+  double *scratch = lurn_realloc(ctx, p->scratch, p->scratch_size * sizeof *scratch, size * sizeof *scratch);
+  if (!scratch) return LURN_ENOMEM;
+  p->scratch = scratch;
+  p->scratch_size = size;
+  return LURN_OK;
+}
 
-void lurn_parzen_score (const lurn_parzen *p, double *out, const double *x, int C, double *scratch) {
+lurn_status lurn_parzen_score (lurn_ctx *ctx, lurn_parzen *p, double *out, const double *x, int C) {
   size_t K = (size_t)p->K;
+  lurn_status status = make_room(ctx, p, C);
+  if (status != LURN_OK) return status;
   for (int c = 0; c < C; c++)
-    for (size_t k = 0; k < K; k++) scratch[(size_t)c * K + k] = p->constant[k];
+    for (size_t k = 0; k < K; k++) p->scratch[(size_t)c * K + k] = p->constant[k];
   for (int a = 0; a < p->A; a++) {
-    if (p->axis[a].kind == LURN_AXIS_STEPS) score_steps(p, a, x, C, scratch, scratch + (size_t)C * K);
+    if (p->axis[a].kind == LURN_AXIS_STEPS) score_steps(p, a, x, C, p->scratch, p->scratch + (size_t)C * K);
     else for (int c = 0; c < C; c++) {
-      double *term = scratch + (size_t)c * K;
+      double *term = p->scratch + (size_t)c * K;
       if (p->axis[a].kind == LURN_AXIS_CHOICE) score_choice(p, a, x[c * p->A + a], term);
       else score_number(p, a, x[c * p->A + a], term);
     }
   }
   for (int c = 0; c < C; c++)
-    out[c] = inside(p, x + c * p->A) ? log_sum(p->weight, scratch + (size_t)c * K, p->K) : -HUGE_VAL;
+    out[c] = inside(p, x + c * p->A) ? log_sum(p->weight, p->scratch + (size_t)c * K, p->K) : -HUGE_VAL;
+  return LURN_OK;
 }

@@ -3,7 +3,7 @@
 --
 -- One loop, which never waits for more than a moment: claim for the slots that are free; hear what the trials say and
 -- answer; look after limits, leases and the ends of processes. A trial never waits for the store: what cannot be
--- written now is kept and written later (outbox.lua). Only new trials wait.
+-- written now waits in the store's spool. Only new trials wait.
 --
 -- An attempt ends in one of these ways:
 --
@@ -52,7 +52,6 @@ return function (lurn)
     for k = 1, o.workers do self.slots[k] = {index = k, worker = ("%s-%d"):format(o.name, k)} end
     self.choose = lurn.sweep.chooser(handle, experiment)
     self.active = lurn.space.conditions(experiment, spec.fixed)
-    self.outbox = lurn.outbox.new(handle, ("%s/%s.outbox"):format(o.folder, o.name))
     lurn.warm.install(o.folder)
     return self
   end
@@ -73,16 +72,11 @@ return function (lurn)
 
   -- Whatever the store answers: nil and a message of the outside world make new trials wait, and are said once.
   local function store_trouble (self, message)
+    if message == "spooled" then message = "it is away" end
     if not self.trouble then self.view:say("store: %s; trials go on, new ones wait", message) end
     self.trouble = message
     self.backoff = math.min(10, (self.backoff or 0.25) * 2)
     self.retry = self.clock() + self.backoff
-  end
-
-  -- What waits to be told is told before anything is claimed. False: the store is still away.
-  local function catch_up (self)
-    if self.outbox:count() == 0 or self.outbox:drain() then return true end
-    return store_trouble(self, self.outbox.trouble) or false
   end
 
   local function store_works (self)
@@ -141,7 +135,7 @@ return function (lurn)
     if pid == 0 then become(self, slot, job, fd) end
     if not pid then
       self.view:say("no process for trial %d: %s", trial.number, fd)
-      self.outbox:release(trial, "PREEMPTED")
+      self.handle:release(trial, "PREEMPTED")
       slot.trial, self.retry = nil, now + 1
       return nil, fd, code
     end
@@ -169,7 +163,7 @@ return function (lurn)
 
   --- Claims a trial for a free slot. True when it plays.
   function Agent:claim (slot)
-    if not catch_up(self) or not self:sync() then return false end
+    if not self:sync() then return false end
     look_up_total(self)
     promote(self)
     local trial, message, code = self.handle:claim {worker = slot.worker, host = process.host(), pid = lurn.sys.pid(),
@@ -202,7 +196,7 @@ return function (lurn)
     local trial, step, value = slot.trial, point[1], point[2]
     trial.reports[#trial.reports + 1] = {step, value}
     slot.moved = self.clock()
-    local held, message = self.outbox:report(trial, {{step, value}})
+    local held, message = self.handle:report(trial, {{step, value}})
     if not held and message == "lost" then slot.lost = true end
     self.view:reported(trial, step, value)
     if self.spec.pruner.name == "nop" then return end
@@ -263,9 +257,9 @@ return function (lurn)
   local function write_end (self, slot, e)
     local trial = slot.trial
     local run = slot.outcome and slot.outcome.run
-    if e.state == "PAUSED" then return self.outbox:pause(trial, {run = run}) end
-    if e.state == "WAITING" then return self.outbox:release(trial, e.reason, {run = run}) end
-    return self.outbox:finish(trial, {state = e.state, reason = e.reason, value = e.value, run = run,
+    if e.state == "PAUSED" then return self.handle:pause(trial, {run = run}) end
+    if e.state == "WAITING" then return self.handle:release(trial, e.reason, {run = run}) end
+    return self.handle:finish(trial, {state = e.state, reason = e.reason, value = e.value, run = run,
       attrs = attributes(slot, e), id = ("%s:%d:%d:%s"):format(slot.worker, trial.number, trial.epoch, slot.pid)})
   end
 
@@ -297,7 +291,7 @@ return function (lurn)
     local held, message = write_end(self, slot, e)
     if not held and message == "lost" then
       self.view:say("trial %d: somebody else has it by now; what this attempt found is kept with it", slot.trial.number)
-    elseif self.outbox.trouble then store_trouble(self, self.outbox.trouble) end
+    elseif not held or message == "spooled" then store_trouble(self, message) end
     tidy(self, slot, e)
     self.view:ended(slot.trial, e)
     count_errors(self, e)
@@ -418,10 +412,7 @@ return function (lurn)
   function Agent:turn (seconds)
     heed(self)
     fill(self)
-    if not is_playing(self) and (self.stopping or self.finished) then
-      catch_up(self)
-      return false
-    end
+    if not is_playing(self) and (self.stopping or self.finished) then return false end
     listen(self, seconds)
     reap(self)
     look_after(self)
@@ -440,9 +431,8 @@ return function (lurn)
     lurn.signal.restore()
     take_stock(self)
     self.view:over(self)
-    if self.outbox:count() > 0 then
-      self.view:say("%d words to the store are kept in %s and told at the next start", self.outbox:count(),
-        self.outbox.path)
+    if self.handle.store:waits() then
+      self.view:say("the store is away: what it has not been told is kept, and told at the next start")
     end
     if self.failed then return "failed", self.why end
     return self.signal or (self.stopping and "stopped") or "done", self.why

@@ -82,7 +82,7 @@ return function (cli)
       local made, why = lurn.sys.mkdir(folder)
       if not made then cli.fail(cli.INPUT, why) end
     end
-    local store, message = lurn.store.open(url, {create = create})
+    local store, message = lurn.store.open(url, {create = create, spool = M.FOLDER .. "/.spool"})
     return store or cli.fail(cli.INPUT, message)
   end
 

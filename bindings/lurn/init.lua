@@ -15,8 +15,9 @@ local parts = {
   "op", "optim", "sample", "data", "csv", "npy", "idx", "moving", "tasks", "progress", "repro", "lock", "manifest",
   "runfile", "store_state", "store_memory", "store_schema", "store_optuna", "store_foreign", "store_sql_study",
   "store_sql", "store_sqlite", "store_postgres", "store_dir", "store_spool", "store", "spike", "fit", "run", "watch",
-  "lineage", "experiment", "space", "sampler", "tpe", "pruner", "pruner_percentile", "pruner_alone", "pruner_halving",
-  "racing", "channel", "warm", "trial", "keeper", "outbox", "study_table", "sweep", "sweep_cost", "sweep_view", "agent",
+  "lineage", "experiment", "space", "sampler", "sobol", "tpe", "pruner", "pruner_percentile", "pruner_alone",
+  "pruner_halving", "racing", "channel", "warm", "trial", "keeper", "study_table", "sweep", "sweep_cost", "sweep_view",
+  "agent",
 }
 
 local instances = {}

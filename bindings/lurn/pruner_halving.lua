@@ -11,7 +11,9 @@
 --   promotion   pauses every trial at every rung, and lets those go on that turn out to be among the best
 --               1/reduction_factor (the algorithm of the MLSys paper itself). A paused one resumes from its checkpoint
 --
--- "auto" takes the resource from the complete trial that ended first, so it does not change when others end.
+-- "auto" takes the resource from the complete trial that ended first, so it does not change when others end. Trials
+-- that run at that moment are judged at the rungs they come to from then on, and count at those they have passed
+-- (in Optuna they are judged late, and the first trial does not count).
 
 return function (lurn)
   local schema, kinds = lurn.schema, lurn.pruner.kinds

@@ -53,17 +53,22 @@ return function (lurn)
     return 2 / math.pi * (angle + math.sin(angle) * math.cos(angle) * sum)
   end
 
+  local quantiles = {}        -- asked for again and again; by alpha and df
+
   --- The t that has the share alpha above it, 0 < alpha < 1/2.
   ---@param alpha number
   ---@param df integer
   function M.t_quantile (alpha, df)
+    local key = ("%a %d"):format(alpha, df)
+    if quantiles[key] then return quantiles[key] end
     local low, high = 0, 1
     while t_inside(high, df) < 1 - 2 * alpha do high = 2 * high end
     for _ = 1, 60 do
       local middle = (low + high) / 2
       if t_inside(middle, df) < 1 - 2 * alpha then low = middle else high = middle end
     end
-    return (low + high) / 2
+    quantiles[key] = (low + high) / 2
+    return quantiles[key]
   end
 
   -- ---- scores -----------------------------------------------------------------------------------------

@@ -39,19 +39,8 @@ return function (lurn)
     end
   end
 
-  -- Whether trials are configurations as they are: no seeds, and nothing running that must not count.
-  local function as_they_are (trials, liar)
-    for i = 1, #trials do
-      local trial = trials[i]
-      local config = trial.config
-      if config and config ~= trial.number or not liar and counts[trial.state] == "running" then return false end
-    end
-    return true
-  end
-
   --- Trials as configurations, in order of their numbers; without the constant liar only the finished ones.
   function tpe:configurations (trials)
-    if as_they_are(trials, self.constant_liar) then return trials end
     local by, list = {}, {}
     for _, trial in ipairs(trials) do
       local kind, number = counts[trial.state], trial.config or trial.number
@@ -66,16 +55,6 @@ return function (lurn)
     end
     table.sort(list, function (a, b) return a.number < b.number end)
     return list
-  end
-
-  -- Keeps the `most` least of a list, in place: by value, then by number.
-  local function insert_least (list, trial, value, most)
-    local n = #list
-    if n == most and (n == 0 or value >= list[n].value) then return end
-    local at = n + 1
-    while at > 1 and value < list[at - 1].value do at = at - 1 end
-    table.insert(list, at, {trial = trial, value = value})
-    list[most + 1] = nil
   end
 
   -- Pruned trials: who came further is better, then whose last value is; who reported nothing is last.
@@ -97,36 +76,72 @@ return function (lurn)
   local MOST_GOOD = 25
   local function gamma (n) return math.min(math.ceil(0.1 * n), MOST_GOOD) end
 
-  --- The good ones among configurations.
+  -- Puts a trial into the list of the best, the earlier one first of equals.
+  local function among_best (view, trial, value)
+    local best, values, n = view.best, view.values, view.good
+    if n == MOST_GOOD and value > values[n] then return end
+    n = math.min(n + 1, MOST_GOOD)
+    local at = n
+    while at > 1 and value <= values[at - 1] do
+      best[at], values[at] = best[at - 1], values[at - 1]
+      at = at - 1
+    end
+    best[at], values[at], view.good = trial, value, n
+  end
+
+  -- Notes the parameters of a configuration. Those of one number hardly ever change; what was made of others is
+  -- forgotten.
+  local function learn (self, number, params)
+    local names = {}
+    for name in pairs(params) do if self.open[name] then names[#names + 1] = name end end
+    table.sort(names)
+    self.params[number], self.kind[number] = params, table.concat(names, "\0")
+    for _, pair in pairs(self.pairs_of) do pair.below.places[number], pair.above.places[number] = nil, nil end
+  end
+
+  --- Looks at every configuration once, the newest first, since those tend to be the better ones.
   ---@param list table      configurations or trials, in order of number
-  ---@param sign integer    -1: larger is better
-  ---@return table below      in order of number
-  ---@return table chosen     the same as a set
-  ---@return integer finished how many are complete or pruned
-  function tpe.split (list, sign)
-    local pruned, best, complete, worst = {}, {}, 0, math.huge
-    for i = 1, #list do
+  ---@return table view     trials: those that count, newest first, and their numbers; best: the complete ones with the
+  --- least values, values and how many (good); pruned; finished: how many are complete or pruned; kinds: the different
+  --- sets of parameters that those had, each by one of them
+  function tpe:survey (list)
+    local trials, numbers, n, complete, seen = {}, {}, 0, 0, {}
+    local view = {trials = trials, numbers = numbers, best = {}, values = {}, good = 0, pruned = {}, kinds = {}}
+    local known, kind_of, sign = self.params, self.kind, self.sign
+    for i = #list, 1, -1 do
       local trial = list[i]
-      local state = trial.state
-      if state == "COMPLETE" then
-        complete = complete + 1
-        local value = sign * trial.value
-        if value < worst or not best[MOST_GOOD] then
-          insert_least(best, trial, value, MOST_GOOD)
-          worst = best[#best].value
-        end
-      elseif counts[state] == "pruned" then pruned[#pruned + 1] = trial end
+      local number, params, state = trial.number + 1, trial.params, trial.state
+      local how = counts[state]
+      if how then
+        n = n + 1
+        trials[n], numbers[n] = trial, number
+        if known[number] ~= params then learn(self, number, params) end
+        if how == "complete" then
+          complete = complete + 1
+          among_best(view, trial, sign * trial.value)
+        elseif how == "pruned" then view.pruned[#view.pruned + 1] = trial end
+        local kind = kind_of[number]
+        if not seen[kind] and how ~= "running" then seen[kind], view.kinds[#view.kinds + 1] = true, params end
+      end
     end
-    local below, chosen, finished = {}, {}, complete + #pruned
-    local good = gamma(finished)
-    for i = 1, math.min(good, #best) do below[i] = best[i].trial end
-    if #best < good then
-      table.sort(pruned, pruned_before(sign))
-      table.move(pruned, 1, math.min(good - #best, #pruned), #below + 1, below)
+    view.finished = complete + #view.pruned
+    return view
+  end
+
+  --- The good ones among configurations, in order of number; chosen: their numbers + 1 as a set.
+  ---@param view table
+  ---@return table below
+  ---@return table<integer, boolean> chosen
+  function tpe:split (view)
+    local good, pruned, chosen = gamma(view.finished), view.pruned, {}
+    local below = table.move(view.best, 1, math.min(good, #view.best), 1, {})
+    if #below < good then
+      table.sort(pruned, pruned_before(self.sign))
+      table.move(pruned, 1, math.min(good - #below, #pruned), #below + 1, below)
     end
-    for _, trial in ipairs(below) do chosen[trial] = true end
+    for _, trial in ipairs(below) do chosen[trial.number + 1] = true end
     table.sort(below, function (x, y) return x.number < y.number end)
-    return below, chosen, finished
+    return below, chosen
   end
 
   -- ---- groups of parameters ---------------------------------------------------------------------------
@@ -155,31 +170,6 @@ return function (lurn)
     return names
   end
 
-  -- Notes the parameters of a configuration. Those of one number hardly ever change; what was made of others is
-  -- forgotten.
-  local function learn (self, number, params)
-    local names = {}
-    for name in pairs(params) do if self.open[name] then names[#names + 1] = name end end
-    table.sort(names)
-    self.params[number], self.kind[number] = params, table.concat(names, "\0")
-    for _, pair in pairs(self.pairs_of) do pair.below.places[number], pair.above.places[number] = nil, nil end
-  end
-
-  -- The different sets of parameters that finished configurations had, each by one of them.
-  local function kinds_of (self, list)
-    local known, kind, seen, kinds = self.params, self.kind, {}, {}
-    for i = 1, #list do
-      local trial = list[i]
-      local number, params = trial.number + 1, trial.params
-      if known[number] ~= params then learn(self, number, params) end
-      local text = kind[number]
-      if not seen[text] and (trial.state == "COMPLETE" or counts[trial.state] == "pruned") then
-        seen[text], kinds[#kinds + 1] = true, params
-      end
-    end
-    return kinds
-  end
-
   -- Without groups: what every one of them has is drawn together (if multivariate), every other parameter alone.
   local function part (self, groups, kinds)
     local out, common = {}, {}
@@ -195,8 +185,8 @@ return function (lurn)
   end
 
   -- Lists of names, each to be drawn together. What nobody had so far is drawn alone.
-  local function groups_of (self, list)
-    local groups, kinds = {}, kinds_of(self, list)
+  local function groups_of (self, kinds)
+    local groups = {}
     for _, params in ipairs(kinds) do groups = decompose(groups, params, self.open) end
     if not self.multivariate or not self.group then groups = part(self, groups, kinds) end
     local lists, there = {}, {}
@@ -250,18 +240,35 @@ return function (lurn)
     return point
   end
 
-  -- Fits one mixture to those of a list that have all the names, count and are not left out. Places are by number.
-  local function fit (self, mixture, names, list, left_out)
-    local found, n, places = mixture.found, 0, mixture.places
-    for i = 1, #list do
-      local trial = list[i]
-      if not left_out[trial] and counts[trial.state] then
-        local place = places[trial.number + 1]
-        if place == nil then
-          local point = point_of(self, names, trial.params)
-          place = point and mixture.parzen:add(trial.number, point) or false
-          places[trial.number + 1] = place
-        end
+  -- The place of a configuration in a mixture; false when it lacks one of the names.
+  local function place_of (self, mixture, names, trial)
+    local point = point_of(self, names, trial.params)
+    local place = point and mixture.parzen:add(trial.number, point) or false
+    mixture.places[trial.number + 1] = place
+    return place
+  end
+
+  local function fit_below (self, mixture, names, below)
+    local found, n = mixture.found, 0
+    for _, trial in ipairs(below) do
+      local place = mixture.places[trial.number + 1]
+      if place == nil then place = place_of(self, mixture, names, trial) end
+      if place then
+        n = n + 1
+        found[n] = place
+      end
+    end
+    mixture.parzen:fit(found, n)
+  end
+
+  -- All of a view but the chosen ones.
+  local function fit_above (self, mixture, names, view, chosen)
+    local found, n, places, numbers = mixture.found, 0, mixture.places, view.numbers
+    for i = #numbers, 1, -1 do
+      local number = numbers[i]
+      if not chosen[number] then
+        local place = places[number]
+        if place == nil then place = place_of(self, mixture, names, view.trials[i]) end
         if place then
           n = n + 1
           found[n] = place
@@ -278,13 +285,13 @@ return function (lurn)
 
   --- The mixtures of a group, fitted: l and g, each with draw and score (bindings/l_parzen.c).
   ---@param names string[]    of a group, sorted: the coordinates of points, in this order
-  ---@param list table        configurations
+  ---@param view table        of survey
   ---@param below table       as split gave them
   ---@param chosen table
-  function tpe:fitted (names, list, below, chosen)
+  function tpe:fitted (names, view, below, chosen)
     local pair = mixtures(self, names)
-    fit(self, pair.below, names, below, {})
-    fit(self, pair.above, names, list, chosen)
+    fit_below(self, pair.below, names, below)
+    fit_above(self, pair.above, names, view, chosen)
     return pair.below.parzen, pair.above.parzen
   end
 
@@ -301,7 +308,7 @@ return function (lurn)
 
   function tpe:start ()
     self.by_name, self.open, self.pairs_of = {}, {}, {}
-    self.params, self.kind = {}, {}               -- what was seen of each configuration, number 0 first
+    self.params, self.kind = {}, {}               -- of each configuration, number 0 first: see learn
     self.sign = self.direction == "maximize" and -1 or 1
     for _, p in ipairs(self.space) do
       self.by_name[p.name] = p
@@ -310,20 +317,22 @@ return function (lurn)
   end
 
   function tpe:propose (number, trials)
-    local list = self:configurations(trials)
-    local below, chosen, finished = tpe.split(list, self.sign)
-    local params, note = {}, {seen = self.seen(trials)}
+    local seen, plain, open = tpe.seen(trials)
+    local list = plain and (self.constant_liar or open == 0) and trials or self:configurations(trials)
+    local view, params = self:survey(list), {}
+    local startup = view.finished < self.n_startup_trials
     for _, p in ipairs(self.space) do
-      if finished < self.n_startup_trials or not self.open[p.name] then
+      if startup or not self.open[p.name] then
         params[p.name] = space.at(p, lurn.rng.uniform(self.seed, "search", "random:" .. p.name, number * 4096 + 1))
       end
     end
-    if finished >= self.n_startup_trials then
-      for _, names in ipairs(groups_of(self, list)) do
-        propose_group(self, number, params, names, list, below, chosen)
+    if not startup then
+      local below, chosen = self:split(view)
+      for _, names in ipairs(groups_of(self, view.kinds)) do
+        propose_group(self, number, params, names, view, below, chosen)
       end
     end
-    return params, note
+    return params, {seen = seen}
   end
 
   -- ---- what a proposal had seen ---------------------------------------------------------------------------
@@ -349,11 +358,14 @@ return function (lurn)
   -- that step, "aN" not there yet. The others were what they are now.
   ---@param trials table
   ---@return string
+  ---@return boolean plain   without seeds trials are configurations
+  ---@return integer open    how many are running or waiting
   function tpe.seen (trials)
-    local open, absent, paused, expected = {}, {}, {}, 0
+    local open, absent, paused, expected, plain = {}, {}, {}, 0, true
     for i = 1, #trials do
       local trial = trials[i]
-      local number, state = trial.number, trial.state
+      local number, state, config = trial.number, trial.state, trial.config
+      if config ~= number and config then plain = false end
       while expected < number do absent[#absent + 1], expected = expected, expected + 1 end
       expected = number + 1
       if state == "RUNNING" or state == "WAITING" then open[#open + 1] = number
@@ -366,7 +378,7 @@ return function (lurn)
     if open[1] then words[#words + 1] = "r" .. ranges(open) end
     if absent[1] then words[#words + 1] = "a" .. ranges(absent) end
     table.move(paused, 1, #paused, #words + 1, words)
-    return table.concat(words, " ")
+    return table.concat(words, " "), plain, #open
   end
 
   local function each_number (text, set, value)
