@@ -161,6 +161,11 @@ return function (lurn)
     self.view.total = self.choose.total < math.huge and self.choose.total * (self.spec.seeds or 1) or nil
   end
 
+  local function finish_leader (self)
+    local number = self.choose.leader(self.trials)
+    return number and self.handle:promote(number)
+  end
+
   --- Claims a trial for a free slot. True when it plays.
   function Agent:claim (slot)
     if not self:sync() then return false end
@@ -174,9 +179,9 @@ return function (lurn)
     end
     if code then store_trouble(self, message) return false end
     store_works(self)
-    self.finished = message == "done" and not self.choose.starved
+    self.finished = message == "done" and not self.choose.starved and not finish_leader(self)
     -- Nothing is left to hand out, but what others play may come back.
-    self.retry = self.clock() + (self.choose.starved and 0.02 or 1)
+    self.retry = self.clock() + ((self.choose.starved or message == "done") and 0.02 or 1)
     return false
   end
 

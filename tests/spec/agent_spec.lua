@@ -51,7 +51,7 @@ local experiment, script
 local function sweep (what, more, configs)
   local m = more or {}
   local spec = {script = script, race = false, fixed = {what = what}, space = lurn.space.of(experiment, {}),
-    sampler = {name = "random"}, pruner = {name = "nop"}, trials = m.trials or 1, seeds = m.seeds or 1,
+    sampler = {name = "random"}, pruner = m.pruner or {name = "nop"}, trials = m.trials or 1, seeds = m.seeds or 1,
     seed = 1, train_seed = 1, limits = m.limits,
     keep = m.keep or 5, precision = lurn.precision, retries = m.retries}
   for name, value in pairs(m.fixed or {}) do spec.fixed[name] = value end
@@ -203,6 +203,22 @@ describe("an agent", function ()
     -- Paused and resumed from its checkpoint, it has the bits of a run that never stopped.
     assert.equal((experiment:run({what = "train", x = trials[1].params.x}, {write = false, quiet = true})),
       trials[1].value)
+  end)
+
+  it("lets the trial that is ahead come to its end when all wait at their rungs", function ()
+    local pruner = {name = "promotion", min_resource = 4, reduction_factor = 3}
+    local trials = sweep("train", {trials = 2, pruner = pruner})
+    local complete = 0
+    for _, t in ipairs(trials) do
+      if t.state == "COMPLETE" then
+        complete = complete + 1
+        assert.equal((experiment:run({what = "train", x = t.params.x}, {write = false, quiet = true})), t.value)
+      else
+        assert.equal("PAUSED", t.state)
+        assert.equal(1, #t.reports)
+      end
+    end
+    assert.equal(1, complete)
   end)
 
   it("has seeds of a configuration share its parameters and differ in the training seed", function ()
