@@ -283,7 +283,7 @@ book:
 
 .PHONY: test suite check isa storm store-storm optuna bench
 test:
-	@.ci/packages.sh $(if $(MISSING),build) test --try clock pq server
+	@.ci/packages.sh $(if $(MISSING),build) test --try clock shells pq server
 	@$(MAKE) all checks
 	@$(MAKE) suite
 
@@ -375,6 +375,12 @@ install: all
 	  from=$${d%%:*}; to='$(D)'/$${d#*:}; [ -d $$from ] || continue; \
 	  (cd $$from && find . -name '*.lua' -o -name '*.c') | while read -r f; do install -D -m 644 "$$from/$$f" "$$to/$$f"; done; \
 	done
+	$(if $(BIN),@$(foreach s,bash:bash-completion/completions/lurn zsh:zsh/site-functions/_lurn \
+	    fish:fish/vendor_completions.d/lurn.fish,install -d '$(D)/share/$(dir $(lastword $(subst :, ,$s)))'; \
+	    $(BIN) completion $(firstword $(subst :, ,$s)) > '$(D)/share/$(lastword $(subst :, ,$s))';) \
+	  install -d '$(D)/share/man/man1'; $(BIN) man > '$(D)/share/man/man1/lurn.1'; \
+	  for v in $$($(BIN) completion words '' | cut -f1); do \
+	    $(BIN) man $$v > '$(D)/share/man/man1/lurn-'$$v.1; done)
 
 clean:
 	rm -rf $(BUILD)

@@ -1,6 +1,8 @@
 /* l_module.c: the list of rooms. luaopen_lurn_f32 and luaopen_lurn_f64 are this file, compiled
  * twice; it returns one table and touches nothing global.
  */
+#define _POSIX_C_SOURCE 200809L      /* unsetenv */
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,9 +129,20 @@ static void choose_engine (lua_State *L, lurn_ctx *ctx) {
                                                                  "LURN_ENGINE: expected lurn or openblas, got %s", engine_name);
 }
 
+/* The launcher has told OpenBLAS how many threads to start, which nobody else needs to know. */
+static void start_blas (lua_State *L) {
+  lurn_blas_start();
+  if (lua_getfield(L, LUA_REGISTRYINDEX, "lurn.spared_threads") != LUA_TNIL) {
+    unsetenv("OPENBLAS_NUM_THREADS");
+    lua_pushnil(L);
+    lua_setfield(L, LUA_REGISTRYINDEX, "lurn.spared_threads");
+  }
+  lua_pop(L, 1);
+}
+
 static int open_all (lua_State *L) {
   lb_open_ctx(L);
-  lurn_blas_start();
+  start_blas(L);
   lurn_ctx *ctx = lb_ctx(L);
   ctx->stop = l_signal_flag();
   choose_engine(L, ctx);

@@ -86,7 +86,7 @@ return function (cli)
     return store or cli.fail(cli.INPUT, message)
   end
 
-  local function absolute (path)
+  function M.absolute (path)
     local here = os.getenv "PWD"
     return path:find "^/" and path or here and here .. "/" .. path or path
   end
@@ -105,7 +105,7 @@ return function (cli)
     if not study and code == "EEXIST" then return assert(store:study(now.name)) end
     if not study then cli.fail(cli.INPUT, message) end
     study:set("trials", now.trials)
-    study:set("folder", absolute(options.folder or folder_for(lurn, url, now.name)))
+    study:set("folder", M.absolute(options.folder or folder_for(lurn, url, now.name)))
     return study, true
   end
 
@@ -236,8 +236,8 @@ return function (cli)
 
   -- Plays trials of the study until it is done or told to stop.
   local function work (lurn, study, experiment, url, options, workers)
-    local folder = options.folder and absolute(options.folder) or study:get "folder"
-      or absolute(folder_for(lurn, url, study.name))
+    local folder = options.folder and M.absolute(options.folder) or study:get "folder"
+      or M.absolute(folder_for(lurn, url, study.name))
     local made, why = lurn.sys.mkdir(folder)
     if not made then cli.fail(cli.INPUT, why) end
     local name, lock = agent_name(lurn, folder)
@@ -267,28 +267,40 @@ return function (cli)
 
   ---------------------------------------------------------------- the verbs
 
-  function M.sweep (options, rest, words)
-    if not rest[1] then cli.usage("which script?", cli.describe(cli.verbs.sweep)) end
-    if rest[2] then cli.usage(("one script, please; what is '%s'?"):format(rest[2]), cli.describe(cli.verbs.sweep)) end
+  --- The study that a command line describes, made or taken up where it is. `what` is the verb, which may have a default
+  -- for the store of its own. nil and an exit code when there is nothing more to do.
+  ---@return table? found   {lurn =, experiment =, study =, url =}
+  ---@return integer? code
+  function M.prepare (options, rest, words, what, default)
+    local usage = cli.describe(cli.verbs[what])
+    if not rest[1] then cli.usage("which script?", usage) end
+    if rest[2] then cli.usage(("one script, please; what is '%s'?"):format(rest[2]), usage) end
     local lurn = cli.lurn(options.precision)
     local experiment = load(lurn, rest[1], options)
-    if options.help then return runner.help(experiment, "sweep") end
+    if options.help then return nil, runner.help(experiment, what) end
     local o, given = read_options(lurn, options, words)
     local now = describe(lurn, experiment, o)
-    if options.dry_run then return require "lurn.cli_dry_run" (cli).run(lurn, experiment, now, options) end
-    local url = options.store or M.default_store(now.name)
+    if options.dry_run then return nil, require "lurn.cli_dry_run" (cli).run(lurn, experiment, now, options) end
+    local url = options.store or (default or M.default_store)(now.name)
     local store = M.open_store(lurn, url, true)
     local study = store:study(now.name)
     if study and study:spec().precision ~= lurn.precision and not options.precision then
       store:close()
       options.precision = study:spec().precision
-      return M.sweep(options, rest, words)
+      return M.prepare(options, rest, words, what, default)
     end
     if study then take_up(lurn, study, now, options, given)
     else study = make_study(lurn, store, url, now, options) end
     if options.enqueue then enqueue(lurn, experiment, study, options.enqueue) end
-    local agent, how = work(lurn, study, experiment, url, options, options.workers or lurn.sys.cpus())
-    return report(lurn, study, agent, how, options, url)
+    return {lurn = lurn, experiment = experiment, study = study, url = url}
+  end
+
+  function M.sweep (options, rest, words)
+    local found, code = M.prepare(options, rest, words, "sweep")
+    if not found then return code end
+    local lurn, study = found.lurn, found.study
+    local agent, how = work(lurn, study, found.experiment, found.url, options, options.workers or lurn.sys.cpus())
+    return report(lurn, study, agent, how, options, found.url)
   end
 
   function M.worker (options, rest)

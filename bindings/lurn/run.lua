@@ -99,7 +99,8 @@ return function (lurn)
       path = o.out, lock = o.lock, status = "waiting", steps = 0, done = 0, kept = 0,
       state = saved and saved.state or {},
       lost = {}, models = {}, optims = {}, datasets = {}, metrics = saved and saved.metrics or {}, loops = {},
-      best = saved and saved.best or {}, spent = saved and saved.counters.seconds or 0, saved = saved,
+      best = saved and saved.best or {}, first = saved and saved.first or {},
+      spent = saved and saved.counters.seconds or 0, saved = saved,
       live_bytes = saved and saved.counters.live_bytes or 0,
       digests = saved and saved.digests or {step = {}, hex = {}},
     }, Run)
@@ -136,9 +137,13 @@ return function (lurn)
   end
 
   --- The weights that a model of the run begins with: drawn by the run's seed, or those of another run (option init).
+  -- The latter are in the run file, too: a resumed run does not ask for the other one. While it has not come to where
+  -- it stopped, any weights do, as the file's take their place.
   function Run:first_weights (model)
     for k, known in ipairs(self.models) do
       if known == model then
+        local first = not self.saved and self.first[k]
+        if first then return lurn.runfile.fill(model, first, "first weights") end
         model:init(self.seed + k - 1)
         if self.options.init then lurn.lineage.fill(self, model, k) end
       end
@@ -259,7 +264,9 @@ return function (lurn)
     self:write_live {event = "end", status = status, seconds = self:seconds()}
     local started = self.done > 0 or self.written
     local wanted = not self.options.wanted or self.options.wanted(self)
-    if wanted and clean and (ok or started) and not self.saved and not self.refused then
+    if self.saved or self.refused then started, ok = false, false      -- the file is as it was
+    elseif not clean then self:mark(status) end
+    if wanted and clean and (ok or started) then
       local saved, why = self:checkpoint(status)
       if not saved and ok then self.status, self.error, self.trace = "failed", why, why end
     end
@@ -276,6 +283,7 @@ return function (lurn)
     end
     local free, message = self:take_lock()
     if not free then return refuse(self, message) end
+    lurn.manifest.prepare(self)
     enter(self)
     local ok, value = coroutine.resume(self.thread)
     if coroutine.status(self.thread) == "suspended" then

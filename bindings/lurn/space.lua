@@ -113,7 +113,7 @@ return function (lurn)
   -- ---- from an experiment -----------------------------------------------------------------------
 
   local function declared (d)
-    if not d.choice and not d.low then return nil end
+    if not d.sweep or not d.choice and not d.low then return nil end
     return {name = d.name, kind = d.kind, low = d.low, high = d.high, log = d.log, step = d.step,
       choice = d.choice and {table.unpack(d.choice)}, default = d.default}
   end
