@@ -8,7 +8,7 @@
 #                   with a garbage collector that never rests
 #   make isa        the same with the kernels of each instruction set this machine has
 #   make store-storm   workers of each kind of trial store killed, its server, too: no result lost or counted twice
-#   make storm      five scripts killed at random instants and resumed, ARGS='--kills 50': the same bits
+#   make storm      every script killed at random instants and resumed, ARGS='--kills 50': the same bits
 #   make bench      the speed table
 #   make lint       luacheck, layers, sizes
 #   make arm64      compiles everything for arm64 (see there what that shows)
@@ -319,8 +319,10 @@ ISAS = c $(shell grep -qw fma /proc/cpuinfo && grep -qw avx2 /proc/cpuinfo && ec
 isa: all checks
 	@rc=0; for i in $(ISAS); do LURN_ISA=$$i $(MAKE) SUITE=isa-$$i suite || rc=1; done; exit $$rc
 
+# A process for each script, as many at a time as there are cores.
 storm: all
-	@$(ENV) $(LUA) tests/tools/storm.lua $(ARGS)
+	@$(ENV) $(LUA) tests/tools/storm.lua --list $(ARGS) | \
+	  $(ENV) xargs -P $(JOBS) -n 1 $(LUA) tests/tools/storm.lua $(ARGS) --only
 
 # The same for stores of trials: ARGS='--store dir --trials 1000 --workers 8'. Servers of the group "server".
 store-storm: all
