@@ -3,15 +3,7 @@
 --
 -- One loop, which never waits for more than a moment: claim for the slots that are free; hear what the trials say and
 -- answer; look after limits, leases and the ends of processes. A trial never waits for the store: what cannot be
--- written now waits in the store's spool. Only new trials wait.
---
--- An attempt ends in one of these ways:
---
---   the trial says how it ended       COMPLETE, PRUNED, PAUSED, or FAIL with DIVERGED, INFEASIBLE, MEMORYOUT, or ERROR:
---                                     the script raised one, and would again
---   killed by its agent               TIMEOUT, MEMORYOUT; LOST when it has not moved for `stall` seconds
---   its process died                  MEMORYOUT when the system says that it needed the memory, else CRASHED
---   the agent is asked to stop        PREEMPTED: the trial has written its checkpoint
+-- written now waits in the store's spool. Only new trials wait. How attempts end: attempt.lua.
 
 return function (lurn)
   local process, schema = lurn.process, lurn.schema
@@ -34,7 +26,6 @@ return function (lurn)
     cores = {"table", nil, nil, "of the machine, one a slot: pinned to it; false: to none"},
   }
 
-  M.STOPPED = lurn.trial.STOPPED
   local MOST_ERRORS = 5      -- scripts that fail, in a row and from the first one on, are a mistake
 
   local silent = setmetatable({}, {__index = function () return function () end end})
@@ -226,46 +217,13 @@ return function (lurn)
 
   ---------------------------------------------------------------- ending
 
-  local endings = {
-    done = {state = "COMPLETE"}, pruned = {state = "PRUNED"}, paused = {state = "PAUSED"},
-    diverged = {state = "FAIL", reason = "DIVERGED"}, infeasible = {state = "FAIL", reason = "INFEASIBLE"},
-    memoryout = {state = "FAIL", reason = "MEMORYOUT"}, failed = {state = "FAIL", reason = "ERROR"},
-    terminated = {state = "WAITING", reason = "PREEMPTED"}, interrupted = {state = "WAITING", reason = "PREEMPTED"},
-  }
-
-  -- What became of the attempt: how the process ended decides where it said nothing itself.
-  local function judge (self, slot, code, signal)
-    if slot.outcome then
-      local e = endings[slot.outcome.status] or endings.failed
-      local value = slot.outcome.value
-      if e.state == "COMPLETE" and not (value == value and math.abs(value) < math.huge) then
-        return {state = "FAIL", reason = "DIVERGED", message = ("the result is %s"):format(value)}
-      end
-      return {state = e.state, reason = e.reason, value = value, message = slot.outcome.message}
-    end
-    if slot.killed then
-      local back = slot.killed == "LOST" or slot.killed == "PREEMPTED"
-      return {state = back and "WAITING" or "FAIL", reason = slot.killed}
-    end
-    if self.stopping and (signal == 15 or code == M.STOPPED) then return {state = "WAITING", reason = "PREEMPTED"} end
-    local memory = signal == 9 and slot.oom_kills >= 0 and process.oom_kills() > slot.oom_kills
-    return {state = "FAIL", reason = memory and "MEMORYOUT" or "CRASHED", message = signal
-      and ("killed by signal %d"):format(signal) or ("the process ended with code %d"):format(code or -1)}
-  end
-
-  local function attributes (slot, e)
-    local outcome = slot.outcome or {}
-    return {metrics = outcome.metrics, steps = outcome.steps, seconds = outcome.seconds,
-      error = e.state == "FAIL" and e.message or nil, unused = slot.unused}
-  end
-
   local function write_end (self, slot, e)
     local trial = slot.trial
     local run = slot.outcome and slot.outcome.run
     if e.state == "PAUSED" then return self.handle:pause(trial, {run = run}) end
     if e.state == "WAITING" then return self.handle:release(trial, e.reason, {run = run}) end
     return self.handle:finish(trial, {state = e.state, reason = e.reason, value = e.value, run = run,
-      attrs = attributes(slot, e), id = ("%s:%d:%d:%s"):format(slot.worker, trial.number, trial.epoch, slot.pid)})
+      attrs = lurn.attempt.attributes(slot, e), id = ("%s:%d:%d:%s"):format(slot.worker, trial.number, trial.epoch, slot.pid)})
   end
 
   -- A script that fails from the first trial on is not tried a hundred times.
@@ -290,7 +248,7 @@ return function (lurn)
 
   --- A process is gone: its slot becomes free.
   function Agent:finish (slot, code, signal)
-    local e = judge(self, slot, code, signal)
+    local e = lurn.attempt.judge(slot, code, signal, self.stopping ~= nil)
     slot.channel:close()
     self.busy = self.busy + self.clock() - slot.began
     local held, message = write_end(self, slot, e)

@@ -70,7 +70,7 @@ return function (lurn)
 
   local function script_of (experiment)
     return {path = experiment.path, text = experiment.script, sha256 = lurn.sys.sha256(experiment.script),
-      lua = lurn.manifest.required {experiment = experiment}}
+      folder = os.getenv "PWD", lua = lurn.manifest.required {experiment = experiment}}
   end
 
   local NOTHING = [[there is nothing to search: no parameter of %s has a range. Declare one,

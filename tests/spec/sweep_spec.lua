@@ -279,8 +279,8 @@ describe("lurn sweep", function ()
     assert.equal(0, code)
     assert.equal("stopped", document(out).status)
     local _, err
-    code, _, err = shell.run(("%s worker --store sweeps/slow.db --quiet --workers 2 >w1 & "
-      .. "%s worker --store sweeps/slow.db --study slow --quiet >w2; wait"):format(shell.bin, shell.bin))
+    code, _, err = shell.run(("mkdir -p other; (cd other; exec %s worker --store ../sweeps/slow.db --quiet --workers 2 "
+      .. ">w1) & %s worker --store sweeps/slow.db --study slow --quiet >w2; wait"):format(shell.bin, shell.bin))
     assert.equal(0, code, err)
     local list, workers = trials_of("sweeps/slow.db", "slow"), {}
     assert.equal(6, #list)
