@@ -27,7 +27,7 @@ return function (lurn)
   end
 
   --- {state, reason, value, message}; the state WAITING: the trial is given back.
-  ---@param slot table        outcome: what the trial said; killed: the reason why its agent killed it; oom_kills: before
+  ---@param slot table        outcome: what the trial said; killed: why its agent killed it; oom_kills: before it began
   ---@param code integer?     its exit code, or
   ---@param signal integer?   what killed it
   ---@param stopping boolean  its agent had asked it to stop
@@ -37,7 +37,8 @@ return function (lurn)
       local back = slot.killed == "LOST" or slot.killed == "PREEMPTED"
       return {state = back and "WAITING" or "FAIL", reason = slot.killed}
     end
-    if stopping and (signal == 15 or code == lurn.trial.STOPPED) then return {state = "WAITING", reason = "PREEMPTED"} end
+    local stopped = stopping and (signal == 15 or code == lurn.trial.STOPPED)
+    if stopped then return {state = "WAITING", reason = "PREEMPTED"} end
     local memory = signal == 9 and slot.oom_kills >= 0 and process.oom_kills() > slot.oom_kills
     return {state = "FAIL", reason = memory and "MEMORYOUT" or "CRASHED", message = signal
       and ("killed by signal %d"):format(signal) or ("the process ended with code %d"):format(code or -1)}

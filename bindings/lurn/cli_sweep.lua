@@ -267,8 +267,8 @@ return function (cli)
 
   ---------------------------------------------------------------- the verbs
 
-  --- The study that a command line describes, made or taken up where it is. `what` is the verb, which may have a default
-  -- for the store of its own. nil and an exit code when there is nothing more to do.
+  --- The study that a command line describes, made or taken up where it is. `what` is the verb, which may have a
+  -- default for the store of its own. nil and an exit code when there is nothing more to do.
   ---@return table? found   {lurn =, experiment =, study =, url =}
   ---@return integer? code
   function M.prepare (options, rest, words, what, default)
