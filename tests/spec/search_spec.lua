@@ -62,6 +62,34 @@ describe("tpe beside Optuna", function ()
     end)
   end
 
+  it("makes the same groups of parameters that are not always there, and densities for each", function ()
+    local known, list = fixture.conditional, {}
+    for i, row in ipairs(known.trials) do
+      list[i] = {number = i - 1, state = "COMPLETE", value = row[1], params = row[2], reports = {}}
+    end
+    local s = lurn.sampler.new("tpe", {
+      {name = "cell", kind = "choice", choice = {"a", "b"}},
+      {name = "drop", kind = "float", low = 0, high = 0.5},
+      {name = "layers", kind = "int", low = 1, high = 3},
+      {name = "size", kind = "int", low = 4, high = 64, log = true},
+      {name = "zoneout", kind = "float", low = 0, high = 1},
+    })
+    local view = s:survey(list)
+    local groups, below, chosen = s:groups(view.kinds), s:split(view)
+    assert.equal(#known.groups, #groups)
+    for i, group in ipairs(known.groups) do
+      assert.same(group.names, groups[i])
+      local points = {}
+      for c, point in ipairs(group.points) do
+        points[c] = table.move(point, 1, #point, 1, {})
+        if group.names[1] == "cell" then points[c][1] = ("ab"):find(point[1], 1, true) end
+      end
+      local good, bad = s:fitted(group.names, view, below, chosen)
+      for c, got in ipairs(good:score(points)) do assert.near(group.l[c], got, 1e-9 * math.abs(group.l[c])) end
+      for c, got in ipairs(bad:score(points)) do assert.near(group.g[c], got, 1e-9 * math.abs(group.g[c])) end
+    end
+  end)
+
   it("gives the same densities when it has come there step by step", function ()
     local s, t = lurn.sampler.new("tpe", SPACE), lurn.sampler.new("tpe", SPACE)
     local points = {}
