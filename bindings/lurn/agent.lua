@@ -222,8 +222,9 @@ return function (lurn)
     local run = slot.outcome and slot.outcome.run
     if e.state == "PAUSED" then return self.handle:pause(trial, {run = run}) end
     if e.state == "WAITING" then return self.handle:release(trial, e.reason, {run = run}) end
+    local id = ("%s:%d:%d:%s"):format(slot.worker, trial.number, trial.epoch, slot.pid)
     return self.handle:finish(trial, {state = e.state, reason = e.reason, value = e.value, run = run,
-      attrs = lurn.attempt.attributes(slot, e), id = ("%s:%d:%d:%s"):format(slot.worker, trial.number, trial.epoch, slot.pid)})
+      attrs = lurn.attempt.attributes(slot, e), id = id})
   end
 
   -- A script that fails from the first trial on is not tried a hundred times.
