@@ -3,15 +3,7 @@
 --
 -- One loop, which never waits for more than a moment: claim for the slots that are free; hear what the trials say and
 -- answer; look after limits, leases and the ends of processes. A trial never waits for the store: what cannot be
--- written now is kept and written later (outbox.lua). Only new trials wait.
---
--- An attempt ends in one of these ways:
---
---   the trial says how it ended       COMPLETE, PRUNED, PAUSED, or FAIL with DIVERGED, INFEASIBLE, MEMORYOUT, or ERROR:
---                                     the script raised one, and would again
---   killed by its agent               TIMEOUT, MEMORYOUT; LOST when it has not moved for `stall` seconds
---   its process died                  MEMORYOUT when the system says that it needed the memory, else CRASHED
---   the agent is asked to stop        PREEMPTED: the trial has written its checkpoint
+-- written now waits in the store's spool. Only new trials wait. How attempts end: attempt.lua.
 
 return function (lurn)
   local process, schema = lurn.process, lurn.schema
@@ -34,7 +26,6 @@ return function (lurn)
     cores = {"table", nil, nil, "of the machine, one a slot: pinned to it; false: to none"},
   }
 
-  M.STOPPED = lurn.trial.STOPPED
   local MOST_ERRORS = 5      -- scripts that fail, in a row and from the first one on, are a mistake
 
   local silent = setmetatable({}, {__index = function () return function () end end})
@@ -52,7 +43,6 @@ return function (lurn)
     for k = 1, o.workers do self.slots[k] = {index = k, worker = ("%s-%d"):format(o.name, k)} end
     self.choose = lurn.sweep.chooser(handle, experiment)
     self.active = lurn.space.conditions(experiment, spec.fixed)
-    self.outbox = lurn.outbox.new(handle, ("%s/%s.outbox"):format(o.folder, o.name))
     lurn.warm.install(o.folder)
     return self
   end
@@ -73,16 +63,11 @@ return function (lurn)
 
   -- Whatever the store answers: nil and a message of the outside world make new trials wait, and are said once.
   local function store_trouble (self, message)
+    if message == "spooled" then message = "it is away" end
     if not self.trouble then self.view:say("store: %s; trials go on, new ones wait", message) end
     self.trouble = message
     self.backoff = math.min(10, (self.backoff or 0.25) * 2)
     self.retry = self.clock() + self.backoff
-  end
-
-  -- What waits to be told is told before anything is claimed. False: the store is still away.
-  local function catch_up (self)
-    if self.outbox:count() == 0 or self.outbox:drain() then return true end
-    return store_trouble(self, self.outbox.trouble) or false
   end
 
   local function store_works (self)
@@ -141,7 +126,7 @@ return function (lurn)
     if pid == 0 then become(self, slot, job, fd) end
     if not pid then
       self.view:say("no process for trial %d: %s", trial.number, fd)
-      self.outbox:release(trial, "PREEMPTED")
+      self.handle:release(trial, "PREEMPTED")
       slot.trial, self.retry = nil, now + 1
       return nil, fd, code
     end
@@ -167,9 +152,14 @@ return function (lurn)
     self.view.total = self.choose.total < math.huge and self.choose.total * (self.spec.seeds or 1) or nil
   end
 
+  local function finish_leader (self)
+    local number = self.choose.leader(self.trials)
+    return number and self.handle:promote(number)
+  end
+
   --- Claims a trial for a free slot. True when it plays.
   function Agent:claim (slot)
-    if not catch_up(self) or not self:sync() then return false end
+    if not self:sync() then return false end
     look_up_total(self)
     promote(self)
     local trial, message, code = self.handle:claim {worker = slot.worker, host = process.host(), pid = lurn.sys.pid(),
@@ -180,9 +170,9 @@ return function (lurn)
     end
     if code then store_trouble(self, message) return false end
     store_works(self)
-    self.finished = message == "done" and not self.choose.starved
+    self.finished = message == "done" and not self.choose.starved and not finish_leader(self)
     -- Nothing is left to hand out, but what others play may come back.
-    self.retry = self.clock() + (self.choose.starved and 0.02 or 1)
+    self.retry = self.clock() + ((self.choose.starved or message == "done") and 0.02 or 1)
     return false
   end
 
@@ -202,7 +192,7 @@ return function (lurn)
     local trial, step, value = slot.trial, point[1], point[2]
     trial.reports[#trial.reports + 1] = {step, value}
     slot.moved = self.clock()
-    local held, message = self.outbox:report(trial, {{step, value}})
+    local held, message = self.handle:report(trial, {{step, value}})
     if not held and message == "lost" then slot.lost = true end
     self.view:reported(trial, step, value)
     if self.spec.pruner.name == "nop" then return end
@@ -227,46 +217,14 @@ return function (lurn)
 
   ---------------------------------------------------------------- ending
 
-  local endings = {
-    done = {state = "COMPLETE"}, pruned = {state = "PRUNED"}, paused = {state = "PAUSED"},
-    diverged = {state = "FAIL", reason = "DIVERGED"}, infeasible = {state = "FAIL", reason = "INFEASIBLE"},
-    memoryout = {state = "FAIL", reason = "MEMORYOUT"}, failed = {state = "FAIL", reason = "ERROR"},
-    terminated = {state = "WAITING", reason = "PREEMPTED"}, interrupted = {state = "WAITING", reason = "PREEMPTED"},
-  }
-
-  -- What became of the attempt: how the process ended decides where it said nothing itself.
-  local function judge (self, slot, code, signal)
-    if slot.outcome then
-      local e = endings[slot.outcome.status] or endings.failed
-      local value = slot.outcome.value
-      if e.state == "COMPLETE" and not (value == value and math.abs(value) < math.huge) then
-        return {state = "FAIL", reason = "DIVERGED", message = ("the result is %s"):format(value)}
-      end
-      return {state = e.state, reason = e.reason, value = value, message = slot.outcome.message}
-    end
-    if slot.killed then
-      local back = slot.killed == "LOST" or slot.killed == "PREEMPTED"
-      return {state = back and "WAITING" or "FAIL", reason = slot.killed}
-    end
-    if self.stopping and (signal == 15 or code == M.STOPPED) then return {state = "WAITING", reason = "PREEMPTED"} end
-    local memory = signal == 9 and slot.oom_kills >= 0 and process.oom_kills() > slot.oom_kills
-    return {state = "FAIL", reason = memory and "MEMORYOUT" or "CRASHED", message = signal
-      and ("killed by signal %d"):format(signal) or ("the process ended with code %d"):format(code or -1)}
-  end
-
-  local function attributes (slot, e)
-    local outcome = slot.outcome or {}
-    return {metrics = outcome.metrics, steps = outcome.steps, seconds = outcome.seconds,
-      error = e.state == "FAIL" and e.message or nil, unused = slot.unused}
-  end
-
   local function write_end (self, slot, e)
     local trial = slot.trial
     local run = slot.outcome and slot.outcome.run
-    if e.state == "PAUSED" then return self.outbox:pause(trial, {run = run}) end
-    if e.state == "WAITING" then return self.outbox:release(trial, e.reason, {run = run}) end
-    return self.outbox:finish(trial, {state = e.state, reason = e.reason, value = e.value, run = run,
-      attrs = attributes(slot, e), id = ("%s:%d:%d:%s"):format(slot.worker, trial.number, trial.epoch, slot.pid)})
+    if e.state == "PAUSED" then return self.handle:pause(trial, {run = run}) end
+    if e.state == "WAITING" then return self.handle:release(trial, e.reason, {run = run}) end
+    local id = ("%s:%d:%d:%s"):format(slot.worker, trial.number, trial.epoch, slot.pid)
+    return self.handle:finish(trial, {state = e.state, reason = e.reason, value = e.value, run = run,
+      attrs = lurn.attempt.attributes(slot, e), id = id})
   end
 
   -- A script that fails from the first trial on is not tried a hundred times.
@@ -291,13 +249,13 @@ return function (lurn)
 
   --- A process is gone: its slot becomes free.
   function Agent:finish (slot, code, signal)
-    local e = judge(self, slot, code, signal)
+    local e = lurn.attempt.judge(slot, code, signal, self.stopping ~= nil)
     slot.channel:close()
     self.busy = self.busy + self.clock() - slot.began
     local held, message = write_end(self, slot, e)
     if not held and message == "lost" then
       self.view:say("trial %d: somebody else has it by now; what this attempt found is kept with it", slot.trial.number)
-    elseif self.outbox.trouble then store_trouble(self, self.outbox.trouble) end
+    elseif not held or message == "spooled" then store_trouble(self, message) end
     tidy(self, slot, e)
     self.view:ended(slot.trial, e)
     count_errors(self, e)
@@ -418,10 +376,7 @@ return function (lurn)
   function Agent:turn (seconds)
     heed(self)
     fill(self)
-    if not is_playing(self) and (self.stopping or self.finished) then
-      catch_up(self)
-      return false
-    end
+    if not is_playing(self) and (self.stopping or self.finished) then return false end
     listen(self, seconds)
     reap(self)
     look_after(self)
@@ -440,9 +395,8 @@ return function (lurn)
     lurn.signal.restore()
     take_stock(self)
     self.view:over(self)
-    if self.outbox:count() > 0 then
-      self.view:say("%d words to the store are kept in %s and told at the next start", self.outbox:count(),
-        self.outbox.path)
+    if self.handle.store:waits() then
+      self.view:say("the store is away: what it has not been told is kept, and told at the next start")
     end
     if self.failed then return "failed", self.why end
     return self.signal or (self.stopping and "stopped") or "done", self.why

@@ -82,7 +82,7 @@ return function (cli)
       local made, why = lurn.sys.mkdir(folder)
       if not made then cli.fail(cli.INPUT, why) end
     end
-    local store, message = lurn.store.open(url, {create = create})
+    local store, message = lurn.store.open(url, {create = create, spool = M.FOLDER .. "/.spool"})
     return store or cli.fail(cli.INPUT, message)
   end
 
@@ -91,10 +91,10 @@ return function (cli)
     return path:find "^/" and path or here and here .. "/" .. path or path
   end
 
-  -- Run files lie beside the store: sweeps/NAME.db and sweeps/NAME/, /shared/study and /shared/study/runs/NAME.
+  -- Run files lie beside the store: sweeps/NAME.db and sweeps/NAME/, /shared/studies and /shared/studies/.runs/NAME.
   local function folder_for (lurn, url, name)
     local kind, place = lurn.store.parse(url)      -- the store was opened, so it is a good address
-    if kind == "dir" then return ("%s/runs/%s"):format(place, name) end
+    if kind == "dir" then return ("%s/.runs/%s"):format(place, name) end
     if kind ~= "sqlite" then return M.FOLDER .. "/" .. name end
     local stem = place:gsub("%.%w+$", "")
     return stem:match "[^/]*$" == name and stem or stem .. "/" .. name
@@ -148,7 +148,9 @@ return function (cli)
   -- A value of a configuration, checked as those of the command line are, and against what the study searches.
   local function value_of (lurn, experiment, spec, entries, name, value)
     local d, p = experiment.declarations[name], entries[name]
-    if not d then return nil, lurn.schema.unknown("unknown parameter", tostring(name), {table.unpack(experiment.names)}) end
+    if not d then
+      return nil, lurn.schema.unknown("unknown parameter", tostring(name), {table.unpack(experiment.names)})
+    end
     local checked, message
     if type(value) == "string" then checked, message = lurn.experiment.parse(d, value)
     else checked, message = lurn.experiment.validate(d, value) end
@@ -265,8 +267,8 @@ return function (cli)
 
   ---------------------------------------------------------------- the verbs
 
-  --- The study that a command line describes, made or taken up where it is. `what` is the verb, which may have a default
-  -- for the store of its own. nil and an exit code when there is nothing more to do.
+  --- The study that a command line describes, made or taken up where it is. `what` is the verb, which may have a
+  -- default for the store of its own. nil and an exit code when there is nothing more to do.
   ---@return table? found   {lurn =, experiment =, study =, url =}
   ---@return integer? code
   function M.prepare (options, rest, words, what, default)

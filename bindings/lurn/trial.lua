@@ -166,6 +166,8 @@ return function (lurn)
     lurn.signal.restore()
     local ok, outcome = xpcall(function ()
       assert(process.redirect(job.log))
+      -- Where the study was begun, so that paths of data mean the same; elsewhere the script may manage without.
+      if job.script.folder and job.script.folder ~= os.getenv "PWD" then process.enter(job.script.folder) end
       if job.core then process.pin(job.core) end
       if job.memory then assert(process.limit(2 * job.memory + (256 << 20))) end
       lurn.warm.on_load = function (name, path, options)

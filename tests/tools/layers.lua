@@ -90,7 +90,7 @@ local only = {
   -- what is not standard C lives in two files of core, the system's and that of processes; signals in their binding
   {"^sys/",                  "^core/sys%.c$", "^core/process%.c$", "^tests/"},
   {"^linux/",                "^core/sys%.c$"},
-  {"^poll%.h$",              "^core/process%.c$"},
+  {"^poll%.h$",              "^core/sys%.c$", "^core/process%.c$"},
   {"^sched%.h$",             "^core/sys%.c$", "^core/process%.c$", "^core/pool%.c$"},
   {"^unistd%.h$",            "^core/sys%.c$", "^core/process%.c$", "^bindings/", "^tests/"},
   {"^fcntl%.h$",             "^core/sys%.c$", "^core/process%.c$", "^tests/"},
