@@ -150,10 +150,9 @@ return function (lurn)
   local attempt = lurn.patience.attempt
 
   local function forward (self, batch, level)
-    self.batch, self.passes, self.stage = batch, self.passes + 1, nil
+    self.batch, self.passes, self.stage = batch, self.passes + 1, "forward"
     local player = self:player()
     local loss = attempt(player, level + 1, player.forward, batch, self.seed, self.step_count, "train")
-    self.stage = "forward"
     return loss
   end
 
@@ -171,10 +170,9 @@ return function (lurn)
     local player, batch, again = self:player(), self.batch, false
     attempt(player, 2, function ()
       if again then forward(self, batch, 1) end
-      again = true
+      again, self.stage = true, "backward"
       return player:backward()
     end)
-    self.stage = "backward"
     if not self.penalties then return end
     self.penalty = 0.0
     for _, term in ipairs(self.penalties) do self.penalty = self.penalty + term:add(self) end

@@ -19,7 +19,8 @@ return function (lurn)
     end
   end
 
-  --- Where models stand in their step, for put_back.
+  --- Where models stand in their step, for put_back. A model notes the stage before it plays it: a pause may come right
+  -- behind the pass, before anything else could be noted.
   function M.mark (models)
     local marks = {}
     for k, model in ipairs(models) do

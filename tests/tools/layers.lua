@@ -86,7 +86,6 @@ local only = {
   {"^unistd%.h$",            "^core/sys%.c$", "^bindings/", "^tests/"},
   {"^fcntl%.h$",             "^core/sys%.c$", "^tests/"},
   {"^dirent%.h$",            "^core/sys%.c$"},
-  {"^poll%.h$",              "^core/sys%.c$"},
   {"^dlfcn%.h$",             "^core/sys%.c$"},
 }
 
