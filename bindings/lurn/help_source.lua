@@ -74,7 +74,7 @@ return function (lurn)
     local known = entries[entry.name]
     if known == nil or known.text == "" then entries[entry.name] = entry end
     local short = entry.name:match "[%w_]+$"
-    if short then last[short] = last[short] or entry.name end
+    if short and (last[short] == nil or #entry.name < #last[short]) then last[short] = entry.name end
     local class = entry.name:match "^([%l_]+):"
     if class then
       members[class] = members[class] or {}

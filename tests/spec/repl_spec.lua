@@ -13,8 +13,8 @@ local PROMPTLY = 0.2 * terminal.slow
 
 local SCRIPT = [[
 local lurn = require "lurn"
-return lurn.experiment {name = "repl", params = {steps = 40, hidden = {16, int = true}, cell = {"lstm", choice = {"lstm",
-  "gru"}}},
+return lurn.experiment {name = "repl", params = {steps = 40, hidden = {16, int = true},
+  cell = {"lstm", choice = {"lstm", "gru"}}},
   run = function (run, p)
     local set = {split = {train = {1, 12}, valid = {13, 16}}, vocab = {"a", "b", "c", "d", "e"}}
     for i = 1, 16 do
@@ -63,8 +63,10 @@ describe("the prompt", function ()
 
   at_terminal("shows values and errors, and names what was meant", function ()
     local _, code = terminal.play {expect "> ", line("x = 41", ""), line("x + 1", "42"), line("x;"),
-      line("lurn.zeros(2, 3)", "tensor f32 \\(2, 3\\)"), line("pritn(1)", "did you mean 'print'"),
-      line("lurn.lsmt {}", "did you mean 'lstm'"), line("{a = {1, 2}}", "{a = {1, 2}}"), send "for i = 1, 2 do", expect ">> ",
+      line("lurn.zeros(2, 3)", "tensor f32 \\(2, 3\\)"),
+      line("pritn(1)", "did you mean 'print'"),
+      line("lurn.lsmt {}", "did you mean 'lstm'"), line("{a = {1, 2}}", "{a = {1, 2}}"),
+      send "for i = 1, 2 do", expect ">> ",
       line("end", ""), line("_ == nil", "false"), leave}
     assert.equal(0, code)
   end)
@@ -144,8 +146,8 @@ describe("the prompt", function ()
 
   at_terminal("is the same in a stock interpreter, edited or plain", function ()
     for _, editor in ipairs {"readline", "libedit", "plain"} do
-      terminal.play({expect "> ", line("x = 6 * 7", ""), line("x", "42"), send "while true do end", wait(0.2), interrupt,
-        expect("paused.*> ", 2), leave}, {env = "LURN_EDITOR=" .. editor,
+      terminal.play({expect "> ", line "x = 6 * 7", line("x", "42"), send "while true do end", wait(0.2),
+        interrupt, expect("paused.*> ", 2), leave}, {env = "LURN_EDITOR=" .. editor,
         command = [[lua5.4 -e 'local lurn = require "lurn" lurn.repl()']]})
     end
   end)
@@ -162,6 +164,29 @@ describe("the prompt", function ()
     assert.equal(0, (shell.run("printf 'x = 1\\n%%save s.lua\\n%%time x\\nx + nil_thing\\n1\\n' | " .. shell.bin)))
     assert.equal('local lurn = require "lurn"\nx = 1\n', shell.read "s.lua")
     assert.equal(2, (shell.lurn "-e 1 nonsense"))
+  end)
+
+  at_terminal("plays README.md's ten lines, from a fresh shell to a text that a model wrote", function ()
+    local f = assert(io.open(shell.here .. "/README.md"))
+    local readme = f:read "a"
+    f:close()
+    local block = readme:match "\n    %$ lurn\n(.-)\n\n"
+    local steps, lines = {expect "> "}, {}
+    local gives = {["plot"] = "\\xe2[\\xa0-\\xa3].*1 +100", ["states"] = "A cell is an equation\\.\r\n.* to ",
+      ["r.model"] = "lstm1 +4 Wh \\(64,64\\)", ["?lurn"] = "forget_bias"}
+    for text in block:gmatch "    > ([^\n]+)" do
+      lines[#lines + 1] = text
+      local expected = ""
+      for word, pattern in pairs(gives) do if text:sub(1, #word) == word then expected = pattern end end
+      steps[#steps + 1] = terminal.line(text, expected)
+      steps[#steps].within = 120 * terminal.slow
+    end
+    assert.equal(9, #lines)      -- and the one that starts the prompt
+    steps[#steps + 1] = leave
+    shell.run("ln -sf " .. shell.here .. "/scripts scripts; ln -sf " .. shell.here .. "/README.md README.md")
+    local played = terminal.play(steps)
+    local sample = played[9].text:match "\n(.*)$"
+    assert.is_true(#sample > 90, sample)
   end)
 
   at_terminal("looks into a run that another process trains, and forks it", function ()
