@@ -28,7 +28,7 @@ return function (lurn)
     local ok, message = there()
     if not ok then return nil, message end
     os.remove(path)
-    local pipe = io.popen("gnuplot 2>/dev/null", "w")
+    local pipe = io.popen("gnuplot >/dev/null 2>&1", "w")
     pipe:write("set terminal ", terminal, "\nset output ", quote(path), "\nset encoding utf8\n",
       table.concat(lines, "\n"), "\n")
     pipe:close()
