@@ -51,9 +51,9 @@ return function (lurn)
 
   -- Where lurn has a function of the module in FILE.lua: its own name, that of a family, or none.
   local function public (file, name)
-    local family = rawget(lurn, file)
+    local family = lurn[file]
     if type(family) == "table" and rawget(family, name) ~= nil then
-      return rawget(lurn, name) == family[name] and "lurn." .. name or ("lurn.%s.%s"):format(file, name)
+      return lurn[name] == family[name] and "lurn." .. name or ("lurn.%s.%s"):format(file, name)
     end
     return lurn[name] ~= nil and "lurn." .. name or nil
   end
@@ -172,7 +172,7 @@ return function (lurn)
   local function name_values ()
     names = {}
     local function note (prefix, t)
-      for key, value in next, t do
+      for key, value in pairs(t) do
         if type(key) == "string" and (type(value) == "function" or type(value) == "table") then
           names[value] = names[value] or prefix .. key
         end

@@ -124,6 +124,7 @@ describe("a prompt's Ctrl-C", function ()
       looks = looks + 1
       run.model:forward(batch)
       if looks % 2 == 0 then run.model:backward() end
+      if looks % 3 == 0 then run.model:evaluate(run.datasets[1].valid, {seq = 20, batch = 2}) end
     end)
     assert.is_true(ok)
     assert.is_true(pauses > 0 and looks > 0, "the run is too short to be paused")
