@@ -54,6 +54,7 @@ M.verbs = {
       threads = {"integer", "threads of the engine (1)"},
       precision = {{"f32", "f64"}, "of all numbers (f32)"},
       out = {"text", "the run file (runs/NAME-ID.h5)", "FILE"},
+      force = {"flag", "out: write over a file that is there"},
       resume = {"text", "go on where this run file stopped", "RUN.h5"},
       fork = {"text", "a new run that goes on from the state of this one, with other parameters", "RUN.h5"},
       init = {"text", "a new run that begins with the weights of this one, by name", "RUN.h5"},
@@ -75,7 +76,8 @@ M.verbs = {
       workers = {"integer", "trials side by side, each on a core of its own (all cores)"},
       sampler = {"text", "grid, random, sobol, tpe, with options: grid:points=5 (tpe)", "NAME"},
       pruner = {"text", "median, asha, hyperband, promotion, ... or none (median)", "NAME"},
-      seeds = {"integer", "runs of each configuration, with the training seeds from train_seed on (1)"},
+      seeds = {"integer", "runs of a configuration, with training seeds from train_seed on, while it may still win (1)"},
+      all_seeds = {"flag", "all seeds of all configurations, also of those that can no longer win"},
       seed = {"integer", "of the search (1)"},
       train_seed = {"integer", "of the trials (1)"},
       direction = {{"minimize", "maximize"}, "what is better (as the script says)"},
@@ -127,7 +129,7 @@ M.verbs = {
     from = "cli_sweep",
   },
   study = {
-    usage = "lurn study list   |   lurn study show|best|delete [STUDY]\n"
+    usage = "lurn study list   |   lurn study show|best|check|delete [STUDY]\n"
       .. "       lurn study export [STUDY] -o FILE.csv|FILE.json|URL   |   lurn study import URL [STUDY] --store URL",
     help = "what is in the stores of sweeps",
     options = {
@@ -148,6 +150,7 @@ M.verbs = {
     options = {
       run = {"text", "of a bundle: which run (the best)", "NAME"},
       out = {"text", "the new run file (runs/NAME-ID.h5)", "FILE"},
+      force = {"flag", "out: write over a file that is there"},
       data = {"text", "where the data are now: a.txt,b.h5; told by their hash", "FILES"},
       threads = {"integer", "threads of the engine (1)"},
       json = JSON,

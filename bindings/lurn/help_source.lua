@@ -1,7 +1,7 @@
 --- The documentation as a prompt wants it, read from the Lua files of this folder: comments above definitions.
 --
 -- A comment that begins with three dashes documents what stands directly below it: a function, a method, a field of a
--- module, and one-line functions that follow it without a gap. A family whose members are made by calls of a local
+-- module, and one-line functions that follow it without a gap; at the beginning of a file it documents the module. A family whose members are made by calls of a local
 -- `define` is documented by the comment above each call, or by the text in it. What a name is publicly called follows
 -- from its file and from where lurn has the value.
 
@@ -111,6 +111,9 @@ return function (lurn)
         local owner, mark, name, arguments = definition(line)
         local family = line:find "^%s*define"
         local said, class = read_block(block)
+        if #block == number - 1 and documented then      -- the file's own comment
+          add {name = lurn[file] ~= nil and "lurn." .. file or nil, head = "lurn." .. file, text = said}
+        end
         if class then add {name = class, head = class, text = said} end
         if name and (family or #block > 0 and documented) then
           if said == "" then said = line:match "^%s*define%w*%(\"[%w_]+\",%s*%a+,%s*\"([^\"]+)\"" or "" end

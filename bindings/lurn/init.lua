@@ -19,13 +19,17 @@ local parts = {
 -- some runs have to wait for their first step.
 local late = {
   "metrics", "plot", "csv", "npy", "idx", "moving", "tasks", "lineage",
-  "store_state", "store_memory", "store_schema", "store_optuna", "store_sql_study", "store_sql", "store_sqlite",
-  "store_postgres", "store",
-  "space", "sampler", "pruner",
-  "channel", "warm", "trial", "keeper", "study_table", "sweep", "sweep_cost", "sweep_view", "agent", "slurm",
+  "store_state", "store_memory", "store_schema", "store_optuna", "store_foreign", "store_sql_study", "store_sql",
+  "store_sqlite", "store_postgres", "store_dir", "store_spool", "store",
+  "space", "sampler", "pruner", "racing",
+  "channel", "warm", "trial", "keeper", "outbox", "study_table", "sweep", "sweep_cost", "sweep_view", "agent",
+  "slurm",
 }
 -- What adds to a part, and comes with it.
-local additions = {pruner = {"pruner_percentile"}}
+local additions = {
+  sampler = {"sobol", "tpe"},
+  pruner = {"pruner_percentile", "pruner_alone", "pruner_halving"},
+}
 
 local instances = {}
 

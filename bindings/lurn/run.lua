@@ -14,8 +14,8 @@ return function (lurn)
   ---@field total integer?    the last step of the loop being played
   ---@field state table       plain values that survive a resume; keep it small, it is copied every step
   ---@field seed integer
-  ---@field status string     "waiting", "running", "done", "failed", "diverged", "interrupted", "terminated", "pruned", "paused",
-  --- "infeasible"
+  ---@field status string     "waiting", "running", "done", "failed", "diverged", "interrupted", "terminated",
+  -- "pruned", "paused", "infeasible"
   ---@field result any        what the experiment returned
   ---@field model any         the first model that was built; models has all of them
   local Run = {}
@@ -42,12 +42,12 @@ return function (lurn)
     arguments = {"table", nil, nil, "the command line, for the record"},
     threads = {"integer", nil, {1, 64}, "of the engine; 1 by default"},
     on_digest = {"function", nil, nil, "function (run, step, hex): called with every digest"},
-    pruner = {"function", nil, nil, "function (step, value) -> \"pruned\" or true: give up; \"paused\": stop, to go on later"},
+    pruner = {"function", nil, nil, "function (step, value) -> 'pruned' or true: give up; 'paused': go on later"},
     on_step = {"function", nil, nil, "function (run): called between two iterations"},
     memory = {"integer", nil, {1, 1e18}, "bytes: a run that plans to use more ends as infeasible before it does"},
     keep = {"integer", nil, {1, 1e6}, "checkpoints of evaluations to keep beside the run file, and the best"},
-    sparse = {"boolean", false, nil, "a checkpoint every minute and at the end, none at the beginning and at evaluations"},
-    wanted = {"function", nil, nil, "function (run) -> false: nobody wants the last checkpoint of a run that ended so"},
+    sparse = {"boolean", false, nil, "a checkpoint every minute and at the end, none at first and at evaluations"},
+    wanted = {"function", nil, nil, "function (run) -> false: nobody wants the checkpoint of a run that ended so"},
     lock = {"any", nil, nil, "of the run file, when the caller took it already"},
   }
 

@@ -27,16 +27,27 @@ return function (lurn, Model)
     return core.batch(fields)
   end
 
+  -- The step was played: its output, which the engine may have given already.
+  local function finish (self, out)
+    self.steps = self.steps + 1
+    if out == true then
+      local all = self.player:output("out")
+      if not all then error("stream:step: the model has no output \"out\"", 3) end
+      out = all[1][1]
+    end
+    self.out = out
+    return out
+  end
+
   --- One step: an id (from 1) or a vector; returns the output, the logits of a classifier.
   function Stream:step (x)
+    if type(x) == "number" and not self.fields then
+      return finish(self, (lurn.patience.attempt(self.player, 2, self.player.step, x, self.seed, self.steps)))
+    end
     if type(x) == "table" then x = lurn.tensor {{x}} end
     lurn.patience.attempt(self.player, 2, self.player.forward, batch_of(self, x), self.seed, self.steps, "eval")
     self.player:commit()
-    self.steps = self.steps + 1
-    local out = self.player:output("out")
-    if not out then error("stream:step: the model has no output \"out\"", 2) end
-    self.out = out[1][1]
-    return self.out
+    return finish(self, true)
   end
 
   --- Forgets the state: the next step is the first.
