@@ -289,6 +289,38 @@ static void play_sections (lurn_wave *w, const lurn_section *u, int n, int from,
   }
 }
 
+/* Elements between two looks at the stop flag: some milliseconds of a wide product. */
+#define LOOK (1 << 20)
+
+/* Whether the section can be played stretch by stretch: each of its results belongs to a frame, and is the same however
+ * many frames are played together. OpenBLAS does not promise that; a matrix that is computed would be packed again. */
+static int stretches (const lurn_wave *w, const lurn_section *u) {
+  int yes = !w->ctx->blas;
+  for (int j = u->first; j < u->first + u->count; j++) {
+    int n = w->schedule->order[j];
+    const lurn_instr *i = &w->program->instr[n];
+    yes &= on_time(w->program->reg[i->out].axis) && !(w->op[n]->flags & LURN_OP_WHOLE) && !is_computed(w, i);
+  }
+  return yes;
+}
+
+/* Sections one after the other over steps [from, to), the stop flag looked at in between and within long ones. */
+static lurn_status play_steadily (lurn_wave *w, const lurn_section *u, int n, int from, int to) {
+  for (; n > 0; n--, u++) {
+    const lurn_batch *b = along(w, section_axis(w, u));
+    const lurn_register *x = &w->program->reg[w->program->instr[w->schedule->order[u->first]].out];
+    double share = (double)LOOK / ((double)b->N * x->cols + 1);
+    int span = share < 1 && stretches(w, u) ? (int)(b->T * share) + 1 : to - from, done = from;
+    do {
+      int end = to - done < span ? to : done + span;
+      if (w->ctx->stop && *w->ctx->stop) return lurn_fail(w->ctx, LURN_EINTR, "interrupted");
+      play_sections(w, u, 1, done, end);
+      done = end;
+    } while (done < to);
+  }
+  return LURN_OK;
+}
+
 /* ---------- a loop ---------- */
 
 /* The state at step t is what the step played before left in its next register; rows that were
@@ -360,11 +392,13 @@ static lurn_status play_loop (lurn_wave *w, const lurn_section *u) {
     int n = T - done < span ? T - done : span;
     int from = s->reverse ? T - done - n : done;
     piece steps = {.w = w, .u = step, .count = u->step, .from = from, .to = from + n, .scan = s};
-    play_sections(w, before, u->before, from, from + n);
+    lurn_status status = play_steadily(w, before, u->before, from, from + n);
+    if (status != LURN_OK) return status;
     if (threads > 1) lurn_pool_run(w->ctx->pool, play_steps, &steps);
     else play_steps(&steps, 0, 1);
     if (steps.interrupted) return lurn_fail(w->ctx, LURN_EINTR, "interrupted");
-    play_sections(w, after, u->after, from, from + n);
+    status = play_steadily(w, after, u->after, from, from + n);
+    if (status != LURN_OK) return status;
   }
   return LURN_OK;
 }
@@ -383,7 +417,10 @@ lurn_status lurn_conductor_play (lurn_wave *w, int first_unit, int last_unit) {
     lurn_status status = LURN_OK;
     if (w->ctx->stop && *w->ctx->stop) return lurn_fail(w->ctx, LURN_EINTR, "interrupted");
     if (is_there(w, k)) continue;
-    if (u->kind != LURN_SECTION_LOOP) { play_sections(w, u, 1, 0, along(w, section_axis(w, u))->T); continue; }
+    if (u->kind != LURN_SECTION_LOOP) {
+      if ((status = play_steadily(w, u, 1, 0, along(w, section_axis(w, u))->T)) != LURN_OK) return status;
+      continue;
+    }
     if ((status = play_loop(w, u)) != LURN_OK) return status;
     k += u->before + u->step + u->after;
   }

@@ -66,40 +66,10 @@ lurn.version = nil
 
 ---------------------------------------------------------------- modules
 
---- Losses: lurn.loss.cross_entropy(), mse and others, for lurn.stack {loss = ...}.
-lurn.loss = nil
---- Optimisers: lurn.optim.adam(model, {lr = 1e-3}) and others.
-lurn.optim = nil
---- Metrics of predictions, by name in model:evaluate and run:fit {metrics = ...}.
-lurn.metrics = nil
---- Cells of the literature as equations: lurn.cells.peephole {hidden = 64} is a layer.
-lurn.cells = nil
---- Synthetic tasks of the literature, as data sets.
-lurn.tasks = nil
---- Numbers as bars of text.
-lurn.plot = nil
---- Functions of the batch: layers with and without recurrence.
-lurn.layers = nil
---- Convolutions, pooling, images.
-lurn.conv = nil
---- Data sets from files, texts and tables.
-lurn.data = nil
 --- Random values as functions of seed, purpose, name and position; no stream.
 lurn.rng = nil
 --- HDF5 documents: lurn.h5.open(path), lurn.h5.create(path).
 lurn.h5 = nil
---- JSON with whole numbers and all digits: lurn.json.encode(value), lurn.json.decode(text).
-lurn.json = nil
---- lurn.experiment {name =, params =, run =}: what `lurn run` and a prompt start.
-lurn.experiment = nil
---- Text that a language model writes: lurn.sample(model, vocab, {length =, temperature =, top_k =, start =, seed =}).
-lurn.sample = nil
---- Runs of experiments: lurn.run.new; experiment:start is the usual way to one.
-lurn.run = nil
---- What a run file records of versions, machine, data and sources.
-lurn.manifest = nil
---- Progress lines on stderr.
-lurn.progress = nil
 
 --- A number in (0, 1) for (seed, purpose, name, i).
 function lurn.rng.uniform (seed, purpose, name, i) end

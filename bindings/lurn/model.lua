@@ -88,8 +88,10 @@ return function (lurn)
   end
 
   local function wrap (program, info)
-    return setmetatable({source = program, native = core.model(program), info = info or {}, step_count = 0,
+    local self = setmetatable({source = program, native = core.model(program), info = info or {}, step_count = 0,
       passes = 0, seed = 1}, Model)
+    lurn.patience.know(self)
+    return self
   end
 
   local function create (build, info)
@@ -146,13 +148,15 @@ return function (lurn)
     return self.train_player
   end
 
-  local attempt = lurn.patience.attempt
+  local attempt, whole = lurn.patience.attempt, lurn.patience.whole
 
+  -- A pass and the note of it belong together. One that is interrupted has left nothing: it is played anew.
   local function forward (self, batch, level)
-    self.batch, self.passes, self.stage = batch, self.passes + 1, nil
+    local _ <close> = whole()
+    self.passes, self.stage = self.passes + 1, nil
     local player = self:player()
     local loss = attempt(player, level + 1, player.forward, batch, self.seed, self.step_count, "train")
-    self.stage = "forward"
+    self.batch, self.stage = batch, "forward"
     return loss
   end
 
@@ -167,10 +171,14 @@ return function (lurn)
   --- Gradients of the last forward pass, into parameters()[i].grad; those of penalties are added, and `penalty` is what
   -- the penalties add to the loss.
   function Model:backward ()
+    local _ <close> = whole()
     local player, batch, again = self:player(), self.batch, false
+    self.stage = nil
     attempt(player, 2, function ()
-      if again then forward(self, batch, 1) end
+      local loss, message, code = true, nil, nil
+      if again then loss, message, code = player:forward(batch, self.seed, self.step_count, "train") end
       again = true
+      if loss == nil then return nil, message, code end
       return player:backward()
     end)
     self.stage = "backward"

@@ -56,7 +56,7 @@ return function (lurn, options)
     local ok, message = signal.resume(thread)
     signal.clear()
     if ok == nil then
-      session.paused = thread
+      session.paused, session.marks = thread, lurn.patience.mark(lurn.patience.models())
       say("paused; continue goes on with it\n")
     elseif not ok then
       say(faults.explain(message, thread), "\n")
@@ -67,13 +67,18 @@ return function (lurn, options)
   end
 
   local function go_on ()
-    local thread = session.paused
-    session.paused = nil
+    local thread, marks = session.paused, session.marks
+    session.paused, session.marks = nil, nil
     if not thread then
       say("nothing is paused\n")
       return false
     end
-    return play(thread)
+    local ok, message = pcall(lurn.patience.put_back, marks)
+    signal.clear()
+    if ok then return play(thread) end
+    session.paused, session.marks = thread, marks
+    say(faults.explain(message), "; continue tries again\n")
+    return false
   end
 
   -- One entry: a command of the prompt, or Lua. `continue` is a command because only here nothing else is played.

@@ -95,7 +95,6 @@ local only = {
   {"^unistd%.h$",            "^core/sys%.c$", "^core/process%.c$", "^bindings/", "^tests/"},
   {"^fcntl%.h$",             "^core/sys%.c$", "^core/process%.c$", "^tests/"},
   {"^dirent%.h$",            "^core/sys%.c$"},
-  {"^poll%.h$",              "^core/sys%.c$"},
   {"^dlfcn%.h$",             "^core/sys%.c$"},
 }
 
