@@ -8,7 +8,8 @@
 #                   with a garbage collector that never rests
 #   make isa        the same with the kernels of each instruction set this machine has
 #   make storm      five scripts killed at random instants and resumed, ARGS='--kills 50': the same bits
-#   make bench      the speed table
+#   make bench      the speed table, ARGS='--rows layers'
+#   make count      instructions of the main loops beside their baseline, ARGS=--record: a new baseline
 #   make lint       luacheck, layers, sizes
 #   make arm64      compiles everything for arm64 (see there what that shows)
 #   make install    PREFIX=/usr/local DESTDIR=
@@ -259,7 +260,7 @@ book:
 
 # ---- tests ------------------------------------------------------------------------------------
 
-.PHONY: test suite check isa storm bench
+.PHONY: test suite check isa storm bench count
 test:
 	@.ci/packages.sh $(if $(MISSING),build) test --try clock
 	@$(MAKE) all checks
@@ -300,8 +301,15 @@ isa: all checks
 storm: all
 	@$(ENV) $(LUA) tests/tools/storm.lua $(ARGS)
 
+# Peers are welcome, not needed.
 bench: all
+	@.ci/packages.sh --try bench
 	$(BUILD)/bin/lurn bench $(ARGS)
+
+count:
+	@.ci/packages.sh $(if $(MISSING),build) count
+	@$(MAKE) all
+	@$(ENV) CC='$(CC)' CFLAGS='$(CFLAGS)' $(LUA) tests/bench/count.lua $(ARGS)
 
 # ---- lint, arm64 ------------------------------------------------------------------------------
 

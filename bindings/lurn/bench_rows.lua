@@ -156,8 +156,8 @@ return function (lurn)
   end
 
   --- All rows, in the order of the tables: {table, name, case, goal = {ratio, cost, ms, bytes, time, limit, share,
-  -- exponent, excess}}; `against` is a case of lurn's own instead of a peer's, `scale` multiplies a step's time, `least` is the
-  -- fewest steps, `less` is taken off, `others` wants the other peers, too.
+  -- exponent, excess}}; `against` is a case of lurn's own instead of a peer's, `scale` multiplies a step's time,
+  -- `least` is the fewest steps, `less` is taken off, `others` wants the other peers, too.
   ---@param pattern? string   only rows whose name it fits
   ---@param chorales? string  a data set of ragged sequences instead of the generated lengths
   ---@return table[]
