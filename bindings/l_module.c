@@ -1,6 +1,8 @@
 /* l_module.c: the list of rooms. luaopen_lurn_f32 and luaopen_lurn_f64 are this file, compiled
  * twice; it returns one table and touches nothing global.
  */
+#define _POSIX_C_SOURCE 200809L      /* unsetenv */
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +22,8 @@ int l_model_open (lua_State *L);
 int l_bench_open (lua_State *L);
 int l_op_open (lua_State *L);
 int l_info_open (lua_State *L);
+int l_process_open (lua_State *L);
+int l_db_open (lua_State *L);
 
 #ifdef __GNUC__
 #define EXPORT __attribute__((visibility("default")))
@@ -31,7 +35,8 @@ int l_info_open (lua_State *L);
 static const struct { const char *name; lua_CFunction open; } rooms[] = {
   {NULL, l_op_open}, {NULL, l_program_open}, {NULL, l_model_open}, {NULL, l_data_open}, {NULL, l_bench_open},
       {NULL, l_info_open}, {"tensor", l_tensor_open},
-  {"rng", l_rng_open}, {"h5", l_h5_open}, {"sys", l_sys_open}, {"npy", l_npy_open}, {"signal", l_signal_open},
+  {"rng", l_rng_open}, {"h5", l_h5_open}, {"sys", l_sys_open}, {"npy", l_npy_open}, {"db", l_db_open},
+  {"signal", l_signal_open}, {"process", l_process_open},
 };
 
 static void merge (lua_State *L, int into) {
@@ -123,9 +128,20 @@ static void choose_engine (lua_State *L, lurn_ctx *ctx) {
                                                                  "LURN_ENGINE: expected lurn or openblas, got %s", engine_name);
 }
 
+/* The launcher has told OpenBLAS how many threads to start, which nobody else needs to know. */
+static void start_blas (lua_State *L) {
+  lurn_blas_start();
+  if (lua_getfield(L, LUA_REGISTRYINDEX, "lurn.spared_threads") != LUA_TNIL) {
+    unsetenv("OPENBLAS_NUM_THREADS");
+    lua_pushnil(L);
+    lua_setfield(L, LUA_REGISTRYINDEX, "lurn.spared_threads");
+  }
+  lua_pop(L, 1);
+}
+
 static int open_all (lua_State *L) {
   lb_open_ctx(L);
-  lurn_blas_start();
+  start_blas(L);
   lurn_ctx *ctx = lb_ctx(L);
   ctx->stop = l_signal_flag();
   choose_engine(L, ctx);

@@ -269,12 +269,13 @@ lurn_status l_player_play (player *p, int back) {
                              : p->schedule.forward);
 }
 
-/* Packed weights are those of the engine's own kernels: with OpenBLAS there are none, and what was packed before is
- * not looked at. */
+/* Packed weights are those of the engine's own kernels, and what is worked out of weights has the bits of the engine
+ * that did it. */
 static void pack_weights (player *p) {
-  if (p->ctx->blas || p->packed == p->m->version) return;
+  if (p->packed == p->m->version && p->blas == p->ctx->blas) return;
   lurn_wave_pack(&p->wave);
   p->packed = p->m->version;
+  p->blas = p->ctx->blas;
 }
 
 /* Order of lurn_purpose. */

@@ -351,11 +351,20 @@ static lurn_status play_loop (lurn_wave *w, const lurn_section *u) {
   return LURN_OK;
 }
 
+/* What the weights alone make is there until they change. */
+static int is_there (const lurn_wave *w, int unit) {
+  if (!w->schedule->constant[unit]) return 0;
+  if (w->known[unit] == w->weights) return 1;
+  w->known[unit] = w->weights;
+  return 0;
+}
+
 lurn_status lurn_conductor_play (lurn_wave *w, int first_unit, int last_unit) {
   for (int k = first_unit; k < last_unit; k++) {
     const lurn_section *u = &w->schedule->unit[k];
     lurn_status status = LURN_OK;
     if (w->ctx->stop && *w->ctx->stop) return lurn_fail(w->ctx, LURN_EINTR, "interrupted");
+    if (is_there(w, k)) continue;
     if (u->kind != LURN_SECTION_LOOP) { play_sections(w, u, 1, 0, along(w, section_axis(w, u))->T); continue; }
     if ((status = play_loop(w, u)) != LURN_OK) return status;
     k += u->before + u->step + u->after;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "op.h"
+#include "tabulate.h"
 
 /* ---------- what each instruction is, whatever the order it was written in ---------- */
 
@@ -267,6 +268,27 @@ static void write_instr (work *w, const lurn_instr *i) {
   w->to[i->out] = lurn_write(w->dst, &like, i->name >= 0 ? w->src->name[i->name].text : NULL);
 }
 
+static lurn_reg moved (const work *w, lurn_reg r) { return r >= 0 ? w->to[r] : -1; }
+
+/* The table of a product of looked-up rows. */
+static lurn_reg write_table (work *w, const lurn_instr *i, const lurn_instr *look) {
+  return lurn_table(w->dst, moved(w, i->in[0]), moved(w, look->in[0]), moved(w, i->in[2]), i->i[0]);
+}
+
+/* All of them stand before the first scan, where each lookup finds its own again. */
+static void write_tables (work *w) {
+  for (int n = 0; n < w->norder; n++) {
+    const lurn_instr *i = &w->src->instr[w->order[n].instr], *look = lurn_tabulates(w->src, i);
+    if (look) write_table(w, i, look);
+  }
+}
+
+static void write_one (work *w, const lurn_instr *i) {
+  const lurn_instr *look = lurn_tabulates(w->src, i);
+  if (look) w->to[i->out] = lurn_table_rows(w->dst, write_table(w, i, look), w->to[look->in[1]]);
+  else write_instr(w, i);
+}
+
 static void write_instrs (work *w) {
   int open = -1;
   for (int n = 0; n < w->norder && w->dst->status == LURN_OK; n++) {
@@ -274,7 +296,7 @@ static void write_instrs (work *w) {
     if (i->scan != open && open >= 0) close_scan(w, open);
     if (i->scan != open && i->scan >= 0) open_scan(w, i->scan);
     open = i->scan;
-    write_instr(w, i);
+    write_one(w, i);
   }
   if (open >= 0) close_scan(w, open);
 }
@@ -302,6 +324,7 @@ static lurn_status run (work *w) {
   lurn_status status = write_params(w);
   if (status != LURN_OK) return status;
   write_inputs(w);
+  write_tables(w);
   write_instrs(w);
   write_outputs(w);
   w->dst->forward = w->dst->ninstr;

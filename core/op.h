@@ -18,8 +18,8 @@ enum {
   LURN_OP_PLACESUM,             /* (acc?, d) -> once (last dimension): acc + sum over frames and places, descending */
   LURN_OP_COLDOT,               /* (acc?, x, d) -> once: acc + sum over frames of x * d, descending */
   LURN_OP_FOLD,                 /* (acc?, d; rising) -> row: acc + sum over the row's steps, from the last (first) on */
-  LURN_OP_GATHER,               /* (W, i) -> W[i], zeros where i is -1 */
-  LURN_OP_SCATTER,              /* (acc?, d, i; rows) -> once: acc[i] += d, frames descending */
+  LURN_OP_GATHER,               /* (W, i; spare) -> W[i]; where i is -1 zeros, with `spare` the last row */
+  LURN_OP_SCATTER,              /* (acc?, d, i; rows, spare) -> once: acc[i] += d, frames descending */
   LURN_OP_PICK,                 /* (x, i) -> x[i], one column; 0 where i is -1 */
   LURN_OP_UNPICK,               /* (d, i; cols) -> row of zeros with d at i */
   LURN_OP_LIVE,                 /* (i) -> 1, or 0 where i is -1 */

@@ -27,29 +27,37 @@ static int gather_shape (lurn_program *p, const lurn_instr *i, lurn_register *ou
   const lurn_register *w = &p->reg[i->in[0]], *x = &p->reg[i->in[1]];
   if (w->axis != LURN_ONCE || w->rank != 2) return fail_index(p, "gather", 1, "a matrix of parameters", i->in[0]);
   if (!is_index(x)) return fail_index(p, "gather", 2, "an index", i->in[1]);
-  if (!lurn_index_fits(p, i->in[1], w->dim[0])) return fail_index(p, "gather", 1, "a row for every index", i->in[0]);
+  if (w->dim[0] <= !!i->i[0] || !lurn_index_fits(p, i->in[1], w->dim[0] - !!i->i[0]))
+    return fail_index(p, "gather", 1, "a row for every index", i->in[0]);
   out->axis = x->axis;
   out->rank = 1;
   out->dim[0] = w->dim[1];
   return 1;
 }
 
+/* The row of an index: -1 where it is none, or the last one, which is spared for that. */
+static int32_t row_of (int32_t v, int rows, int spare) {
+  if (!lurn_is_none(v, rows - spare)) return v;
+  return spare ? rows - 1 : -1;
+}
+
 static void gather_play (const lurn_call *c) {
   size_t cols = (size_t)lurn_out_info(c)->cols;
-  int n = lurn_in_info(c, 0)->dim[0];
+  int n = lurn_in_info(c, 0)->dim[0], spare = !!c->instr->i[0];
   const real *w = c->in[0];
   const int32_t *id = c->in[1];
   real *y = c->out;
   for (int r = 0; r < c->rows; r++, y += cols) {
-    int32_t v = id[r * c->step[1]];
-    if (lurn_is_none(v, n)) memset(y, 0, sizeof *y * cols);
+    int32_t v = row_of(id[r * c->step[1]], n, spare);
+    if (v < 0) memset(y, 0, sizeof *y * cols);
     else memcpy(y, w + (size_t)v * cols, sizeof *y * cols);
   }
 }
 
 static void gather_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
   const lurn_register *w = lurn_reg_info(lurn_grad_program(d), i->in[0]);
-  if (lurn_grad_needed(d, i->in[0])) lurn_grad_reduce(d, i->in[0], LURN_OP_SCATTER, dy, i->in[1], w->dim[0]);
+  const lurn_instr like = {.op = LURN_OP_SCATTER, .in = {-1, dy, i->in[1], -1, -1, -1}, .i = {w->dim[0], i->i[0]}};
+  if (dy >= 0) lurn_grad_whole(d, i->in[0], &like);
 }
 
 static int scatter_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
@@ -57,6 +65,7 @@ static int scatter_shape (lurn_program *p, const lurn_instr *i, lurn_register *o
   if (x->rank != 1 || x->axis != id->axis) return fail_index(p, "scatter", 2,
                                                              "rows of one rank on the index's axis", i->in[1]);
   if (!is_index(id)) return fail_index(p, "scatter", 3, "an index", i->in[2]);
+  if (i->i[0] <= !!i->i[1]) return fail_index(p, "scatter", 3, "an index of one of its rows", i->in[2]);
   out->axis = LURN_ONCE;
   out->rank = 2;
   out->dim[0] = i->i[0];
@@ -64,18 +73,25 @@ static int scatter_shape (lurn_program *p, const lurn_instr *i, lurn_register *o
   return 1;
 }
 
+/* A part has some of the columns, in every row. */
 static void scatter_play (const lurn_call *c) {
   const lurn_register *y = lurn_out_info(c);
-  size_t cols = (size_t)y->dim[1];
+  size_t cols = (size_t)y->dim[1], bytes;
   const int32_t *id = c->in[2];
   real *w = c->out;
-  if (!c->in[0]) memset(w, 0, sizeof *w * (size_t)y->cols);
-  else if (c->in[0] != c->out) memcpy(w, c->in[0], sizeof *w * (size_t)y->cols);
+  int from, to;
+  lurn_share(y->dim[1], c->part, c->parts, &from, &to);
+  bytes = sizeof *w * (size_t)(to - from);
+  for (int v = 0; v < y->dim[0] && c->in[0] != c->out; v++) {
+    size_t at = (size_t)v * cols + (size_t)from;
+    if (c->in[0]) memcpy(w + at, (const real *)c->in[0] + at, bytes);
+    else memset(w + at, 0, bytes);
+  }
   for (int r = c->rows - 1; r >= 0; r--) {
-    const real *x = (const real *)c->in[1] + (size_t)r * cols;
-    if (lurn_is_none(id[r], y->dim[0])) continue;
-    real *to = w + (size_t)id[r] * cols;
-    c->kernels->map[LURN_MAP_add](to, to, x, NULL, 0, cols);
+    int32_t v = row_of(id[r], y->dim[0], !!c->instr->i[1]);
+    if (v < 0) continue;
+    real *sum = w + (size_t)v * cols + from;
+    c->kernels->map[LURN_MAP_add](sum, sum, (const real *)c->in[1] + (size_t)r * cols + from, NULL, 0, (size_t)(to - from));
   }
 }
 
@@ -228,7 +244,7 @@ static void sample_play (const lurn_call *c) {
 
 const lurn_op lurn_ops_index[] = {
   {"gather", 1, 2, 0, gather_shape, gather_play, gather_grad, "W[i]"},
-  {"scatter", 1, 3, LURN_OP_ACC | LURN_OP_WHOLE | LURN_OP_FALLS | LURN_OP_NOGRAD, scatter_shape, scatter_play, NULL,
+  {"scatter", 1, 3, LURN_OP_ACC | LURN_OP_WHOLE | LURN_OP_SPLITS | LURN_OP_FALLS | LURN_OP_NOGRAD, scatter_shape, scatter_play, NULL,
       "acc[i] += d"},
   {"pick", 1, 2, 0, pick_shape, pick_play, pick_grad, "x[i]"},
   {"unpick", 1, 2, 0, unpick_shape, unpick_play, unpick_grad, "d at column i"},

@@ -145,12 +145,23 @@ static void fill_constant (real *w, size_t n, double a) {
   for (size_t i = 0; i < n; i++) w[i] = (real)a;
 }
 
-static void fill_uniform (real *w, size_t n, lurn_key key, double low, double high) {
-  for (size_t i = 0; i < n; i++) w[i] = (real)(low + (high - low) * lurn_random_uniform(key, i));
+/* w = a + b times the elements of a stream. */
+static lurn_status fill_random (lurn_ctx *ctx, real *w, size_t n, lurn_key key, double a, double b,
+                                void (*draw) (double *out, size_t n, lurn_key key)) {
+  double *z = lurn_realloc(ctx, NULL, 0, n * sizeof *z);
+  if (z == NULL) return n ? LURN_ENOMEM : LURN_OK;
+  draw(z, n, key);
+  for (size_t i = 0; i < n; i++) w[i] = (real)(a + b * z[i]);
+  lurn_free(ctx, z, n * sizeof *z);
+  return LURN_OK;
 }
 
-static void fill_normal (real *w, size_t n, lurn_key key, double mean, double deviation) {
-  for (size_t i = 0; i < n; i++) w[i] = (real)(mean + deviation * lurn_random_normal(key, i));
+static lurn_status fill_uniform (lurn_ctx *ctx, real *w, size_t n, lurn_key key, double low, double high) {
+  return fill_random(ctx, w, n, key, low, high - low, lurn_random_uniforms);
+}
+
+static lurn_status fill_normal (lurn_ctx *ctx, real *w, size_t n, lurn_key key, double mean, double deviation) {
+  return fill_random(ctx, w, n, key, mean, deviation, lurn_random_normals);
 }
 
 /* A convolution that changes nothing has the identity at its middle tap. */
@@ -211,7 +222,7 @@ static lurn_status fill_orthogonal (lurn_ctx *ctx, real *w, size_t rows, size_t 
   size_t n = tall ? cols : rows, m = tall ? rows : cols, bytes = n * m * sizeof(double);
   double *q = lurn_realloc(ctx, NULL, 0, bytes);
   if (q == NULL) return LURN_ENOMEM;
-  for (size_t i = 0; i < n * m; i++) q[i] = lurn_random_normal(key, i);
+  lurn_random_normals(q, n * m, key);
   orthonormalise(q, n, m);
   for (size_t r = 0; r < rows; r++)
     for (size_t c = 0; c < cols; c++) w[r * cols + c] = (real)(gain * (tall ? q[c * m + r] : q[r * m + c]));
@@ -262,12 +273,11 @@ lurn_status lurn_param_init (lurn_ctx *ctx, const lurn_param *p, uint64_t seed, 
   double a = p->init.a, b = p->init.b, s = spread(p);
   switch (p->init.kind) {
     case LURN_INIT_CONSTANT:   fill_constant(w, n, a); break;
-    case LURN_INIT_UNIFORM:    fill_uniform(w, n, key, a, b); break;
-    case LURN_INIT_NORMAL:     fill_normal(w, n, key, a, b); break;
+    case LURN_INIT_UNIFORM:    return fill_uniform(ctx, w, n, key, a, b);
+    case LURN_INIT_NORMAL:     return fill_normal(ctx, w, n, key, a, b);
     case LURN_INIT_XAVIER_UNIFORM: case LURN_INIT_HE_UNIFORM: case LURN_INIT_FAN_UNIFORM:
-      fill_uniform(w, n, key, -s, s);
-      break;
-    case LURN_INIT_XAVIER_NORMAL: case LURN_INIT_HE_NORMAL: fill_normal(w, n, key, 0, s); break;
+      return fill_uniform(ctx, w, n, key, -s, s);
+    case LURN_INIT_XAVIER_NORMAL: case LURN_INIT_HE_NORMAL: return fill_normal(ctx, w, n, key, 0, s);
     case LURN_INIT_ORTHOGONAL: return fill_orthogonal(ctx, w, rows_of(p), cols_of(p), key, a);
     case LURN_INIT_IDENTITY:   fill_identity(w, p, a); break;
     case LURN_INIT_CHRONO:     fill_chrono(w, n, seed, p->path, a); break;

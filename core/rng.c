@@ -109,14 +109,39 @@ double lurn_random_uniform (lurn_key key, uint64_t i) {
   return fraction(w[i % 2]);
 }
 
+void lurn_random_uniforms (double *out, size_t n, lurn_key key) {
+  for (size_t i = 0; i < n; i += 2) {
+    uint64_t w[2];
+    pair(w, key, i / 2, 0, UNIFORM);
+    out[i] = fraction(w[0]);
+    if (i + 1 < n) out[i + 1] = fraction(w[1]);
+  }
+}
+
 /* Box & Muller 1958: r = sqrt(-2 ln u), u in (0, 1]; the pair is r cos 2 pi v, r sin 2 pi v. */
-double lurn_random_normal (lurn_key key, uint64_t i) {
+static void normal_pair (double z[2], lurn_key key, uint64_t i) {
   uint64_t w[2];
   double sine, cosine;
-  pair(w, key, i / 2, 0, NORMAL);
+  pair(w, key, i, 0, NORMAL);
   double r = sqrt(-2.0 * lurn_portable_log(fraction(w[0]) + 0x1p-53));
   lurn_portable_turn(fraction(w[1]), &sine, &cosine);
-  return r * (i % 2 ? sine : cosine);
+  z[0] = r * cosine;
+  z[1] = r * sine;
+}
+
+double lurn_random_normal (lurn_key key, uint64_t i) {
+  double z[2];
+  normal_pair(z, key, i / 2);
+  return z[i % 2];
+}
+
+void lurn_random_normals (double *out, size_t n, lurn_key key) {
+  for (size_t i = 0; i < n; i += 2) {
+    double z[2];
+    normal_pair(z, key, i / 2);
+    out[i] = z[0];
+    if (i + 1 < n) out[i + 1] = z[1];
+  }
 }
 
 /* 2^64 mod n words at the bottom are refused: what remains is a whole number of times n. */

@@ -35,6 +35,9 @@ void lurn_random_words (uint32_t *out, int n, lurn_key key, uint64_t step, uint6
 /* Flat streams: element i of a named stream. Same values in f32 and f64 builds up to rounding. */
 double lurn_random_uniform (lurn_key key, uint64_t i);   /* [0, 1), 53 bits */
 double lurn_random_normal (lurn_key key, uint64_t i);    /* mean 0, deviation 1 (Box-Muller) */
+/* Elements 0..n-1 of such a stream: the same as n calls, many at a time. */
+void lurn_random_uniforms (double *out, size_t n, lurn_key key);
+void lurn_random_normals (double *out, size_t n, lurn_key key);
 uint64_t lurn_random_below (lurn_key key, uint64_t i, uint64_t n);   /* 0..n-1, unbiased; n > 0 */
 /* Fisher-Yates: p becomes a permutation of 0..n-1. */
 void lurn_random_permutation (int64_t *p, int64_t n, lurn_key key);

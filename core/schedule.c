@@ -16,6 +16,7 @@ typedef struct work {
   int *uses;                    /* (nreg) how many operands read it */
   int *unit_of;                 /* (ninstr) the unit it is in */
   int *top_of;                  /* (ninstr) the top-level unit it is in */
+  uint8_t *known;               /* (nreg) worked out of the weights alone: its place is its own */
 } work;
 
 void lurn_choices_default (lurn_choices *c) {
@@ -253,7 +254,7 @@ static void alias_accumulators (work *w) {
     if (!lurn_accumulates(lurn_op_info(i->op)) || acc < 0 || !w->s->choices.alias) continue;
     if (p->reg[acc].kind != LURN_REG_VALUE || p->reg[acc].axis != p->reg[i->out].axis
         || p->reg[acc].cols != p->reg[i->out].cols) continue;
-    if (w->uses[acc] != 1 || is_output(p, acc) || is_next(p, acc)) continue;
+    if (w->uses[acc] != 1 || is_output(p, acc) || is_next(p, acc) || w->known[acc] != w->known[i->out]) continue;
     w->s->root[i->out] = w->s->root[acc];
   }
 }
@@ -330,6 +331,8 @@ static void live_all (work *w) {
       if (w->s->choices.window) touch(w, st->next, u < w->s->forward ? w->s->forward : w->s->nunit);
     }
   for (int k = 0; k < p->noutput; k++) touch(w, p->output[k].reg, w->s->nunit);
+  for (lurn_reg r = 0; r < p->nreg; r++)
+    if (w->known[r]) { touch(w, r, 0); touch(w, r, w->s->nunit); }
   for (lurn_reg r = 0; w->s->choices.window && r < p->nreg; r++) {   /* what windows share is there for all of them */
     if (p->reg[r].axis == LURN_TIME || w->s->birth[r] < 0) continue;
     w->s->birth[r] = 0;
@@ -385,6 +388,7 @@ static void make (work *w) {
   s->forward = s->nunit;
   place_half(w, p->forward, p->ninstr);
   number_tops(w);
+  lurn_schedule_constants(s, w->known);
   alias_accumulators(w);
   store_all(w);
   live_all(w);
@@ -397,8 +401,8 @@ lurn_status lurn_schedule_make (lurn_ctx *ctx, const lurn_program *p, const lurn
   lurn_status status = LURN_OK;
   memset(s, 0, sizeof *s);
   s->bytes = sizeof(lurn_pack) * n + sizeof(lurn_section) * u + sizeof(int) * (2 * n + 2 * r) + sizeof(lurn_reg) * r
-             + sizeof(int16_t) * r + r + u;
-  size_t scratch = sizeof(int) * (2 * n + r) + 2 * n;
+             + sizeof(int16_t) * r + r + 2 * u;
+  size_t scratch = sizeof(int) * (2 * n + r) + 2 * n + r;
   char *block = s->block = lurn_realloc(ctx, NULL, 0, s->bytes);
   char *temp = lurn_realloc(ctx, NULL, 0, scratch);
   if (!block || !temp) { lurn_free(ctx, temp, scratch); lurn_schedule_free(ctx, s); return LURN_ENOMEM; }
@@ -416,11 +420,13 @@ lurn_status lurn_schedule_make (lurn_ctx *ctx, const lurn_program *p, const lurn
   s->slot = (int16_t *)(s->root + r);
   s->store = (uint8_t *)(s->slot + r);
   s->phase = s->store + r;
+  s->constant = s->phase + u;
   work w = {.p = p, .s = s, .dice = c->dice, .unit_of = (int *)temp};
   w.top_of = w.unit_of + n;
   w.uses = w.top_of + n;
   w.where = (uint8_t *)(w.uses + r);
   w.flag = w.where + n;
+  w.known = w.flag + n;
   make(&w);
   lurn_free(ctx, temp, scratch);
   if (c->window && (status = lurn_recompute_classify(ctx, s)) != LURN_OK) lurn_schedule_free(ctx, s);

@@ -58,6 +58,7 @@ typedef struct lurn_schedule {
   lurn_section *unit;  int nunit;
   int forward;                  /* units [0, forward) are the forward half */
   uint8_t *phase;               /* (nunit) of a top-level unit, with choices.window: when it is played */
+  uint8_t *constant;            /* (nunit) of a top-level unit: it works something out of the weights alone */
   uint8_t *store;               /* (nreg) lurn_keep of a root */
   int16_t *slot;                /* (nreg) place in the strip scratch */
   int nslot;                    /* slots of the widest strip */
@@ -73,6 +74,8 @@ void lurn_choices_random (lurn_choices *c, uint64_t dice);
 
 lurn_status lurn_schedule_make (lurn_ctx *ctx, const lurn_program *p, const lurn_choices *c, lurn_schedule *s);
 void lurn_schedule_free (lurn_ctx *ctx, lurn_schedule *s);
+/* Fills s->constant, and known (nreg, zeros at first) with the registers that such units write (constant.c). */
+void lurn_schedule_constants (lurn_schedule *s, uint8_t *known);
 /* Units as text, one a line; same convention as lurn_program_print. */
 size_t lurn_schedule_print (const lurn_schedule *s, char *text, size_t size);
 

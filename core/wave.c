@@ -126,9 +126,9 @@ static void find_limits (lurn_wave *w) {
         && i->op != LURN_OP_SCATTER && i->op != LURN_OP_CTC) continue;
     const lurn_register *id = &p->reg[i->in[at]];
     if (id->kind != LURN_REG_INPUT) continue;
-    if (i->op == LURN_OP_GATHER) lower(&w->limit[id->index], p->reg[i->in[0]].dim[0]);
+    if (i->op == LURN_OP_GATHER) lower(&w->limit[id->index], p->reg[i->in[0]].dim[0] - !!i->i[0]);
     else if (i->op == LURN_OP_PICK || i->op == LURN_OP_CTC) lower(&w->limit[id->index], p->reg[i->in[0]].cols);
-    else lower(&w->limit[id->index], i->i[0]);
+    else lower(&w->limit[id->index], i->i[0] - (i->op == LURN_OP_SCATTER && i->i[1]));
   }
 }
 
@@ -141,7 +141,7 @@ static double most_bytes (const lurn_wave *w) {
 
 lurn_status lurn_wave_plan (lurn_ctx *ctx, lurn_wave *w, const lurn_program *p, const lurn_schedule *s,
                             const lurn_kernels *k, const lurn_extent *most) {
-  size_t r = (size_t)p->nreg + 1, n = (size_t)p->ninstr + 1, i = (size_t)p->ninput + 1;
+  size_t r = (size_t)p->nreg + 1, n = (size_t)p->ninstr + 1, i = (size_t)p->ninput + 1, u = s ? (size_t)s->nunit : 0;
   memset(w, 0, sizeof *w);
   w->ctx = ctx;
   w->program = p;
@@ -150,7 +150,7 @@ lurn_status lurn_wave_plan (lurn_ctx *ctx, lurn_wave *w, const lurn_program *p, 
   w->threads = lurn_pool_threads(ctx->pool);
   w->most = *most;
   size_t states = (size_t)p->nscan * LURN_MAX_STATES;
-  w->table_bytes = sizeof(void *) * (r + 2 * n + 2 * states) + sizeof(size_t) * r + sizeof(int32_t) * i + n;
+  w->table_bytes = sizeof(void *) * (r + 2 * n + 2 * states) + sizeof(size_t) * r + sizeof(int32_t) * i + sizeof(unsigned) * u + n;
   char *block = w->tables = lurn_realloc(ctx, NULL, 0, w->table_bytes);
   if (!block) return LURN_ENOMEM;
   memset(block, 0, w->table_bytes);
@@ -161,7 +161,9 @@ lurn_status lurn_wave_plan (lurn_ctx *ctx, lurn_wave *w, const lurn_program *p, 
   w->from = w->entry + states;
   w->offset = (size_t *)(w->from + states);
   w->limit = (int32_t *)(w->offset + r);
-  w->axis = (uint8_t *)(w->limit + i);
+  w->known = (unsigned *)(w->limit + i);
+  w->axis = (uint8_t *)(w->known + u);
+  w->weights = 1;
   for (int at = 0; at < p->ninstr; at++) {
     w->op[at] = lurn_op_info(p->instr[at].op);
     w->axis[at] = (uint8_t)lurn_instr_axis(p, &p->instr[at]);
@@ -232,6 +234,7 @@ void lurn_wave_finish_grads (lurn_wave *w) {
 
 /* Only weights are packed ahead; a matrix that is computed is packed when it is used. */
 void lurn_wave_pack (lurn_wave *w) {
+  w->weights++;
   for (int k = 0; w->schedule && k < w->schedule->npack; k++) {
     const lurn_pack *e = &w->schedule->pack[k];
     if (w->program->reg[e->w].kind == LURN_REG_PARAM && !w->ctx->blas)

@@ -28,6 +28,7 @@ typedef struct lurn_wave {
   const struct lurn_op **op;    /* (ninstr) its row of the table */
   uint8_t *axis;                /* (ninstr) the axis whose rows it works through */
   void **base;                  /* (nreg) first element of a register; NULL: not stored */
+  unsigned weights, *known;     /* how often they changed; (nunit) the weights that a constant unit was played with */
   real **packed;                /* per entry of the schedule's packs (twin: per product) */
   real *scratch;                /* strips: nslot blocks for each thread */
   void *op_scratch;             /* of the op that needs most */

@@ -8,9 +8,9 @@ local lurn = require "lurn"
 return lurn.experiment {
   name = "bucket", direction = "maximize",
   params = {
-    sequences = {640, int = {1, 1e6}}, shortest = 10, longest = 400,
-    batch = {32, int = {1, 1e4}}, hidden = {128, int = {1, 1e4}}, cell = {"lstm", choice = {"rnn", "lstm", "gru"}},
-    bucket = {100, int = {1, 1e6}, help = "batches that are sorted at a time"},
+    sequences = {640, int = true}, shortest = 10, longest = 400,
+    batch = {32, int = true}, hidden = {128, int = true}, cell = {"lstm", choice = {"rnn", "lstm", "gru"}},
+    bucket = {100, int = true, help = "batches that are sorted at a time"},
   },
   run = function (_, p)
     local list, D, sum = {}, 8, 0

@@ -70,9 +70,9 @@ return lurn.experiment {
   help = "a recurrent network by hand and by the engine: the same loss and gradients",
 
   params = {
-    steps = {6, int = {1, 1000}, help = "T"}, rows = {4, int = {1, 1000}, help = "B"},
-    inputs = {3, int = {1, 1000}, help = "D"}, hidden = {5, int = {1, 1000}, help = "H"},
-    outputs = {2, int = {1, 1000}, help = "O"},
+    steps = {6, int = true, help = "T"}, rows = {4, int = true, help = "B"},
+    inputs = {3, int = true, help = "D"}, hidden = {5, int = true, help = "H"},
+    outputs = {2, int = true, help = "O"},
   },
 
   run = function (run, p)

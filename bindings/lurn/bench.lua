@@ -8,9 +8,9 @@ return function (cli)
 
   -- A block is as many steps as take this long; a row takes turns until its time is over, within these bounds. The
   -- other peers get shorter rows of their own.
-  local FULL = {block = 0.05, row = 4, least = 5, most = 31}
+  local FULL = {block = 0.05, row = 3, least = 5, most = 31}
   local QUICK = {block = 0.02, row = 0.7, least = 3, most = 7}
-  local OTHERS = {block = 0.05, row = 1, least = 3, most = 7}
+  local OTHERS = {block = 0.05, row = 0.8, least = 3, most = 7}
   local TRACE = {row = 4, least = 30, most = 200}
   -- Rows of lurn beside itself are many, and quieter.
   local OWN_ROW = 2
@@ -150,8 +150,11 @@ return function (cli)
     if other and row.goal.cost then
       r.cost = time.ratio_of(other, own, "cpu", other.operations / own.operations)
     elseif other and row.goal.time then
-      r.time = {}
-      for i, s in ipairs(owns) do r.time[i] = others[i] and time.ratio_of(others[i], s, "wall") end
+      r.time, r.cpu_time = {}, {}
+      for i, s in ipairs(owns) do
+        r.time[i] = others[i] and time.ratio_of(others[i], s, "wall")
+        r.cpu_time[i] = others[i] and time.ratio_of(others[i], s, "cpu")
+      end
     elseif other then
       r.ratio, r.cpu_ratio = time.ratio_of(own, other, "wall"), time.ratio_of(own, other, "cpu")
     end

@@ -38,6 +38,8 @@ return function (cli)
     return ("parameters of %s:\n%s"):format(experiment.path, experiment:help())
   end
 
+  M.load_script, M.parameters_text = load_script, parameters_text
+
   local function resolve (experiment, words)
     local given, message = experiment:parse(words)
     local values
@@ -46,9 +48,10 @@ return function (cli)
     return values
   end
 
-  local function help (experiment)
+  --- What a verb says to --help behind a script.
+  function M.help (experiment, verb)
     if experiment.help_line then print(experiment.help_line) end
-    print(cli.describe(cli.verbs.run))
+    print(cli.describe(cli.verbs[verb or "run"]))
     print(parameters_text(experiment))
     return cli.OK
   end
@@ -221,7 +224,7 @@ return function (cli)
     elseif options.fork then run, experiment, other = start_forked(lurn, options, words, arguments)
     elseif options.init then run, experiment = start_filled(lurn, rest[1], options, words, arguments)
     else run, experiment = start_new(lurn, rest[1], options, words, arguments) end
-    if not run then return help(experiment) end
+    if not run then return M.help(experiment) end
     return M.play(other or lurn, run, options)
   end
 

@@ -139,8 +139,7 @@ return function (lurn)
       named = true
     end
     if not named then self.train = split("train", nil) end
-    if lurn.current then lurn.current:adopt("data", self) end
-    return self
+    return lurn.source.adopt(self)
   end
 
   ---------------------------------------------------------------- where data sets come from

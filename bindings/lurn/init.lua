@@ -11,10 +11,21 @@ folder = (folder or "lurn"):gsub("%.init$", "")
 
 -- In order of dependence: a module finds those before it already in the instance.
 local parts = {
-  "schema", "json", "symbol", "pascanu", "cell", "layers", "conv", "cells", "loss", "metrics", "plot", "probe", "model",
-  "op", "optim", "sample", "data", "csv", "npy", "idx", "moving", "tasks", "progress", "repro", "lock", "manifest",
-  "runfile", "spike", "fit", "run", "watch", "lineage", "experiment",
+  "schema", "json", "symbol", "pascanu", "cell", "layers", "conv", "cells", "loss", "probe", "model", "op", "optim",
+  "sample", "source", "data", "progress", "repro", "lock", "manifest", "runfile", "spike", "fit", "run", "watch",
+  "experiment",
 }
+-- What many programs never ask for is read when it is first asked for: reading all of the Lua half takes longer than
+-- some runs have to wait for their first step.
+local late = {
+  "metrics", "plot", "csv", "npy", "idx", "moving", "tasks", "lineage",
+  "store_state", "store_memory", "store_schema", "store_optuna", "store_sql_study", "store_sql", "store_sqlite",
+  "store_postgres", "store",
+  "space", "sampler", "pruner",
+  "channel", "warm", "trial", "keeper", "study_table", "sweep", "sweep_cost", "sweep_view", "agent", "slurm",
+}
+-- What adds to a part, and comes with it.
+local additions = {pruner = {"pruner_percentile"}}
 
 local instances = {}
 
@@ -30,22 +41,49 @@ local function adopt (lurn, name, module)
   if type(names) == "table" then for _, k in ipairs(names) do lurn[k] = module[k] end end
 end
 
-local function make (precision)
+local load_part
+function load_part (lurn, name)
+  local module = require(folder .. "." .. name)(lurn)
+  if rawget(lurn, name) == nil then lurn[name] = module end
+  adopt(lurn, name, module)
+  for _, addition in ipairs(additions[name] or {}) do load_part(lurn, addition) end
+end
+
+-- Names that a late part will define -> the part.
+local promised = {}
+for _, name in ipairs(late) do
+  promised[name] = name
+  for _, k in ipairs(type(spread[name]) == "table" and spread[name] or {}) do promised[k] = name end
+end
+
+local make
+local Instance = {}
+
+function Instance.__index (lurn, key)
+  if key == "f32" or key == "f64" then return instances[key] or make(key) end
+  local name = promised[key]
+  if not name then return nil end
+  load_part(lurn, name)
+  return rawget(lurn, key)
+end
+
+-- Who looks through everything finds everything.
+function Instance.__pairs (lurn)
+  for _, name in ipairs(late) do if rawget(lurn, name) == nil then load_part(lurn, name) end end
+  return next, lurn
+end
+
+function make (precision)
   local core = require("lurn." .. precision)
   local lurn = {core = core, version = core.version, precision = precision, interrupted = setmetatable({}, {
     __tostring = function () return "interrupted" end})}
   instances[precision] = lurn
-  for _, name in ipairs {"h5", "sys", "signal", "rng", "batch"} do lurn[name] = core[name] end
+  for _, name in ipairs {"h5", "sys", "signal", "process", "rng", "batch"} do lurn[name] = core[name] end
   for name, f in next, core.tensor do lurn[name] = f end
-  for _, name in ipairs(parts) do
-    local module = require(folder .. "." .. name)(lurn)
-    lurn[name] = lurn[name] == nil and module or lurn[name]
-    adopt(lurn, name, module)
-  end
+  setmetatable(lurn, Instance)
+  for _, name in ipairs(parts) do load_part(lurn, name) end
   lurn.load, lurn.engine, lurn.threads = lurn.experiment.load, core.engine, core.threads
-  return setmetatable(lurn, {__index = function (_, key)
-    if key == "f32" or key == "f64" then return instances[key] or make(key) end
-  end})
+  return lurn
 end
 
 local wanted = os.getenv "LURN_PRECISION"

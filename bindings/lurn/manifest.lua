@@ -5,7 +5,8 @@
 --   lua, hdf5, libc, blas, blas_core, blas_threads     libraries
 --   engine, isa, precision, threads                    how it computes
 --   cpu, cpus, os                                      the machine
---   script {path, sha256}, files {NAME = sha256}, seed, params, data {{path, hash, split, text}, ...}
+--   script {path, sha256}, files {NAME = sha256}, seed, params, data {{path, hash, split, ...}, ...}
+--                                                      data sets and files of arrays, see source.lua
 --   command, folder, environment, git {commit, branch, remote, diff}
 --   attempts {{start, end, status, pid, command, differs}, ...}   every start and resume
 --
@@ -26,7 +27,11 @@ return function (lurn)
 
   local MOST_DIFF = 256 * 1024      -- bytes of an uncommitted diff that are kept
 
-  local function date (time) return os.date("!%Y-%m-%dT%H:%M:%SZ", time) end
+  --- A time (now by default) as it stands in files.
+  ---@param time? integer
+  function M.date (time) return os.date("!%Y-%m-%dT%H:%M:%SZ", time) end
+
+  local date = M.date
 
   local function sha256 (text) return lurn.sys and lurn.sys.sha256 and lurn.sys.sha256(text) end
 
@@ -47,30 +52,37 @@ return function (lurn)
 
   local function quoted (text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
-  -- What git prints, or nil. No hook, no pager, no program that a repository's configuration names is started.
-  local function git (folder, words, most)
-    local pipe = io.popen(("git -c core.fsmonitor=false -C %s %s 2>/dev/null"):format(quoted(folder), words))
-    local text = pipe and pipe:read(most or 4096)
-    if pipe then pipe:close() end
-    return text and text ~= "" and text or nil
+  -- One shell asks git everything. No hook, no pager, no program that a repository's configuration names is started.
+  local QUESTIONS = "cd -- %s && g='git -c core.fsmonitor=false' && $g rev-parse HEAD --abbrev-ref HEAD && "
+    .. "{ $g remote get-url origin || echo; } && $g diff --no-ext-diff --no-textconv --no-color HEAD"
+
+  local remembered = {}
+
+  --- Asks for the repository that a folder is in; what is returned gives the answer when it is called: commit, branch,
+  -- remote and what is not committed; nil without git or outside of a repository. Git works meanwhile.
+  ---@param folder string
+  ---@return fun(): table?
+  function M.ask_git (folder)
+    local known = remembered[folder]
+    if known ~= nil then return function () return known or nil end end
+    local pipe = io.popen(("exec 2>/dev/null; %s"):format(QUESTIONS:format(quoted(folder))))
+    return function ()
+      local commit, branch, remote = pipe and pipe:read "l", pipe and pipe:read "l", pipe and pipe:read "l"
+      local diff = remote and pipe:read(MOST_DIFF + 1)
+      if pipe then pipe:close() end
+      if not branch then return nil end
+      local cut = diff and #diff > MOST_DIFF
+      if cut then diff = diff:sub(1, MOST_DIFF):gsub("[^\n]*$", "") end
+      return {commit = commit, branch = branch, remote = remote ~= "" and remote and redact.text(remote) or nil,
+        diff = diff and redact.text(diff), diff_cut = cut or nil}
+    end
   end
 
-  local function line_of (text) return text and text:match "^[^\n]*" end
-
-  --- The repository that a folder is in: commit, branch, remote and what is not committed; nil without git or outside
-  -- of one.
+  --- From now on the answer about this folder is what is so now: many runs that start together ask once.
   ---@param folder string
-  ---@return table?
-  function M.git (folder)
-    local commit = line_of(git(folder, "rev-parse HEAD"))
-    if not commit then return nil end
-    local remote = line_of(git(folder, "remote get-url origin"))
-    local branch = line_of(git(folder, "rev-parse --abbrev-ref HEAD"))
-    local diff = git(folder, "diff --no-ext-diff --no-textconv --no-color HEAD", MOST_DIFF + 1)
-    local cut = diff and #diff > MOST_DIFF
-    if cut then diff = diff:sub(1, MOST_DIFF):gsub("[^\n]*$", "") end
-    return {commit = commit, branch = branch, remote = remote and redact.text(remote),
-      diff = diff and redact.text(diff), diff_cut = cut or nil}
+  function M.remember_git (folder)
+    remembered[folder] = nil
+    remembered[folder] = M.ask_git(folder)() or false
   end
 
   ---------------------------------------------------------------- the experiment
@@ -91,7 +103,8 @@ return function (lurn)
   local function data_of (run)
     local list = {}
     for i, data in ipairs(run.datasets) do
-      list[i] = {path = data.path, source = data.source, hash = data.hash, split = split_hash(data), text = data.text}
+      list[i] = {path = data.path, hash = data.hash, split = split_hash(data), text = data.text, csv = data.csv,
+        npy = data.npy, npz = data.npz, idx = data.idx}
     end
     return list
   end
@@ -123,6 +136,14 @@ return function (lurn)
 
   local function folder_of (path) return path and path:match("^(.*)/[^/]*$") or "." end
 
+  --- Asks what takes long to find out, before a run is played that will say it.
+  ---@param run lurn.Run
+  function M.prepare (run)
+    if run.experiment.script and run.path and not run.manifest and not run.git then
+      run.git = M.ask_git(folder_of(run.experiment.path))
+    end
+  end
+
   --- What is to be said of a run that plays here and now.
   ---@param run lurn.Run
   ---@return table
@@ -135,7 +156,8 @@ return function (lurn)
       environment = M.environment(), data = data_of(run), files = hashes(M.required(run)),
       script = script and {path = run.experiment.path, sha256 = sha256(script)} or nil,
     }
-    if script then m.git = M.git(folder_of(run.experiment.path)) end
+    M.prepare(run)
+    if run.git then m.git, run.git = run.git(), nil end
     local info = lurn.core and lurn.core.info
     for k, v in next, info and info() or {} do if k ~= "version" then m[k] = v end end
     return m
@@ -147,7 +169,6 @@ return function (lurn)
   local ALWAYS = {attempts = true, command = true, folder = true, cpus = true, lineage = true}
   local function counts (path)
     return not ALWAYS[path:match "^[^%.]*"] and path ~= "script.path" and not path:find "^data%.%d+%.path$"
-      and not path:find "^data%.%d+%.source$"
   end
 
   local function flatten (value, path, out)

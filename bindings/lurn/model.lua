@@ -100,8 +100,7 @@ return function (lurn)
     end
     local self = wrap(m.program, info)
     self.penalties = m.penalties[1] and m.penalties
-    self:init(1)
-    if lurn.current then lurn.current:adopt("model", self) end
+    if lurn.current then lurn.current:adopt("model", self) else self:init(1) end       -- a run draws by its own seed
     return self
   end
 

@@ -14,7 +14,8 @@ return function (lurn)
   ---@field total integer?    the last step of the loop being played
   ---@field state table       plain values that survive a resume; keep it small, it is copied every step
   ---@field seed integer
-  ---@field status string     "waiting", "running", "done", "failed", "diverged", "interrupted", "terminated", "pruned"
+  ---@field status string     "waiting", "running", "done", "failed", "diverged", "interrupted", "terminated", "pruned", "paused",
+  --- "infeasible"
   ---@field result any        what the experiment returned
   ---@field model any         the first model that was built; models has all of them
   local Run = {}
@@ -34,8 +35,12 @@ return function (lurn)
     arguments = {"table", nil, nil, "the command line, for the record"},
     threads = {"integer", nil, {1, 64}, "of the engine; 1 by default"},
     on_digest = {"function", nil, nil, "function (run, step, hex): called with every digest"},
-    pruner = {"function", nil, nil, "function (step, value) -> true: give up"},
+    pruner = {"function", nil, nil, "function (step, value) -> \"pruned\" or true: give up; \"paused\": stop, to go on later"},
+    on_step = {"function", nil, nil, "function (run): called between two iterations"},
+    memory = {"integer", nil, {1, 1e18}, "bytes: a run that plans to use more ends as infeasible before it does"},
     keep = {"integer", nil, {1, 1e6}, "checkpoints of evaluations to keep beside the run file, and the best"},
+    sparse = {"boolean", false, nil, "a checkpoint every minute and at the end, none at the beginning and at evaluations"},
+    wanted = {"function", nil, nil, "function (run) -> false: nobody wants the last checkpoint of a run that ended so"},
     lock = {"any", nil, nil, "of the run file, when the caller took it already"},
   }
 
@@ -94,7 +99,8 @@ return function (lurn)
       path = o.out, lock = o.lock, status = "waiting", steps = 0, done = 0, kept = 0,
       state = saved and saved.state or {},
       lost = {}, models = {}, optims = {}, datasets = {}, metrics = saved and saved.metrics or {}, loops = {},
-      best = saved and saved.best or {}, spent = saved and saved.counters.seconds or 0, saved = saved,
+      best = saved and saved.best or {}, first = saved and saved.first or {},
+      spent = saved and saved.counters.seconds or 0, saved = saved,
       live_bytes = saved and saved.counters.live_bytes or 0,
       digests = saved and saved.digests or {step = {}, hex = {}},
     }, Run)
@@ -131,9 +137,13 @@ return function (lurn)
   end
 
   --- The weights that a model of the run begins with: drawn by the run's seed, or those of another run (option init).
+  -- The latter are in the run file, too: a resumed run does not ask for the other one. While it has not come to where
+  -- it stopped, any weights do, as the file's take their place.
   function Run:first_weights (model)
     for k, known in ipairs(self.models) do
       if known == model then
+        local first = not self.saved and self.first[k]
+        if first then return lurn.runfile.fill(model, first, "first weights") end
         model:init(self.seed + k - 1)
         if self.options.init then lurn.lineage.fill(self, model, k) end
       end
@@ -253,7 +263,10 @@ return function (lurn)
     end
     self:write_live {event = "end", status = status, seconds = self:seconds()}
     local started = self.done > 0 or self.written
-    if clean and (ok or started) and not self.saved and not self.refused then
+    local wanted = not self.options.wanted or self.options.wanted(self)
+    if self.saved or self.refused then started, ok = false, false      -- the file is as it was
+    elseif not clean then self:mark(status) end
+    if wanted and clean and (ok or started) then
       local saved, why = self:checkpoint(status)
       if not saved and ok then self.status, self.error, self.trace = "failed", why, why end
     end
@@ -270,6 +283,7 @@ return function (lurn)
     end
     local free, message = self:take_lock()
     if not free then return refuse(self, message) end
+    lurn.manifest.prepare(self)
     enter(self)
     local ok, value = coroutine.resume(self.thread)
     if coroutine.status(self.thread) == "suspended" then

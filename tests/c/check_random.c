@@ -342,6 +342,7 @@ static size_t output_bytes (const lurn_wave *w, const lurn_register *x) {
 
 static lurn_pool *pools[3];      /* of two threads, of three; [0] is none */
 static int in_windows;           /* programs that could be played in windows */
+static int with_tables;          /* programs that look products up (tabulate.h) */
 
 /* windows: without what windows do not keep. */
 static result play (lurn_ctx *ctx, const lurn_program *p, const lurn_choices *c, const lurn_kernels *k,
@@ -368,6 +369,8 @@ static result play (lurn_ctx *ctx, const lurn_program *p, const lurn_choices *c,
     if (!strncmp(p->input[n].name, "state:", 6)) lurn_wave_input(&w, p->input[n].name, states);
   if (c && c->window) CHECK(lurn_recompute_forward(&w) == LURN_OK && lurn_recompute_backward(&w) == LURN_OK);
   else CHECK((c ? lurn_conductor_play(&w, 0, s.nunit) : lurn_twin_play(&w, 0, p->ninstr)) == LURN_OK);
+  if (c && !c->window)                             /* once more: what the weights alone make has stayed */
+    CHECK(lurn_conductor_play(&w, 0, s.nunit) == LURN_OK);
   lurn_wave_finish_grads(&w);
   for (int n = 0; n < p->noutput; n++) {
     const lurn_register *x = &p->reg[p->output[n].reg];
@@ -426,6 +429,11 @@ static void compare_windows (lurn_ctx *ctx, const lurn_program *p, int number, r
   free(twin.bytes);
 }
 
+static int has_table (const lurn_program *p) {
+  for (int n = 0; n < p->ninstr; n++) if (p->instr[n].op == LURN_OP_GATHER && p->instr[n].i[0]) return 1;
+  return 0;
+}
+
 static void check_program (lurn_ctx *ctx, int number) {
   const lurn_variant v = {.grad = 1, .grad_inputs = lot(2), .grad_states = lot(2), .carry = lot(2), .reset = lot(2)};
   lurn_program source, p;
@@ -437,6 +445,7 @@ static void check_program (lurn_ctx *ctx, int number) {
   build(&source);
   CHECK(lurn_program_status(&source) == LURN_OK);
   CHECK(lurn_normalise(ctx, &source, &v, &p) == LURN_OK);
+  with_tables += has_table(&p);
   real *value = calloc(p.params.count + 1, sizeof *value);
   CHECK(lurn_params_init(ctx, &p.params, (uint64_t)number, value) == LURN_OK);
   memset(states, 0, sizeof states);                /* zeros are good states of any type */
@@ -462,6 +471,7 @@ int main (int argc, char **argv) {
   lurn_pool_stop(&ctx, pools[1]);
   lurn_pool_stop(&ctx, pools[2]);
   check(argc > 1 || in_windows > PROGRAMS / 20, "only %d programs were played in windows", in_windows);
+  check(argc > 1 || with_tables > PROGRAMS / 10, "only %d programs look products up", with_tables);
   check(heap.held == 0, "%zu bytes are still held", heap.held);
   return check_done("check_random");
 }

@@ -40,6 +40,12 @@ describe("gradients between axes", function ()
     return m.program:emit("product", nil, a * lurn.gather(w, m.i), w, 0, 1)
   end))
 
+  it("a product of rows that are looked up, which becomes a lookup of products", of(function (m, a)
+    local w, bias = m:param("w", {5, C}), m:param("bias", {D}, {"normal", 0, 1})
+    local y = m.program:emit("product", bias, lurn.gather(w, m.i), m:param("v", {C, D}))
+    return lurn.sum(y * y) * a + lurn.sum(m.program:emit("product", nil, lurn.gather(w, m.i), w, 0, 1))
+  end))
+
   it("a first state that is learned, from row and from once", of(function (m, a)
     local p = m.program
     local f0, g0 = p:spread(m:param("f0", {C}, {"normal", 0, 1}), "row"), lurn.last(a)

@@ -190,4 +190,18 @@ describe("lurn verify", function ()
       shell.run "mv away/b.h5 a.h5"
     end
   end)
+
+  when_built("plays a run with first weights of the other precision again", function ()
+    assert.equal(0, (shell.lurn "run tiny.lua --quiet --precision f64 --steps 60 --out wide.h5"))
+    for precision, parent in pairs {f32 = "wide.h5", f64 = "a.h5"} do
+      local code, _, err = shell.lurn(("run tiny.lua --quiet --precision %s --init %s --steps 30 --out crossed.h5")
+        :format(precision, parent))
+      assert.equal(0, code, err)
+      local d
+      code, d = verify "crossed.h5"
+      assert.equal(0, code, d.error)
+      assert.is_true(d.equal)
+      assert.equal(30, d.steps)
+    end
+  end)
 end)
