@@ -13,7 +13,7 @@ steps on one batch; a whole one, with its data read from a file, stands under "l
 Debian nor PyPI: 13.6 s and 150 MB for that epoch are the figures that the design measured on its own machine. "One
 character" is a step of a stream at batch 1, with its output handed over. The chorales are batches of 32 whole
 sequences of the lengths that the JSB chorales have (25 to 129 steps), 88 notes, an LSTM of 128 and binary
-cross-entropy; PyTorch packs them (`pack_padded_sequence`), so both sides play each live frame once, and the ratio is
+cross-entropy; PyTorch packs them (`pack_sequence`), so both sides play each live frame once, and the ratio is
 that per live frame.
 
 - **lurn ms, peer ms**: medians of wall time with one thread; beside them those with two, where they got turns.
@@ -42,7 +42,8 @@ size, on one thread. **cost**: CPU time per operation of the matrix products, in
 step is than one of an LSTM with equal products. "Trace + plan" builds the model and plans its memory, without drawing
 its weights: the quickest of many, less the quickest drawing. The diagnosis is `model:diagnose` of a char-rnn batch
 with a training step of one thread as its peer; taken every 100 steps it costs 1 % of the training time divided by the
-ratio, below 3 % where the goal is met.]],
+ratio, below 3 % where the goal is met. The digest is a link of the chain that `lurn verify` compares, made every 100
+steps and at evaluations; file digests are those of all tensors in a checkpoint.]],
 
   figure = [[
 **Loader stall**: the share of one epoch of char-rnn training (one thread, from a data set on disk) in which it waits

@@ -190,40 +190,6 @@ return function ()
 
   ---------------------------------------------------------------- Markdown
 
-<<<<<<< HEAD
-=======
-  local NOTES = [[
-A step of a training row is forward, loss, backpropagation through time, clipping by global norm 5 and Adam, on random
-real inputs (T, B, D): the first six rows of each cell. The head is a linear layer: one output per step and mean squared
-error (online, sweep-small), one output at the last step (adding), 65 classes per step and cross-entropy (char-rnn,
-ptb-medium), 16 outputs per step and mean squared error (large). PyTorch runs `nn.LSTM`, `nn.GRU`, `nn.RNN` and
-`torch.optim.Adam`, eagerly and as installed; "torch loop" is a peephole LSTM written as a Python loop over time with
-the input's products taken out of it; "lurn lstm" is lurn's built-in LSTM as the peer of the same cell written in Lua.
-"Cells" are those of `lurn.cells` with as many inputs as units (64, then 128) and the output of the last step alone,
-beside lurn's built-in LSTM of that size, on one thread. The char-rnn epoch is 300,000 characters (embedding 128, two
-layers of 128, 65 characters), extrapolated from at least 20 steps on one batch. "One character" is a step of a stream
-at batch 1, with its output handed over. "Trace + plan" builds the model and plans its memory, without drawing its
-weights: the quickest of many, less the quickest drawing. The diagnosis is `model:diagnose` of a char-rnn batch with a
-training step of one thread as its peer; taken every 100 steps it costs 1 % of the training time divided by the ratio,
-below 3 % where the goal is met. The digest is a link of the chain that `lurn verify` compares, made every 100
-steps and at evaluations, so it costs 1 % of the training time divided by the ratio; file digests are those of all tensors
-in a checkpoint.
-
-- **lurn ms, peer ms**: medians of wall time, each with its better number of threads in brackets.
-- **ratio**: how many times faster lurn is, the median of the ratios turn by turn; **spread**: their middle half.
-- **cost**: CPU time per operation of the matrix products, in times the LSTM's, the median turn by turn: how much
-  dearer a step is than one of an LSTM with equal products; **spread**: the middle half.
-- **CPU ms, CPU ratio**: the same of user and system time, which waiting for a processor does not change.
-- **GF/s**: operations of the matrix products alone, by lurn's CPU time; **peak**: their share of what one core's
-  fused multiply-adds reach here in a loop over registers.
-- **MB**: most memory in use during the row, of lurn's process (which has played the rows before it) and of the peer's
-  (one process a row). **turns**: how often lurn and the peer took turns.
-- **load average**: work in line for the cores. Above 1 before the start others shared the machine: compare CPU columns.
-- **goal, met**: what the design hoped for. A goal that is not met says so.
-]]
-
-  -- "|" would end a cell.
->>>>>>> main
   local function cells (list) return "| " .. table.concat(list, " | ") .. " |" end
 
   local function table_lines (columns, rows)

@@ -53,88 +53,10 @@ return function (lurn)
       local k = math.min(math.floor(at), #QUANTILES - 2)
       lengths[i] = math.floor(QUANTILES[k + 1] + (QUANTILES[k + 2] - QUANTILES[k + 1]) * (at - k) + 0.5)
     end
-<<<<<<< HEAD
     for i = CHORALES, 2, -1 do
       state = state * 48271 % 2147483647
       local j = state % i + 1
       lengths[i], lengths[j] = lengths[j], lengths[i]
-=======
-    return lurn.ids(rows)
-  end
-
-  local function targets (case)
-    if case.loss == "cross_entropy" then return random_ids(case.out, case.T, case.B) end
-    if case.last then return lurn.normal(case.B, case.out, {name = "y"}) end
-    return lurn.normal(case.T, case.B, case.out, {name = "y"})
-  end
-
-  local function batch (case)
-    local x = case.vocab and random_ids(case.vocab, case.T, case.B) or lurn.normal(case.T, case.B, case.D, {name = "x"})
-    return lurn.batch {x = x, y = targets(case), carry = case.carry}
-  end
-
-  -- kind -> function (case) -> a function that does one step, the player whose program it plays.
-  local makers = {}
-
-  function makers.train (case)
-    local model, b = stack(case), batch(case)
-    local adam = lurn.optim.adam(model, {lr = 1e-3, clip_norm = 5})
-    return function ()
-      model:forward(b)
-      model:backward()
-      adam:step()
-    end, model:player()
-  end
-
-  function makers.diagnose (case)
-    local model, b = stack(case), batch(case)
-    return function () model:diagnose(b) end
-  end
-
-  -- One link of the chain by which a run is verified, over the losses of a hundred steps (run_digest.lua).
-  function makers.chain (case)
-    local loss, run = {step = {}, value = {}}, {models = {stack(case)}, options = {}, done = 100}
-    for step = 1, 100 do loss.step[step], loss.value[step] = step, 1 / step end
-    run.metrics = {loss = loss}
-    return function ()
-      run.digests = {step = {}, hex = {}}
-      lurn.run.Run.digest(run)
-    end
-  end
-
-  -- The digests of the tensors in a run file: weights, best weights, Adam's moments (runfile_tensors.lua).
-  function makers.tensors (case)
-    local tensors = require "lurn.runfile_tensors" (lurn, assert, error)
-    local nowhere, weights = {}, {}
-    function nowhere.write () return true end
-    function nowhere.attr () return true end
-    for _, p in ipairs(stack(case):parameters()) do weights[p.path] = p.value end
-    return function ()
-      for _ = 1, 4 do tensors.write(nowhere, "/weights", weights) end
-    end
-  end
-
-  function makers.eval (case)
-    local model, b = stack(case), batch(case)
-    local player = model.native:player {carry = true}
-    local step = 0
-    return function ()
-      step = step + 1
-      assert(player:forward(b, 1, step, "eval"))
-      player:commit()
-    end, player
-  end
-
-  function makers.stream (case)
-    local stream = stack(case):stream()
-    return function () stream:step(1) end, stream.player
-  end
-
-  -- Building includes drawing the weights, which is timed apart and taken off.
-  function makers.trace (case)
-    return function ()
-      stack(case):plan(case.T, case.B)
->>>>>>> main
     end
     return lengths
   end
@@ -211,16 +133,11 @@ return function (lurn)
     -- Taken every 100 steps it costs below 3 %: three steps' time at most.
     add {table = "own", name = "char-rnn diagnosis / lurn step", case = copy(text, {kind = "diagnose"}),
       against = copy(text, {kind = "train"}), goal = {ratio = 1 / 3}}
-<<<<<<< HEAD
-=======
     -- A digest every 100 steps costs below 1 % where it takes a step's time at most.
-    add {name = "char-rnn digest / lurn step", case = copy(text, {kind = "chain"}),
+    add {table = "own", name = "char-rnn digest / lurn step", case = copy(text, {kind = "chain"}),
       against = copy(text, {kind = "train"}), goal = {ratio = 1}}
-    add {name = "char-rnn file digests / lurn step", case = copy(text, {kind = "tensors"}),
+    add {table = "own", name = "char-rnn file digests / lurn step", case = copy(text, {kind = "tensors"}),
       against = copy(text, {kind = "train"}), goal = {}}
-    local one = copy(text, {kind = "stream", T = 1, B = 1})
-    add {name = "one character", case = one, goal = {ms = 0.015, ratio = 20}}
->>>>>>> main
     local trace, init = copy(text, {kind = "trace"}), copy(text, {kind = "init"})
     add {table = "own", name = "trace + plan", case = trace, less = init, goal = {ms = {5}}}
   end

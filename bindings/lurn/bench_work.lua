@@ -125,6 +125,29 @@ return function (lurn)
     return function () model:diagnose(b) end
   end
 
+  -- One link of the chain by which a run is verified, over the losses of a hundred steps (run_digest.lua).
+  function makers.chain (case)
+    local loss, run = {step = {}, value = {}}, {models = {stack(case)}, options = {}, done = 100}
+    for step = 1, 100 do loss.step[step], loss.value[step] = step, 1 / step end
+    run.metrics = {loss = loss}
+    return function ()
+      run.digests = {step = {}, hex = {}}
+      lurn.run.Run.digest(run)
+    end
+  end
+
+  -- The digests of the tensors in a run file: weights, best weights, Adam's moments (runfile_tensors.lua).
+  function makers.tensors (case)
+    local tensors = require "lurn.runfile_tensors" (lurn, assert, error)
+    local nowhere, weights = {}, {}
+    function nowhere.write () return true end
+    function nowhere.attr () return true end
+    for _, p in ipairs(stack(case):parameters()) do weights[p.path] = p.value end
+    return function ()
+      for _ = 1, 4 do tensors.write(nowhere, "/weights", weights) end
+    end
+  end
+
   function makers.eval (case)
     local model, b = stack(case), batch(case)
     local player = model.native:player {carry = true}
