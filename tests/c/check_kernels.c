@@ -176,6 +176,27 @@ static void check_rows (const lurn_kernels *t) {
 
 /* ---- products --------------------------------------------------------------------------- */
 
+/* The format is the table's own business, but it lies between its ends. */
+static void pack_case (const lurn_kernels *t, int K, int N, int trans) {
+  const size_t count = t->pack_count(K, N), room = LURN_ALIGN / sizeof(real);
+  const size_t bytes = lurn_align((count + 2 * room) * sizeof(real));
+  real *block = aligned_alloc(LURN_ALIGN, bytes), *w = numbers((size_t)K * (size_t)N + 4, plain_value);
+  memset(block, CANARY, bytes);
+  t->pack(block + room, w + below(4), K, N, trans);
+  check(count >= (size_t)K * (size_t)N, "%s pack_count (%d,%d) is %zu", t->isa, K, N, count);
+  check(canary_at(block, room) && canary_at(block + room + count, room),
+        "%s pack (%d,%d) trans %d writes beyond its place", t->isa, K, N, trans);
+  free(block), free(w);
+}
+
+static void check_pack (const lurn_kernels *t) {
+  begin();
+  for (int i = 0; i < NSIZES; i++)
+    for (int k = 0; k < NSIZES; k++)
+      for (int trans = 0; trans <= 1; trans++) pack_case(t, sizes[i], sizes[k], trans);
+  report(t->isa, "pack", "");
+}
+
 static real naive_fma (real a, real b, real c) {
   return EITHER(fmaf((float)a, (float)b, (float)c), fma((double)a, (double)b, (double)c));
 }
@@ -217,27 +238,6 @@ static void product_case (const lurn_kernels *t, int M, int N, int K, int init, 
   free(a), free(w), free(first), free(packed);
   guarded_free(c);
   guarded_free(want);
-}
-
-/* The format is the table's own business, but it lies between its ends. */
-static void pack_case (const lurn_kernels *t, int K, int N, int trans) {
-  const size_t count = t->pack_count(K, N), room = LURN_ALIGN / sizeof(real);
-  const size_t bytes = lurn_align((count + 2 * room) * sizeof(real));
-  real *block = aligned_alloc(LURN_ALIGN, bytes), *w = numbers((size_t)K * (size_t)N + 4, plain_value);
-  memset(block, CANARY, bytes);
-  t->pack(block + room, w + below(4), K, N, trans);
-  check(count >= (size_t)K * (size_t)N, "%s pack_count (%d,%d) is %zu", t->isa, K, N, count);
-  check(canary_at(block, room) && canary_at(block + room + count, room),
-        "%s pack (%d,%d) trans %d writes beyond its place", t->isa, K, N, trans);
-  free(block), free(w);
-}
-
-static void check_pack (const lurn_kernels *t) {
-  begin();
-  for (int i = 0; i < NSIZES; i++)
-    for (int k = 0; k < NSIZES; k++)
-      for (int trans = 0; trans <= 1; trans++) pack_case(t, sizes[i], sizes[k], trans);
-  report(t->isa, "pack", "");
 }
 
 static void check_product (const lurn_kernels *t) {
