@@ -14,6 +14,9 @@ return function (cli)
   local TRACE = {row = 4, least = 30, most = 200}
   -- Rows of lurn beside itself are many, and quieter.
   local OWN_ROW = 2
+  -- Minutes that all rows may take, and the share of what is left of them that goes into turns: building, warming up
+  -- and the other peers take the rest.
+  local MINUTES, TURNS_SHARE = 12, 0.4
 
   local lurn, rows, work, peer, time, figures, json
 
@@ -206,8 +209,16 @@ return function (cli)
     return r
   end
 
-  local function measure (row, context)
-    local budget, r = context.budget
+  -- A row gets its usual time, or its part of what is left.
+  local function budget_of (context, rows_left)
+    local left = math.max(0, context.ends - lurn.sys.clock())
+    local part = TURNS_SHARE * left / rows_left
+    return setmetatable({row = math.min(context.budget.row, part)}, {__index = context.budget})
+  end
+
+  local function measure (row, context, rows_left)
+    local budget = budget_of(context, rows_left)
+    local r
     memory.forget()
     if row.figure then r = figures[row.figure](row, context)
     elseif row.vary then r = figures.growth(row, context)
@@ -253,9 +264,9 @@ return function (cli)
   -- Everything a row may ask for.
   local function make_context (options, peers, result)
     local budget = setmetatable({turns = options.turns}, {__index = options.quick and QUICK or FULL})
-    return {options = options, peers = peers, budget = budget, peak = result.machine.peak, memory = memory,
-      quick = options.quick, program = arg[0], characters = options.quick and 30000 or rows.TEXT,
-      start_again = peer.again}
+    return {options = options, peers = peers, budget = budget, ends = lurn.sys.clock() + 60 * MINUTES,
+      peak = result.machine.peak, memory = memory, quick = options.quick, program = arg[0],
+      characters = options.quick and 30000 or rows.TEXT, start_again = peer.again}
   end
 
   local function command_line (options)
@@ -274,7 +285,7 @@ return function (cli)
     local start = lurn.sys.clock()
     say(report.head(result))
     for i, row in ipairs(list) do
-      result.rows[i] = measure(row, context)
+      result.rows[i] = measure(row, context, #list - i + 1)
       say(report.line(result.rows[i], result.rows[i - 1]))
     end
     peer.stop(peers)
