@@ -132,7 +132,8 @@ return function (lurn)
     local torches, jaxes = start_python(list, "torch_peer.py"), start_python(list, "jax_peer.py")
     local peers = {torch = table.remove(torches, 1), onednn = start_onednn(), others = torches}
     table.move(jaxes, 1, #jaxes, #torches + 1, torches)
-    if not peers.torch then peers.why = ("%s has no PyTorch"):format(table.concat(list, ", ")) end
+    if not script "torch_peer.py" then peers.why = "no peers beside this installation"
+    elseif not peers.torch then peers.why = ("%s has no PyTorch"):format(table.concat(list, ", ")) end
     return peers
   end
 

@@ -148,7 +148,7 @@ return function ()
     table.move(m.others, 1, #m.others, #names + 1, names)
     local text = names[1] and "peers: " .. table.concat(names, ", ") or "no peer"
     if not m.peer then text = text .. "; " .. m.no_peer end
-    if not m.layers then text = text .. "; no oneDNN (libdnnl-dev)" end
+    if not m.layers then text = text .. "; no oneDNN (a compiler and libdnnl-dev)" end
     return text
   end
 
