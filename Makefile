@@ -10,7 +10,8 @@
 #   make store-storm   workers of each kind of trial store killed, its server, too: no result lost or counted twice
 #   make cluster    a sweep on two Slurm hosts, one of which dies, the other loses its network: nothing lost (root)
 #   make storm      every script killed at random instants and resumed, ARGS='--kills 50': the same bits
-#   make bench      the speed table
+#   make bench      the speed table, ARGS='--rows layers'
+#   make count      instructions of the main loops beside their baseline, ARGS=--record: a new baseline
 #   make lint       luacheck, layers, sizes
 #   make arm64      compiles everything for arm64 (see there what that shows)
 #   make install    PREFIX=/usr/local DESTDIR=
@@ -282,7 +283,7 @@ book:
 
 # ---- tests ------------------------------------------------------------------------------------
 
-.PHONY: test suite check isa storm store-storm cluster optuna bench
+.PHONY: test suite check isa storm store-storm cluster optuna bench count
 test:
 	@.ci/packages.sh $(if $(MISSING),build) test --try clock shells pq server
 	@$(MAKE) all checks
@@ -342,8 +343,15 @@ $(BUILD)/venv/ready:
 	$(BUILD)/venv/bin/pip install -q optuna optuna-dashboard scikit-learn
 	@touch $@
 
+# Peers are welcome, not needed.
 bench: all
+	@.ci/packages.sh --try bench
 	$(BUILD)/bin/lurn bench $(ARGS)
+
+count:
+	@.ci/packages.sh $(if $(MISSING),build) count
+	@$(MAKE) all
+	@$(ENV) CC='$(CC)' CFLAGS='$(CFLAGS)' $(LUA) tests/bench/count.lua $(ARGS)
 
 # ---- lint, arm64 ------------------------------------------------------------------------------
 

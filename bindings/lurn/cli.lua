@@ -295,10 +295,14 @@ M.verbs = {
   },
   bench = {
     usage = "lurn bench",
-    help = "the speed table, beside PyTorch where python3 has it",
+    help = "the speed table, beside PyTorch, oneDNN and JAX where they are",
     options = {
       rows = {"text", "only rows whose name this Lua pattern fits", "PATTERN"},
+      turns = {"integer", "so many turns a row, however long they take"},
       quick = {"flag", "a second a row"},
+      python = {"text", "interpreters that have PyTorch or JAX: a,b (the variable PYTHON, or python3)", "PROGRAMS"},
+      chorales = {"text", "for the ragged row: a data set of rows of numbers, instead of generated lengths", "FILE"},
+      first = {"text", "only this row's first step: its time and the memory of the process", "ROW"},
       write = {"text", "the results as a page of Markdown", "FILE"},
       json = JSON,
     },
