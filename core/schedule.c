@@ -20,7 +20,8 @@ typedef struct work {
 } work;
 
 void lurn_choices_default (lurn_choices *c) {
-  *c = (lurn_choices){.hoist = 1, .fuse = 1, .alias = 1, .reuse = 1, .strip = 1024, .span = 0, .worth = 8192};
+  *c = (lurn_choices){.hoist = 1, .fuse = 1, .alias = 1, .reuse = 1, .strip = 1024, .span = 0, .rows = 256,
+                      .wide = 1024, .worth = 8192};
 }
 
 static int toss (uint64_t *dice, int n) {                /* 0..n-1, splitmix64 */
@@ -31,7 +32,7 @@ static int toss (uint64_t *dice, int n) {                /* 0..n-1, splitmix64 *
 }
 
 void lurn_choices_random (lurn_choices *c, uint64_t dice) {
-  static const int strips[] = {1, 7, 64, 1000, 4096};
+  static const int strips[] = {1, 7, 64, 1000, 4096}, blocks[] = {0, 1, 20, 1000};
   uint64_t d = dice;
   c->hoist = toss(&d, 3);       /* 0 never, 1 always, 2 by lot */
   c->fuse = toss(&d, 3);
@@ -39,6 +40,8 @@ void lurn_choices_random (lurn_choices *c, uint64_t dice) {
   c->reuse = toss(&d, 2);
   c->strip = strips[toss(&d, 5)];
   c->span = toss(&d, 5);
+  c->rows = blocks[toss(&d, 4)];
+  c->wide = 1;
   c->worth = toss(&d, 2) ? 1 : 40;
   c->window = 0;
   c->dice = dice | 1;
@@ -211,13 +214,20 @@ static void place_scan (work *w, int first, int end) {
   u->after = after;
 }
 
+/* Windows are blocks already. */
+static void place_top (work *w, int first, int end) {
+  int unit = w->s->nunit;
+  place_list(w, (list){first, end, TOP});
+  if (w->s->choices.rows && !w->s->choices.window) lurn_schedule_blocks(w->s, unit, w->unit_of);
+}
+
 static void place_half (work *w, int first, int end) {
   const lurn_program *p = w->p;
   for (int n = first; n < end; ) {
     int m = n;
     while (m < end && p->instr[m].scan == p->instr[n].scan) m++;
     if (p->instr[n].scan >= 0) place_scan(w, n, m);
-    else place_list(w, (list){n, m, TOP});
+    else place_top(w, n, m);
     n = m;
   }
 }
@@ -225,10 +235,12 @@ static void place_half (work *w, int first, int end) {
 static void number_tops (work *w) {
   const lurn_schedule *s = w->s;
   for (int u = 0; u < s->nunit; u++) {
-    int top = u, last = u;
-    if (s->unit[u].kind == LURN_SECTION_LOOP) last = u + s->unit[u].before + s->unit[u].step + s->unit[u].after;
+    int top = u, last = u + s->unit[u].before + s->unit[u].step + s->unit[u].after;
     for (; u <= last; u++)
-      for (int k = 0; k < s->unit[u].count; k++) w->top_of[s->order[s->unit[u].first + k]] = top;
+      for (int k = 0; k < s->unit[u].count; k++) {
+        w->top_of[s->order[s->unit[u].first + k]] = top;
+        w->unit_of[s->order[s->unit[u].first + k]] = u;
+      }
     u--;
   }
 }
@@ -274,7 +286,7 @@ static lurn_keep distance (const work *w, int writer, int reader) {
   if (w->unit_of[writer] == w->unit_of[reader]) return LURN_KEEP_STRIP;
   if (p->instr[writer].scan >= 0 && same_loop && w->where[writer] == STEP
       && w->where[reader] == STEP) return LURN_KEEP_STEP;
-  return LURN_KEEP_FULL;
+  return same_loop && w->s->unit[w->top_of[writer]].kind == LURN_SECTION_BLOCK ? LURN_KEEP_BLOCK : LURN_KEEP_FULL;
 }
 
 static void store_operand (work *w, int reader, lurn_reg r) {
@@ -400,7 +412,7 @@ static void make (work *w) {
 }
 
 lurn_status lurn_schedule_make (lurn_ctx *ctx, const lurn_program *p, const lurn_choices *c, lurn_schedule *s) {
-  size_t n = (size_t)p->ninstr + 1, r = (size_t)p->nreg + 1, u = n + (size_t)p->nscan;
+  size_t n = (size_t)p->ninstr + 1, r = (size_t)p->nreg + 1, u = 2 * n + (size_t)p->nscan;
   lurn_status status = LURN_OK;
   memset(s, 0, sizeof *s);
   s->bytes = sizeof(lurn_pack) * n + sizeof(lurn_section) * u + sizeof(int) * (2 * n + 2 * r) + sizeof(lurn_reg) * r

@@ -36,6 +36,7 @@ local core = {
   normalise   = "program op derive tabulate",
   schedule    = "normalise arena",
   constant    = "schedule",
+  block       = "schedule",
   wave        = "schedule pool",
   recompute   = "wave",
   conductor   = "wave pool blas",
