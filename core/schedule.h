@@ -30,6 +30,7 @@ typedef struct lurn_choices {
   int reuse;                    /* arena places of dead registers are used again */
   int strip;                    /* reals of a register per block of a strip */
   int span;                     /* time steps per span; 0: all */
+  int again;                    /* blocks of the backward half play wide products once more, which then are never whole */
   int rows, wide;               /* frames of a block; 0: none. From how many columns on rows are wide */
   int window;                   /* recompute.h: steps of a window; 0: nothing is played twice; -1: the best for its length */
   int worth;                    /* elements from which on other threads are woken */
@@ -60,7 +61,7 @@ typedef struct lurn_pack { lurn_reg w; lurn_packing how; } lurn_pack;
 typedef struct lurn_schedule {
   const lurn_program *program;
   lurn_choices choices;
-  int *order, norder;           /* instructions, unit by unit */
+  int *order, norder;           /* instructions, unit by unit; some twice, with choices.again */
   lurn_section *unit;  int nunit;
   int forward;                  /* units [0, forward) are the forward half */
   uint8_t *phase;               /* (nunit) of a top-level unit, with choices.window: when it is played */
