@@ -234,14 +234,22 @@ void lurn_wave_finish_grads (lurn_wave *w) {
   }
 }
 
+/* Every so many matrices are one thread's. */
+static void pack_part (void *arg, int part, int parts) {
+  const lurn_wave *w = arg;
+  for (int k = part; k < w->schedule->npack; k += parts) {
+    const lurn_pack *e = &w->schedule->pack[k];
+    if (w->program->reg[e->w].kind == LURN_REG_PARAM)
+      lurn_packing_play(w->kernels, &e->how, w->base[e->w], w->packed[k]);
+  }
+}
+
 /* Only weights are packed ahead; a matrix that is computed is packed when it is used. */
 void lurn_wave_pack (lurn_wave *w) {
   w->weights++;
-  for (int k = 0; w->schedule && k < w->schedule->npack; k++) {
-    const lurn_pack *e = &w->schedule->pack[k];
-    if (w->program->reg[e->w].kind == LURN_REG_PARAM && !w->ctx->blas)
-      lurn_packing_play(w->kernels, &e->how, w->base[e->w], w->packed[k]);
-  }
+  if (!w->schedule || w->ctx->blas) return;
+  if (w->ctx->pool && w->program->params.count >= (size_t)w->schedule->choices.worth) lurn_pool_run(w->ctx->pool, pack_part, w);
+  else pack_part(w, 0, 1);
 }
 
 static lurn_status check_indices (lurn_wave *w, const lurn_field *f, int rows, int32_t limit) {

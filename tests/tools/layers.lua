@@ -23,7 +23,7 @@ local core = {
   pool        = "base sys",
   param       = "rng tensor arena portable",
   lr          = "base portable",
-  optim       = "param kernel portable",
+  optim       = "param kernel portable pool",
   -- the compute column
   sink        = "",
   program     = "batch kernel param",
