@@ -26,7 +26,7 @@ local core = {
   lr          = "base portable",
   gauss       = "base portable",
   parzen      = "rng gauss",
-  optim       = "param kernel portable",
+  optim       = "param kernel portable pool",
   -- the compute column
   sink        = "",
   program     = "batch kernel param",
@@ -39,6 +39,7 @@ local core = {
   normalise   = "program op derive tabulate",
   schedule    = "normalise arena",
   constant    = "schedule",
+  block       = "schedule",
   wave        = "schedule pool",
   recompute   = "wave",
   conductor   = "wave pool blas",
