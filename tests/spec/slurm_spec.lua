@@ -1,5 +1,5 @@
--- lurn slurm: the study it makes and the batch script it writes, with an sbatch that only notes what it is given. On real
--- hosts: tests/tools/cluster.sh.
+-- lurn slurm: the study it makes and the batch script it writes, with an sbatch that only notes what it is given. On
+-- real hosts: tests/tools/cluster.sh.
 
 local shell = require "shell_helper"
 local when_built = shell.ready and it or pending
