@@ -18,19 +18,32 @@ typedef struct hand {
   char *scratch;                /* of its strips */
 } hand;
 
-/* Products play six rows at a time: shares are whole blocks of six. */
-enum { ROW_BLOCK = 6 };
+/* Rows of a step that a thread must have at least: with fewer it waits for its own products. */
+enum { LEAST_ROWS = 2 };
 
 static void share_rows (const hand *h, int n, int *first, int *rows) {
-  int from, to;
-  if (h->in_step) {
-    *first = h->row;
-    *rows = (n < h->end ? n : h->end) - h->row;
-    return;
+  int from = h->row, to = n < h->end ? n : h->end;
+  if (!h->in_step) lurn_share(n, h->part, h->parts, &from, &to);
+  *first = from;
+  *rows = to - from;
+}
+
+/* Frames of the rows before `row`, which are the longest. */
+static int64_t frames_before (const lurn_batch *b, int row) {
+  int64_t sum = 0;
+  for (int t = 0; t < b->T; t++) sum += b->live[t] < row ? b->live[t] : row;
+  return sum;
+}
+
+/* Where part `part` of the rows begins, so that all parts have as many frames. */
+static int first_row (const lurn_batch *b, int part, int parts) {
+  int low = 0, high = b->B;
+  while (low < high) {
+    int middle = (low + high) / 2;
+    if (frames_before(b, middle) * parts < (int64_t)b->N * part) low = middle + 1;
+    else high = middle;
   }
-  lurn_share((n + ROW_BLOCK - 1) / ROW_BLOCK, h->part, h->parts, &from, &to);
-  *first = from * ROW_BLOCK;
-  *rows = (to * ROW_BLOCK < n ? to * ROW_BLOCK : n) - *first;
+  return low;
 }
 
 /* ---------- one instruction ---------- */
@@ -352,8 +365,8 @@ static void play_steps (void *arg, int part, int parts) {
   piece *p = arg;
   const lurn_wave *w = p->w;
   hand h = hand_of(p, part, parts);
-  share_rows(&h, w->batch->B, &h.row, &h.end);
-  h.end += h.row;
+  h.row = first_row(along(w, p->scan->axis), part, parts);
+  h.end = first_row(along(w, p->scan->axis), part + 1, parts);
   h.in_step = 1;
   for (int k = 0; k < p->to - p->from; k++) {
     int t = p->scan->reverse ? p->to - 1 - k : p->from + k;
@@ -376,7 +389,7 @@ static void pack_for_steps (const lurn_wave *w, const lurn_section *u, int count
 /* A step whose rows are few is for one thread. */
 static int loop_threads (const lurn_wave *w, const lurn_section *u, int count, int axis) {
   size_t size = 0;
-  if (w->batch->B < 2 * ROW_BLOCK) return 1;
+  if (w->batch->B < LEAST_ROWS * lurn_pool_threads(w->ctx->pool)) return 1;
   for (int k = 0; k < count; k++)
     for (int j = u[k].first; j < u[k].first + u[k].count; j++) {
       const lurn_instr *i = &w->program->instr[w->schedule->order[j]];

@@ -44,8 +44,9 @@ return function (lurn, Run)
 
   -- Too many threads, here or in other programs, are said once.
   local function look_at_threads (self)
+    if self.crowded or not (lurn.core and lurn.core.threads) then return end
     local threads, crowd = lurn.core.threads()
-    if not crowd or self.crowded then return end
+    if not crowd then return end
     self.crowded = true
     self.progress:say(CROWDED[crowd], threads, lurn.sys.cpus())
   end
