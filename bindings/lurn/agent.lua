@@ -50,11 +50,12 @@ return function (lurn)
   --- The path of a trial's run file.
   function Agent:path (number) return ("%s/trial-%06d.h5"):format(self.o.folder, number) end
 
-  --- Removes a run file and what lies beside it.
+  --- Removes a run file and what lies beside it; the log of a trial that failed stays.
   ---@param path string
-  function M.remove_run (path)
+  ---@param failed? boolean
+  function M.remove_run (path, failed)
     local stem = path:gsub("%.h5$", "")
-    for _, name in ipairs {path, path .. ".lock", stem .. ".jsonl"} do
+    for _, name in ipairs {path, path .. ".lock", stem .. ".jsonl", not failed and stem .. ".log" or nil} do
       if lurn.sys.exists(name) then os.remove(name) end
     end
   end
@@ -89,7 +90,7 @@ return function (lurn)
     for _, t in ipairs(self:sync() or {}) do
       local over = t.state == "COMPLETE" or t.state == "PRUNED" or t.state == "FAIL"
       for _, number in ipairs(over and self.keeper:add(t, t.state == "COMPLETE" and t.value or nil) or {}) do
-        M.remove_run(self:path(number))
+        M.remove_run(self:path(number), t.state == "FAIL")
       end
     end
   end
@@ -237,14 +238,16 @@ return function (lurn)
     end
   end
 
-  -- Files of what is over: the keeper says which weights stay. Logs stay where something was said or went wrong.
+  -- Files of what is over: the keeper says which stay, and logs do where something went wrong.
   local function tidy (self, slot, e)
     local trial, path = slot.trial, self:path(slot.trial.number)
     local log = path:gsub("%.h5$", ".log")
     if e.state ~= "FAIL" and lurn.sys.exists(log) and lurn.sys.filesize(log) == 0 then os.remove(log) end
     if e.state == "WAITING" or e.state == "PAUSED" or e.reason == "CRASHED" then return end
     local value = e.state == "COMPLETE" and e.value or nil
-    for _, number in ipairs(self.keeper:add(trial, value)) do M.remove_run(self:path(number)) end
+    for _, number in ipairs(self.keeper:add(trial, value)) do
+      M.remove_run(self:path(number), number == trial.number and e.state == "FAIL")
+    end
   end
 
   --- A process is gone: its slot becomes free.
