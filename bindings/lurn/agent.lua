@@ -26,7 +26,6 @@ return function (lurn)
     cores = {"table", nil, nil, "of the machine, one a slot: pinned to it; false: to none"},
   }
 
-  local MOST_ERRORS = 5      -- scripts that fail, in a row and from the first one on, are a mistake
 
   local silent = setmetatable({}, {__index = function () return function () end end})
 
@@ -38,7 +37,7 @@ return function (lurn)
   function M.new (handle, experiment, options)
     local o = schema.check("lurn.agent", options, OPTIONS)
     local spec = handle:spec()
-    local self = setmetatable({handle = handle, spec = spec, o = o, view = o.view or silent, slots = {},
+    local self = setmetatable({handle = handle, spec = spec, o = o, view = o.view or silent, slots = {}, tails = {},
       trials = {}, errors = 0, complete = 0, clock = lurn.sys.clock, began = lurn.sys.clock(), busy = 0}, Agent)
     for k = 1, o.workers do self.slots[k] = {index = k, worker = ("%s-%d"):format(o.name, k)} end
     self.choose = lurn.sweep.chooser(handle, experiment)
@@ -50,11 +49,14 @@ return function (lurn)
   --- The path of a trial's run file.
   function Agent:path (number) return ("%s/trial-%06d.h5"):format(self.o.folder, number) end
 
-  --- Removes a run file and what lies beside it.
+  require "lurn.agent_hear" (lurn, Agent)
+
+  --- Removes a run file and what lies beside it; the log of a trial that failed stays.
   ---@param path string
-  function M.remove_run (path)
+  ---@param failed? boolean
+  function Agent.remove_run (path, failed)
     local stem = path:gsub("%.h5$", "")
-    for _, name in ipairs {path, path .. ".lock", stem .. ".jsonl"} do
+    for _, name in ipairs {path, path .. ".lock", stem .. ".jsonl", not failed and stem .. ".log" or nil} do
       if lurn.sys.exists(name) then os.remove(name) end
     end
   end
@@ -62,7 +64,7 @@ return function (lurn)
   ---------------------------------------------------------------- the store
 
   -- Whatever the store answers: nil and a message of the outside world make new trials wait, and are said once.
-  local function store_trouble (self, message)
+  function Agent:store_trouble (message)
     if message == "spooled" then message = "it is away" end
     if not self.trouble then self.view:say("store: %s; trials go on, new ones wait", message) end
     self.trouble = message
@@ -78,7 +80,7 @@ return function (lurn)
   --- The trials there are, as far as the store can say now.
   function Agent:sync ()
     local trials, message = self.handle:sync()
-    if not trials then return store_trouble(self, message) end
+    if not trials then return self:store_trouble(message) end
     self.trials = trials
     return trials
   end
@@ -89,7 +91,7 @@ return function (lurn)
     for _, t in ipairs(self:sync() or {}) do
       local over = t.state == "COMPLETE" or t.state == "PRUNED" or t.state == "FAIL"
       for _, number in ipairs(over and self.keeper:add(t, t.state == "COMPLETE" and t.value or nil) or {}) do
-        M.remove_run(self:path(number))
+        Agent.remove_run(self:path(number), t.state == "FAIL")
       end
     end
   end
@@ -98,8 +100,8 @@ return function (lurn)
 
   -- In the child: nothing of the others is its business.
   local function become (self, slot, job, fd)
-    for _, other in ipairs(self.slots) do
-      if other.channel then other.channel:close() end
+    for _, list in ipairs {self.slots, self.tails} do
+      for _, other in ipairs(list) do if other.channel then other.channel:close() end end
     end
     job.core = self.o.cores and self.o.cores[slot.index]
     lurn.trial.main(job, fd)
@@ -121,7 +123,7 @@ return function (lurn)
     slot.outcome, slot.killed, slot.spent, slot.step = nil, nil, 0, nil
     slot.oom_kills = process.oom_kills()
     trial.reports = trial.reports or {}
-    if trial.epoch == 1 then M.remove_run(job.path) end      -- of a study that was deleted, perhaps
+    if trial.epoch == 1 then Agent.remove_run(job.path) end      -- of a study that was deleted, perhaps
     local pid, fd, code = process.fork()
     if pid == 0 then become(self, slot, job, fd) end
     if not pid then
@@ -168,7 +170,7 @@ return function (lurn)
       store_works(self)
       return self:start(slot, trial)
     end
-    if code then store_trouble(self, message) return false end
+    if code then self:store_trouble(message) return false end
     store_works(self)
     self.finished = message == "done" and not self.choose.starved and not finish_leader(self)
     -- Nothing is left to hand out, but what others play may come back.
@@ -181,119 +183,6 @@ return function (lurn)
     for _, slot in ipairs(self.slots) do
       if self.retry and self.clock() < self.retry or self.stopping or self.finished then return end
       if not slot.trial then self:claim(slot) end
-    end
-  end
-
-  ---------------------------------------------------------------- hearing
-
-  local words = {prune = "pruned", pause = "paused"}
-
-  local function hear_report (self, slot, point)
-    local trial, step, value = slot.trial, point[1], point[2]
-    trial.reports[#trial.reports + 1] = {step, value}
-    slot.moved = self.clock()
-    local held, message = self.handle:report(trial, {{step, value}})
-    if not held and message == "lost" then slot.lost = true end
-    self.view:reported(trial, step, value)
-    if self.spec.pruner.name == "nop" then return end
-    self:sync()
-    local verdict = slot.lost and "prune" or self.choose.decide(trial, self.trials)
-    slot.channel:send {verdict = words[verdict]}
-  end
-
-  local function hear (self, slot, message)
-    if message.begin then
-      slot.spent, slot.step = message.begin[2], message.begin[1]
-      slot.moved = self.clock()
-    elseif message.report then hear_report(self, slot, message.report)
-    elseif message.at then
-      if message.at[1] ~= slot.step then slot.moved = self.clock() end
-      slot.step, slot.total = message.at[1], message.at[2]
-    elseif message.done then slot.channel:send {keep = self.keeper:wants(message.done)}
-    elseif message.data then self.to_load = self.to_load or message.data
-    elseif message.outcome then slot.outcome = message.outcome
-    end
-  end
-
-  ---------------------------------------------------------------- ending
-
-  local function write_end (self, slot, e)
-    local trial = slot.trial
-    local run = slot.outcome and slot.outcome.run
-    if e.state == "PAUSED" then return self.handle:pause(trial, {run = run}) end
-    if e.state == "WAITING" then return self.handle:release(trial, e.reason, {run = run}) end
-    local id = ("%s:%d:%d:%s"):format(slot.worker, trial.number, trial.epoch, slot.pid)
-    return self.handle:finish(trial, {state = e.state, reason = e.reason, value = e.value, run = run,
-      attrs = lurn.attempt.attributes(slot, e), id = id})
-  end
-
-  -- A script that fails from the first trial on is not tried a hundred times.
-  local function count_errors (self, e)
-    if e.state == "COMPLETE" or e.state == "PRUNED" then self.complete = self.complete + 1 end
-    if e.reason == "ERROR" then self.errors, self.last_error = self.errors + 1, e.message end
-    if self.complete == 0 and self.errors >= MOST_ERRORS and not self.stopping then
-      self:stop(("the first %d trials failed, the last one: %s"):format(self.errors, e.message or "?"))
-      self.failed = true
-    end
-  end
-
-  -- Files of what is over: the keeper says which weights stay. Logs stay where something was said or went wrong.
-  local function tidy (self, slot, e)
-    local trial, path = slot.trial, self:path(slot.trial.number)
-    local log = path:gsub("%.h5$", ".log")
-    if e.state ~= "FAIL" and lurn.sys.exists(log) and lurn.sys.filesize(log) == 0 then os.remove(log) end
-    if e.state == "WAITING" or e.state == "PAUSED" or e.reason == "CRASHED" then return end
-    local value = e.state == "COMPLETE" and e.value or nil
-    for _, number in ipairs(self.keeper:add(trial, value)) do M.remove_run(self:path(number)) end
-  end
-
-  --- A process is gone: its slot becomes free.
-  function Agent:finish (slot, code, signal)
-    local e = lurn.attempt.judge(slot, code, signal, self.stopping ~= nil)
-    slot.channel:close()
-    self.busy = self.busy + self.clock() - slot.began
-    local held, message = write_end(self, slot, e)
-    if not held and message == "lost" then
-      self.view:say("trial %d: somebody else has it by now; what this attempt found is kept with it", slot.trial.number)
-    elseif not held or message == "spooled" then store_trouble(self, message) end
-    tidy(self, slot, e)
-    self.view:ended(slot.trial, e)
-    count_errors(self, e)
-    slot.trial, slot.pid, slot.channel, slot.lost, slot.over = nil, nil, nil, nil, nil
-    if not self.trouble then self.retry = nil end
-  end
-
-  -- The end of a socket comes a moment before the end of its process.
-  local function is_ending (self)
-    for _, slot in ipairs(self.slots) do if slot.over then return true end end
-    return false
-  end
-
-  local function listen (self, seconds)
-    local fds, slots = {}, {}
-    if is_ending(self) then seconds = math.min(seconds, 0.001) end
-    for _, slot in ipairs(self.slots) do
-      if slot.channel and not slot.over then fds[#fds + 1], slots[#slots + 1] = slot.channel.fd, slot end
-    end
-    local ready = process.poll(fds, seconds)
-    for i, slot in ipairs(slots) do
-      if ready[i] then
-        local messages, open = slot.channel:messages()
-        for _, message in ipairs(messages) do hear(self, slot, message) end
-        if not open then slot.over = true end
-      end
-    end
-  end
-
-  local function reap (self)
-    for _, slot in ipairs(self.slots) do
-      if slot.trial then
-        local ended, code, signal = process.ended(slot.pid)
-        if ended then
-          for _, message in ipairs((slot.channel:messages())) do hear(self, slot, message) end
-          self:finish(slot, code, signal)
-        end
-      end
     end
   end
 
@@ -376,9 +265,9 @@ return function (lurn)
   function Agent:turn (seconds)
     heed(self)
     fill(self)
-    if not is_playing(self) and (self.stopping or self.finished) then return false end
-    listen(self, seconds)
-    reap(self)
+    if not is_playing(self) and (self.stopping or self.finished) then return self:linger() end
+    self:listen(seconds)
+    self:reap()
     look_after(self)
     load_data(self)
     self.view:update(self)

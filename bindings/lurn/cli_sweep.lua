@@ -201,18 +201,26 @@ return function (cli)
 
   ---------------------------------------------------------------- the agent
 
-  -- The same name when it is started again, so that it takes up its own trials at once: that of a job, or the first one
-  -- on this host that no living agent has.
-  local function agent_name (lurn, folder)
+  -- What an agent is called: by the task of a batch system, which keeps its name when it is started again on another
+  -- host, or by the host.
+  local function names_of (lurn)
     local job, task = os.getenv "SLURM_ARRAY_JOB_ID", os.getenv "SLURM_ARRAY_TASK_ID"
-    if job and task then return ("slurm-%s_%s"):format(job, task) end
-    if os.getenv "SLURM_JOB_ID" then return "slurm-" .. os.getenv "SLURM_JOB_ID" end
+    job = job and task and job .. "_" .. task or os.getenv "SLURM_JOB_ID"
+    if job then return function (k) return k == 1 and "slurm-" .. job or ("slurm-%s.%d"):format(job, k) end end
     local host = lurn.process.host()
+    return function (k) return ("%s-%d"):format(host, k) end
+  end
+
+  -- The first name that no living agent has, so that one that is started again takes up its own trials at once, and two
+  -- that live do not take them from each other. Where the file system knows no locks, nobody's name comes again.
+  local function agent_name (lurn, folder)
+    local name_of = names_of(lurn)
     for k = 1, 10000 do
-      local held = lurn.sys.lock(("%s/%s-%d.agent"):format(folder, host, k))
-      if held then return ("%s-%d"):format(host, k), held end
+      local held, is_real = lurn.sys.lock(("%s/%s.agent"):format(folder, name_of(k)))
+      if held and is_real then return name_of(k), held end
+      if held then break end
     end
-    return ("%s-%d"):format(host, lurn.sys.pid())
+    return ("%s.%d"):format(name_of(1), lurn.sys.pid())
   end
 
   -- Cores that no other agent on this machine has pinned its trials to. Where they are fewer than slots, the system
