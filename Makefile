@@ -283,7 +283,7 @@ book:
 
 .PHONY: test suite check isa storm store-storm optuna bench
 test:
-	@.ci/packages.sh $(if $(MISSING),build) test --try clock shells pq server
+	@.ci/packages.sh $(if $(MISSING),build) test --try clock picture shells pq server
 	@$(MAKE) all checks
 	@$(MAKE) suite
 
