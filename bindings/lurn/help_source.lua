@@ -55,7 +55,9 @@ return function (lurn)
     if type(family) == "table" and rawget(family, name) ~= nil then
       return lurn[name] == family[name] and "lurn." .. name or ("lurn.%s.%s"):format(file, name)
     end
-    return lurn[name] ~= nil and "lurn." .. name or nil
+    local own = lurn[name]
+    local source = type(own) == "function" and debug.getinfo(own, "S").source
+    return source == ("@%s/%s.lua"):format(source_folder, file) and "lurn." .. name or nil
   end
 
   local OWNERS = {Attached = "attached"}
