@@ -26,6 +26,16 @@ return function (lurn)
 
   local function shape_text (shape) return "(" .. table.concat(shape, ",") .. ")" end
 
+  -- A tensor's own text, with as many of its columns, eleven characters each, as the screen has.
+  local function tensor_text (x)
+    local most, lines = screen.columns(), {}
+    for line in tostring(x):gmatch "[^\n]+" do
+      if lines[1] and #line > most then line = line:sub(1, (most - 5) // 11 * 11) .. "  ..." end
+      lines[#lines + 1] = screen.cut(line, most)
+    end
+    return table.concat(lines, "\n")
+  end
+
   ---------------------------------------------------------------- models
 
   -- Parameters of one layer in short: those of several gates that have the same letter and shape once, "4 Wx (32,64)".
@@ -295,6 +305,7 @@ return function (lurn)
     local name, mt = kind_of(x)
     if kinds[name] then return kinds[name](x) end
     if type(x) == "function" then return atom(x) end
+    if lurn.is_tensor(x) then return tensor_text(x) end
     if type(x) ~= "table" or type(mt) == "table" and mt.__tostring then return tostring(x) end
     if is_layer(x) then return layer_text(x) end
     local line = braced(x, DEPTH, {})
