@@ -26,11 +26,13 @@ return function (lurn)
 
   local function shape_text (shape) return "(" .. table.concat(shape, ",") .. ")" end
 
-  -- A tensor's own text, with as many of its columns, eleven characters each, as the screen has.
+  -- A tensor's own text, with as many of its columns, eleven characters each, as the screen has; its summary comes on a
+  -- line of its own where it does not fit beside the shape.
   local function tensor_text (x)
-    local most, lines = screen.columns(), {}
-    for line in tostring(x):gmatch "[^\n]+" do
-      if lines[1] and #line > most then line = line:sub(1, (most - 5) // 11 * 11) .. "  ..." end
+    local most, lines, text = screen.columns(), {}, tostring(x)
+    if #text:match "^[^\n]*" > most then text = text:gsub("  min", "\n  min", 1) end
+    for line in text:gmatch "[^\n]+" do
+      if #line > most and line:find "^%s+[-%d]" then line = line:sub(1, (most - 5) // 11 * 11) .. "  ..." end
       lines[#lines + 1] = screen.cut(line, most)
     end
     return table.concat(lines, "\n")
