@@ -285,7 +285,7 @@ book:
 
 .PHONY: test suite check isa storm store-storm cluster optuna bench count
 test:
-	@.ci/packages.sh $(if $(MISSING),build) test --try clock shells pq server
+	@.ci/packages.sh $(if $(MISSING),build) test --try clock picture shells pq server
 	@$(MAKE) all checks
 	@$(MAKE) suite
 

@@ -182,7 +182,12 @@ M.verbs = {
   compare = {
     usage = "lurn compare RUN.h5...",
     help = "runs side by side: parameters that differ, last and best metrics",
-    options = {csv = CSV, json = JSON},
+    options = {
+      plot = {"text", "their curves, drawn by gnuplot: FILE.svg or FILE.png", "FILE"},
+      metric = {"text", "of the curves (loss)", "NAME"},
+      csv = CSV,
+      json = JSON,
+    },
     from = "cli_compare",
   },
   ls = {

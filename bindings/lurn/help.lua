@@ -97,7 +97,7 @@ return function (session)
     if type(x) == "string" then
       local path = x:gsub("%s", "")
       value = value_of(path)
-      entry = by_name(path) or value ~= nil and by_value(value)
+      entry = value ~= nil and by_value(value) or by_name(path)
     end
     if not entry then return nil end
     local options = type(value) ~= "string" and value ~= nil and M.options(value) or nil

@@ -1,9 +1,9 @@
 --- The documentation as a prompt wants it, read from the Lua files of this folder: comments above definitions.
 --
 -- A comment that begins with three dashes documents what stands directly below it: a function, a method, a field of a
--- module, and one-line functions that follow it without a gap; at the beginning of a file it documents the module. A family whose members are made by calls of a local
--- `define` is documented by the comment above each call, or by the text in it. What a name is publicly called follows
--- from its file and from where lurn has the value.
+-- module, and one-line functions that follow it without a gap; at the beginning of a file it documents the module. A
+-- family whose members are made by calls of a local `define` is documented by the comment above each call, or by the
+-- text in it. What a name is publicly called follows from its file and from where lurn has the value.
 
 return function (lurn)
   local M = {}
@@ -55,7 +55,9 @@ return function (lurn)
     if type(family) == "table" and rawget(family, name) ~= nil then
       return lurn[name] == family[name] and "lurn." .. name or ("lurn.%s.%s"):format(file, name)
     end
-    return lurn[name] ~= nil and "lurn." .. name or nil
+    local own = lurn[name]
+    local source = type(own) == "function" and debug.getinfo(own, "S").source
+    return source == ("@%s/%s.lua"):format(source_folder, file) and "lurn." .. name or nil
   end
 
   local OWNERS = {Attached = "attached"}

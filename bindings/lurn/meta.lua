@@ -194,11 +194,11 @@ function tensor:det (...) end
 function tensor:dim (...) end
 --- Quotient with a tensor or a number.
 function tensor:div (...) end
---- "real" or "index".
+--- "f32" or "f64", or "ids".
 function tensor:dtype (...) end
---- Eigenvalues (real and imaginary parts) of a square matrix.
+--- Eigenvalues of a square matrix, real and imaginary parts, and their vectors' real and imaginary parts, in columns.
 function tensor:eig (...) end
---- Eigenvalues and eigenvectors of a symmetric matrix.
+--- Eigenvalues of a symmetric matrix, ascending, and their vectors in columns.
 function tensor:eigh (...) end
 --- 1 where both are equal, else 0.
 function tensor:eq (...) end
@@ -240,7 +240,7 @@ function tensor:le (...) end
 function tensor:log (...) end
 --- log(1 + x), exact for small x.
 function tensor:log1p (...) end
---- Logarithm of softmax along the last dimension.
+--- Logarithm of softmax along a dimension, the last one unless told.
 function tensor:log_softmax (...) end
 --- log of the sum of e^x, over everything or a dimension.
 function tensor:logsumexp (...) end
@@ -286,7 +286,7 @@ function tensor:reciprocal (...) end
 function tensor:relu (...) end
 --- The same numbers in another shape; -1 stands for what is left.
 function tensor:reshape (...) end
---- Rounded to the nearest whole number.
+--- Rounded to the nearest whole number, halves to the even one.
 function tensor:round (...) end
 --- A view of one place of a dimension: t:select(dim, i).
 function tensor:select (...) end
@@ -298,9 +298,9 @@ function tensor:sigmoid (...) end
 function tensor:sign (...) end
 --- The sine.
 function tensor:sin (...) end
---- The size of a dimension, or the shape.
+--- The size of a dimension, or the sizes of all.
 function tensor:size (...) end
---- e^x / sum of e^x along the last dimension.
+--- e^x / sum of e^x along a dimension, the last one unless told.
 function tensor:softmax (...) end
 --- log(1 + e^x).
 function tensor:softplus (...) end

@@ -30,14 +30,15 @@ return function (lurn)
   end
 
   -- All models that there are: who looks at one during a pause must not change what is paused.
-  local models = setmetatable({}, {__mode = "k"})
+  local known = setmetatable({}, {__mode = "k"})
 
-  function M.know (model) models[model] = true end
+  --- Adds a model to them.
+  function M.know (model) known[model] = true end
 
   --- All of them, as a list.
   function M.models ()
     local list = {}
-    for model in next, models do list[#list + 1] = model end
+    for model in next, known do list[#list + 1] = model end
     return list
   end
 

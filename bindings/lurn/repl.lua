@@ -34,16 +34,21 @@ return function (lurn, options)
 
   ---------------------------------------------------------------- playing
 
+  -- An expression is handed to a function that gives it back (which every chunk is called with): what it calls is no
+  -- tail call then, and an error in that knows the line.
   local function compile (text)
-    local chunk = load("return " .. text, "=prompt", "t", scope)
-    if chunk then return chunk end
+    if load("return " .. text, "=prompt", "t", scope) then
+      return load("return (...)(" .. text .. "\n)", "=prompt", "t", scope)
+    end
     return load(text, "=prompt", "t", scope)
   end
+
+  local function same (...) return ... end
 
   -- Values are shown inside the coroutine, so that Ctrl-C ends that, too.
   local function play_and_show (chunk, silent)
     return coroutine.create(function ()
-      local values = table.pack(chunk())
+      local values = table.pack(chunk(same))
       if values.n > 0 then words._ = values[1] end
       if values.n == 0 or silent then return end
       for i = 1, values.n do values[i] = show.text(values[i]) end

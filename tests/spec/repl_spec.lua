@@ -134,6 +134,23 @@ describe("the prompt", function ()
     terminal.play(steps)
   end)
 
+  at_terminal("goes on with a loop that was typed by hand, whatever was played with its model meanwhile", function ()
+    local loop = "function loop () local m = lurn.stack {input = {dim = 3}, lurn.lstm {hidden = 24}, "
+      .. "lurn.linear {size = 1}, loss = lurn.loss.mse()}; M = m; "
+      .. "local o = lurn.optim.adam(m, {clip_norm = 1}); for i = 1, 3000 do "
+      .. "m:forward(b) m:backward() o:step() end return m.native:hash() end"
+    local steps = {expect "> ", line 'b = lurn.batch {x = lurn.normal(9, 2, 3), y = lurn.normal(9, 2, 1)};',
+      line 'd = lurn.batch {x = lurn.normal(4, 1, 3, {name = "d"}), y = lurn.normal(4, 1, 1, {name = "d"})};',
+      line(loop), line "straight = loop();", send "paused = loop();", wait(0.1), interrupt, expect("paused; .*> ", 2)}
+    for _ = 1, 3 do
+      for _, step in ipairs {line "M:forward(d);", line "M:backward();", send "continue", wait(0.03), interrupt,
+        expect("> ", 10)} do steps[#steps + 1] = step end
+    end
+    for _, step in ipairs {line "M:forward(d);", send "continue", expect("> $", 60),
+      line("print(straight == paused and 'same' .. ' bits')", "same bits"), leave} do steps[#steps + 1] = step end
+    terminal.play(steps)
+  end)
+
   at_terminal("keeps objects and history when a script fails", function ()
     shell.write("bad.lua", 'kept = {1, 2, 3}\nlocal function f (x)\n  return x.y.z\nend\nf {}\n')
     local _, code, output = terminal.play({expect "bad.lua:3: attempt to index a nil value \\(field 'y'\\).*> ",

@@ -40,7 +40,7 @@ describe("a value at the prompt", function ()
     for i = 1, 1000 do long[i] = {name = "entry " .. i, value = i} end
     for _, env in ipairs {NARROW, WIDE, PLAIN} do
       check_screen(text(env, model), env)
-      check_screen(text(env, lurn.zeros(1000, 1000)), WIDE)
+      check_screen(text(env, lurn.zeros(1000, 1000)), env)
       check_screen(text(env, long), env)
       check_screen(text(env, lurn.gru {hidden = 3}), WIDE)
       check_screen(text(env, data):gsub("[^\n]*é[^\n]*", ""), env)
@@ -154,6 +154,16 @@ describe("a picture", function ()
     assert.truthy((shell.read "a.svg":gsub("&#%d+;", "'")):find("it's _one_", 1, true))
     assert.has_error(function () words.plot(wave, {file = shell.path "x.jpg"}) end)
     assert.has_error(function () words.plot(wave, {file = shell.path "no/such/x.svg"}) end)
+    shell.write("two.lua", [[local lurn = require "lurn"
+      return lurn.experiment {name = "two", params = {k = 1}, run = function (run, p)
+        local data = lurn.dataset {{x = {1, 2}}, {x = {2, 1}}, vocab = {"a", "b"}}
+        for _, step in run:batches(data.train, {batch = 1, steps = 5}) do run:log {loss = p.k / step} end
+        return 1
+      end}]])
+    for k = 1, 2 do assert.equal(0, (shell.lurn(("run two.lua --quiet --k %d --out r%d.h5"):format(k, k)))) end
+    assert.equal(0, (shell.lurn "compare r1.h5 r2.h5 --plot two.svg"))
+    assert.matches("r1%.h5.*r2%.h5", shell.read "two.svg")
+    assert.equal(2, (shell.lurn "compare r1.h5 --plot two.svg --metric nothing"))
     shell.close()
   end)
 end)
