@@ -11,7 +11,6 @@ return function (cli)
   local FULL = {block = 0.05, row = 3, least = 5, most = 31}
   local QUICK = {block = 0.02, row = 0.7, least = 3, most = 7}
   local OTHERS = {block = 0.05, row = 0.8, least = 3, most = 7}
-  local TRACE = {row = 4, least = 30, most = 200}
   -- Rows of lurn beside itself are many, and quieter.
   local OWN_ROW = 2
   -- Minutes that all rows may take, and the share of what is left of them that goes into turns: building, warming up
@@ -166,10 +165,10 @@ return function (cli)
 
   -- Building without drawing the weights, which takes much longer: noise would drown the difference of medians, so
   -- it is the difference of the quickest blocks, one step each.
-  local function measure_less (row)
+  local function measure_less (row, budget)
     local own, less = own_side("lurn", row.case, 0), own_side("lurn", row.less, 0)
     own.steps, less.steps = 1, 1
-    local turns = time.take_turns({own, less}, 1, TRACE)
+    local turns = time.take_turns({own, less}, 1, setmetatable({least = 30, most = 200}, {__index = budget}))
     for _, clock in ipairs {"wall", "cpu"} do
       own[clock] = {math.min(table.unpack(own[clock])) - math.min(table.unpack(less[clock]))}
     end
@@ -222,7 +221,7 @@ return function (cli)
     memory.forget()
     if row.figure then r = figures[row.figure](row, context)
     elseif row.vary then r = figures.growth(row, context)
-    elseif row.less then r = measure_less(row)
+    elseif row.less then r = measure_less(row, budget)
     elseif row.against then
       r = measure_own(row, setmetatable({row = math.min(OWN_ROW, budget.row)}, {__index = budget}))
     else

@@ -11,9 +11,9 @@ with the input's products taken out of it. "10,000 words" has an embedding of 10
 char-rnn epoch is 300,000 characters (embedding 128, two layers of 128, 65 characters), extrapolated from at least 20
 steps on one batch; a whole one, with its data read from a file, stands under "loader stall". KANN is in neither
 Debian nor PyPI: 13.6 s and 150 MB for that epoch are the figures that the design measured on its own machine. "One
-character" is a step of a stream at batch 1, with its output handed over. The chorales are batches of 32 whole
-sequences of the lengths that the JSB chorales have (25 to 129 steps), 88 notes, an LSTM of 128 and binary
-cross-entropy; PyTorch packs them (`pack_sequence`), so both sides play each live frame once, and the ratio is
+character" is a step of a stream at batch 1, with its output handed over. The chorales are an epoch of 229 sequences,
+32 whole ones a batch, of the lengths that the JSB chorales have (25 to 129 steps), 88 notes, an LSTM of 128 and
+binary cross-entropy; PyTorch packs them (`pack_sequence`), so both sides play each live frame once, and the ratio is
 that per live frame.
 
 - **lurn ms, peer ms**: medians of wall time with one thread; beside them those with two, where they got turns.

@@ -142,11 +142,11 @@ return function (lurn)
     add {table = "own", name = "trace + plan", case = trace, less = init, goal = {ms = {5}}}
   end
 
-  -- Batches of 32 whole chorales: one step each, every live frame played once.
+  -- An epoch of whole chorales, 32 side by side: every live frame is played once.
   local function ragged_rows (add, file)
     local lengths, notes = chorale_lengths(), NOTES
     if file then lengths, notes = lengths_of(file) end
-    add {table = "step", name = "ragged chorales", goal = {ratio = 3}, least = (#lengths + 31) // 32,
+    add {table = "step", name = "ragged chorales", goal = {ratio = 3},
       case = {kind = "ragged", cell = "lstm", lengths = lengths, B = 32, D = notes, H = 128, layers = 1, out = notes,
         share = 0.044, loss = "bce"}}
   end

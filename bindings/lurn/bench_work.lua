@@ -63,14 +63,22 @@ return function (lurn)
 
   local function operations (player, case) return 2 * player:products(case.T, case.B) end
 
+  -- Where weights do not change, what is computed of them alone (a table of an embedding's products) is computed once,
+  -- and no part of a step.
+  local function of_frames (player, case)
+    return 2 * (player:products(2 * case.T, case.B) - player:products(case.T, case.B))
+  end
+
+  -- A step is one update for each of the batches.
   local function training (case, batches)
-    local model, n = stack(case), 0
+    local model = stack(case)
     local adam = lurn.optim.adam(model, {lr = 1e-3, clip_norm = 5})
     return function ()
-      n = n % #batches + 1
-      model:forward(batches[n])
-      model:backward()
-      adam:step()
+      for _, b in ipairs(batches) do
+        model:forward(b)
+        model:backward()
+        adam:step()
+      end
     end, model
   end
 
@@ -84,7 +92,7 @@ return function (lurn)
     return lurn.uniform(T, B, D, {name = "bits"}):lt(share)
   end
 
-  -- Sequences of the given lengths, `B` side by side, in the order in which they stand; a step is one such batch.
+  -- Sequences of the given lengths, `B` side by side, in the order in which they stand; a step is an epoch of them.
   function makers.ragged (case)
     local batches, frames = {}, 0
     for first = 1, #case.lengths, case.B do
@@ -97,7 +105,7 @@ return function (lurn)
       end)
     end
     local step, model = training(case, batches)
-    return step, 2 * model:player():products(frames // #batches, 1)
+    return step, 2 * model:player():products(frames, 1)
   end
 
   -- The recurrent layers between a given input, whose gradient is wanted, too, and a given gradient of the output:
@@ -156,12 +164,12 @@ return function (lurn)
       step = step + 1
       assert(player:forward(b, 1, step, "eval"))
       player:commit()
-    end, operations(player, case)
+    end, of_frames(player, case)
   end
 
   function makers.stream (case)
     local stream = stack(case):stream()
-    return function () stream:step(1) end, operations(stream.player, case)
+    return function () stream:step(1) end, of_frames(stream.player, case)
   end
 
   -- Building includes drawing the weights, which is timed apart and taken off.

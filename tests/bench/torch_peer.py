@@ -116,25 +116,22 @@ def make_train(case):
 
 def packed_bits(case, lengths):
     """Binary rows for the live frames of a batch, as a packed sequence."""
-    bits = [(torch.rand(n, case["D"]) < case["share"]).float() for n in lengths]
-    return nn.utils.rnn.pack_sequence(bits, enforce_sorted=False)
+    bits = [(torch.rand(n, case["D"]) < case["share"]).float() for n in sorted(lengths, reverse=True)]
+    return nn.utils.rnn.pack_sequence(bits)
 
 
 def make_ragged(case):
-    """Batches of whole sequences, one a step; head and loss see the live frames alone."""
+    """An epoch of batches of whole sequences a step; head and loss see the live frames alone."""
     net = Net(case)
     adam = torch.optim.Adam(net.parameters(), lr=1e-3)
     groups = [case["lengths"][k : k + case["B"]] for k in range(0, len(case["lengths"]), case["B"])]
     batches = [(packed_bits(case, g), packed_bits(case, g)) for g in groups]
-    turn = 0
 
     def step():
-        nonlocal turn
-        x, y = batches[turn % len(batches)]
-        turn += 1
-        adam.zero_grad()
-        h, _ = net.recurrent(x)
-        update(net, adam, loss_of(case, net.head(h.data), y.data))
+        for x, y in batches:
+            adam.zero_grad()
+            h, _ = net.recurrent(x)
+            update(net, adam, loss_of(case, net.head(h.data), y.data))
 
     return step
 

@@ -38,6 +38,15 @@ describe("lurn bench", function ()
     assert.is_true(growth.exponent > 0 and growth.points[5].plan > growth.points[1].plan)
   end)
 
+  when_built("measures lurn beside itself, and what is no step at all", function ()
+    local trace = document "--quick --turns 1 --rows '^trace'".rows[1]
+    assert.equal("own", trace.table)
+    local start = document "--quick --rows '^start'".rows[1]
+    assert.is_true(start.ms > 0)
+    local stall = document "--quick --rows '^loader'".rows[1]
+    assert.is_true(stall.share > 0 and stall.share < 1)
+  end)
+
   when_built("knows its rows, and what it may be asked for", function ()
     local first = document "--first 'one character'"
     assert.is_true(first.first_ms > 0 and first.bytes > 1e6)
