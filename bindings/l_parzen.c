@@ -40,20 +40,20 @@ static int p_gc (lua_State *L) {
 /* --- making -------------------------------------------------------------------------------- */
 
 /* The axis described by the table on top; `name` of the streams. */
-static void read_axis (lua_State *L, lurn_axis *axis, uint64_t seed, const char *name) {
+static void read_axis (lua_State *L, lurn_range *axis, uint64_t seed, const char *name) {
   static const char *const kinds[] = {"number", "steps", "choice", NULL};
   int t = lua_gettop(L);
   const char *own = lb_getstring(L, t, "name", ""), *kind = lb_getstring(L, t, "kind", "number");
   int k = 0;
   while (kinds[k] && strcmp(kinds[k], kind)) k++;
   if (!kinds[k]) luaL_error(L, "parzen.new: axis %s: kind is number, steps or choice, got %s", own, kind);
-  axis->kind = (lurn_axis_kind)k;
+  axis->kind = (lurn_range_kind)k;
   axis->log = lb_getboolean(L, t, "log", 0);
   axis->low = lb_getnumber(L, t, "low", 1);
   axis->high = lb_getnumber(L, t, "high", NAN);
   axis->step = lb_getnumber(L, t, "step", 1);
-  if (axis->kind == LURN_AXIS_CHOICE) { axis->low = 0; axis->high -= 1; axis->log = 0; }
-  double half = axis->kind == LURN_AXIS_STEPS ? axis->step / 2 : 0;
+  if (axis->kind == LURN_RANGE_CHOICE) { axis->low = 0; axis->high -= 1; axis->log = 0; }
+  double half = axis->kind == LURN_RANGE_STEPS ? axis->step / 2 : 0;
   if (!(axis->high > axis->low && axis->high - axis->low < HUGE_VAL) || !(axis->step > 0)
       || (axis->log && !(axis->low - half > 0)))
     luaL_error(L, "parzen.new: axis %s: not a range", own);
@@ -69,7 +69,7 @@ static int parzen_new (lua_State *L) {
   luaL_argcheck(L, lua_getfield(L, 1, "axes") == LUA_TTABLE, 1, "axes is a list");
   lua_Integer A = luaL_len(L, 2);
   luaL_argcheck(L, A >= 1 && A <= MOST_AXES, 1, "axes is a list of 1 to 4096");
-  lurn_axis *axis = lua_newuserdatauv(L, sizeof *axis * (size_t)A, 0);
+  lurn_range *axis = lua_newuserdatauv(L, sizeof *axis * (size_t)A, 0);
   for (lua_Integer a = 0; a < A; a++) {
     luaL_argcheck(L, lua_geti(L, 2, a + 1) == LUA_TTABLE, 1, "an axis is a table");
     read_axis(L, axis + a, seed, name);
@@ -88,7 +88,7 @@ static void read_point (lua_State *L, const lurn_parzen *p, int at, double *x) {
   for (int a = 0; a < p->A; a++) {
     lua_geti(L, at, a + 1);
     int ok = 0;
-    x[a] = lua_tonumberx(L, -1, &ok) - (p->axis[a].kind == LURN_AXIS_CHOICE);
+    x[a] = lua_tonumberx(L, -1, &ok) - (p->axis[a].kind == LURN_RANGE_CHOICE);
     if (!ok || !(x[a] >= p->axis[a].low && x[a] <= p->axis[a].high))
       luaL_error(L, "parzen: coordinate %d is outside its axis", a + 1);
     lua_pop(L, 1);
@@ -144,7 +144,7 @@ static int p_draw (lua_State *L) {
   for (int c = 0; c < C; c++) {
     lua_createtable(L, p->A, 0);
     for (int a = 0; a < p->A; a++) {
-      lua_pushnumber(L, x[c * p->A + a] + (p->axis[a].kind == LURN_AXIS_CHOICE));
+      lua_pushnumber(L, x[c * p->A + a] + (p->axis[a].kind == LURN_RANGE_CHOICE));
       lua_rawseti(L, -2, a + 1);
     }
     lua_rawseti(L, -2, c + 1);
@@ -183,7 +183,7 @@ static void push_numbers (lua_State *L, const double *x, int n, int width) {
 static int p_kernels (lua_State *L) {
   lurn_parzen *p = check_fitted(L);
   int a = (int)lb_integer(L, 2, 1, p->A, "axis") - 1;
-  luaL_argcheck(L, p->axis[a].kind != LURN_AXIS_CHOICE, 2, "choices have no mu and sigma");
+  luaL_argcheck(L, p->axis[a].kind != LURN_RANGE_CHOICE, 2, "choices have no mu and sigma");
   size_t row = (size_t)a * (size_t)(p->capacity + 1);
   push_numbers(L, p->mu + row, p->K, 0);
   push_numbers(L, p->inverse + row, p->K, 1);

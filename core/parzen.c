@@ -35,7 +35,7 @@ static size_t place (lurn_parzen *p, char *base, int capacity) {
   return at;
 }
 
-lurn_status lurn_parzen_init (lurn_ctx *ctx, lurn_parzen *p, const lurn_axis *axis, int A, lurn_key key) {
+lurn_status lurn_parzen_init (lurn_ctx *ctx, lurn_parzen *p, const lurn_range *axis, int A, lurn_key key) {
   memset(p, 0, sizeof *p);
   p->axis = lurn_realloc(ctx, NULL, 0, sizeof *axis * (size_t)A);
   if (!p->axis) return LURN_ENOMEM;
@@ -79,8 +79,8 @@ lurn_status lurn_parzen_reserve (lurn_ctx *ctx, lurn_parzen *p, int capacity) {
 /* --- axes ---------------------------------------------------------------------------------- */
 
 /* The range in which kernels live: half a step wider, on the logarithm. */
-static void range_of (const lurn_axis *a, double *low, double *high) {
-  double half = a->kind == LURN_AXIS_STEPS ? a->step / 2 : 0;
+static void range_of (const lurn_range *a, double *low, double *high) {
+  double half = a->kind == LURN_RANGE_STEPS ? a->step / 2 : 0;
   *low = a->low - half;
   *high = a->high + half;
   if (!a->log) return;
@@ -132,9 +132,9 @@ static double sigma_of (double left, double right, int first, int last, double l
 }
 
 /* ln of what a kernel is divided by: numbers sigma sqrt(2 pi) and the share inside the range, steps the share. */
-static double norm_of (const lurn_axis *axis, double mu, double sigma, double low, double high) {
+static double norm_of (const lurn_range *axis, double mu, double sigma, double low, double high) {
   double inside = lurn_portable_log(lurn_gauss_mass((low - mu) / sigma, (high - mu) / sigma));
-  return axis->kind == LURN_AXIS_STEPS ? inside : inside + lurn_portable_log(sigma) + LN_SQRT_2PI;
+  return axis->kind == LURN_RANGE_STEPS ? inside : inside + lurn_portable_log(sigma) + LN_SQRT_2PI;
 }
 
 /* fresh: no kernel along this axis had this mu and sigma yet; else it is the same as the one put before. */
@@ -147,7 +147,7 @@ static void put_kernel (lurn_parzen *p, int a, int k, const lurn_bump *b, int fr
   p->same[at] = p->count[a] - 1;
 }
 
-static void set_sigma (const lurn_axis *axis, lurn_bump *b, double sigma, double low, double high) {
+static void set_sigma (const lurn_range *axis, lurn_bump *b, double sigma, double low, double high) {
   b->sigma = sigma;
   b->inverse = SQRT_HALF / sigma;
   b->norm = norm_of(axis, b->x, sigma, low, high);
@@ -201,7 +201,7 @@ void lurn_parzen_fit (lurn_parzen *p, const int32_t *slots, int n) {
     p->kernel[slots[k]] = k;
   }
   for (int a = 0; a < p->A; a++)
-    if (p->axis[a].kind != LURN_AXIS_CHOICE) sort_axis(p, a, was, slots, n);
+    if (p->axis[a].kind != LURN_RANGE_CHOICE) sort_axis(p, a, was, slots, n);
   for (int k = 0; k < was; k++) p->member[p->slot[k]] = 0;
   for (int k = 0; k < n; k++) p->member[slots[k]] = 0;
   memcpy(p->slot, slots, sizeof *slots * (size_t)n);
@@ -209,5 +209,5 @@ void lurn_parzen_fit (lurn_parzen *p, const int32_t *slots, int n) {
   p->K = n + 1;
   weigh(p);
   for (int a = 0; a < p->A; a++)
-    if (p->axis[a].kind == LURN_AXIS_CHOICE) fit_choices(p, a); else fit_numbers(p, a);
+    if (p->axis[a].kind == LURN_RANGE_CHOICE) fit_choices(p, a); else fit_numbers(p, a);
 }

@@ -23,14 +23,14 @@
 
 #include "rng.h"
 
-typedef enum lurn_axis_kind { LURN_AXIS_NUMBER, LURN_AXIS_STEPS, LURN_AXIS_CHOICE } lurn_axis_kind;
+typedef enum lurn_range_kind { LURN_RANGE_NUMBER, LURN_RANGE_STEPS, LURN_RANGE_CHOICE } lurn_range_kind;
 
-typedef struct lurn_axis {
-  lurn_axis_kind kind;
+typedef struct lurn_range {
+  lurn_range_kind kind;
   int log;                      /* numbers and steps: kernels live on the logarithm */
   double low, high, step;       /* of values; choices: 0 to high, counted from 0 */
   lurn_key key;                 /* of the draws along this axis */
-} lurn_axis;
+} lurn_range;
 
 /* One observation along one axis: x where the kernels live; sigma, sqrt(1/2) / sigma, and ln of what the kernel is
  * divided by. sigma 0: in no fit yet. */
@@ -39,7 +39,7 @@ typedef struct lurn_bump { double x, sigma, inverse, norm; } lurn_bump;
 typedef struct lurn_parzen {
   int A, n, K;                  /* K = 0: not fitted yet */
   int added, capacity;          /* observations, and room for them */
-  lurn_axis *axis;              /* (A) */
+  lurn_range *axis;              /* (A) */
   lurn_key key;                 /* of the draws of kernels */
   char *block;                  /* all that follows, in one piece */
   size_t bytes;
@@ -62,7 +62,7 @@ typedef struct lurn_parzen {
 } lurn_parzen;
 
 /* axis (A) is copied. */
-lurn_status lurn_parzen_init (lurn_ctx *ctx, lurn_parzen *p, const lurn_axis *axis, int A, lurn_key key);
+lurn_status lurn_parzen_init (lurn_ctx *ctx, lurn_parzen *p, const lurn_range *axis, int A, lurn_key key);
 void lurn_parzen_free (lurn_ctx *ctx, lurn_parzen *p);
 lurn_status lurn_parzen_reserve (lurn_ctx *ctx, lurn_parzen *p, int capacity);
 

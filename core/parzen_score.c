@@ -44,8 +44,8 @@ static double cut_quantile (double u, double a, double b) {
 }
 
 static double draw_number (const lurn_parzen *p, int a, int k, double u) {
-  const lurn_axis *axis = &p->axis[a];
-  double half = axis->kind == LURN_AXIS_STEPS ? axis->step / 2 : 0, low = axis->low - half, high = axis->high + half;
+  const lurn_range *axis = &p->axis[a];
+  double half = axis->kind == LURN_RANGE_STEPS ? axis->step / 2 : 0, low = axis->low - half, high = axis->high + half;
   double mu = p->mu[row(p, a) + (size_t)k], sigma = 0.7071067811865476 / p->inverse[row(p, a) + (size_t)k];
   if (axis->log) {
     low = lurn_portable_log(low);
@@ -53,7 +53,7 @@ static double draw_number (const lurn_parzen *p, int a, int k, double u) {
   }
   double x = mu + sigma * cut_quantile(u, (low - mu) / sigma, (high - mu) / sigma);
   if (axis->log) x = lurn_portable_exp(x);
-  if (axis->kind == LURN_AXIS_STEPS) x = axis->low + floor((x - axis->low) / axis->step + 0.5) * axis->step;
+  if (axis->kind == LURN_RANGE_STEPS) x = axis->low + floor((x - axis->low) / axis->step + 0.5) * axis->step;
   return clip(x, axis->low, axis->high);
 }
 
@@ -71,7 +71,7 @@ void lurn_parzen_draw (const lurn_parzen *p, double *out, int C, uint64_t first)
     int k = draw_kernel(p, lurn_random_uniform(p->key, first + (uint64_t)c));
     for (int a = 0; a < p->A; a++) {
       double u = lurn_random_uniform(p->axis[a].key, first + (uint64_t)c);
-      out[c * p->A + a] = p->axis[a].kind == LURN_AXIS_CHOICE ? draw_choice(p, a, k, u) : draw_number(p, a, k, u);
+      out[c * p->A + a] = p->axis[a].kind == LURN_RANGE_CHOICE ? draw_choice(p, a, k, u) : draw_number(p, a, k, u);
     }
   }
 }
@@ -183,9 +183,9 @@ lurn_status lurn_parzen_score (lurn_ctx *ctx, lurn_parzen *p, double *out, const
   for (int a = 0; a < p->A; a++) {
     for (int c = 0; c < C; c++) at[c] = x[c * p->A + a];
     switch (p->axis[a].kind) {
-      case LURN_AXIS_NUMBER: score_number(p, a, at, C, terms); break;
-      case LURN_AXIS_STEPS: score_steps(p, a, at, C, terms, share); break;
-      case LURN_AXIS_CHOICE: score_choice(p, a, at, C, terms); break;
+      case LURN_RANGE_NUMBER: score_number(p, a, at, C, terms); break;
+      case LURN_RANGE_STEPS: score_steps(p, a, at, C, terms, share); break;
+      case LURN_RANGE_CHOICE: score_choice(p, a, at, C, terms); break;
     }
   }
   log_sums(p, terms, C, out, at);
