@@ -131,17 +131,18 @@ return function (cli)
     for _, url in ipairs(urls_of(options)) do
       local store = open(lurn, url)
       for _, s in ipairs(assert(store:studies())) do
-        local c = s.counts
-        local total = store:study(s.name):get "trials"
-        rows[#rows + 1] = {s.name, url, total or false, c.COMPLETE, c.RUNNING, c.PRUNED, c.FAIL,
-          s.best and s.best.value or false}
+        local c, study = s.counts, store:study(s.name)
+        local seeds, total = study:spec().seeds or 1, study:get "trials"
+        local leader = lurn.study_table.configurations(assert(study:sync()), s.direction, seeds)[1] or {}
+        rows[#rows + 1] = {s.name, url, total or false, seeds, c.COMPLETE, c.RUNNING, c.PRUNED, c.FAIL,
+          leader.mean or false, leader.sd or false}
         documents[#documents + 1] = {study = s.name, store = url, direction = s.direction, counts = c, trials = total,
-          best = s.best}
+          seeds = seeds, best = s.best, mean = leader.mean, sd = leader.sd}
       end
       store:close()
     end
     if options.json then return cli.document(documents) end
-    local head = {"study", "store", "trials", "complete", "running", "pruned", "failed", "best"}
+    local head = {"study", "store", "trials", "seeds", "complete", "running", "pruned", "failed", "best", "deviation"}
     print((options.csv and sheet.csv or sheet.text)(head, rows))
   end
 

@@ -317,7 +317,7 @@ describe("lurn sweep", function ()
     assert.equal(0, (shell.lurn("sweep quick.lua --sampler random --trials 6 --seeds 2 --all_seeds --quiet "
       .. "--pruner none")))
     local _, out = shell.lurn "study list --csv"
-    assert.matches("\nquick,sweeps/quick.db,6,12,0,0,0,0", out)
+    assert.matches("\nquick,sweeps/quick.db,6,2,12,0,0,0,0%.%d+,[%d.e-]+\n", out)
     _, out = shell.lurn "study show"
     assert.matches("quick %(minimize%): 12 complete, 0 running, 0 pruned, 0 failed of 12\n", out)
     assert.matches("trial +state +seeds +mean +deviation +best", out)
