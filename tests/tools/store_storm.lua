@@ -143,7 +143,7 @@ local function rage (kind, url, study, o)
       if not workers[name] or not alive(workers[name]) then workers[name] = spawn(url, name) end
     end
     lurn.sys.sleep(0.01 + 0.1 * math.random())
-    if c and c.COMPLETE >= goal or lurn.sys.clock() - last > 20 then
+    if c and c.COMPLETE >= goal or lurn.sys.clock() - last > 300 then
       strike(workers, counts, kind)
       last, goal = lurn.sys.clock(), (c and c.COMPLETE or 0) + math.random(each)
     end
