@@ -170,4 +170,23 @@ describe("a study in " .. kind, function ()
 end)
 end
 
+-- Whoever asks what a file system is, is told "nfs": 0x6969 (statfs(2)).
+local SHIM = [[
+#include <sys/vfs.h>
+int statfs (const char *path, struct statfs *fs) { (void)path; *fs = (struct statfs){.f_type = 0x6969}; return 0; }
+]]
+
+describe("a file on a network file system", function ()
+  it("is refused, and what to use is said", function ()
+    local shim = stores.folder .. "/shim"
+    assert(lurn.sys.append(shim .. ".c", SHIM))
+    if not os.execute(("cc -shared -fPIC -o %s.so %s.c 2>/dev/null"):format(shim, shim)) then return pending "no cc" end
+    if os.getenv "LURN_CHECK" then return end      -- a sanitizer wants to be the first library
+    local code = ('print(select(2, require "lurn".store.open "%s/there.db"))'):format(stores.folder)
+    local pipe = io.popen(("LD_PRELOAD=%s.so lua5.4 -e '%s' 2>&1"):format(shim, code))
+    assert.matches("there.db: lies on a network file system %(nfs%), .*dir:/shared/folder", pipe:read "a")
+    pipe:close()
+  end)
+end)
+
 if stores.why then pending("a study in postgresql: " .. stores.why) end

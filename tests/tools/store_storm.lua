@@ -127,6 +127,8 @@ local function rage (kind, url, study, o)
   local counts = {workers = o.workers, kills = 0, all = 0, server = 0}
   local started = lurn.sys.clock()
   for k = 1, FREEZES do sleepers[k] = setmetatable({name = "sleeper" .. k}, Sleeper) end
+  -- A blow for every so many results, so that a busy machine gets on, too: a worker takes a while to start.
+  local each, goal, last = math.max(1, o.trials // 75), 0, started
   while true do
     local c = study:counts()
     local over = c and c.COMPLETE == o.trials
@@ -140,8 +142,11 @@ local function rage (kind, url, study, o)
       local name = "w" .. k
       if not workers[name] or not alive(workers[name]) then workers[name] = spawn(url, name) end
     end
-    lurn.sys.sleep(0.05 + 0.3 * math.random())
-    strike(workers, counts, kind)
+    lurn.sys.sleep(0.01 + 0.1 * math.random())
+    if c and c.COMPLETE >= goal or lurn.sys.clock() - last > 300 then
+      strike(workers, counts, kind)
+      last, goal = lurn.sys.clock(), (c and c.COMPLETE or 0) + math.random(each)
+    end
   end
 end
 
