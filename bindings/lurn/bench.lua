@@ -1,51 +1,31 @@
---- `lurn bench`: the speed table, lurn beside PyTorch.
+--- `lurn bench`: the speed table, lurn beside PyTorch, oneDNN and JAX.
 --
--- A machine is never quiet, so lurn and the peer (a process for each number of threads) take turns in short
--- blocks, and what counts is the median of the ratios turn by turn, with its spread. GF/s come from the CPU time of
--- lurn's one thread, which waiting for a processor does not change.
+-- bench_rows.lua says what is timed, bench_work.lua is lurn's side of it, bench_peer.lua starts the others,
+-- bench_time.lua lets them take turns, bench_report.lua writes the table.
 
 return function (cli)
   local M = {}
 
-  -- A block is as many steps as take this long; a row takes turns until its time is over, within these bounds.
-  local FULL = {block = 0.05, row = 6, least = 5, most = 31}
-  local QUICK = {block = 0.02, row = 1, least = 3, most = 7}
-  -- A step so long that not even the least number of turns fits into a row's time.
-  local LONG, LEAST_LONG = 0.5, 3
+  -- A block is as many steps as take this long; a row takes turns until its time is over, within these bounds. The
+  -- other peers get shorter rows of their own.
+  local FULL = {block = 0.05, row = 3, least = 5, most = 31}
+  local QUICK = {block = 0.02, row = 0.7, least = 3, most = 7}
+  local OTHERS = {block = 0.05, row = 0.8, least = 3, most = 7}
+  -- Rows of lurn beside itself are many, and quieter.
+  local OWN_ROW = 2
+  -- Minutes that all rows may take, and the share of what is left of them that goes into turns: building, warming up
+  -- and the other peers take the rest.
+  local MINUTES, TURNS_SHARE = 12, 0.4
 
-  local lurn, rows, json
-
-  ---------------------------------------------------------------- small tools
-
-  local function sorted (list)
-    local s = table.move(list, 1, #list, 1, {})
-    table.sort(s)
-    return s
-  end
-
-  local function median (list)
-    local s = sorted(list)
-    local n = #s
-    return n == 0 and 0 / 0 or (s[(n + 1) // 2] + s[n // 2 + 1]) / 2
-  end
-
-  -- The middle half of a list: what noise leaves of it.
-  local function quartiles (list)
-    local s = sorted(list)
-    return s[(#s + 3) // 4], s[#s + 1 - (#s + 3) // 4]
-  end
-
-  local function map (list, f)
-    local out = {}
-    for i, v in ipairs(list) do out[i] = f(v, i) end
-    return out
-  end
+  local lurn, rows, work, peer, time, figures, json
 
   ---------------------------------------------------------------- memory
 
+  local memory = {}
+
   -- The high-water mark starts again from what is in use, where the system can do that (Linux): so that one row
   -- does not inherit that of the row before.
-  local function forget_peak ()
+  function memory.forget ()
     collectgarbage()
     collectgarbage()
     local f = io.open("/proc/self/clear_refs", "w")
@@ -54,186 +34,81 @@ return function (cli)
     f:close()
   end
 
-  local function peak ()
+  function memory.peak ()
     local f = io.open("/proc/self/status")
     local kilobytes = f and f:read "a":match "VmHWM:%s*(%d+)"
     if f then f:close() end
     return kilobytes and tonumber(kilobytes) * 1024 or lurn.sys.peak_rss()
   end
 
-  ---------------------------------------------------------------- the peer
-
   local function quote (text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
-  -- In a checkout the peer lies beside the module; an installed lurn has none and measures itself alone.
-  local function peer_script ()
-    local here = package.searchpath("lurn.bench", package.path)
-    local root = here and here:match "^(.*)bindings/lurn/bench%.lua$"
-    local path = root and root .. "tests/bench/torch_peer.py"
-    return path and lurn.sys.exists(path) and path or nil
+  -- A row's first step in a process of its own: how long building, drawing weights and that step take, and how much
+  -- memory the process has had.
+  local function alone (row, options)
+    local given = options.chorales and " --chorales " .. quote(options.chorales) or ""
+    local f = io.popen(("%s bench --first %s%s --json 2> /dev/null"):format(quote(arg[0]), quote(row.name), given))
+    local answer = json.decode(f:read "a")
+    f:close()
+    return answer or {}
   end
 
-  local Peer = {}
-  Peer.__index = Peer
-
-  function Peer:read ()
-    local line = self.from:read "l"
-    local document, message = json.decode(line or "")
-    if not line or not document then error("the peer is gone: " .. (message or "no answer"), 0) end
-    if document.error then error("the peer: " .. document.error, 0) end
-    return document
-  end
-
-  function Peer:ask (document)
-    self.to:write(json.encode(document), "\n")
-    self.to:flush()
-    return self:read()
-  end
-
-  --- A block of steps: seconds of wall and of CPU per step.
-  function Peer:block (steps)
-    local answer = self:ask {["do"] = "run", steps = steps}
-    return answer.wall / steps, answer.cpu / steps
-  end
-
-  --- Ends a case; returns its peak of memory.
-  function Peer:finish () return self:ask {["do"] = "end"}.peak end
-
-  function Peer:close ()
-    self.to:close()
-    self.from:close()
-  end
-
-  -- Pipes of the standard library go one way, so answers come back through a named one. The shell opens it even
-  -- when it finds no Python, whose end is then the end of the file.
-  local function start_peer (threads)
-    local script = peer_script()
-    if not script then return nil, "no peer beside this installation" end
-    local pipe = os.tmpname()
-    os.remove(pipe)
-    if not os.execute("mkfifo " .. quote(pipe)) then return nil, "mkfifo failed" end
-    local python = os.getenv "PYTHON" or "python3"
-    local to = io.popen(("%s %s %d > %s 2> /dev/null"):format(quote(python), quote(script), threads, quote(pipe)), "w")
-    local from = io.open(pipe)
-    os.remove(pipe)
-    local self = setmetatable({to = to, from = from, threads = threads}, Peer)
-    local ok, hello = pcall(self.read, self)
-    if ok then
-      self.name = hello.name
-      return self
+  local function first_step (name, options)
+    for _, row in ipairs(rows.list(nil, options.chorales)) do
+      if row.name == name and row.case and not row.figure then
+        return {row = name, first_ms = 1000 * work.first(row.case), bytes = memory.peak()}
+      end
     end
-    self:close()
-    return nil, ("%s has no PyTorch"):format(python)
+    cli.usage(("no row is '%s'"):format(name))
   end
 
-  -- PyTorch with one thread and with two; or none, and why.
-  local function start_peers ()
-    local first, why = start_peer(1)
-    if not first then return {}, why end
-    return {first, lurn.sys.cpus() > 1 and start_peer(2) or nil}
-  end
+  ---------------------------------------------------------------- sides
 
-  ---------------------------------------------------------------- one row
-
-  local function use_threads (n)
-    if lurn.core.threads() ~= n then lurn.core.threads(n) end
-  end
-
-  -- lurn's own side of a row, timed as the peer is.
-  local function timed (step, threads)
-    return function (steps)
-      use_threads(threads)
-      local wall, cpu = lurn.sys.clock(), os.clock()
-      for _ = 1, steps do step() end
-      return (lurn.sys.clock() - wall) / steps, (os.clock() - cpu) / steps
-    end
-  end
-
-  local function side (name, run, extra)
-    local s = {name = name, run = run, wall = {}, cpu = {}}
-    for k, v in next, extra or {} do s[k] = v end
+  local function own_side (name, case, block)
+    lurn.core.threads(1)
+    local step, operations = work.make(case)
+    local s = time.side(name, time.timed(step, 1), {threads = 1, operations = operations})
+    time.calibrate(s, block)
     return s
-  end
-
-  -- The first block warms up, the second says how many steps a block takes.
-  local function calibrate (s, block)
-    s.run(1)
-    s.guess = math.max(s.run(1), 1e-7)
-    local steps = math.ceil(block / s.guess)
-    if steps > 20 then                          -- too short to be told from one step
-      s.guess = math.max(s.run(20), 1e-7)
-      steps = math.ceil(block / s.guess)
-    end
-    s.steps = math.max(1, steps)
-  end
-
-  local function own_side (name, case)
-    use_threads(1)
-    local step, operations = rows.make(case)
-    return side(name, timed(step, 1), {operations = operations})
   end
 
   -- One model played by one thread and by two; it is planned for both.
   local function own_sides (case, block)
     local most = math.min(2, lurn.sys.cpus())
-    use_threads(most)
-    local list, step, operations = {}, rows.make(case)
+    lurn.core.threads(most)
+    local list, step, operations = {}, work.make(case)
     step()                                       -- plans, for as many threads as there are now
     for threads = 1, most do
-      list[threads] = side("lurn", timed(step, threads), {threads = threads, operations = operations})
-      calibrate(list[threads], block)
+      list[threads] = time.side("lurn", time.timed(step, threads), {threads = threads, operations = operations})
+      time.calibrate(list[threads], block)
     end
     return list
   end
 
-  -- The peers' sides of a case. Where two threads are hopeless, which one step shows, they get no turns.
-  local function peer_sides (peers, case, block)
+  -- A peer's sides of a case. Where two threads are hopeless, which one step shows, they get no turns, unless each
+  -- number of threads has a figure of its own.
+  local function peer_sides (group, case, block, each)
     local list = {}
-    for _, peer in ipairs(peers) do
-      peer:ask(case)
-      local s = side("torch", function (steps) return peer:block(steps) end, {threads = peer.threads, peer = peer})
-      calibrate(s, block)
-      if not list[1] or s.guess < 1.5 * list[1].guess then list[#list + 1] = s else peer:finish() end
+    for _, process in ipairs(group or {}) do
+      local ready = process:begin(case)
+      if ready then
+        local s = time.side(group.name, function (steps) return process:block(steps) end,
+          {threads = process.threads, peer = process, first = ready.first})
+        time.calibrate(s, block)
+        if each or not list[1] or s.guess < 1.5 * list[1].guess then list[#list + 1] = s
+        else process:finish() end
+      end
     end
     return list
   end
 
-  -- Peak of memory of each number of threads.
-  local function finish_peers (sides)
+  local function finish (sides)
     for _, s in ipairs(sides) do s.bytes = s.peer and s.peer:finish() end
   end
 
-  local function take_turns (sides, least_steps, budget)
-    local start, turns, done = lurn.sys.clock(), 0, 0
-    local slowest = 0
-    for _, s in ipairs(sides) do slowest = math.max(slowest, s.guess) end
-    local least = slowest > LONG and math.min(LEAST_LONG, budget.least) or budget.least
-    while turns < budget.most or done < least_steps do
-      local late = lurn.sys.clock() - start > budget.row
-      if late and turns >= least and done >= least_steps then break end
-      for _, s in ipairs(sides) do
-        s.wall[#s.wall + 1], s.cpu[#s.cpu + 1] = s.run(s.steps)
-      end
-      turns, done = turns + 1, done + sides[1].steps
-    end
-    return turns
-  end
+  local function join (a, b) return table.move(b, 1, #b, #a + 1, table.move(a, 1, #a, 1, {})) end
 
-  -- Of several settings the one whose median is least.
-  local function best_of (sides)
-    local best
-    for i = 1, #sides do
-      if not best or median(sides[i].wall) < median(best.wall) then best = sides[i] end
-    end
-    return best
-  end
-
-  -- How many times as long the other side takes, turn by turn; `scale` is a factor on that.
-  local function ratio_of (own, other, clock, scale)
-    local ratios = map(own[clock], function (t, i) return other[clock][i] / t * (scale or 1) end)
-    local low, high = quartiles(ratios)
-    return {median = median(ratios), low = low, high = high}
-  end
+  ---------------------------------------------------------------- one row
 
   -- Goals that a number was measured for; nil when there is none to judge.
   local function judge (goal, r)
@@ -241,63 +116,122 @@ return function (cli)
     local function need (ok) met = (met == nil or met) and ok end
     if goal.ratio and r.ratio then need(r.ratio.median >= goal.ratio) end
     if goal.cost and r.cost then need(r.cost.median <= goal.cost) end
-    if goal.ms then need(r.ms <= goal.ms) end
-    if goal.bytes then need(r.bytes <= goal.bytes) end
+    for _, x in ipairs(goal.time and r.time or {}) do need(x.median <= goal.time) end
+    for threads, ms in ipairs(type(goal.ms) == "table" and goal.ms or {}) do
+      if r.own[threads] then need(r.own[threads].ms <= ms) end
+    end
+    if type(goal.ms) == "number" then need(r.ms <= goal.ms) end
+    if goal.bytes and r.bytes then need(r.bytes <= goal.bytes) end
+    if goal.share and r.share then need(r.share < goal.share) end
+    if goal.exponent then need(r.exponent <= goal.exponent) end
+    if goal.excess then need(r.excess <= goal.excess) end
     return met
   end
 
-  local function collect (row, owns, others, turns, fma)
-    local own, other, scale = best_of(owns), best_of(others), (row.scale or 1) * 1000
-    local r = {name = row.name, case = row.case, goal = row.goal, turns = turns, steps = own.steps,
-      threads = own.threads,
-      ms = median(own.wall) * scale, cpu_ms = median(own.cpu) * scale}
-    if own.operations then
-      r.gflops = own.operations / median(own.cpu) * 1e-9
-      r.share = fma and r.gflops / fma
+  local function within_limit (goal, r)
+    local within
+    for _, x in ipairs(goal.limit and r.time or {}) do within = within ~= false and x.median <= goal.limit end
+    return within
+  end
+
+  local function summaries (sides, scale)
+    local list = {}
+    for i, s in ipairs(sides) do
+      list[i] = time.summary(s, scale)
+      list[i].bytes, list[i].first_ms = s.bytes, s.first and 1000 * s.first
     end
-    if other then
-      r.peer = {name = other.name, threads = other.threads, bytes = other.bytes, ms = median(other.wall) * scale,
-        cpu_ms = median(other.cpu) * scale}
-      if row.goal.cost then r.cost = ratio_of(other, own, "cpu", other.operations / own.operations)
-      else r.ratio, r.cpu_ratio = ratio_of(own, other, "wall"), ratio_of(own, other, "cpu") end
+    return list
+  end
+
+  -- What a row's turns come to. A ratio is of the better settings of both; of layers, the share of the peer's time, for
+  -- each number of threads.
+  local function collect (row, owns, others, turns)
+    local r = {turns = turns, own = summaries(owns, row.scale), peers = summaries(others, row.scale)}
+    local own, other = time.best_of(owns), time.best_of(others)
+    r.threads = own.threads
+    if other and row.goal.cost then
+      r.cost = time.ratio_of(other, own, "cpu", other.operations / own.operations)
+    elseif other and row.goal.time then
+      r.time, r.cpu_time = {}, {}
+      for i, s in ipairs(owns) do
+        r.time[i] = others[i] and time.ratio_of(others[i], s, "wall")
+        r.cpu_time[i] = others[i] and time.ratio_of(others[i], s, "cpu")
+      end
+    elseif other then
+      r.ratio, r.cpu_ratio = time.ratio_of(own, other, "wall"), time.ratio_of(own, other, "cpu")
     end
     return r
   end
 
   -- Building without drawing the weights, which takes much longer: noise would drown the difference of medians, so
   -- it is the difference of the quickest blocks, one step each.
-  local function subtract (row, own, budget)
-    local less = own_side("lurn", row.less)
-    calibrate(less, 0)
-    own.steps = 1
-    local turns = take_turns({own, less}, 1, budget)
+  local function measure_less (row, budget)
+    local own, less = own_side("lurn", row.case, 0), own_side("lurn", row.less, 0)
+    own.steps, less.steps = 1, 1
+    local turns = time.take_turns({own, less}, 1, setmetatable({least = 30, most = 200}, {__index = budget}))
     for _, clock in ipairs {"wall", "cpu"} do
       own[clock] = {math.min(table.unpack(own[clock])) - math.min(table.unpack(less[clock]))}
     end
-    return turns
+    return collect(row, {own}, {}, turns)
   end
 
-  -- Where lurn is its own peer the memory is that of the first side, before the second one is made.
-  local function measure (row, peers, budget, fma)
-    forget_peak()
-    local alone = row.against or row.less
-    local owns, others = alone and {own_side("lurn", row.case)} or own_sides(row.case, budget.block), {}
-    calibrate(owns[1], budget.block)
-    local bytes = peak()
-    if row.against then
-      others[1] = own_side("lurn " .. row.against.cell, row.against)
-      calibrate(others[1], budget.block)
-    elseif not row.less then
-      others = peer_sides(peers, row.case, budget.block)
+  local function measure_own (row, budget)
+    local own = own_side("lurn", row.case, budget.block)
+    local other = own_side("lurn " .. row.against.cell, row.against, budget.block)
+    return collect(row, {own}, {other}, time.take_turns({own, other}, row.least or 1, budget))
+  end
+
+  -- The other peers, each beside lurn's better setting.
+  local function measure_others (row, best, peers)
+    local list = {}
+    for i, group in ipairs(peers.others) do
+      local sides = peer_sides(group, row.case, OTHERS.block)
+      if sides[1] then
+        best.wall, best.cpu = {}, {}
+        time.take_turns(join({best}, sides), 1, OTHERS)
+        local other = time.best_of(sides)
+        list[#list + 1] = {at = i, name = group.name, threads = other.threads, ms = 1000 * time.median(other.wall),
+          own_ms = 1000 * time.median(best.wall), ratio = time.ratio_of(best, other, "wall")}
+        finish(sides)
+      end
     end
-    local sides = table.move(others, 1, #others, #owns + 1, table.move(owns, 1, #owns, 1, {}))
-    local turns = row.less and subtract(row, owns[1], {row = budget.row, least = 30, most = 200})
-      or take_turns(sides, row.least or 1, budget)
-    if not row.against then bytes = peak() end
-    finish_peers(sides)
-    local r = collect(row, owns, others, turns, fma)
-    r.bytes = bytes
-    r.met = judge(row.goal, r)
+    return list
+  end
+
+  local function measure_sides (row, peers, budget)
+    local owns = own_sides(row.case, budget.block)
+    local others = peer_sides(peers[row.peer or "torch"], row.case, budget.block, row.goal.time ~= nil)
+    local turns = time.take_turns(join(owns, others), row.least or 1, budget)
+    finish(others)
+    local r = collect(row, owns, others, turns)
+    if row.others then r.others = measure_others(row, time.best_of(owns), peers) end
+    return r
+  end
+
+  -- A row gets its usual time, or its part of what is left.
+  local function budget_of (context, rows_left)
+    local left = math.max(0, context.ends - lurn.sys.clock())
+    local part = TURNS_SHARE * left / rows_left
+    return setmetatable({row = math.min(context.budget.row, part)}, {__index = context.budget})
+  end
+
+  local function measure (row, context, rows_left)
+    local budget = budget_of(context, rows_left)
+    local r
+    memory.forget()
+    if row.figure then r = figures[row.figure](row, context)
+    elseif row.vary then r = figures.growth(row, context)
+    elseif row.less then r = measure_less(row, budget)
+    elseif row.against then
+      r = measure_own(row, setmetatable({row = math.min(OWN_ROW, budget.row)}, {__index = budget}))
+    else
+      r = measure_sides(row, context.peers, budget)
+      local first = alone(row, context.options)
+      r.first_ms, r.bytes = first.first_ms, first.bytes
+    end
+    r.name, r.table, r.case, r.goal = row.name, row.table, row.case, row.goal
+    r.share_of_peak = context.peak and r.own and r.own[1].gflops and r.own[1].gflops / context.peak
+    r.met, r.within = judge(row.goal, r), within_limit(row.goal, r)
     return r
   end
 
@@ -310,10 +244,13 @@ return function (cli)
     return tonumber(text)
   end
 
-  local function describe_machine (peers, why)
+  local function describe_machine (peers)
+    local names = {}
+    for i, group in ipairs(peers.others) do names[i] = group.name end
     return {cpu = lurn.sys.cpu(), cores = lurn.sys.cpus(), isa = lurn.core.info().isa, peak = lurn.core.fma_peak(),
-      precision = lurn.precision, version = lurn.version, date = os.date "!%Y-%m-%d", load = load_average(),
-      peer = peers[1] and peers[1].name, no_peer = why}
+      forced = os.getenv "LURN_ISA", precision = lurn.precision, version = lurn.version, date = os.date "!%Y-%m-%d",
+      load = load_average(), peer = peers.torch and peers.torch.name, no_peer = peers.why,
+      layers = peers.onednn and peers.onednn.name, others = names}
   end
 
   local function write_page (report, path, result)
@@ -323,25 +260,54 @@ return function (cli)
     f:close()
   end
 
-  function M.bench (options, rest)
-    if rest[1] then cli.usage(("what is '%s'?"):format(rest[1]), cli.describe(cli.verbs.bench)) end
-    lurn = cli.lurn()
-    json, rows = lurn.json, require("lurn.bench_rows")(lurn)
-    local report, budget = require "lurn.bench_report" (), options.quick and QUICK or FULL
-    local list = rows.list(options.rows)
-    if not list[1] then cli.usage(("no row fits '%s'"):format(options.rows)) end
-    local peers, why = start_peers()
-    local result = {machine = describe_machine(peers, why), quick = options.quick or false, rows = {}}
+  -- Everything a row may ask for.
+  local function make_context (options, peers, result)
+    local budget = setmetatable({turns = options.turns}, {__index = options.quick and QUICK or FULL})
+    return {options = options, peers = peers, budget = budget, ends = lurn.sys.clock() + 60 * MINUTES,
+      peak = result.machine.peak, memory = memory, quick = options.quick, program = arg[0],
+      characters = options.quick and 30000 or rows.TEXT, start_again = peer.again}
+  end
+
+  local function command_line (options)
+    local text = "lurn bench"
+    for _, name in ipairs {"rows", "turns", "chorales"} do
+      if options[name] then text = ("%s --%s %s"):format(text, name, options[name]) end
+    end
+    return options.quick and text .. " --quick" or text
+  end
+
+  local function all_rows (list, options)
+    local report, peers = require "lurn.bench_report" (), peer.start(options.python)
+    local result = {machine = describe_machine(peers), command = command_line(options), rows = {}}
+    local context = make_context(options, peers, result)
     local say = options.json and function () end or function (text) print(text) io.stdout:flush() end
+    local start = lurn.sys.clock()
     say(report.head(result))
     for i, row in ipairs(list) do
-      result.rows[i] = measure(row, peers, budget, result.machine.peak)
-      say(report.line(result.rows[i]))
+      result.rows[i] = measure(row, context, #list - i + 1)
+      say(report.line(result.rows[i], result.rows[i - 1]))
     end
-    for _, peer in ipairs(peers) do peer:close() end
-    result.machine.load_after = load_average()
+    peer.stop(peers)
+    result.seconds, result.machine.load_after = lurn.sys.clock() - start, load_average()
     say(report.foot(result))
     if options.write then write_page(report, options.write, result) end
+    return result
+  end
+
+  function M.bench (options, rest)
+    if rest[1] then cli.usage(("what is '%s'?"):format(rest[1]), cli.describe(cli.verbs.bench)) end
+    if options.turns and options.turns < 1 then cli.usage("--turns must be at least 1") end
+    lurn = cli.lurn()
+    json, rows, work = lurn.json, require "lurn.bench_rows" (lurn), require "lurn.bench_work" (lurn)
+    peer, time = require "lurn.bench_peer" (lurn), require "lurn.bench_time" (lurn)
+    figures = require "lurn.bench_figures" (lurn, work)
+    if options.first then
+      cli.document(first_step(options.first, options))
+      return cli.OK
+    end
+    local list = rows.list(options.rows, options.chorales)
+    if not list[1] then cli.usage(("no row fits '%s'"):format(options.rows)) end
+    local result = all_rows(list, options)
     if options.json then cli.document(result) end
     return cli.OK
   end

@@ -3,15 +3,16 @@
 One JSON document a line on stdin, one on stdout, so that the two processes take turns and whatever
 else the machine does hits both alike:
 
-    {"kind": "train", "cell": "lstm", "T": 50, ...}     -> {"ready": true}
+    {"kind": "train", "cell": "lstm", "T": 50, ...}     -> {"ready": true, "first": s} or {"skip": why}
     {"do": "run", "steps": 3}                           -> {"wall": s, "cpu": s}
     {"do": "end"}                                       -> {"peak": bytes}
 
 The one argument is the number of threads: a process that once ran two is slower with one
 afterwards, so each number has a process of its own. Every case runs in a child of that, so
-that peak memory is that of the case alone. Kinds: train
-(forward, loss, backward, clip by norm, Adam), eval (forward and loss), stream (one character at
-batch 1); with "cell": "peephole" the layer is a loop over time in Python, as a user's own cell is.
+that peak memory is that of the case alone. `first` is how long it took until the first step was done.
+Kinds: train (forward, loss, backward, clip by norm, Adam), eval (forward and loss), stream (one
+character at batch 1), ragged (train, on packed sequences); with "cell": "peephole" the layer is a loop
+over time in Python, as a user's own cell is.
 """
 
 import json
@@ -86,7 +87,15 @@ def make_batch(case):
 def loss_of(case, out, y):
     if case["loss"] == "cross_entropy":
         return nn.functional.cross_entropy(out.reshape(-1, case["out"]), y.reshape(-1))
+    if case["loss"] == "bce":
+        return nn.functional.binary_cross_entropy_with_logits(out, y)
     return nn.functional.mse_loss(out, y)
+
+
+def update(net, adam, loss):
+    loss.backward()
+    nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+    adam.step()
 
 
 def make_train(case):
@@ -100,9 +109,29 @@ def make_train(case):
         out, state = net(x, carried)
         if case.get("carry"):
             carried = detach(state)
-        loss_of(case, out, y).backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-        adam.step()
+        update(net, adam, loss_of(case, out, y))
+
+    return step
+
+
+def packed_bits(case, lengths):
+    """Binary rows for the live frames of a batch, as a packed sequence."""
+    bits = [(torch.rand(n, case["D"]) < case["share"]).float() for n in sorted(lengths, reverse=True)]
+    return nn.utils.rnn.pack_sequence(bits)
+
+
+def make_ragged(case):
+    """An epoch of batches of whole sequences a step; head and loss see the live frames alone."""
+    net = Net(case)
+    adam = torch.optim.Adam(net.parameters(), lr=1e-3)
+    groups = [case["lengths"][k : k + case["B"]] for k in range(0, len(case["lengths"]), case["B"])]
+    batches = [(packed_bits(case, g), packed_bits(case, g)) for g in groups]
+
+    def step():
+        for x, y in batches:
+            adam.zero_grad()
+            h, _ = net.recurrent(x)
+            update(net, adam, loss_of(case, net.head(h.data), y.data))
 
     return step
 
@@ -130,7 +159,7 @@ def make_stream(case):
     return step
 
 
-MAKERS = {"train": make_train, "eval": make_eval, "stream": make_stream}
+MAKERS = {"train": make_train, "ragged": make_ragged, "eval": make_eval, "stream": make_stream}
 
 
 def peak_memory():
@@ -155,8 +184,13 @@ def run(step, request):
 def play(case, threads):
     torch.set_num_threads(threads)
     torch.manual_seed(1)
+    if case["kind"] not in MAKERS:
+        answer({"skip": "no such kind"})
+        return
+    start = time.perf_counter()
     step = MAKERS[case["kind"]](case)
-    answer({"ready": True})
+    step()
+    answer({"ready": True, "first": time.perf_counter() - start})
     for line in iter(sys.stdin.readline, ""):
         request = json.loads(line)
         if request["do"] == "end":

@@ -1,10 +1,15 @@
 /* check_kernels.c: every kernel of every table this CPU can run.
  *
- *   check_kernels         table "c" against references written here; the others against "c", bit
- *                         by bit: odd sizes, unaligned, in place, special values, canaries
- *   check_kernels -v      and one line per kernel; for the transcendental maps the worst ulps
- *   check_kernels bench   speed: products in GF/s beside the measured peak, maps in ns/element
+ *   check_kernels           table "c" against references written here; the others against "c", bit
+ *                           by bit: odd sizes, unaligned, in place, special values, canaries
+ *   check_kernels -v        and one line per kernel; for the transcendental maps the worst ulps
+ *   check_kernels --bench   speed: products in GF/s beside the measured peak, the rest in cycles per element
+ *
+ * Random numbers are the same in every run. A kernel of kernel.h that has no row in the list below
+ * is an error of the compiler's.
  */
+#include <stddef.h>
+
 #include "check.h"
 #include "kernel/kernel.h"
 #include "kernels_random.h"
@@ -58,9 +63,9 @@ static int lse_agrees (real y, const real *x, int n) {
 
 static void row_case (const lurn_kernels *t, int rows, int cols, real (*value) (void)) {
   const size_t n = (size_t)rows * (size_t)cols;
-  real *x = numbers(n + 1, value), *in = x + 1, *y = guarded((size_t)rows), *want = guarded((size_t)rows);
-  int32_t *arg = malloc(((size_t)rows + 1) * sizeof *arg);
-  arg[rows] = -7;
+  real *x = numbers(n + 4, value), *in = x + below(4), *y = guarded((size_t)rows), *want = guarded((size_t)rows);
+  int32_t *block = malloc(((size_t)rows + 2) * sizeof *block), *arg = block + 1;
+  arg[-1] = arg[rows] = -7;
   const row_fn fn[3] = { t->row_sum, t->row_max, t->row_lse };
   const row_fn fn_plain[3] = { plain->row_sum, plain->row_max, plain->row_lse };
   for (int f = 0; f < 3; f++) {
@@ -77,11 +82,11 @@ static void row_case (const lurn_kernels *t, int rows, int cols, real (*value) (
   t->row_argmax(arg, in, rows, cols);
   for (int i = 0; i < rows; i++)
     check(arg[i] == naive_argmax(in + (size_t)i * (size_t)cols, cols), "%s row_argmax (%d,%d)", t->isa, rows, cols);
-  check(arg[rows] == -7, "%s row_argmax (%d,%d) writes beyond the end", t->isa, rows, cols);
+  check(arg[-1] == -7 && arg[rows] == -7, "%s row_argmax (%d,%d) writes beyond its rows", t->isa, rows, cols);
   const double s = t->sum(in, n), q = t->sum_squares(in, n), ls = lanes_sum(in, n, 0), lq = lanes_sum(in, n, 1);
   check((s == ls || (s != s && ls != ls)) && (q == lq || (q != q && lq != lq)), "%s sums of %zu", t->isa, n);
   free(x);
-  free(arg);
+  free(block);
   guarded_free(y);
   guarded_free(want);
 }
@@ -124,6 +129,31 @@ static void norm_case (const lurn_kernels *t, int rows, int cols, real (*value) 
   guarded_free(y), guarded_free(want), guarded_free(dx), guarded_free(want_dx);
 }
 
+/* An array in pieces, cut anywhere, is the array whole; the tree leaves the lanes as they are. */
+static void pieces_case (const lurn_kernels *t, size_t n, real (*value) (void)) {
+  real *x = numbers(n + 4, value), *in = x + below(4);
+  double block[18] = {0}, *lanes = block + 1, kept[18];
+  block[0] = block[17] = -7;
+  for (size_t at = 0, piece; at < n; at += piece) {
+    piece = (size_t)below((int)(n - at)) + 1;
+    t->sum_on(lanes, at, in + at, piece);
+  }
+  memcpy(kept, block, sizeof kept);
+  const double s = t->sum_up(lanes), want = lanes_sum(in, n, 0);
+  check(s == want || (s != s && want != want), "%s sum_on, sum_up of %zu: %g is not %g", t->isa, n, s, want);
+  check(block[0] == -7 && block[17] == -7, "%s sum_on of %zu writes beyond its lanes", t->isa, n);
+  check(memcmp(kept, block, sizeof kept) == 0, "%s sum_up of %zu changes the lanes", t->isa, n);
+  free(x);
+}
+
+static void check_pieces (const lurn_kernels *t) {
+  begin();
+  for (int i = 0; i < NSIZES; i++)
+    for (int k = 0; k < 8; k++) pieces_case(t, (size_t)sizes[i], k % 2 ? any_value : plain_value);
+  pieces_case(t, 5003, plain_value);
+  report(t->isa, "sums in pieces", "");
+}
+
 /* Few different values, so that there are equals, and sometimes a row of nothing but -inf. */
 static real few_values (void) { return (real)(below(3) - 1); }
 static real lowest (void) { return (real)-INFINITY; }
@@ -145,6 +175,27 @@ static void check_rows (const lurn_kernels *t) {
 }
 
 /* ---- products --------------------------------------------------------------------------- */
+
+/* The format is the table's own business, but it lies between its ends. */
+static void pack_case (const lurn_kernels *t, int K, int N, int trans) {
+  const size_t count = t->pack_count(K, N), room = LURN_ALIGN / sizeof(real);
+  const size_t bytes = lurn_align((count + 2 * room) * sizeof(real));
+  real *block = aligned_alloc(LURN_ALIGN, bytes), *w = numbers((size_t)K * (size_t)N + 4, plain_value);
+  memset(block, CANARY, bytes);
+  t->pack(block + room, w + below(4), K, N, trans);
+  check(count >= (size_t)K * (size_t)N, "%s pack_count (%d,%d) is %zu", t->isa, K, N, count);
+  check(canary_at(block, room) && canary_at(block + room + count, room),
+        "%s pack (%d,%d) trans %d writes beyond its place", t->isa, K, N, trans);
+  free(block), free(w);
+}
+
+static void check_pack (const lurn_kernels *t) {
+  begin();
+  for (int i = 0; i < NSIZES; i++)
+    for (int k = 0; k < NSIZES; k++)
+      for (int trans = 0; trans <= 1; trans++) pack_case(t, sizes[i], sizes[k], trans);
+  report(t->isa, "pack", "");
+}
 
 static real naive_fma (real a, real b, real c) {
   return EITHER(fmaf((float)a, (float)b, (float)c), fma((double)a, (double)b, (double)c));
@@ -255,6 +306,29 @@ static void check_outer (const lurn_kernels *t) {
 
 /* ---- all of it -------------------------------------------------------------------------- */
 
+/* Kernels beside the maps, each with what checks it; those of one check stand together. */
+typedef struct kernel_row { const char *name; size_t offset; void (*check) (const lurn_kernels *t); } kernel_row;
+#define KERNEL(name, check) { #name, offsetof(lurn_kernels, name), check }
+static const kernel_row kernels[] = {
+  KERNEL(row_sum, check_rows), KERNEL(row_max, check_rows), KERNEL(row_lse, check_rows), KERNEL(row_argmax, check_rows),
+  KERNEL(row_norm, check_rows), KERNEL(row_norm_grad, check_rows), KERNEL(sum, check_rows),
+  KERNEL(sum_squares, check_rows),
+  KERNEL(sum_on, check_pieces), KERNEL(sum_up, check_pieces),
+  KERNEL(pack_count, check_pack), KERNEL(pack, check_pack),
+  KERNEL(product, check_product),
+  KERNEL(outer, check_outer), KERNEL(column_sum, check_outer), KERNEL(column_dot, check_outer),
+};
+#define NKERNELS ((int)(sizeof kernels / sizeof *kernels))
+_Static_assert(sizeof(lurn_kernels) == offsetof(lurn_kernels, map) + (LURN_NMAPS + sizeof kernels / sizeof *kernels)
+               * sizeof(lurn_map_fn), "every kernel of kernel.h has a check: add a row to kernels[]");
+
+/* As many rows as kernels, and none twice: then each has one. */
+static void check_list (void) {
+  for (int i = 0; i < NKERNELS; i++)
+    for (int k = 0; k < i; k++)
+      check(kernels[i].offset != kernels[k].offset, "%s and %s are one kernel", kernels[i].name, kernels[k].name);
+}
+
 static void check_names (const char *const *list) {
   check(lurn_kernels_find("c") == plain && lurn_kernels_find("none") == NULL, "lurn_kernels_find");
   check(lurn_kernels_find(NULL) == lurn_kernels_find(""), "lurn_kernels_find, the best");
@@ -269,9 +343,10 @@ static void check_names (const char *const *list) {
 int main (int argc, char **argv) {
   const char *const *list = lurn_kernels_list();
   plain = lurn_kernels_find("c");
-  if (argc > 1 && strcmp(argv[1], "bench") == 0) return bench(list);
+  if (argc > 1 && strcmp(argv[1], "--bench") == 0) return bench(list);
   verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
   check_names(list);
+  check_list();
   for (int m = 0; m < LURN_NMAPS; m++) {
     if (curve_of((lurn_map)m)) check_accuracy(curve_of((lurn_map)m));
     else check_formula((lurn_map)m);
@@ -279,9 +354,8 @@ int main (int argc, char **argv) {
   for (; *list; list++) {
     const lurn_kernels *t = lurn_kernels_find(*list);
     for (int m = 0; m < LURN_NMAPS; m++) check_map(t, (lurn_map)m);
-    check_rows(t);
-    check_product(t);
-    check_outer(t);
+    for (int k = 0; k < NKERNELS; k++)
+      if (k == 0 || kernels[k].check != kernels[k - 1].check) kernels[k].check(t);
   }
   return check_done("check_kernels");
 }

@@ -1,4 +1,5 @@
-/* kernels_bench.h: check_kernels bench. Every figure is the best of several runs. */
+/* kernels_bench.h: check_kernels --bench. Every figure is the best of several runs. Cycles are those of the
+ * processor's time-stamp counter, which runs at its nominal speed; elsewhere than on x86-64 they are nanoseconds. */
 #ifndef KERNELS_BENCH_H
 #define KERNELS_BENCH_H
 
@@ -115,55 +116,76 @@ static void bench_shape (const lurn_kernels *t, const int *s, double peak, int o
 /* ---- maps and rows ---------------------------------------------------------------------- */
 
 #define BENCH_N 2048                 /* a strip that stays in the first-level cache */
+#define BENCH_ROWS (BENCH_N / 64)
 #define BENCH_REPEAT 20
 
-static double bench_map (const lurn_kernels *t, lurn_map map, real *y, const real *x) {
-  double best = 1e9;
+#if defined(__x86_64__) && defined(__GNUC__)
+#define BENCH_UNIT "cycles"
+static double bench_ticks (void) { return (double)__builtin_ia32_rdtsc(); }
+#else
+#define BENCH_UNIT "ns"
+static double bench_ticks (void) { return 1e9 * bench_now(); }
+#endif
+
+static real bench_y[BENCH_N];
+static int32_t bench_arg[BENCH_ROWS];
+static double bench_lanes[16];
+static volatile double bench_result;            /* so that no sum is left out as unused */
+
+static void run_row_sum (const lurn_kernels *t, const real *x) { t->row_sum(bench_y, x, BENCH_ROWS, 64); }
+static void run_row_max (const lurn_kernels *t, const real *x) { t->row_max(bench_y, x, BENCH_ROWS, 64); }
+static void run_row_lse (const lurn_kernels *t, const real *x) { t->row_lse(bench_y, x, BENCH_ROWS, 64); }
+static void run_row_argmax (const lurn_kernels *t, const real *x) { t->row_argmax(bench_arg, x, BENCH_ROWS, 64); }
+static void run_row_norm (const lurn_kernels *t, const real *x) { t->row_norm(bench_y, x, 1, BENCH_ROWS, 64); }
+static void run_row_norm_grad (const lurn_kernels *t, const real *x) {
+  t->row_norm_grad(bench_y, x, x, 1, BENCH_ROWS, 64);
+}
+static void run_sum (const lurn_kernels *t, const real *x) { bench_result = t->sum(x, BENCH_N); }
+static void run_sum_squares (const lurn_kernels *t, const real *x) { bench_result = t->sum_squares(x, BENCH_N); }
+static void run_sum_on (const lurn_kernels *t, const real *x) { t->sum_on(bench_lanes, 0, x, BENCH_N); }
+static void run_sum_up (const lurn_kernels *t, const real *x) {
+  (void)x;
+  for (int i = 0; i < BENCH_N / 16; i++) bench_result = t->sum_up(bench_lanes);
+}
+static void run_column_sum (const lurn_kernels *t, const real *x) { t->column_sum(BENCH_ROWS, 64, x, 64, bench_y); }
+static void run_column_dot (const lurn_kernels *t, const real *x) {
+  t->column_dot(BENCH_ROWS, 64, x, 64, x, 64, bench_y);
+}
+
+static const struct bench_row { const char *name; void (*run) (const lurn_kernels *t, const real *x); } bench_rows[] = {
+  { "row_sum", run_row_sum }, { "row_max", run_row_max }, { "row_lse", run_row_lse }, { "row_argmax", run_row_argmax },
+  { "row_norm", run_row_norm }, { "row_norm_grad", run_row_norm_grad }, { "sum", run_sum },
+  { "sum_squares", run_sum_squares }, { "sum_on", run_sum_on }, { "sum_up", run_sum_up },
+  { "column_sum", run_column_sum }, { "column_dot", run_column_dot },
+};
+
+/* Cycles per element of a map, or of row kernel r when the map is LURN_NMAPS. */
+static double bench_element (const lurn_kernels *t, int map, const struct bench_row *r, real *y, const real *x) {
+  double best = 1e18;
   for (int i = 0; i < 30; i++) {
-    const double start = bench_now();
-    for (int r = 0; r < BENCH_REPEAT; r++) t->map[map](y, x, x, x, 1, BENCH_N);
-    const double ns = 1e9 * (bench_now() - start) / (BENCH_N * BENCH_REPEAT);
-    if (ns < best) best = ns;
+    const double start = bench_ticks();
+    for (int k = 0; k < BENCH_REPEAT; k++)
+      if (r) r->run(t, x);
+      else t->map[map](y, x, x, x, 1, BENCH_N);
+    const double ticks = (bench_ticks() - start) / (BENCH_N * BENCH_REPEAT);
+    if (ticks < best) best = ticks;
   }
   return best;
 }
 
-static double bench_row (int what, const lurn_kernels *t, const real *x) {
-  static real out[BENCH_N];
-  double best = 1e9, y = 0;
-  int32_t arg[1];
-  for (int i = 0; i < 30; i++) {
-    const double start = bench_now();
-    for (int r = 0; r < BENCH_REPEAT; r++) switch (what) {
-      case 0: t->row_sum(out, x, 1, BENCH_N); break;
-      case 1: t->row_max(out, x, 1, BENCH_N); break;
-      case 2: t->row_lse(out, x, 1, BENCH_N); break;
-      case 3: t->row_argmax(arg, x, 1, BENCH_N); break;
-      case 4: t->row_norm(out, x, 1, BENCH_N / 64, 64); break;
-      case 5: t->row_norm_grad(out, x, x, 1, BENCH_N / 64, 64); break;
-      case 6: y = t->sum(x, BENCH_N); break;
-      default: y = t->sum_squares(x, BENCH_N);
-    }
-    const double ns = 1e9 * (bench_now() - start) / (BENCH_N * BENCH_REPEAT);
-    if (ns < best) best = ns;
-  }
-  return y == HUGE_VAL ? 0 : best;
+static void bench_line (const char *const *list, const char *name, int map, const struct bench_row *r, real *y,
+                        const real *x) {
+  printf("\n%-15s", name);
+  for (int i = 0; list[i]; i++) printf("%9.3f", bench_element(lurn_kernels_find(list[i]), map, r, y, x));
 }
 
 static void bench_elements (const char *const *list) {
-  static const char *const row[] = { "row_sum", "row_max", "row_lse", "row_argmax", "row_norm", "row_norm_grad", "sum",
-                                    "sum_squares" };
   real *x = numbers(BENCH_N, plain_value), *y = numbers(BENCH_N, plain_value);
-  printf("\nns/element   ");
+  printf("\n%-15s", BENCH_UNIT "/element");
   for (int i = 0; list[i]; i++) printf("%9s", list[i]);
-  for (int m = 0; m < LURN_NMAPS; m++) {
-    printf("\n%-13s", lurn_map_name((lurn_map)m));
-    for (int i = 0; list[i]; i++) printf("%9.3f", bench_map(lurn_kernels_find(list[i]), (lurn_map)m, y, x));
-  }
-  for (int r = 0; r < 8; r++) {
-    printf("\n%-13s", row[r]);
-    for (int i = 0; list[i]; i++) printf("%9.3f", bench_row(r, lurn_kernels_find(list[i]), x));
-  }
+  for (int m = 0; m < LURN_NMAPS; m++) bench_line(list, lurn_map_name((lurn_map)m), m, NULL, y, x);
+  for (size_t r = 0; r < sizeof bench_rows / sizeof *bench_rows; r++)
+    bench_line(list, bench_rows[r].name, LURN_NMAPS, &bench_rows[r], y, x);
   printf("\n");
   free(x);
   free(y);
