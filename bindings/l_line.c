@@ -214,10 +214,10 @@ static int read_plain (lua_State *L, l_signals *s) {
   luaL_Buffer b;
   int c = EOF, interactive = lurn_sys_isatty(0);
   if (interactive) {
-    fputs(lua_tostring(L, 1), stdout);
     fflush(stdout);
+    fputs(lua_tostring(L, 1), stderr);
     if (!lurn_sys_wait_input(0, &s->stop)) {
-      puts("");
+      fputs("\n", stderr);
       lua_pushboolean(L, 0);
       return 1;
     }

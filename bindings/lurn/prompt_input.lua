@@ -76,7 +76,8 @@ return function (session)
     local wanted = os.getenv "LURN_EDITOR"
     os.setlocale("", "ctype")      -- characters of more than a byte; numbers stay as they are
     if wanted == "" then wanted = nil end
-    session.editor = line.open(wanted)
+    -- What is printed may go to a file; then the prompt is a plain one on stderr.
+    if sys.isatty(1) and os.getenv "TERM" ~= "dumb" then session.editor = line.open(wanted) end
     recall()
   end
   return M

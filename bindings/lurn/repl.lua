@@ -37,9 +37,9 @@ return function (lurn, options)
   -- An expression is handed to a function that gives it back (which every chunk is called with): what it calls is no
   -- tail call then, and an error in that knows the line.
   local function compile (text)
-    if load("return " .. text, "=prompt", "t", scope) then
-      return load("return (...)(" .. text .. "\n)", "=prompt", "t", scope)
-    end
+    local expression = text:gsub("%s*;%s*$", "")
+    local chunk = load("return " .. expression, "=prompt", "t", scope)
+    if chunk then return load("return (...)(" .. expression .. "\n)", "=prompt", "t", scope) or chunk end
     return load(text, "=prompt", "t", scope)
   end
 

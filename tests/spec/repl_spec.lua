@@ -63,6 +63,8 @@ describe("the prompt", function ()
 
   at_terminal("shows values and errors, and names what was meant", function ()
     local _, code = terminal.play {expect "> ", line("x = 41", ""), line("x + 1", "42"), line("x;"),
+      line("math.type(x); -- and more", "integer"), line("1, 2 -- two", "2"),
+      line("lurn.lstm {hiden = 3}", "prompt:1: lurn.lstm: unknown option 'hiden', did you mean 'hidden'"),
       line("lurn.zeros(2, 3)", "tensor f32 \\(2, 3\\)"),
       line("pritn(1)", "did you mean 'print'"),
       line("lurn.lsmt {}", "did you mean 'lstm'"), line("{a = {1, 2}}", "{a = {1, 2}}"),
