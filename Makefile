@@ -7,7 +7,8 @@
 #   make check      the same under the address and undefined-behaviour sanitizers, and once more
 #                   with a garbage collector that never rests
 #   make isa        the same with the kernels of each instruction set this machine has
-#   make storm      five scripts killed at random instants and resumed, ARGS='--kills 50': the same bits
+#   make store-storm   workers of each kind of trial store killed, its server, too: no result lost or counted twice
+#   make storm      every script killed at random instants and resumed, ARGS='--kills 50': the same bits
 #   make bench      the speed table, ARGS='--rows layers'
 #   make count      instructions of the main loops beside their baseline, ARGS=--record: a new baseline
 #   make lint       luacheck, layers, sizes
@@ -281,7 +282,7 @@ book:
 
 # ---- tests ------------------------------------------------------------------------------------
 
-.PHONY: test suite check isa storm bench count
+.PHONY: test suite check isa storm store-storm optuna bench count
 test:
 	@.ci/packages.sh $(if $(MISSING),build) test --try clock shells pq server
 	@$(MAKE) all checks
@@ -319,8 +320,21 @@ ISAS = c $(shell grep -qw fma /proc/cpuinfo && grep -qw avx2 /proc/cpuinfo && ec
 isa: all checks
 	@rc=0; for i in $(ISAS); do LURN_ISA=$$i $(MAKE) SUITE=isa-$$i suite || rc=1; done; exit $$rc
 
+# A process for each script, as many at a time as there are cores.
 storm: all
-	@$(ENV) $(LUA) tests/tools/storm.lua $(ARGS)
+	@$(ENV) $(LUA) tests/tools/storm.lua --list $(ARGS) | \
+	  $(ENV) xargs -P $(JOBS) -n 1 $(LUA) tests/tools/storm.lua $(ARGS) --only
+
+# The same for stores of trials: ARGS='--store dir --trials 1000 --workers 8'. Servers of the group "server".
+store-storm: all
+	@$(ENV) $(LUA) tests/tools/store_storm.lua $(ARGS)
+
+# Optuna and its dashboard, in a virtual environment of the build's: with them, specs see them read what lurn writes.
+optuna: $(BUILD)/venv/ready
+$(BUILD)/venv/ready:
+	python3 -m venv $(BUILD)/venv
+	$(BUILD)/venv/bin/pip install -q optuna optuna-dashboard scikit-learn
+	@touch $@
 
 # Peers are welcome, not needed.
 bench: all

@@ -72,6 +72,8 @@ static lurn_status list_states (player *p) {
     if (!is_state(q, i)) continue;
     carried *c = &p->state[k++];
     snprintf(c->name, sizeof c->name, "%s", q->input[i].name);
+    c->in = q->input[i].reg;
+    c->out = lurn_find_output(q, c->name);
     c->cols = x->cols;
     c->size = lurn_dtype_size((lurn_dtype)x->dtype) * (size_t)x->cols;
   }
@@ -213,11 +215,14 @@ static int y_rollback (lua_State *L) {
   return 0;
 }
 
-static int y_commit (lua_State *L) {
-  player *p = l_checkplayer(L, 1);
+void l_player_commit (player *p) {
   for (int k = 0; p->states && k < p->nstate; k++) memcpy(p->state[k].committed, p->state[k].pending,
                                                           p->state[k].size * (size_t)p->wave.most.B);
   p->committed_B = p->B;
+}
+
+static int y_commit (lua_State *L) {
+  l_player_commit(l_checkplayer(L, 1));
   return 0;
 }
 
@@ -250,14 +255,13 @@ static lurn_status bind (player *p) {
   lurn_status status = lurn_wave_bind(&p->wave, &p->batch, &p->moment);
   if (status != LURN_OK) return status;
   if (anew) zero_state(p, 1);
-  for (int k = 0; k < p->nstate; k++) lurn_wave_input(&p->wave, p->state[k].name, p->state[k].pending);
+  for (int k = 0; k < p->nstate; k++) p->wave.base[p->state[k].in] = p->state[k].pending;
   return LURN_OK;
 }
 
 static void take_state (player *p) {
   for (int k = 0; k < p->nstate; k++)
-    memcpy(p->state[k].pending, lurn_wave_output(&p->wave, p->state[k].name, NULL),
-           p->state[k].size * (size_t)p->batch.B);
+    memcpy(p->state[k].pending, p->wave.base[p->state[k].out], p->state[k].size * (size_t)p->batch.B);
   p->B = p->batch.B;
 }
 
@@ -278,6 +282,24 @@ static void pack_weights (player *p) {
   p->blas = p->ctx->blas;
 }
 
+lurn_status l_player_forward (player *p, const lurn_batch *b) {
+  const lurn_extent e = lurn_extent_of(b);
+  lurn_status status = l_player_plan(p, &e);
+  if (status != LURN_OK) return status;
+  p->batch = *b;
+  p->played = 0;
+  if ((status = bind(p)) != LURN_OK) return status;
+  pack_weights(p);
+  status = l_player_play(p, 0);
+  if (status != LURN_OK) {                        /* the pending state may have been cleared */
+    if (!b->carry) roll_back(p);
+    return status;
+  }
+  p->played = 1;
+  take_state(p);
+  return LURN_OK;
+}
+
 /* Order of lurn_purpose. */
 static const char *const purposes[] = {"init", "shuffle", "train", "eval", "sample", "script", "data", "search",
     NULL};
@@ -289,24 +311,13 @@ static int y_forward (lua_State *L) {
   p->moment = (lurn_moment){.seed = (uint64_t)luaL_optinteger(L, 3, 1),
       .step = (uint64_t)luaL_optinteger(L, 4, 0),
                             .purpose = (lurn_purpose)lb_choice(L, 5, purposes, "purpose")};
-  lua_settop(L, 5);
   const lurn_extent e = lurn_extent_of(b);
-  lurn_status status = l_player_plan(p, &e);
+  lurn_status status = l_player_plan(p, &e);      /* without memory the last pass is still there, with its batch */
   if (status != LURN_OK) return lb_result(L, status);
-  p->batch = *b;
-  p->played = 0;
-  lua_pushvalue(L, 2);
+  lua_settop(L, 2);
   lua_setiuservalue(L, 1, 2);                     /* the batch's memory is read again by backward */
-  status = bind(p);
+  status = l_player_forward(p, b);
   if (status != LURN_OK) return lb_result(L, status);
-  pack_weights(p);
-  status = l_player_play(p, 0);
-  if (status != LURN_OK) {                        /* the pending state may have been cleared */
-    if (!b->carry) roll_back(p);
-    return lb_result(L, status);
-  }
-  p->played = 1;
-  take_state(p);
   const real *loss = lurn_wave_output(&p->wave, "loss", NULL),
       *weight = lurn_wave_output(&p->wave, "weight", NULL);
   if (loss) lua_pushnumber(L, *loss); else lua_pushboolean(L, 1);
@@ -408,6 +419,7 @@ static int y_setstate (lua_State *L) {
 
 static const luaL_Reg methods[] = {
   {"plan", y_plan}, {"forward", y_forward}, {"backward", y_backward}, {"commit", y_commit}, {"rollback", y_rollback},
+  {"step", l_player_step},
   {"resetstate", y_resetstate}, {"state", y_state}, {"setstate", y_setstate}, {"close", y_close}, {NULL, NULL}
 };
 static const luaL_Reg meta[] = {{"__gc", y_close}, {"__close", y_close}, {NULL, NULL}};

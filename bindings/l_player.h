@@ -18,6 +18,7 @@ typedef struct carried {        /* one state of one scan */
   char name[LURN_NAME];
   int cols;
   size_t size;                  /* bytes per row */
+  lurn_reg in, out;             /* where the program reads it, and where it leaves it */
   char *committed, *pending;    /* (B, cols) */
 } carried;
 
@@ -40,6 +41,7 @@ typedef struct player {
   uint64_t packed;              /* version of the weights that are packed */
   int blas;                     /* and the engine that they were packed for */
   int played;                   /* 1: a forward pass waits for its backward */
+  int32_t id;                   /* the one that l_player_step plays */
   lurn_batch batch;             /* the one bound, with the reset field that was added */
   lurn_moment moment;
 } player;
@@ -48,6 +50,10 @@ player *l_checkplayer (lua_State *L, int arg);   /* raises when it is closed */
 int l_player_new (lua_State *L);                 /* model, options -> player */
 lurn_status l_player_plan (player *p, const lurn_extent *wanted);
 lurn_status l_player_play (player *p, int back);
+/* Plans for a batch, binds it and plays it at p->moment; its state is pending then. */
+lurn_status l_player_forward (player *p, const lurn_batch *b);
+void l_player_commit (player *p);                /* makes the pending state the committed one */
+int l_player_step (lua_State *L);                /* a method: l_player_step.c */
 /* Raises when the batch of the last forward pass has lost its frames. */
 void l_player_checkbatch (lua_State *L, const player *p);
 int l_player_open (lua_State *L);                /* makes the type; pushes nothing */

@@ -149,9 +149,10 @@ static int p_exit (lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-  {"fork", p_fork}, {"ended", p_ended}, {"kill", p_kill}, {"poll", p_poll}, {"read", p_read}, {"write", p_write},
-  {"close", p_close}, {"cores", p_cores}, {"pin", p_pin}, {"limit", p_limit}, {"redirect", p_redirect}, {"memory", p_memory},
-  {"oom_kills", p_oom_kills}, {"host", p_host}, {"exit", p_exit}, {NULL, NULL}
+  {"fork", p_fork}, {"ended", p_ended}, {"kill", p_kill}, {"poll", p_poll}, {"read", p_read},
+  {"write", p_write}, {"close", p_close}, {"cores", p_cores}, {"pin", p_pin}, {"limit", p_limit},
+  {"redirect", p_redirect}, {"memory", p_memory}, {"oom_kills", p_oom_kills}, {"host", p_host}, {"exit", p_exit},
+  {NULL, NULL}
 };
 
 int l_process_open (lua_State *L);

@@ -144,7 +144,8 @@ static void play_call (const hand *h, int n, int from, int to) {
 /* ---------- a strip ---------- */
 
 typedef struct lane {           /* one instruction of a strip: where its rows are */
-  lurn_map_fn f;
+  lurn_map_fn f;                /* NULL: no map, its op plays it */
+  int n;
   real k;
   real *out;
   const real *in[3];
@@ -167,7 +168,7 @@ static void open_lane (const hand *h, lane *l, int n, int t, int first) {
   const lurn_program *p = h->w->program;
   const lurn_instr *i = &p->instr[n];
   const lurn_register *out = &p->reg[i->out];
-  *l = (lane){.f = h->w->kernels->map[i->op], .k = (real)i->k};
+  *l = (lane){.f = i->op < LURN_NMAPS ? h->w->kernels->map[i->op] : NULL, .n = n, .k = (real)i->k};
   l->out = strip_place(h, i->out, t, first, &l->out_move);
   for (int j = 0; j < 3; j++) {
     if (i->in[j] < 0) continue;
@@ -176,6 +177,21 @@ static void open_lane (const hand *h, lane *l, int n, int t, int first) {
     l->row[j] = still ? 0 : out->cols;
     l->still |= still;
   }
+}
+
+/* The same of an op that is no map; operands may be indices. */
+static void play_filler (const hand *h, const lane *l, int t, int r, int n) {
+  const lurn_instr *i = &h->w->program->instr[l->n];
+  lurn_call c;
+  prepare(h, &c, l->n);
+  c.out = l->out + l->out_move * r;
+  for (int j = 0; j < 3; j++) {
+    if (i->in[j] < 0) continue;
+    c.in[j] = (const char *)(const void *)l->in[j] + (ptrdiff_t)element(&h->w->program->reg[i->in[j]]) * l->move[j] * r;
+  }
+  c.t = t;
+  c.rows = n;
+  h->w->op[l->n]->play(&c);
 }
 
 /* Rows r .. r+n of a lane. */
@@ -199,7 +215,9 @@ static void play_strip_rows (const hand *h, const lurn_section *u, int t, int fi
   for (int k = 0; k < u->count; k++) open_lane(h, &lanes[k], order[k], t, first);
   for (int r = 0; r < rows; r += block) {
     int n = rows - r < block ? rows - r : block;
-    for (int k = 0; k < u->count; k++) play_lane(&lanes[k], r, n, (size_t)cols);
+    for (int k = 0; k < u->count; k++)
+      if (lanes[k].f) play_lane(&lanes[k], r, n, (size_t)cols);
+      else play_filler(h, &lanes[k], t, r, n);
   }
 }
 

@@ -117,12 +117,15 @@ static void classify_after (work *w, int first, int end) {
 
 /* ---------- units ---------- */
 
-static int is_map (const lurn_instr *i) { return i->op < LURN_NMAPS; }
+/* Maps, and what fills a row from one number of it: stored, it would be as large as what is made of it. */
+static int in_strips (const lurn_instr *i) {
+  return i->op < LURN_NMAPS || i->op == LURN_OP_EXPAND || i->op == LURN_OP_UNPICK;
+}
 
-/* Maps that can be one strip: the same rows and columns. */
+/* What can be one strip: the same rows and columns. */
 static int same_strip (const lurn_program *p, const lurn_instr *a, const lurn_instr *b) {
   const lurn_register *x = &p->reg[a->out], *y = &p->reg[b->out];
-  return is_map(a) && is_map(b) && x->axis == y->axis && x->cols == y->cols;
+  return in_strips(a) && in_strips(b) && x->axis == y->axis && x->cols == y->cols;
 }
 
 typedef struct list { int first, end, where; } list;    /* instructions [first, end) with that place */
@@ -184,7 +187,7 @@ static int place_list (work *w, list l) {
     for (int n = l.first; n < l.end; n++) {
       if (!pending(w, l, n) || !ready(w, l, n)) continue;
       left = 1;
-      if (is_map(&w->p->instr[n])) { if (map < 0) map = n; continue; }
+      if (in_strips(&w->p->instr[n])) { if (map < 0) map = n; continue; }
       place(w, open_unit(w, LURN_SECTION_CALL), n);
     }
     if (map >= 0 && !pending(w, l, map)) continue;

@@ -2,8 +2,8 @@
  *
  * A schedule is a list of units. At the top level each works on a whole axis:
  *   CALL   one instruction
- *   STRIP  a run of elementwise maps over the same rows, played block by block so that what only
- *          they read never leaves the first-level cache and has no place in the arena
+ *   STRIP  a run of elementwise maps (and of expand and unpick, whose operands are one number a row) over
+ *          the same rows, played block by block so that what only they read never leaves the first-level cache and has no place in the arena
  *   LOOP   a scan: time in spans, and per span three lists of units:
  *            before  what reads no state: the whole span at once
  *            step    what is between state and state: one time step after the other

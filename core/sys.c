@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -466,6 +467,15 @@ lurn_status lurn_sys_symbol (lurn_ctx *ctx, const char *path, const char *name, 
   *address = dlsym(library, name);
   if (*address == NULL) return lurn_fail(ctx, LURN_EFORMAT, "%s: it has no %s", path, name);
   return LURN_OK;
+}
+
+void *lurn_sys_library (const char *name) { return dlopen(name, RTLD_NOW | RTLD_LOCAL); }
+
+void *lurn_sys_find (void *library, const char *name) { return dlsym(library, name); }
+
+int lurn_sys_wait_input (int fd) {
+  struct pollfd p = {.fd = fd, .events = POLLIN};
+  return poll(&p, 1, -1) > 0;
 }
 
 const char *lurn_sys_error (int number) { return strerror(number); }

@@ -76,6 +76,11 @@ int lurn_sys_close (int fd, int keep);
 /* Where `name` is in the shared object at path, which stays loaded as long as the process. A path without a slash
  * is one of the current folder. */
 lurn_status lurn_sys_symbol (lurn_ctx *ctx, const char *path, const char *name, void **address);
+/* A shared library of the system by its name, "libreadline.so.8"; NULL when it has none. It stays loaded. */
+void *lurn_sys_library (const char *name);
+void *lurn_sys_find (void *library, const char *name);   /* where name is in it, or NULL */
+/* Waits until there is something to read, or a signal came: 1 or 0. */
+int lurn_sys_wait_input (int fd);
 const char *lurn_sys_error (int number);      /* "No space left on device" */
 
 #endif

@@ -2,6 +2,9 @@
 -- No padded step is played either way; what differs is how many rows are left in a step.
 --
 --   lurn run scripts/bucket.lua --batch 32 --hidden 128
+--
+-- It has no run:batches, hence nothing to be resumed from: a time of which a part was measured in another process, on
+-- a machine that did other things then, is none. Who stops it starts it again.
 
 local lurn = require "lurn"
 

@@ -10,6 +10,8 @@
 --   Wh (H,H)   rnn1.Wh          bo (O)     rnn1.bo               summed over t, averaged over rows
 --   b  (H)     rnn1.b           act        activation, out_activation
 --
+-- Nothing is trained here, and there is no loop that a run file could stand in: who stops it starts it again.
+--
 -- Below, `%` is the matrix product and `*` goes element by element. Arrays over time are lists of (B, ...).
 
 local lurn = require "lurn"

@@ -3,7 +3,7 @@
 --
 -- One loop, which never waits for more than a moment: claim for the slots that are free; hear what the trials say and
 -- answer; look after limits, leases and the ends of processes. A trial never waits for the store: what cannot be
--- written now is spooled by the store and written later. Only new trials wait.
+-- written now is kept and written later (outbox.lua). Only new trials wait.
 --
 -- An attempt ends in one of these ways:
 --
@@ -24,7 +24,7 @@ return function (lurn)
   local OPTIONS = {
     folder = {"string", schema.required, nil, "for the run files of trials"},
     workers = {"integer", 1, {1, 1000}, "trials side by side"},
-    name = {"string", schema.required, nil, "of this agent, the same when it is started again: whose trials it takes up"},
+    name = {"string", schema.required, nil, "of this agent, the same when it is started again: it takes up its trials"},
     view = {"table", nil, nil, "told of everything: see sweep_view.lua"},
     timeout = {"number", nil, {0, 1e12}, "seconds; then trials write their checkpoints and are given back"},
     lease = {"number", 60, {0.05, 1e9}, "seconds that a trial is this agent's without a word to the store"},
@@ -51,13 +51,23 @@ return function (lurn)
       trials = {}, errors = 0, complete = 0, clock = lurn.sys.clock, began = lurn.sys.clock(), busy = 0}, Agent)
     for k = 1, o.workers do self.slots[k] = {index = k, worker = ("%s-%d"):format(o.name, k)} end
     self.choose = lurn.sweep.chooser(handle, experiment)
-    self.keeper = lurn.keeper.new(spec, handle.direction)
+    self.active = lurn.space.conditions(experiment, spec.fixed)
+    self.outbox = lurn.outbox.new(handle, ("%s/%s.outbox"):format(o.folder, o.name))
     lurn.warm.install(o.folder)
     return self
   end
 
   --- The path of a trial's run file.
   function Agent:path (number) return ("%s/trial-%06d.h5"):format(self.o.folder, number) end
+
+  --- Removes a run file and what lies beside it.
+  ---@param path string
+  function M.remove_run (path)
+    local stem = path:gsub("%.h5$", "")
+    for _, name in ipairs {path, path .. ".lock", stem .. ".jsonl"} do
+      if lurn.sys.exists(name) then os.remove(name) end
+    end
+  end
 
   ---------------------------------------------------------------- the store
 
@@ -67,6 +77,12 @@ return function (lurn)
     self.trouble = message
     self.backoff = math.min(10, (self.backoff or 0.25) * 2)
     self.retry = self.clock() + self.backoff
+  end
+
+  -- What waits to be told is told before anything is claimed. False: the store is still away.
+  local function catch_up (self)
+    if self.outbox:count() == 0 or self.outbox:drain() then return true end
+    return store_trouble(self, self.outbox.trouble) or false
   end
 
   local function store_works (self)
@@ -82,6 +98,17 @@ return function (lurn)
     return trials
   end
 
+  -- Of all trials that are over, those of other agents and of earlier starts too, only the best keep their files.
+  local function take_stock (self)
+    self.keeper = lurn.keeper.new(self.spec, self.handle.direction)
+    for _, t in ipairs(self:sync() or {}) do
+      local over = t.state == "COMPLETE" or t.state == "PRUNED" or t.state == "FAIL"
+      for _, number in ipairs(over and self.keeper:add(t, t.state == "COMPLETE" and t.value or nil) or {}) do
+        M.remove_run(self:path(number))
+      end
+    end
+  end
+
   ---------------------------------------------------------------- starting
 
   -- In the child: nothing of the others is its business.
@@ -94,27 +121,27 @@ return function (lurn)
   end
 
   local function job_of (self, trial)
-    local spec, params = self.spec, {}
-    for name, value in next, spec.fixed or {} do params[name] = value end
-    for name, value in next, trial.params do params[name] = value end
+    local spec = self.spec
+    local params, unused = lurn.sweep.whole(spec, self.active, trial.params)
     local path = self:path(trial.number)
-    return {script = spec.script, params = params, seed = (spec.train_seed or 1) + trial.seed - 1, path = path,
-      log = (path:gsub("%.h5$", ".log")), ask = spec.pruner.name ~= "nop", arguments = self.o.arguments,
-      memory = spec.limits and spec.limits.memory}
+    return {script = spec.script, params = params, unused = unused, seed = (spec.train_seed or 1) + trial.seed - 1,
+      path = path, log = (path:gsub("%.h5$", ".log")), ask = spec.pruner.name ~= "nop",
+      arguments = self.o.arguments, memory = spec.limits and spec.limits.memory}
   end
 
   --- Plays a trial in a slot.
   function Agent:start (slot, trial)
     local job, now = job_of(self, trial), self.clock()
-    slot.trial, slot.began, slot.moved, slot.renewed = trial, now, now, now
+    slot.trial, slot.began, slot.moved, slot.renewed, slot.unused = trial, now, now, now, job.unused
     slot.outcome, slot.killed, slot.spent, slot.step = nil, nil, 0, nil
     slot.oom_kills = process.oom_kills()
     trial.reports = trial.reports or {}
+    if trial.epoch == 1 then M.remove_run(job.path) end      -- of a study that was deleted, perhaps
     local pid, fd, code = process.fork()
     if pid == 0 then become(self, slot, job, fd) end
     if not pid then
       self.view:say("no process for trial %d: %s", trial.number, fd)
-      self.handle:release(trial, "PREEMPTED")
+      self.outbox:release(trial, "PREEMPTED")
       slot.trial, self.retry = nil, now + 1
       return nil, fd, code
     end
@@ -142,7 +169,7 @@ return function (lurn)
 
   --- Claims a trial for a free slot. True when it plays.
   function Agent:claim (slot)
-    if not self:sync() then return false end
+    if not catch_up(self) or not self:sync() then return false end
     look_up_total(self)
     promote(self)
     local trial, message, code = self.handle:claim {worker = slot.worker, host = process.host(), pid = lurn.sys.pid(),
@@ -155,7 +182,7 @@ return function (lurn)
     store_works(self)
     self.finished = message == "done" and not self.choose.starved
     -- Nothing is left to hand out, but what others play may come back.
-    self.retry = self.clock() + 1
+    self.retry = self.clock() + (self.choose.starved and 0.02 or 1)
     return false
   end
 
@@ -175,7 +202,7 @@ return function (lurn)
     local trial, step, value = slot.trial, point[1], point[2]
     trial.reports[#trial.reports + 1] = {step, value}
     slot.moved = self.clock()
-    local held, message = self.handle:report(trial, {{step, value}})
+    local held, message = self.outbox:report(trial, {{step, value}})
     if not held and message == "lost" then slot.lost = true end
     self.view:reported(trial, step, value)
     if self.spec.pruner.name == "nop" then return end
@@ -230,15 +257,15 @@ return function (lurn)
   local function attributes (slot, e)
     local outcome = slot.outcome or {}
     return {metrics = outcome.metrics, steps = outcome.steps, seconds = outcome.seconds,
-      error = e.state == "FAIL" and e.message or nil}
+      error = e.state == "FAIL" and e.message or nil, unused = slot.unused}
   end
 
   local function write_end (self, slot, e)
     local trial = slot.trial
     local run = slot.outcome and slot.outcome.run
-    if e.state == "PAUSED" then return self.handle:pause(trial, {run = run}) end
-    if e.state == "WAITING" then return self.handle:release(trial, e.reason, {run = run}) end
-    return self.handle:finish(trial, {state = e.state, reason = e.reason, value = e.value, run = run,
+    if e.state == "PAUSED" then return self.outbox:pause(trial, {run = run}) end
+    if e.state == "WAITING" then return self.outbox:release(trial, e.reason, {run = run}) end
+    return self.outbox:finish(trial, {state = e.state, reason = e.reason, value = e.value, run = run,
       attrs = attributes(slot, e), id = ("%s:%d:%d:%s"):format(slot.worker, trial.number, trial.epoch, slot.pid)})
   end
 
@@ -262,24 +289,15 @@ return function (lurn)
     for _, number in ipairs(self.keeper:add(trial, value)) do M.remove_run(self:path(number)) end
   end
 
-  --- Removes a run file and what lies beside it.
-  ---@param path string
-  function M.remove_run (path)
-    local stem = path:gsub("%.h5$", "")
-    for _, name in ipairs {path, path .. ".lock", stem .. ".jsonl"} do
-      if lurn.sys.exists(name) then os.remove(name) end
-    end
-  end
-
   --- A process is gone: its slot becomes free.
   function Agent:finish (slot, code, signal)
     local e = judge(self, slot, code, signal)
     slot.channel:close()
     self.busy = self.busy + self.clock() - slot.began
-    local held, message, trouble = write_end(self, slot, e)
+    local held, message = write_end(self, slot, e)
     if not held and message == "lost" then
       self.view:say("trial %d: somebody else has it by now; what this attempt found is kept with it", slot.trial.number)
-    elseif not held and trouble then store_trouble(self, message) end
+    elseif self.outbox.trouble then store_trouble(self, self.outbox.trouble) end
     tidy(self, slot, e)
     self.view:ended(slot.trial, e)
     count_errors(self, e)
@@ -400,7 +418,10 @@ return function (lurn)
   function Agent:turn (seconds)
     heed(self)
     fill(self)
-    if not is_playing(self) and (self.stopping or self.finished) then return false end
+    if not is_playing(self) and (self.stopping or self.finished) then
+      catch_up(self)
+      return false
+    end
     listen(self, seconds)
     reap(self)
     look_after(self)
@@ -414,10 +435,15 @@ return function (lurn)
   ---@return string? why
   function Agent:run ()
     lurn.signal.install()
+    take_stock(self)
     while self:turn(0.1) do end
     lurn.signal.restore()
-    self:sync()
+    take_stock(self)
     self.view:over(self)
+    if self.outbox:count() > 0 then
+      self.view:say("%d words to the store are kept in %s and told at the next start", self.outbox:count(),
+        self.outbox.path)
+    end
     if self.failed then return "failed", self.why end
     return self.signal or (self.stopping and "stopped") or "done", self.why
   end

@@ -47,14 +47,13 @@ return function (lurn)
   ---@return table[] messages
   ---@return boolean open
   function Channel:messages ()
-    local list, open = {}, true
-    while true do
-      local bytes = process.read(self.fd)
-      if not bytes or bytes == "" then open = bytes == nil break end
+    local list, bytes = {}, process.read(self.fd)
+    while bytes and bytes ~= "" do
       self.rest = self.rest .. bytes
+      bytes = process.read(self.fd)
     end
     for message in take, self do list[#list + 1] = message end
-    return list, open
+    return list, bytes == nil
   end
 
   function Channel:close ()

@@ -54,6 +54,7 @@ M.verbs = {
       threads = {"integer", "threads of the engine (1)"},
       precision = {{"f32", "f64"}, "of all numbers (f32)"},
       out = {"text", "the run file (runs/NAME-ID.h5)", "FILE"},
+      force = {"flag", "out: write over a file that is there"},
       resume = {"text", "go on where this run file stopped", "RUN.h5"},
       fork = {"text", "a new run that goes on from the state of this one, with other parameters", "RUN.h5"},
       init = {"text", "a new run that begins with the weights of this one, by name", "RUN.h5"},
@@ -75,7 +76,8 @@ M.verbs = {
       workers = {"integer", "trials side by side, each on a core of its own (all cores)"},
       sampler = {"text", "grid, random, sobol, tpe, with options: grid:points=5 (tpe)", "NAME"},
       pruner = {"text", "median, asha, hyperband, promotion, ... or none (median)", "NAME"},
-      seeds = {"integer", "runs of each configuration, with the training seeds from train_seed on (1)"},
+      seeds = {"integer", "runs of a configuration, with training seeds from train_seed on, while it may still win (1)"},
+      all_seeds = {"flag", "all seeds of all configurations, also of those that can no longer win"},
       seed = {"integer", "of the search (1)"},
       train_seed = {"integer", "of the trials (1)"},
       direction = {{"minimize", "maximize"}, "what is better (as the script says)"},
@@ -127,7 +129,7 @@ M.verbs = {
     from = "cli_sweep",
   },
   study = {
-    usage = "lurn study list   |   lurn study show|best|delete [STUDY]\n"
+    usage = "lurn study list   |   lurn study show|best|check|delete [STUDY]\n"
       .. "       lurn study export [STUDY] -o FILE.csv|FILE.json|URL   |   lurn study import URL [STUDY] --store URL",
     help = "what is in the stores of sweeps",
     options = {
@@ -148,6 +150,7 @@ M.verbs = {
     options = {
       run = {"text", "of a bundle: which run (the best)", "NAME"},
       out = {"text", "the new run file (runs/NAME-ID.h5)", "FILE"},
+      force = {"flag", "out: write over a file that is there"},
       data = {"text", "where the data are now: a.txt,b.h5; told by their hash", "FILES"},
       threads = {"integer", "threads of the engine (1)"},
       json = JSON,
@@ -424,7 +427,8 @@ function M.describe (verb)
 end
 
 local function overview ()
-  local lines = {"lurn: recurrent neural networks, scripted in Lua", "", "  lurn                   a Lua prompt"}
+  local lines = {"lurn: recurrent neural networks, scripted in Lua", "", "  lurn                   a Lua prompt",
+    "  lurn -i SCRIPT         the same behind a script", "  lurn -e CODE           plays a line of Lua"}
   for _, name in ipairs(ORDER) do
     lines[#lines + 1] = ("  %-22s %s"):format("lurn " .. name, M.verbs[name].help)
   end
@@ -540,11 +544,33 @@ local function report_failure (e, as_json)
   return e.code
 end
 
+--- lurn -e CODE..., lurn -i [SCRIPT]: chunks and a script on the way to a prompt; with -e alone there is none.
+---@param args string[]
+---@return integer
+function M.prompt (args)
+  local o, i = {}, 1
+  while i <= #args do
+    if args[i] == "-e" and args[i + 1] then
+      o.chunks = o.chunks or {}
+      table.insert(o.chunks, args[i + 1])
+      i = i + 1
+    elseif args[i] == "-i" then o.stay = true
+    elseif o.stay and not o.script then o.script = args[i]
+    else
+      say(("lurn -e CODE | lurn -i SCRIPT: what is '%s'?\n"):format(args[i]))
+      return M.USAGE
+    end
+    i = i + 1
+  end
+  return part "repl" (M.lurn(), o)
+end
+
 --- Runs a command line; returns the exit code.
 ---@param args string[]   what follows the program's name
 ---@return integer
 function M.main (args)
   if #args == 0 then return part "repl" (M.lurn()) end
+  if args[1] == "-e" or args[1] == "-i" then return M.prompt(args) end
   local ok, result = xpcall(dispatch, explain, args)
   if ok then return result or M.OK end
   return report_failure(result, wants_json(args))

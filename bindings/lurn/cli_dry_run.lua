@@ -45,9 +45,11 @@ return function (cli)
       print(("  %-" .. width .. "s  %-10s %s%s"):format(p.name, default_text(p.default), lurn.space.text(p),
         share < 100 and ("   (means something in %.0f %% of all)"):format(share) or ""))
     end
-    for name, value in next, document.fixed do print(("  %-" .. width .. "s  %s, fixed"):format(name, default_text(value))) end
+    for name, value in next, document.fixed do
+      print(("  %-" .. width .. "s  %s, fixed"):format(name, default_text(value)))
+    end
     if document.grid then print(("a grid has %d configurations"):format(document.grid))
-    else print(("no whole grid: %s is continuous (grid:points=5 takes 5 values of each)"):format(document.continuous)) end
+    else print(("no whole grid: %s is continuous (grid:points=5 takes 5 values)"):format(document.continuous)) end
   end
 
   local function show_cost (lurn, d)
@@ -56,29 +58,30 @@ return function (cli)
       d.seeds > 1 and (", %d seeds each"):format(d.seeds) or ""))
     if not cost then print("one trial: " .. d.trouble) return end
     if cost.step and cost.total then
-      print(("one trial with the defaults: %d steps of %.3g ms, %s to begin%s"):format(cost.total, 1e3 * cost.step,
-        duration(cost.start), d.seconds and (": about %s, evaluations at the end left out"):format(duration(d.seconds)) or ""))
+      print(("one trial with the defaults: %d steps of %.3g ms, %s, without evaluations"):format(cost.total,
+        1e3 * cost.step, duration(d.seconds)))
     else print(("one trial with the defaults: %.2g s"):format(cost.seconds)) end
-    print(("memory: %s planned for its models, %s of the process at most"):format(cli.size(cost.plan), cli.size(cost.memory)))
-    if d.all then print(("all of it on %d core%s: about %s if none is pruned"):format(d.workers, d.workers == 1 and "" or "s",
-      duration(d.all))) end
+    print(("memory: %s planned for its models, %s of the process at most"):format(cli.size(cost.plan),
+      cli.size(cost.memory)))
+    print(("all of it on %d core%s: about %s if none is pruned"):format(d.workers, d.workers == 1 and "" or "s",
+      duration(d.all)))
     if d.infeasible then print("the defaults take more than --limit-memory") end
   end
 
   ---@param now table   from lurn.sweep.describe
   function M.run (lurn, experiment, now, options)
     local spec, workers = now.spec, options.workers or lurn.sys.cpus()
-    local params = {}
-    for name, value in next, spec.fixed do params[name] = value end
-    local active = lurn.space.conditions(experiment, spec.fixed)(lurn.space.defaults(spec.space))
-    for name, value in next, lurn.space.defaults(spec.space) do if active[name] then params[name] = value end end
+    local params, active = lurn.space.defaults(spec.space), lurn.space.conditions(experiment, spec.fixed)
+    local means = active(params)
+    for name in next, params do if not means[name] then params[name] = nil end end
+    params = lurn.sweep.whole(spec, active, params)
     local cost, trouble = lurn.sweep_cost.measure(spec.script, params, spec.train_seed)
     local size, continuous = grid_size(lurn, spec)
     local seconds = cost and (cost.step and cost.total and cost.start + cost.step * cost.total or cost.seconds)
     local document = {study = now.name, direction = now.direction, space = spec.space, fixed = spec.fixed, grid = size,
       continuous = continuous, meaningful = shares(lurn, experiment, now), trials = now.trials, seeds = spec.seeds,
-      sampler = choice_text(spec.sampler), pruner = choice_text(spec.pruner), cost = cost, trouble = trouble, workers = workers,
-      seconds = seconds, all = seconds and seconds * now.trials * spec.seeds / workers}
+      sampler = choice_text(spec.sampler), pruner = choice_text(spec.pruner), cost = cost, trouble = trouble,
+      workers = workers, seconds = seconds, all = seconds and seconds * now.trials * spec.seeds / workers}
     document.infeasible = cost and spec.limits.memory and cost.memory > spec.limits.memory or nil
     if options.json then cli.document(document) return cli.OK end
     show_space(lurn, experiment, document)

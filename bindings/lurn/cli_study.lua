@@ -19,7 +19,9 @@ return function (cli)
     if options.store then return {options.store} end
     local sweeps = require "lurn.cli_sweep" (cli)
     local list = files_in(sweeps.FOLDER)
-    if not list[1] then cli.fail(cli.INPUT, ("no store in %s/; --store URL says where trials are"):format(sweeps.FOLDER)) end
+    if not list[1] then
+      cli.fail(cli.INPUT, ("no store in %s/; --store URL says where trials are"):format(sweeps.FOLDER))
+    end
     return list
   end
 
@@ -39,7 +41,8 @@ return function (cli)
     if #list == 1 then return assert(store:study(list[1].name)) end
     local names = {}
     for i, s in ipairs(list) do names[i] = s.name end
-    cli.usage(#list == 0 and url .. ": no study in it" or ("%s: which study? %s"):format(url, table.concat(names, ", ")))
+    if #list == 0 then cli.fail(cli.INPUT, url .. ": no study in it") end
+    cli.usage(("%s: which study? %s"):format(url, table.concat(names, ", ")))
   end
 
   -- "lurn study show NAME": the name may be anywhere among the stores.
@@ -74,6 +77,7 @@ return function (cli)
   function M.command (lurn, spec, trial)
     local all, names, words = {}, {}, {}
     for name, value in next, spec.fixed or {} do all[name] = value end
+    for _, name in ipairs(trial.attrs and trial.attrs.unused or {}) do all[name] = nil end
     for name, value in next, trial.params do all[name] = value end
     for name in next, all do names[#names + 1] = name end
     table.sort(names)
@@ -95,7 +99,7 @@ return function (cli)
 
   --- The JSON document of a study.
   function M.document (lurn, study, trials, url)
-    local rows = lurn.study_table.configurations(trials, study.direction)
+    local rows = lurn.study_table.configurations(trials, study.direction, study:spec().seeds)
     return {study = study.name, store = url, direction = study.direction, counts = lurn.sweep_view.count(trials),
       trials = study:get "trials", seeds = study:spec().seeds, best = best_of(lurn, study, rows)}
   end
@@ -106,7 +110,8 @@ return function (cli)
     if not best then print("no trial is complete") return end
     print(("best %.6g, trial %d"):format(best.value, best.number))
     if (document.seeds or 1) > 1 then
-      print(("mean %.6g, deviation %s, of %d seeds"):format(best.mean, best.sd and ("%.3g"):format(best.sd) or "?", best.n))
+      local deviation = best.sd and ("%.3g"):format(best.sd) or "?"
+      print(("mean %.6g, deviation %s, of %d seeds"):format(best.mean, deviation, best.n))
     end
     for _, name in ipairs(lurn.study_table.names {{params = best.params}}) do
       print(("  %s %s"):format(name, exact(lurn, best.params[name])))
@@ -128,54 +133,67 @@ return function (cli)
       for _, s in ipairs(assert(store:studies())) do
         local c = s.counts
         local total = store:study(s.name):get "trials"
-        rows[#rows + 1] = {s.name, url, total or false, c.COMPLETE, c.RUNNING, c.PRUNED, c.FAIL, s.best and s.best.value or false}
+        rows[#rows + 1] = {s.name, url, total or false, c.COMPLETE, c.RUNNING, c.PRUNED, c.FAIL,
+          s.best and s.best.value or false}
         documents[#documents + 1] = {study = s.name, store = url, direction = s.direction, counts = c, trials = total,
           best = s.best}
       end
       store:close()
     end
-    if options.json then cli.document(documents)
-    else print((options.csv and sheet.csv or sheet.text)({"study", "store", "trials", "complete", "running", "pruned", "failed",
-      "best"}, rows)) end
+    if options.json then return cli.document(documents) end
+    local head = {"study", "store", "trials", "complete", "running", "pruned", "failed", "best"}
+    print((options.csv and sheet.csv or sheet.text)(head, rows))
   end
 
-  local function seconds_of (t) return t.attrs and t.attrs.seconds or t.ended and t.started and t.ended - t.started or false end
+  local function seconds_of (t)
+    if t.attrs.seconds then return t.attrs.seconds end
+    return t.ended and t.started and t.ended - t.started or false
+  end
+
+  -- Values of the parameters of that name, behind the cells that are there.
+  local function add_params (cells, names, params)
+    for _, name in ipairs(names) do
+      local value = params[name]
+      if value == nil then value = false elseif value == false then value = "false" end
+      cells[#cells + 1] = value
+    end
+    return cells
+  end
 
   -- A row a configuration: rank, value or mean and deviation, parameters.
   local function show_table (lurn, study, trials, options)
     local names, seeds = lurn.study_table.names(trials), study:spec().seeds or 1
     local head, rows = {"trial", "state"}, {}
-    for _, name in ipairs(seeds > 1 and {"seeds", "mean", "deviation", "best"} or {"value"}) do head[#head + 1] = name end
-    head[#head + 1] = "seconds"
+    local values = seeds > 1 and {"seeds", "mean", "deviation", "best", "seconds"} or {"value", "seconds"}
+    table.move(values, 1, #values, #head + 1, head)
     table.move(names, 1, #names, #head + 1, head)
-    for k, row in ipairs(lurn.study_table.configurations(trials, study.direction)) do
+    for k, row in ipairs(lurn.study_table.configurations(trials, study.direction, seeds)) do
       if k > (options.top or 10) and not options.csv then break end
       local t = row.best or row.last
       local state = t.reason and ("%s %s"):format(t.state:lower(), t.reason:lower()) or t.state:lower()
-      local cells = {t.number, state}
-      for _, cell in ipairs(seeds > 1 and {row.n, row.mean or false, row.sd or false, row.best and row.best.value or false}
-        or {t.value or false}) do cells[#cells + 1] = cell end
-      cells[#cells + 1] = seconds_of(t)
-      for _, name in ipairs(names) do
-        local value = t.params[name]
-        if value == nil then value = false end
-        cells[#cells + 1] = value
+      local cells = {t.number, state, t.value or false}
+      if seeds > 1 then
+        cells = {t.number, state, row.n, row.mean or false, row.sd or false, row.best and row.best.value or false}
       end
-      rows[k] = cells
+      cells[#cells + 1] = seconds_of(t)
+      rows[k] = add_params(cells, names, t.params)
     end
     print((options.csv and sheet.csv or sheet.text)(head, rows))
   end
 
   local function show_trial (lurn, study, trials, options)
-    local t = trials[options.trial + 1] or cli.fail(cli.INPUT, ("%s has trials 0 to %d"):format(study.name, #trials - 1))
-    if options.json then cli.document(t) return end
+    local t = trials[options.trial + 1]
+      or cli.fail(cli.INPUT, ("%s has trials 0 to %d"):format(study.name, #trials - 1))
+    if options.json then return cli.document(t) end
     print(("trial %d  %s%s%s"):format(t.number, t.state:lower(), t.reason and " " .. t.reason:lower() or "",
       t.value and ("  %.9g"):format(t.value) or ""))
-    for _, name in ipairs(lurn.study_table.names {t}) do print(("  %s %s"):format(name, exact(lurn, t.params[name]))) end
+    for _, name in ipairs(lurn.study_table.names {t}) do
+      print(("  %s %s"):format(name, exact(lurn, t.params[name])))
+    end
     if t.attrs.error then print("error: " .. t.attrs.error) end
     for _, r in ipairs(t.reports) do print(("  step %d  %.6g"):format(r[1], r[2])) end
     for _, a in ipairs(t.attempts) do
-      print(("attempt by %s, process %s: %s"):format(a.worker, a.pid or "?", a.reason and a.reason:lower() or "running"))
+      print(("attempt by %s, process %s: %s"):format(a.worker, a.pid or "?", (a.reason or "running"):lower()))
     end
     print("again: " .. M.command(lurn, study:spec(), t))
     if t.run and lurn.sys.exists(t.run) then print("weights: " .. t.run) end
@@ -192,10 +210,10 @@ return function (cli)
       return
     end
     if not options.csv then
-      local c = lurn.sweep_view.count(trials)
-      print(("%s (%s): %d complete, %d running, %d pruned, %d failed%s"):format(study.name, study.direction, c.COMPLETE,
-        c.RUNNING, c.PRUNED, c.FAIL, study:get "trials" and (" of %d"):format(study:get "trials" * (study:spec().seeds or 1))
-        or ""))
+      local c, total = lurn.sweep_view.count(trials), study:get "trials"
+      total = total and (" of %d"):format(total * (study:spec().seeds or 1)) or ""
+      print(("%s (%s): %d complete, %d running, %d pruned, %d failed%s"):format(study.name, study.direction,
+        c.COMPLETE, c.RUNNING, c.PRUNED, c.FAIL, total))
     end
     show_table(lurn, study, trials, options)
   end
@@ -210,17 +228,12 @@ return function (cli)
   -- All there is of every trial, a row each.
   local function table_of (lurn, study, trials)
     local names = lurn.study_table.names(trials)
-    local head, rows = {"number", "config", "seed", "state", "reason", "value", "started", "ended", "steps", "seconds"}, {}
+    local head = {"number", "config", "seed", "state", "reason", "value", "started", "ended", "steps", "seconds"}
+    local rows, first = {}, study:spec().train_seed or 1
     for _, name in ipairs(names) do head[#head + 1] = "params." .. name end
     for k, t in ipairs(trials) do
-      local cells = {t.number, t.config, (study:spec().train_seed or 1) + t.seed - 1, t.state, t.reason or false, t.value or false,
-        t.started or false, t.ended or false, t.attrs.steps or false, seconds_of(t)}
-      for _, name in ipairs(names) do
-        local value = t.params[name]
-        if value == nil then value = false end
-        cells[#cells + 1] = value
-      end
-      rows[k] = cells
+      rows[k] = add_params({t.number, t.config, first + t.seed - 1, t.state, t.reason or false, t.value or false,
+        t.started or false, t.ended or false, t.attrs.steps or false, seconds_of(t)}, names, t.params)
     end
     return sheet.csv(head, rows)
   end
@@ -248,6 +261,31 @@ return function (cli)
     end
   end
 
+  --- Whether the store is whole, and whether the sampler proposes every trial again: this executes the study's script.
+  function verbs.check (lurn, options, name)
+    local study, url, store = find(lurn, options, name)
+    local precision = study:spec().precision or lurn.precision
+    if precision ~= lurn.precision then
+      store:close()
+      lurn = cli.lurn(precision)
+      study, url = find(lurn, options, study.name)
+    end
+    local problems, trials = assert(study:check()), assert(study:sync())
+    local choose, replayed = lurn.sweep.chooser(study, lurn.sweep.experiment_of(study)), 0
+    for _, t in ipairs(trials) do
+      local same, message = choose.replay(t, trials)
+      if same then replayed = replayed + 1 elseif same == false then problems[#problems + 1] = message end
+    end
+    if options.json then
+      cli.document {study = study.name, store = url, trials = #trials, replayed = replayed, problems = problems}
+    else
+      for _, problem in ipairs(problems) do print(problem) end
+      print(("%s: %d trials, %d proposals of %s repeated, %d problems"):format(study.name, #trials, replayed,
+        study:spec().sampler.name, #problems))
+    end
+    return problems[1] and cli.FAILED or cli.OK
+  end
+
   verbs["import"] = function (lurn, options, from, name)
     if not from or not options.store then
       cli.usage("lurn study import URL [STUDY] --store URL: from where, to where?", cli.describe(cli.verbs.study))
@@ -264,8 +302,8 @@ return function (cli)
     local study, url, store = find(lurn, options, name)
     local count = #assert(study:sync())
     if not options.yes then
-      cli.usage(("this would delete the %d trials of %s in %s: say --yes; their run files in %s stay"):format(count, study.name, url,
-        study:get "folder" or "?"))
+      cli.usage(("this would delete the %d trials of %s in %s: say --yes; their run files in %s stay"):format(count,
+        study.name, url, study:get "folder" or "?"))
     end
     local ok, message = store:delete(study.name)
     if not ok then cli.fail(cli.INPUT, message) end
@@ -275,11 +313,10 @@ return function (cli)
   function M.study (options, rest)
     local verb = rest[1] or "list"
     if not verbs[verb] then
-      cli.usage(require "lurn.schema" ().unknown("unknown command of lurn study", verb, {"list", "show", "best", "export", "import",
-        "delete"}), cli.describe(cli.verbs.study))
+      cli.usage(cli.lurn().schema.unknown("unknown command of lurn study", verb, {"list", "show", "best", "check",
+        "export", "import", "delete"}), cli.describe(cli.verbs.study))
     end
-    verbs[verb](cli.lurn(), options, rest[2] or options.study, rest[3])
-    return cli.OK
+    return verbs[verb](cli.lurn(), options, rest[2] or options.study, rest[3]) or cli.OK
   end
 
   return M

@@ -28,7 +28,10 @@ return function (cli)
     return choice or cli.usage("--" .. name .. ": " .. message)
   end
 
-  local function check_numbers (options)
+  -- All that can be wrong is found before anything is made.
+  local function check_options (lurn, options)
+    time_of(lurn, options, "timeout")
+    time_of(lurn, options, "stall")
     for name, low in next, {trials = 1, workers = 1, seeds = 1, keep = 0} do
       if options[name] and options[name] < low then
         cli.usage(("--%s must be at least %d, got %d"):format(name, low, options[name]))
@@ -38,12 +41,13 @@ return function (cli)
 
   -- What the command line says of the study, and which of it was said at all.
   local function read_options (lurn, options, words)
-    check_numbers(options)
+    check_options(lurn, options)
     local o = {words = words, study = options.study, direction = options.direction, trials = options.trials,
       seeds = options.seeds, seed = options.seed, train_seed = options.train_seed, keep = options.keep,
       sampler = choice_of(lurn, options, "sampler"), pruner = choice_of(lurn, options, "pruner"),
-      limits = limits_of(lurn, options)}
-    local given = {words = next(words) ~= nil, limits = next(o.limits) ~= nil, precision = options.precision ~= nil}
+      race = not options.all_seeds, limits = limits_of(lurn, options)}
+    local given = {words = next(words) ~= nil, limits = next(o.limits) ~= nil, precision = options.precision ~= nil,
+      race = options.all_seeds ~= nil}
     for _, name in ipairs {"direction", "seeds", "seed", "train_seed", "keep", "sampler", "pruner"} do
       given[name] = o[name] ~= nil
     end
@@ -89,7 +93,7 @@ return function (cli)
 
   -- Run files lie beside the store: sweeps/NAME.db and sweeps/NAME/, /shared/study and /shared/study/runs/NAME.
   local function folder_for (lurn, url, name)
-    local kind, place = lurn.store.parse(url)
+    local kind, place = lurn.store.parse(url)      -- the store was opened, so it is a good address
     if kind == "dir" then return ("%s/runs/%s"):format(place, name) end
     if kind ~= "sqlite" then return M.FOLDER .. "/" .. name end
     local stem = place:gsub("%.%w+$", "")
@@ -141,19 +145,35 @@ return function (cli)
     return list, text
   end
 
-  -- Values are checked as those of the command line; what a configuration does not say is at its default.
+  -- A value of a configuration, checked as those of the command line are, and against what the study searches.
+  local function value_of (lurn, experiment, spec, entries, name, value)
+    local d, p = experiment.declarations[name], entries[name]
+    if not d then return nil, lurn.schema.unknown("unknown parameter", tostring(name), {table.unpack(experiment.names)}) end
+    local checked, message
+    if type(value) == "string" then checked, message = lurn.experiment.parse(d, value)
+    else checked, message = lurn.experiment.validate(d, value) end
+    if checked == nil then return nil, message end
+    local fixed = spec.fixed[name]
+    if fixed == nil then fixed = d.default end
+    if not p and checked ~= fixed then
+      return nil, ("parameter '%s' is not searched in this study, it is %s"):format(name, tostring(fixed))
+    end
+    local inside = not p or p.kind == "choice" and lurn.space.index(p, checked)
+      or p.kind ~= "choice" and checked >= p.low and checked <= p.high
+    if not inside then
+      return nil, ("parameter '%s' is searched in %s, got %s"):format(name, lurn.space.text(p), tostring(checked))
+    end
+    return checked
+  end
+
+  -- What a configuration does not say is at its default.
   local function configuration (lurn, experiment, study, path, k, row)
-    local spec, params = study:spec(), lurn.space.defaults(study:spec().space)
+    local spec, params, entries = study:spec(), lurn.space.defaults(study:spec().space), {}
+    for _, p in ipairs(spec.space) do entries[p.name] = p end
     for name, value in next, row do
-      local d = experiment.declarations[name]
-      if not d then
-        cli.fail(cli.INPUT, ("%s: configuration %d: unknown parameter '%s'"):format(path, k, tostring(name)))
-      end
-      local checked, message
-      if type(value) == "string" then checked, message = lurn.experiment.parse(d, value)
-      else checked, message = lurn.experiment.validate(d, value) end
+      local checked, message = value_of(lurn, experiment, spec, entries, name, value)
       if checked == nil then cli.fail(cli.INPUT, ("%s: configuration %d: %s"):format(path, k, message)) end
-      params[name] = checked
+      if entries[name] then params[name] = checked end
     end
     local active = lurn.space.conditions(experiment, spec.fixed)(params)
     for name in next, params do if not active[name] then params[name] = nil end end
@@ -165,11 +185,12 @@ return function (cli)
     local list, text = read_list(lurn, path)
     local key = "enqueued " .. lurn.sys.sha256(text):sub(1, 16)
     if study:get(key) then return end
-    local seeds, configs, base = study:spec().seeds or 1, {}, #assert(study:sync())
+    local seeds, configs, base = study:spec().seeds or 1, {}, 0
+    for _, t in ipairs(assert(study:sync())) do base = math.max(base, t.config + 1) end
     for k, row in ipairs(list) do
       local params = configuration(lurn, experiment, study, path, k, row)
       for seed = 1, seeds do
-        configs[#configs + 1] = {params = params, config = base // seeds + k - 1, seed = seed}
+        configs[#configs + 1] = {params = params, config = base + k - 1, seed = seed, attrs = {enqueued = true}}
       end
     end
     assert(study:enqueue(configs))
@@ -184,9 +205,9 @@ return function (cli)
     local job, task = os.getenv "SLURM_ARRAY_JOB_ID", os.getenv "SLURM_ARRAY_TASK_ID"
     if job and task then return ("slurm-%s_%s"):format(job, task) end
     if os.getenv "SLURM_JOB_ID" then return "slurm-" .. os.getenv "SLURM_JOB_ID" end
-    local host, held = lurn.process.host(), nil
+    local host = lurn.process.host()
     for k = 1, 10000 do
-      held = lurn.sys.lock(("%s/%s-%d.agent"):format(folder, host, k))
+      local held = lurn.sys.lock(("%s/%s-%d.agent"):format(folder, host, k))
       if held then return ("%s-%d"):format(host, k), held end
     end
     return ("%s-%d"):format(host, lurn.sys.pid())
@@ -206,14 +227,15 @@ return function (cli)
   end
 
   local function view_of (lurn, study, options)
-    return lurn.sweep_view.new {quiet = options.quiet, direction = study.direction}
+    return lurn.sweep_view.new {quiet = options.quiet, direction = study.direction, seeds = study:spec().seeds}
   end
 
   local codes = {done = cli.OK, stopped = cli.OK, failed = cli.FAILED, INT = cli.INTERRUPTED, TERM = cli.TERMINATED}
 
   -- Plays trials of the study until it is done or told to stop.
   local function work (lurn, study, experiment, url, options, workers)
-    local folder = options.folder and M.absolute(options.folder) or study:get "folder" or folder_for(lurn, url, study.name)
+    local folder = options.folder and M.absolute(options.folder) or study:get "folder"
+      or M.absolute(folder_for(lurn, url, study.name))
     local made, why = lurn.sys.mkdir(folder)
     if not made then cli.fail(cli.INPUT, why) end
     local name, lock = agent_name(lurn, folder)
@@ -280,10 +302,12 @@ return function (cli)
   end
 
   function M.worker (options, rest)
-    if rest[1] then cli.usage(("what is '%s'? The script is in the study"):format(rest[1]), cli.describe(cli.verbs.worker)) end
+    if rest[1] then
+      cli.usage(("what is '%s'? The script is in the study"):format(rest[1]), cli.describe(cli.verbs.worker))
+    end
     if not options.store then cli.usage("which store? --store URL", cli.describe(cli.verbs.worker)) end
-    check_numbers(options)
     local lurn = cli.lurn()
+    check_options(lurn, options)
     local results = require "lurn.cli_study" (cli)
     local store = M.open_store(lurn, options.store, false)
     local study = results.study_of(store, options.store, options.study)

@@ -27,8 +27,18 @@ return function (lurn)
   ---@field direction "minimize"|"maximize"
   ---@field declarations table<string, table>
   local Experiment = {}
-  Experiment.__index = Experiment
+  Experiment.__index, Experiment.__name = Experiment, "lurn.Experiment"
   M.Experiment = Experiment
+
+  -- What completion at a prompt offers inside the braces of start and run: the parameters, as options.
+  function Experiment.__options (self, method)
+    if method ~= "start" and method ~= "run" then return nil end
+    local rules = {}
+    for name, d in next, self.declarations do
+      rules[name] = {d.kind == "choice" and "string" or d.kind, d.default, d.choice, d.help}
+    end
+    return rules
+  end
 
   local SPEC = {
     name = {"string", schema.required, nil, "names the run files"},
@@ -52,8 +62,10 @@ return function (lurn)
 
   -- Words that `lurn run` and its relatives keep for themselves.
   local reserved = {}
-  for word in ("seed seeds threads precision out json quiet resume fork init partial keep help trials store study "
-    .. "workers sampler pruner timeout train_seed limit_time limit_memory enqueue dry_run"):gmatch("[%w_]+") do reserved[word] = true end
+  for word in ("seed seeds threads precision out json quiet resume fork init partial force keep help trials store "
+    .. "study workers sampler pruner timeout train_seed limit_time limit_memory enqueue dry_run"):gmatch "[%w_]+" do
+    reserved[word] = true
+  end
 
   local function kind_of (value, where)
     local kind = math.type(value) or type(value)

@@ -11,21 +11,25 @@ folder = (folder or "lurn"):gsub("%.init$", "")
 
 -- In order of dependence: a module finds those before it already in the instance.
 local parts = {
-  "schema", "json", "symbol", "pascanu", "cell", "layers", "conv", "cells", "loss", "probe", "model", "op", "optim",
-  "sample", "source", "data", "progress", "repro", "lock", "manifest", "runfile", "spike", "fit", "run", "watch",
+  "schema", "json", "patience", "symbol", "pascanu", "cell", "layers", "conv", "cells", "loss", "probe", "model", "op",
+  "optim", "sample", "source", "data", "progress", "repro", "lock", "manifest", "runfile", "spike", "fit", "run", "watch",
   "experiment",
 }
 -- What many programs never ask for is read when it is first asked for: reading all of the Lua half takes longer than
 -- some runs have to wait for their first step.
 local late = {
   "metrics", "plot", "csv", "npy", "idx", "moving", "tasks", "lineage",
-  "store_state", "store_memory", "store_schema", "store_optuna", "store_sql_study", "store_sql", "store_sqlite",
-  "store_postgres", "store",
-  "space", "sampler", "pruner",
-  "channel", "warm", "trial", "keeper", "study_table", "sweep", "sweep_cost", "sweep_view", "agent", "slurm",
+  "store_state", "store_memory", "store_schema", "store_optuna", "store_foreign", "store_sql_study", "store_sql",
+  "store_sqlite", "store_postgres", "store_dir", "store_spool", "store",
+  "space", "sampler", "pruner", "racing",
+  "channel", "warm", "trial", "keeper", "outbox", "study_table", "sweep", "sweep_cost", "sweep_view", "agent",
+  "slurm",
 }
 -- What adds to a part, and comes with it.
-local additions = {pruner = {"pruner_percentile"}}
+local additions = {
+  sampler = {"sobol", "tpe"},
+  pruner = {"pruner_percentile", "pruner_alone", "pruner_halving"},
+}
 
 local instances = {}
 
@@ -83,6 +87,8 @@ function make (precision)
   setmetatable(lurn, Instance)
   for _, name in ipairs(parts) do load_part(lurn, name) end
   lurn.load, lurn.engine, lurn.threads = lurn.experiment.load, core.engine, core.threads
+  --- A prompt in this interpreter; what `lurn` without arguments starts.
+  function lurn.repl (options) return require(folder .. ".repl")(lurn, options) end
   return lurn
 end
 

@@ -14,12 +14,19 @@ return function (lurn)
   ---@field total integer?    the last step of the loop being played
   ---@field state table       plain values that survive a resume; keep it small, it is copied every step
   ---@field seed integer
-  ---@field status string     "waiting", "running", "done", "failed", "diverged", "interrupted", "terminated", "pruned", "paused",
-  --- "infeasible"
+  ---@field status string     "waiting", "running", "done", "failed", "diverged", "interrupted", "terminated",
+  -- "pruned", "paused", "infeasible"
   ---@field result any        what the experiment returned
   ---@field model any         the first model that was built; models has all of them
   local Run = {}
-  Run.__index = Run
+  Run.__name = "lurn.Run"
+
+  -- run.loss and run.valid_loss are the series of that name: {step =, value =}.
+  function Run.__index (self, key)
+    local value = Run[key]
+    if value ~= nil or key ~= "loss" and key ~= "valid_loss" then return value end
+    return rawget(self, "metrics")[key]
+  end
   M.Run = Run
 
   local OPTIONS = {
@@ -35,12 +42,12 @@ return function (lurn)
     arguments = {"table", nil, nil, "the command line, for the record"},
     threads = {"integer", nil, {1, 64}, "of the engine; 1 by default"},
     on_digest = {"function", nil, nil, "function (run, step, hex): called with every digest"},
-    pruner = {"function", nil, nil, "function (step, value) -> \"pruned\" or true: give up; \"paused\": stop, to go on later"},
+    pruner = {"function", nil, nil, "function (step, value) -> 'pruned' or true: give up; 'paused': go on later"},
     on_step = {"function", nil, nil, "function (run): called between two iterations"},
     memory = {"integer", nil, {1, 1e18}, "bytes: a run that plans to use more ends as infeasible before it does"},
     keep = {"integer", nil, {1, 1e6}, "checkpoints of evaluations to keep beside the run file, and the best"},
-    sparse = {"boolean", false, nil, "a checkpoint every minute and at the end, none at the beginning and at evaluations"},
-    wanted = {"function", nil, nil, "function (run) -> false: nobody wants the last checkpoint of a run that ended so"},
+    sparse = {"boolean", false, nil, "a checkpoint every minute and at the end, none at first and at evaluations"},
+    wanted = {"function", nil, nil, "function (run) -> false: nobody wants the checkpoint of a run that ended so"},
     lock = {"any", nil, nil, "of the run file, when the caller took it already"},
   }
 
@@ -150,6 +157,7 @@ return function (lurn)
     end
   end
 
+  --- Called by optimisers: an update has been committed, the iteration is to be played to its end.
   function Run:committed ()
     self.dirty = true
     if lurn.signal then lurn.signal.hold(true) end
@@ -275,8 +283,26 @@ return function (lurn)
     self.progress:clear()
   end
 
+  local resume = lurn.signal and lurn.signal.resume or coroutine.resume
+
+  -- One stretch of the script; true when a prompt's Ctrl-C paused it, wherever it was.
+  local function stretch (self)
+    if self.marks then lurn.patience.put_back(self.marks) end
+    self.marks = nil
+    enter(self)
+    local ok, value = resume(self.thread)
+    if coroutine.status(self.thread) == "suspended" then
+      self.status = "waiting"
+      if ok == nil then self.progress:clear() end
+    else
+      close(self, ok, value)
+    end
+    leave(self)
+    return ok == nil
+  end
+
   --- Plays until the script ends, the budget is used up, or something stops it. Never raises for
-  -- what the script does: status, error and trace tell.
+  -- what the script does: status, error and trace tell. Paused, it goes on from there when it is played again.
   function Run:play ()
     if coroutine.status(self.thread) == "dead" then
       error("this run has ended: " .. self.status, 2)
@@ -284,14 +310,12 @@ return function (lurn)
     local free, message = self:take_lock()
     if not free then return refuse(self, message) end
     lurn.manifest.prepare(self)
-    enter(self)
-    local ok, value = coroutine.resume(self.thread)
-    if coroutine.status(self.thread) == "suspended" then
-      self.status = "waiting"
-    else
-      close(self, ok, value)
+    while stretch(self) do
+      self.marks = lurn.patience.mark(self.models)
+      local budget = self.budget      -- others may play it before it is this call's turn again
+      if not lurn.signal.pause() or coroutine.status(self.thread) == "dead" then break end
+      self.budget = budget
     end
-    leave(self)
     return self
   end
 

@@ -17,6 +17,7 @@ return function (lurn, Run)
     return true
   end
 
+  --- Others may write the run file from now on.
   function Run:release_lock ()
     if self.lock then self.lock:release() end
     self.lock = nil

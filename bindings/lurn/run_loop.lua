@@ -45,7 +45,9 @@ return function (lurn, Run)
     self:remember()
     if lurn.signal then lurn.signal.hold(false) end
     local pending = lurn.signal and lurn.signal.pending()
-    if pending then Run.finish(pending == "TERM" and "terminated" or "interrupted") end
+    if pending and not lurn.signal.pause() then
+      Run.finish(pending == "TERM" and "terminated" or "interrupted")
+    end
     if self.give_up then Run.finish(self.give_up) end
     if self.options.on_step then self.options.on_step(self) end
     -- What changes at every step shows at once, what changes at evaluations when their checkpoint is due.

@@ -364,33 +364,7 @@ return function (lurn)
     if model.touch then model:touch() end      -- what was made of the old values (packs) is stale
   end
 
-  ---------------------------------------------------------------- live metrics
-
-  --- RUN.h5 -> RUN.jsonl
-  function M.live_path (path)
-    return (path:gsub("%.h5$", "")) .. ".jsonl"
-  end
-
-  --- Opens the lines beside the run file for appending. After a resume what was written later than
-  -- the checkpoint is cut off; it will come again.
-  ---@param path string    of the run file
-  ---@param bytes integer  to keep
-  ---@return file*? file
-  ---@return integer? bytes kept
-  function M.open_live (path, bytes)
-    local live = M.live_path(path)
-    local old = bytes > 0 and io.open(live, "rb")
-    local kept = ""
-    if old then
-      kept = old:read(bytes) or ""
-      old:close()
-    end
-    local file = io.open(live, "wb")
-    if not file then return nil end
-    file:write(kept)
-    file:setvbuf("line")
-    return file, #kept
-  end
+  require "lurn.runfile_live" (M)
 
   return M
 end

@@ -94,7 +94,8 @@ return function (lurn)
   ---@return boolean same
   ---@return string? message
   function Sampler:replay (number, params, note, trials)
-    if self.recall then trials = self:recall(note, trials or {}) end
+    local looked = self.recall and not (number == 0 and self.defaults)
+    if looked then trials = self:recall(note, trials or {}) end
     local again = self:suggest(number, trials)
     if not again then return false, ("configuration %d: the sampler proposes nothing"):format(number) end
     local name = same(params, again)

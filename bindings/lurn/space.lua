@@ -11,6 +11,7 @@
 
 return function (lurn)
   local schema = lurn.schema
+  local log, exp = lurn.core.parzen.log, lurn.core.parzen.exp      -- the same bits everywhere
   local M = {}
 
   local function fail (name, ...) return nil, ("parameter '%s': "):format(name) .. string.format(...) end
@@ -71,8 +72,8 @@ return function (lurn)
 
   local function log_at (p, u)
     local half = p.kind == "int" and 0.5 or 0
-    local low, high = math.log(p.low - half), math.log(p.high + half)
-    return M.round(p, math.exp(low + u * (high - low)))
+    local low, high = log(p.low - half), log(p.high + half)
+    return M.round(p, exp(low + u * (high - low)))
   end
 
   --- The value at place u in [0, 1]. Every value of a list, or of steps, has the same share.

@@ -15,6 +15,9 @@
 -- frozen, cut off, or given up for dead) is told so, and its result is kept as an orphan that counts nowhere. The same
 -- result twice is one. Times are seconds since 1970 by the store's own clock.
 --
+-- With a spool, a store that is away costs no result: reports and results wait on the local disk ("spooled") until it is
+-- back; claims and renewals say nil, message, code.
+--
 -- Misuse raises; the outside world (and a trial that was lost) is nil, message, code. Codes: ENOENT, EEXIST, EBUSY (try
 -- again), ECONN (no connection), EIO, EFORMAT, EREADONLY.
 
@@ -175,7 +178,7 @@ return function (lurn)
 
   --- The attempt is over. A crash is forgiven as often as spec.retries.crashed says, being preempted or lost always:
   -- the trial waits again, and the second value says so. A COMPLETE that is NaN is a FAIL, DIVERGED.
-  -- nil, "lost": the result came too late and is kept as an orphan.
+  -- nil, "lost": the result came too late and is kept as an orphan. true, "spooled": the store is away.
   ---@param result {state: string, reason: string?, value: number?, run: string?, attrs: table?, id: string?}
   ---@return true? done
   ---@return string? state      the trial's from now on; or "lost", or a message
@@ -319,6 +322,16 @@ return function (lurn)
     return list
   end
 
+  --- With a spool: writes what waits there into the store. nil, message, code when the store is still away.
+  ---@return true? done
+  function Store:drain ()
+    if not self.kept.spool then return true end
+    return self.kept.spool:drain()
+  end
+
+  --- With a spool: whether something waits there.
+  function Store:waits () return self.kept.spool ~= nil and self.kept.spool:waits() end
+
   function Store:delete (name) return self.kept:delete(name) end
   function Store:close () return self.kept:close() end
 
@@ -333,6 +346,7 @@ return function (lurn)
     local kind, place = M.parse(url)
     if not kind then return nil, place, "EINVAL" end
     local kept, message, code = lurn[SCHEMES[kind]].open(place, o)
+    if kept and o.spool then kept, message, code = lurn.store_spool.wrap(kept, url, o.spool) end
     if not kept then return nil, message, code end
     return setmetatable({kept = kept, url = url, kind = kind}, Store)
   end

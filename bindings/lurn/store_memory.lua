@@ -50,7 +50,11 @@ return function (lurn)
     return or_lost(self.state:renew(e))
   end
 
-  function Handle:report (e) return or_lost(self.state:report(e)) end
+  function Handle:report (e)
+    if not self.state:held(e) then return nil, "lost" end
+    self.state:report(e)
+    return true
+  end
 
   function Handle:finish (e)
     local state, known = self.state, self.state:known(e.number, e.epoch, e.id)

@@ -23,14 +23,17 @@ return function (lurn)
       p.kind == "int" and "Int" or "Float", number(p.low), number(p.high), p.log and "true" or "false", step)
   end
 
-  --- An entry of a space from such a text; nil when it is of a kind that is not known.
+  --- An entry of a space from such a text; nil when it is of a kind that is not known. Python's None, which no table of
+  -- Lua can hold, becomes the word.
   function M.parameter (name, text)
-    local d = json.decode(text)
+    local d = json.decode(text, {null = json.null})
     local a = d and d.attributes
     if not a then return nil end
+    for k, v in next, a.choices or {} do if v == json.null then a.choices[k] = "None" end end
     if d.name == "CategoricalDistribution" then return {name = name, kind = "choice", choice = a.choices} end
+    if a.step == json.null then a.step = nil end
     local kind = d.name:find "^Int" and "int" or "float"      -- also those of Optuna 2: IntUniformDistribution, ...
-    local log = a.log or d.name:find "LogUniform" ~= nil
+    local log = a.log == true or d.name:find "LogUniform" ~= nil
     return {name = name, kind = kind, low = a.low, high = a.high, log = log or nil,
       step = (a.step or a.q) ~= 1 and (a.step or a.q) or nil}
   end

@@ -48,8 +48,9 @@ return function (lurn)
 
   local function undo (self, trouble)
     if not self.db then return end
-    local rolled = trouble.code ~= "ECONN" and self.db:run "ROLLBACK"
-    if not rolled and self.dialect.kind ~= "sqlite" then disconnect(self) end
+    -- SQLite complains where there is nothing to undo.
+    local _, rolled = pcall(self.db.run, self.db, "ROLLBACK")
+    if trouble.code == "ECONN" or not rolled then disconnect(self) end
   end
 
   --- Plays f(run) as one transaction, again if need be, and returns what it returns (up to three values); nil, message,

@@ -7,8 +7,8 @@ return function (lurn, Handle)
   local optuna, machine, json = lurn.store_optuna, lurn.store_state, lurn.json
 
   local TRIALS = "SELECT t.number, t.trial_id, t.config, t.seed, t.state, t.reason, t.worker, t.epoch, t.lease, "
-    .. "t.started, t.ended, t.run, t.note, v.value, v.value_type FROM lurn_trial t "
-    .. "LEFT JOIN trial_values v ON v.trial_id = t.trial_id WHERE t.study_id = $1 AND "
+    .. "t.started, t.ended, t.run, t.note, v.value, v.value_type FROM lurn_trial AS t%s "
+    .. "LEFT JOIN trial_values v ON v.trial_id = t.trial_id WHERE t.study_id = $1 AND %s"
   -- Each row begins with the number of its trial.
   local PARTS = {
     params = {"p.param_name, p.param_value", "trial_params p", "p.trial_id = t.trial_id"},
@@ -21,10 +21,10 @@ return function (lurn, Handle)
       "o.epoch, o.place"},
   }
 
-  local function part_sql (part, condition)
+  local function part_sql (part, index, condition)
     local p = PARTS[part]
-    return ("SELECT t.number, %s FROM lurn_trial t CROSS JOIN %s WHERE t.study_id = $1 AND %s AND %s%s"):format(p[1],
-      p[2], condition, p[3], p[4] and " ORDER BY t.number, " .. p[4] or "")
+    return ("SELECT t.number, %s FROM lurn_trial AS t%s CROSS JOIN %s WHERE t.study_id = $1 AND %s AND %s%s"):format(
+      p[1], index, p[2], condition, p[3], p[4] and " ORDER BY t.number, " .. p[4] or "")
   end
 
   local fill = {}
@@ -46,10 +46,10 @@ return function (lurn, Handle)
     table.insert(a.orphans, json.decode(row[3], {nonfinite = true}))
   end
 
-  -- Trials that meet a condition ($2 is `value`), by number, and which numbers.
-  local function select (self, run, condition, value)
+  -- Trials that meet a condition ($2 is `value`), by number. index: which one to use.
+  local function select (self, run, index, condition, value)
     local found = {}
-    for _, r in ipairs(run(TRIALS .. condition, self.id, value)) do
+    for _, r in ipairs(run(TRIALS:format(index, condition), self.id, value)) do
       found[r[1]] = {number = r[1], config = r[3], seed = r[4], state = r[5], reason = r[6], worker = r[7],
         epoch = r[8], lease = r[9], started = r[10], ended = r[11], run = r[12],
         note = r[13] and json.decode(r[13], {nonfinite = true}) or nil, value = r[15] and optuna.number(r[14], r[15]),
@@ -57,19 +57,21 @@ return function (lurn, Handle)
     end
     if next(found) == nil then return found end
     for _, part in ipairs {"params", "attrs", "reports", "attempts", "orphans"} do
-      for _, row in ipairs(run(part_sql(part, condition), self.id, value)) do fill[part](self, found[row[1]], row) end
+      for _, row in ipairs(run(part_sql(part, index, condition), self.id, value)) do
+        fill[part](self, found[row[1]], row)
+      end
     end
     return found
   end
 
   --- One trial, within a transaction.
-  function Handle:read (run, number) return select(self, run, "t.number = $2", number)[number] end
+  function Handle:read (run, number) return select(self, run, "", "t.number = $2", number)[number] end
 
   function Handle:sync ()
     local view, d = self.view, self.link.dialect
     local found, mark, code = self.link:look(function (run)
       local at = run(d.mark, self.id)[1]
-      return select(self, run, ("t.version %s $2"):format(d.since), view.since), at and at[1]
+      return select(self, run, d.by_version, ("t.version %s $2"):format(d.since), view.since), at and at[1]
     end)
     if not found then return nil, mark, code end
     for number, t in next, found do view.trials[number + 1] = t end
@@ -105,7 +107,8 @@ return function (lurn, Handle)
     {"the counter of trials", "SELECT s.next_number FROM lurn_study s WHERE s.study_id = $1 AND s.next_number <> "
       .. "(SELECT count(*) FROM lurn_trial t WHERE t.study_id = s.study_id)"},
     {"trial without its row in lurn_trial", "SELECT x.number FROM trials x LEFT JOIN lurn_trial t "
-      .. "ON t.trial_id = x.trial_id WHERE x.study_id = $1 AND (t.number IS NULL OR t.number <> x.number)"},
+      .. "ON t.study_id = x.study_id AND t.number = x.number WHERE x.study_id = $1 "
+      .. "AND (t.trial_id IS NULL OR t.trial_id <> x.trial_id)"},
     {"state of a trial", "SELECT t.number FROM lurn_trial t JOIN trials x ON x.trial_id = t.trial_id "
       .. "WHERE t.study_id = $1 AND CAST(x.state AS VARCHAR(8)) <> "
       .. "CASE t.state WHEN 'PAUSED' THEN 'RUNNING' ELSE t.state END"},

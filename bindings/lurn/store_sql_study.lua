@@ -33,18 +33,16 @@ return function (lurn)
   local function insert_rows (run, head, rows, tail)
     local width = rows[1] and rows[1].n or 0
     for from = 1, #rows, 12 do
-      local values, groups = {}, {}
+      local values, groups, n = {}, {}, 0
       for k = from, math.min(#rows, from + 11) do
         local names = {}
         for c = 1, width do
-          values[#values + 1] = rows[k][c] == nil and false or rows[k][c]
-          names[c] = "$" .. #values
+          n = n + 1
+          values[n], names[c] = rows[k][c], "$" .. n
         end
         groups[#groups + 1] = "(" .. table.concat(names, ", ") .. ")"
       end
-      for k, v in ipairs(values) do if v == false then values[k] = nil end end
-      run(head .. " VALUES " .. table.concat(groups, ", ") .. (tail or ""),
-        table.unpack(values, 1, width * #groups))
+      run(head .. " VALUES " .. table.concat(groups, ", ") .. (tail or ""), table.unpack(values, 1, n))
     end
   end
 
@@ -101,15 +99,15 @@ return function (lurn)
     return run("SELECT next_number FROM lurn_study WHERE study_id = $1" .. self.link.dialect.lock, self.id)[1][1]
   end
 
+  -- Moves it on; the version of the change.
   local function set_counter (self, run, number)
-    run("UPDATE lurn_study SET next_number = $1 WHERE study_id = $2", number, self.id)
+    return run(self.link.dialect.counter, number, self.id)[1][1]
   end
 
   function Handle:enqueue (list)
     return self.link:write(function (run)
       local number = counter(self, run)
-      set_counter(self, run, number + #list)
-      local v = version(self, run)
+      local v = set_counter(self, run, number + #list)
       for k, e in ipairs(list) do
         e.number = number + k - 1
         e.config, e.seed, e.attrs = e.config or e.number, e.seed or 1, e.attrs or {}
@@ -122,15 +120,16 @@ return function (lurn)
   ---------------------------------------------------------------- claims
 
   -- Its own trial, be it running or put back; else the lowest that was put back or whose lease ran out.
-  local PICK = "SELECT number, trial_id, epoch, queue FROM lurn_trial WHERE study_id = $1 AND queue IN (0, 1) "
+  local PICK = "SELECT number, trial_id, epoch, queue FROM lurn_trial%s WHERE study_id = $1 AND queue IN (0, 1) "
     .. "AND (queue = 1 OR worker = $2 OR lease < $3) "
-    .. "ORDER BY CASE WHEN worker = $2 THEN queue ELSE 2 END, number LIMIT 1"
-  local FRESH = "SELECT number, trial_id, epoch, queue FROM lurn_trial WHERE study_id = $1 AND queue = 2 "
-    .. "ORDER BY number LIMIT 1"
+    .. "ORDER BY CASE WHEN worker = $2 THEN queue ELSE 2 END, number LIMIT 1%s"
+  local FRESH = "SELECT number, trial_id, epoch, queue FROM lurn_trial%s WHERE study_id = $1 AND queue = 2 "
+    .. "ORDER BY number LIMIT 1%s"
 
   local function pick (self, run, c)
-    local skip = self.link.dialect.skip
-    return run(PICK .. skip, self.id, c.worker, c.at)[1] or run(FRESH .. skip, self.id)[1]
+    local d = self.link.dialect
+    return run(PICK:format(d.by_queue, d.skip), self.id, c.worker, c.at)[1]
+      or run(FRESH:format(d.by_queue, d.skip), self.id)[1]
   end
 
   local function take_again (self, run, row, c)
@@ -151,8 +150,7 @@ return function (lurn)
     local e = c.propose(number)
     if not e then return nil, false end
     e.number, e.config, e.seed, e.attrs = number, e.config or number, e.seed or 1, e.attrs or {}
-    set_counter(self, run, number + 1)
-    insert_trial(self, run, e, version(self, run), c)
+    insert_trial(self, run, e, set_counter(self, run, number + 1), c)
     insert_attempt(self, run, number, 1, c)
     return {number = number, config = e.config, seed = e.seed, params = e.params, attrs = e.attrs, note = e.note,
       epoch = 1, state = "RUNNING", worker = c.worker, lease = c.at + c.lease, started = c.at, reports = {},
@@ -314,8 +312,8 @@ return function (lurn)
     local queue = t.state == "RUNNING" and 0 or t.state == "WAITING" and (t.epoch > 0 and 1 or 2) or nil
     run("INSERT INTO lurn_trial (study_id, number, trial_id, config, seed, state, queue, reason, worker, epoch, "
       .. "crashes, lease, started, ended, run, note, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, "
-      .. "$12, $13, $14, $15, $16, $17)", self.id, t.number, trial_id, t.config, t.seed, t.state, queue, t.reason, t.worker,
-      t.epoch, crashes, t.lease, t.started, t.ended, t.run, t.note ~= nil and json.encode(t.note) or nil, v)
+      .. "$12, $13, $14, $15, $16, $17)", self.id, t.number, trial_id, t.config, t.seed, t.state, queue, t.reason,
+      t.worker, t.epoch, crashes, t.lease, t.started, t.ended, t.run, t.note ~= nil and json.encode(t.note) or nil, v)
     insert_params(self, run, trial_id, t.params)
     local attrs = own_attrs(self, t)
     if machine.OVER[t.state] then attrs["lurn.reason"] = t.reason end
@@ -328,8 +326,7 @@ return function (lurn)
   --- Trials of another store, as they are, into an empty study.
   function Handle:put (trials)
     return self.link:write(function (run)
-      local v = version(self, run)
-      set_counter(self, run, #trials)
+      local v = set_counter(self, run, #trials)
       for _, t in ipairs(trials) do put(self, run, t, v) end
       return true
     end)

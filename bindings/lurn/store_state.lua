@@ -71,7 +71,7 @@ return function ()
   function State:create (e)
     local t = {number = e.number, config = e.config or e.number, seed = e.seed or 1, params = e.params or {},
       attrs = e.attrs or {}, note = e.note, epoch = 0, reports = {}, attempts = {}}
-    self.trials[e.number + 1], self.inner[e.number] = t, {crashes = 0, metrics = {}}
+    self.trials[e.number + 1], self.inner[e.number] = t, {crashes = 0, metrics = {}, epochs = {}}
     enter(self, t, "WAITING")
     return t
   end
@@ -102,26 +102,28 @@ return function ()
     return true
   end
 
-  -- Series are short and grow at their end.
-  local function upsert (series, step, value)
+  -- Series are short and grow at their end. A step that a later epoch wrote stays as it is: where logs are merged, what
+  -- was written first may be read last.
+  local function upsert (series, epochs, step, value, epoch)
+    if (epochs[step] or 0) > epoch then return end
+    epochs[step] = epoch
     local k = #series
     while k > 0 and series[k][1] > step do k = k - 1 end
     if k > 0 and series[k][1] == step then series[k] = {step, value}
     else table.insert(series, k + 1, {step, value}) end
   end
 
-  --- e: {number, epoch, points = {{step, value}, ...}, metrics = {NAME = points}}
+  --- Of an attempt that has the trial, or had it then. e: {number, epoch, points = {{step, value}, ...},
+  -- metrics = {NAME = points}}
   function State:report (e)
-    local t = self:held(e)
-    if not t then return false end
-    for _, p in ipairs(e.points or {}) do upsert(t.reports, p[1], p[2]) end
-    local metrics = self.inner[t.number].metrics
+    local t, inner = self.trials[e.number + 1], self.inner[e.number]
+    for _, p in ipairs(e.points or {}) do upsert(t.reports, inner.epochs, p[1], p[2], e.epoch) end
     for name, points in next, e.metrics or {} do
-      metrics[name] = metrics[name] or {}
-      for _, p in ipairs(points) do upsert(metrics[name], p[1], p[2]) end
+      inner.metrics[name] = inner.metrics[name] or {}
+      inner.epochs[name] = inner.epochs[name] or {}
+      for _, p in ipairs(points) do upsert(inner.metrics[name], inner.epochs[name], p[1], p[2], e.epoch) end
     end
     self.log[#self.log + 1] = t.number
-    return true
   end
 
   --- An attempt is over. e: {number, epoch, at, state = "PAUSED" or "WAITING" or one that is over, reason, value, run,
@@ -173,7 +175,7 @@ return function ()
 
   --- A whole trial of another store, as it is. t: {..., metrics = {NAME = points}}
   function State:put (t)
-    local inner = {crashes = 0, metrics = t.metrics or {}}
+    local inner = {crashes = 0, metrics = t.metrics or {}, epochs = {}}
     t.metrics = nil
     for _, a in ipairs(t.attempts) do if a.reason == "CRASHED" then inner.crashes = inner.crashes + 1 end end
     self.trials[t.number + 1], self.inner[t.number] = t, inner

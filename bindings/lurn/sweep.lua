@@ -2,7 +2,7 @@
 -- and from these to those who propose, prune and promote.
 
 return function (lurn)
-  local schema, json = lurn.schema, lurn.json
+  local json = lurn.json
   local M = {}
 
   M.SAMPLER, M.PRUNER, M.TRIALS = "tpe", "median", 50      -- where nothing is said
@@ -11,8 +11,8 @@ return function (lurn)
 
   local plain = {["true"] = true, ["false"] = false}
 
-  --- "asha:min_resource=2,reduction_factor=3" -> {name = "asha", min_resource = 2, reduction_factor = 3}; nil and a message
-  -- when it cannot be read.
+  --- "asha:min_resource=2,reduction_factor=3" -> {name = "asha", min_resource = 2, reduction_factor = 3}; nil and a
+  -- message when it cannot be read.
   ---@param text string
   ---@return table? choice
   ---@return string? message
@@ -31,7 +31,8 @@ return function (lurn)
   end
 
   local UNITS = {[""] = 1, s = 1, m = 60, h = 3600, d = 86400}
-  local BYTES = {[""] = 1, k = 1e3, kb = 1e3, m = 1e6, mb = 1e6, g = 1e9, gb = 1e9, kib = 1024, mib = 1024^2, gib = 1024^3}
+  local BYTES = {[""] = 1, k = 1e3, kb = 1e3, m = 1e6, mb = 1e6, g = 1e9, gb = 1e9, kib = 1024, mib = 1024^2,
+    gib = 1024^3}
 
   local function quantity (text, units)
     local number, unit = text:match "^([%d.]+)%s*(%a*)$"
@@ -78,8 +79,8 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
 
   --- A study of an experiment: {name, direction, spec, trials}, or nil and a message.
   ---@param experiment lurn.Experiment
-  ---@param o table   words (parameters as the command line has them), study, direction, trials, seeds, seed, train_seed,
-  -- sampler, pruner, limits, keep
+  ---@param o table   words (parameters as the command line has them), study, direction, trials, seeds, seed,
+  -- train_seed, sampler, pruner, limits, keep
   ---@return table? study
   ---@return string? message
   function M.describe (experiment, o)
@@ -87,8 +88,9 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
     if not space then return nil, fixed end
     if #space == 0 and (o.seeds or 1) == 1 then return nil, NOTHING:format(experiment.path or experiment.name) end
     local direction = o.direction or experiment.direction
-    local spec = {script = script_of(experiment), fixed = fixed, space = space, sampler = o.sampler or {name = M.SAMPLER},
-      pruner = o.pruner or {name = M.PRUNER}, seeds = o.seeds or 1, seed = o.seed or 1, train_seed = o.train_seed or 1,
+    local spec = {script = script_of(experiment), fixed = fixed, space = space,
+      sampler = o.sampler or {name = M.SAMPLER}, pruner = o.pruner or {name = M.PRUNER},
+      seeds = o.seeds or 1, race = o.race, seed = o.seed or 1, train_seed = o.train_seed or 1,
       limits = o.limits or {}, retries = {crashed = 2}, keep = o.keep or 5, precision = lurn.precision, threads = 1}
     if spec.pruner.name == "none" then spec.pruner.name = "nop" end
     local ok, sampler = pcall(M.sampler, spec, direction, experiment)
@@ -98,6 +100,25 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
     local name = o.study or experiment.name
     local trials = o.trials or sampler.size or #space == 0 and 1 or M.TRIALS
     return {name = name, direction = direction, spec = spec, trials = trials, size = sampler.size}
+  end
+
+  --- All that a run of these parameters is given: they and what the study fixes, without what means nothing beside them.
+  ---@param spec table
+  ---@param active fun(params: table): table   from lurn.space.conditions
+  ---@param params table
+  ---@return table<string, any> all
+  ---@return string[]? unused   names of fixed parameters that are left out
+  function M.whole (spec, active, params)
+    local all, means, unused = {}, active(params), nil
+    for name, value in next, params do all[name] = value end
+    for name, value in next, spec.fixed or {} do
+      if means[name] then all[name] = value
+      else
+        unused = unused or {}
+        unused[#unused + 1] = name
+      end
+    end
+    return all, unused
   end
 
   ---------------------------------------------------------------- is it the same?
@@ -156,10 +177,10 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
     end
   end
 
-  local SAME = {"sampler", "pruner", "seeds", "seed", "train_seed", "limits", "keep", "precision"}
+  local SAME = {"sampler", "pruner", "seeds", "race", "seed", "train_seed", "limits", "keep", "precision"}
 
-  --- What is not as it was when the study began, as a list of sentences. Of what the command line did not say, the study's
-  -- own settings hold.
+  --- What is not as it was when the study began, as a list of sentences. Of what the command line did not say, the
+  -- study's own settings hold.
   ---@param study table         from a store
   ---@param now table           from M.describe
   ---@param given table         which options the command line said: {sampler = true, words = true, ...}
@@ -202,38 +223,49 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
     return self.first[config]
   end
 
+  -- A race looks at all trials: where others have begun some since, it waits for the next look.
   local function place_of (self, trials, number)
-    if self.seeds == 1 then return number, 1 end
-    if not self.racing then return number // self.seeds, number % self.seeds + 1 end
-    local place = self.racing:next(trials, number)
-    if place then return place.config, place.seed end
+    if self.racing.race and self.seeds > 1 and number ~= #trials then
+      self.starved = true
+      return nil
+    end
+    self.racing.trials = self.total < math.huge and self.total or nil
+    return self.racing:next(trials, number)
   end
 
   --- Proposals, verdicts and promotions for a study:
   --   propose(number, trials)   for a new trial below `total`, or nil; `starved` then says whether that may change
   --   decide(trial, trials)     "prune", "pause" or nil, and why
   --   promote(trials)           the number of a paused trial that may go on, or nil
+  --   replay(trial, trials)     true, or false and what is not as it was
   ---@param study table
   ---@param experiment lurn.Experiment
   function M.chooser (study, experiment)
     local spec = study:spec()
     local sampler = M.sampler(spec, study.direction, experiment)
     local pruner = M.pruner(spec, study.direction, study.name)
-    local self = {seeds = spec.seeds or 1, seen = 0, first = {}, starved = false, total = math.huge, pruner = pruner, sampler = sampler,
-      racing = lurn.racing and lurn.racing.new and spec.seeds > 1 and lurn.racing.new {seeds = spec.seeds,
-        direction = study.direction} or nil}
+    local self = {seeds = spec.seeds or 1, seen = 0, first = {}, starved = false, total = math.huge, pruner = pruner,
+      sampler = sampler, racing = lurn.racing.new {seeds = spec.seeds or 1, direction = study.direction,
+        race = spec.race ~= false}}
     function self.propose (number, trials)
       self.starved = false
       if number >= self.total * self.seeds then return nil end
-      local config, seed = place_of(self, trials, number)
-      if not config then return nil end
-      local known, note = self.seeds > 1 and params_of(self, trials, config) or nil, nil
-      if not known and seed > 1 then
+      local place = place_of(self, trials, number)
+      if not place then return nil end
+      local known, note = self.seeds > 1 and params_of(self, trials, place.config) or nil, nil
+      if not known and place.seed > 1 then
         self.starved = true
         return nil
       end
-      if not known then known, note = sampler:suggest(config, pruner:peers(number, trials)) end
-      return known and {params = known, config = config, seed = seed, note = note} or nil
+      if not known then known, note = sampler:suggest(place.config, pruner:peers(place.config, trials)) end
+      return known and {params = known, config = place.config, seed = place.seed, note = note} or nil
+    end
+    -- Whether the sampler proposes a trial's parameters again, given what it had seen; nil where it did not propose them.
+    function self.replay (trial, trials)
+      if trial.attrs.enqueued or trial.seed > 1 then return nil end
+      -- The defaults are proposed without a look at anything.
+      if not trial.note then return sampler:replay(trial.config, trial.params, {seen = "0"}, {}) end
+      return sampler:replay(trial.config, trial.params, trial.note, pruner:peers(trial.config, trials))
     end
     function self.decide (trial, trials) return pruner:decide(trial, trials) end
     function self.promote (trials) return pruner:promote(trials) end

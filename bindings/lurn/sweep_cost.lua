@@ -42,8 +42,8 @@ return function (lurn)
     channel:send {cost = measure(run, began, clock)}
   end
 
-  --- {total, step, start, plan, memory, ...}: steps of a trial (nil: the script has no loop of batches), seconds a step and
-  -- before the first one, bytes that its models plan, bytes that its process has at most; or nil and a message.
+  --- {total, step, start, plan, memory, ...}: steps of a trial (nil: the script has no loop of batches), seconds a
+  -- step and before the first one, bytes that its models plan, bytes that its process has at most; or nil, message.
   ---@param script table    {path, text, lua}
   ---@param params table
   ---@param seed integer

@@ -1,5 +1,5 @@
---- What a person sees of a sweep, on stderr: on a terminal one line that renews itself, elsewhere a plain line every so
--- often; a line of its own for every new best trial and for what goes wrong. Nothing here has any influence on the sweep.
+--- What a person sees of a sweep, on stderr: on a terminal one line that renews itself, elsewhere a plain line every
+-- so often; a line of its own for every new best trial and for what goes wrong. Nothing here influences the sweep.
 --
 --   12/100 done  2 running  3 pruned  1 failed  best 1.2345 (trial 7)  ▁▂▂▃▅█  3m05s, 12m left
 
@@ -40,10 +40,10 @@ return function (lurn)
     return table.concat(out)
   end
 
-  --- options: as for lurn.progress.new; total: trials of the study, where there is one.
+  --- options: as for lurn.progress.new; direction, seeds: of the study.
   function M.new (options)
     local progress = lurn.progress.new(options)
-    return setmetatable({progress = progress, total = options.total, sign = options.direction == "maximize" and -1 or 1,
+    return setmetatable({progress = progress, options = options, seeds = options.seeds or 1, sign = options.direction == "maximize" and -1 or 1,
       values = {}, shown = -math.huge, utf8 = is_utf8(), ended_here = 0}, View)
   end
 
@@ -61,8 +61,8 @@ return function (lurn)
   end
   M.params_text = params_text
 
-  function View:started () end
-  function View:reported () end
+  function View.started () end
+  function View.reported () end
 
   local reasons = {TIMEOUT = "out of time", MEMORYOUT = "out of memory", DIVERGED = "diverged", CRASHED = "crashed",
     INFEASIBLE = "infeasible", LOST = "lost", ERROR = "failed"}
@@ -73,10 +73,12 @@ return function (lurn)
       self.values[#self.values + 1] = e.value
       if not self.best or self.sign * e.value < self.sign * self.best then
         self.best, self.best_number = e.value, trial.number
-        self.progress:say("trial %d  %.6g  best   %s", trial.number, e.value, params_text(trial.params))
+        local seed = self.seeds > 1 and (" (configuration %d, seed %d)"):format(trial.config, trial.seed) or ""
+        self.progress:say("trial %d%s  %.6g  best   %s", trial.number, seed, e.value, params_text(trial.params))
       end
     elseif e.state == "FAIL" or e.reason == "LOST" then
-      self.progress:say("trial %d  %s%s", trial.number, reasons[e.reason] or "failed", e.message and ": " .. e.message or "")
+      local why = e.message and ": " .. e.message or ""
+      self.progress:say("trial %d  %s%s", trial.number, reasons[e.reason] or "failed", why)
     end
     if e.state ~= "WAITING" and e.state ~= "PAUSED" then self.ended_here = self.ended_here + 1 end
   end
@@ -98,6 +100,19 @@ return function (lurn)
     return c
   end
 
+  -- The best value, of several seeds the mean of the configuration that leads the race.
+  local function best_text (self, agent, complete)
+    if not self.best then return nil end
+    if self.seeds == 1 then return ("best %.6g (trial %d)"):format(self.best, self.best_number) end
+    if self.raced ~= complete then
+      local rows = lurn.study_table.configurations(agent.trials, self.options.direction, self.seeds)
+      self.raced, self.leader = complete, rows[1]
+    end
+    local r = self.leader
+    return r.mean and ("best %.6g ± %s of %d (configuration %d)"):format(r.mean, r.sd and ("%.2g"):format(r.sd) or "?",
+      r.n, r.config)
+  end
+
   local function line (self, agent)
     local c, now = M.count(agent.trials), agent.clock()
     local over, spent = c.COMPLETE + c.PRUNED + c.FAIL, now - agent.began
@@ -105,10 +120,11 @@ return function (lurn)
     if c.PRUNED > 0 then words[#words + 1] = c.PRUNED .. " pruned" end
     if c.PAUSED > 0 then words[#words + 1] = c.PAUSED .. " paused" end
     if c.FAIL > 0 then words[#words + 1] = c.FAIL .. " failed" end
-    if self.best then words[#words + 1] = ("best %.6g (trial %d)"):format(self.best, self.best_number) end
+    words[#words + 1] = best_text(self, agent, c.COMPLETE)
     if #self.values > 2 then words[#words + 1] = M.sparkline(self.values, WIDE, self.utf8) end
     local left = self.total and self.ended_here > 0 and (self.total - over) * spent / self.ended_here
-    words[#words + 1] = lurn.progress.duration(spent) .. (left and (", %s left"):format(lurn.progress.duration(left)) or "")
+    local duration = lurn.progress.duration
+    words[#words + 1] = left and ("%s, %s left"):format(duration(spent), duration(left)) or duration(spent)
     return table.concat(words, "  ")
   end
 

@@ -1,12 +1,12 @@
 --- One trial, in the process that its agent forked for it: a normal run, whose run file is the trial's, and which
 -- says over the channel what it measures.
 --
---   to the agent      {begin = {step, seconds}}            it plays; from that step on, so long before a resume
---                     {report = {step, value}}             run:report; where the job says `ask`, an answer is waited for
---                     {at = {step, total}}                 it is alive: at most once a second
---                     {data = {name, path, options}}       it has loaded that
---                     {done = value}                       it is complete: are its weights wanted? An answer is waited for
---                     {outcome = {status, value, ...}}     the last one
+--   to the agent      {begin = {step, seconds}}         it plays; from that step on, so long before a resume
+--                     {report = {step, value}}          run:report; where the job says `ask`, an answer is waited for
+--                     {at = {step, total}}              it is alive: at most once a second
+--                     {data = {name, path, options}}    it has loaded that
+--                     {done = value}                    complete: are its weights wanted? An answer is waited for
+--                     {outcome = {status, value, ...}}  the last one
 --   to the trial      {verdict = nil | "pruned" | "paused"}, {keep = true | false}
 --
 -- The trial ends when its agent does: the channel is then closed. Nothing here knows the store.

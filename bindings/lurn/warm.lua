@@ -1,5 +1,5 @@
---- Data that many trials load are loaded once: what lurn.text, lurn.open, lurn.csv and lurn.npz give is kept, and a process that
--- is forked afterwards has it already, in the same memory as all others.
+--- Data that many trials load are loaded once: what lurn.text, lurn.open, lurn.csv and lurn.npz give is kept, and a
+-- process that is forked afterwards has it already, in the same memory as all others.
 --
 -- A trial that loads something says so (on_load), its agent then loads it too (M.load), and later trials find it. What
 -- was loaded is known by its file as it is now and by the options; a file that has changed is loaded again. Options
@@ -54,7 +54,7 @@ return function (lurn)
     end
   end
 
-  -- HDF5 takes some milliseconds to come up: once here, not once a trial. The file is never committed, so there is none.
+  -- HDF5 takes some milliseconds to come up: once here, not once a trial. The file is never committed: there is none.
   local function wake_h5 (folder)
     local file = lurn.h5.create(folder .. "/.warm.h5")
     if not file then return end

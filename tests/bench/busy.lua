@@ -29,8 +29,8 @@ local bin = os.getenv "LURN_BIN" or "build/bin/lurn"
 if not bin:find "^/" then bin = os.getenv "PWD" .. "/" .. bin end
 
 local began = lurn.sys.clock()
-local pipe = assert(io.popen(("cd %s && %s sweep busy.lua --sampler random --pruner none --quiet --json --trials %d --workers %d %s")
-  :format(folder, bin, trials, workers, arg[3] and "--store " .. arg[3] or "")))
+local pipe = assert(io.popen(("cd %s && %s sweep busy.lua --sampler random --pruner none --quiet --json --trials %d "
+  .. "--workers %d %s"):format(folder, bin, trials, workers, arg[3] and "--store " .. arg[3] or "")))
 local document = assert(lurn.json.decode(pipe:read "a"))
 pipe:close()
 local wall = lurn.sys.clock() - began

@@ -168,6 +168,7 @@ function M.new ()
   local function part (name) lurn[name] = dofile(assert(package.searchpath("lurn." .. name, package.path)))(lurn) end
   local pending, held
   lurn.signal = {install = function () end, restore = function () end, pending = function () return pending end,
+    pause = function () return false end,
     hold = function (yes) held = yes end, clear = function () pending, held = nil, nil end,
     raise = function (name) pending = name end, stop = function () return pending and not held end}
   lurn.sys = {clock = os.clock, mkdir = function (path) return os.execute("mkdir -p '" .. path .. "'") end,

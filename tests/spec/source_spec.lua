@@ -175,7 +175,7 @@ describe("what a run has read", function ()
     shell.write("table.csv", (cells():gsub("\n3,0.5,3,", "\n3,0.5,4,")))
     differs("csv.h5", "data.1.hash")      -- a target: the inputs, of which the script makes its set, are as they were
     shell.write("table.csv", cells())
-    local code, out, err = shell.lurn "rerun csv.h5 --quiet --out again.h5"
+    local code, out, err = shell.lurn "rerun csv.h5 --quiet --force --out again.h5"
     assert.equal(0, code, err .. out)
   end)
 

@@ -24,6 +24,8 @@ local core = {
   pool        = "base sys",
   param       = "rng tensor arena portable",
   lr          = "base portable",
+  gauss       = "base portable",
+  parzen      = "rng gauss",
   optim       = "param kernel portable",
   -- the compute column
   sink        = "",
@@ -57,7 +59,7 @@ local core = {
   -- both: only these see a model and a file at once
   checkpoint  = "h5 conductor optim lr",
   runfile     = "checkpoint data",
-  lurn        = "gradcheck recompute cell loss runfile feed text outside",      -- the umbrella header
+  lurn        = "gradcheck recompute cell loss runfile feed text outside parzen",      -- the umbrella header
 }
 -- A .c file may know one more header than its own header admits. Each with its reason.
 local extra = {
@@ -93,6 +95,7 @@ local only = {
   {"^unistd%.h$",            "^core/sys%.c$", "^core/process%.c$", "^bindings/", "^tests/"},
   {"^fcntl%.h$",             "^core/sys%.c$", "^core/process%.c$", "^tests/"},
   {"^dirent%.h$",            "^core/sys%.c$"},
+  {"^poll%.h$",              "^core/sys%.c$"},
   {"^dlfcn%.h$",             "^core/sys%.c$"},
 }
 
