@@ -8,6 +8,7 @@
 #                   with a garbage collector that never rests
 #   make isa        the same with the kernels of each instruction set this machine has
 #   make store-storm   workers of each kind of trial store killed, its server, too: no result lost or counted twice
+#   make cluster    a sweep on two Slurm hosts, one of which dies, the other loses its network: nothing lost (root)
 #   make storm      every script killed at random instants and resumed, ARGS='--kills 50': the same bits
 #   make bench      the speed table, ARGS='--rows layers'
 #   make count      instructions of the main loops beside their baseline, ARGS=--record: a new baseline
@@ -282,9 +283,9 @@ book:
 
 # ---- tests ------------------------------------------------------------------------------------
 
-.PHONY: test suite check isa storm store-storm optuna bench count
+.PHONY: test suite check isa storm store-storm cluster optuna bench count
 test:
-	@.ci/packages.sh $(if $(MISSING),build) test --try clock shells pq server
+	@.ci/packages.sh $(if $(MISSING),build) test --try clock picture shells pq server
 	@$(MAKE) all checks
 	@$(MAKE) suite
 
@@ -325,9 +326,15 @@ storm: all
 	@$(ENV) $(LUA) tests/tools/storm.lua --list $(ARGS) | \
 	  $(ENV) xargs -P $(JOBS) -n 1 $(LUA) tests/tools/storm.lua $(ARGS) --only
 
-# The same for stores of trials: ARGS='--store dir --trials 1000 --workers 8'. Servers of the group "server".
+# The same for stores of trials: ARGS='--store dir --trials 10000 --workers 16'.
 store-storm: all
+	@.ci/packages.sh --try server
 	@$(ENV) $(LUA) tests/tools/store_storm.lua $(ARGS)
+
+cluster:
+	@.ci/packages.sh $(if $(MISSING),build) cluster
+	@$(MAKE) all
+	@$(ENV) tests/tools/cluster.sh $(ARGS)
 
 # Optuna and its dashboard, in a virtual environment of the build's: with them, specs see them read what lurn writes.
 optuna: $(BUILD)/venv/ready

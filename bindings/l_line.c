@@ -198,10 +198,10 @@ static int read_edited (lua_State *L, l_signals *s) {
   reading.start = -1;
   lib.install(lua_tostring(L, 1), line_done);
   while (!reading.done) {
-    int ready = lurn_sys_wait_input(0);
-    if (s->caught) { give_up(); lua_pushboolean(L, 0); return 1; }
+    int ready = lurn_sys_wait_input(0, &s->stop);
+    if (!ready) { give_up(); lua_pushboolean(L, 0); return 1; }
     if (lib.resize && lurn_sys_columns(1) != columns) { columns = lurn_sys_columns(1); lib.resize(); }
-    if (ready) lib.read_char();
+    lib.read_char();
   }
   if (reading.ended) lua_pushnil(L);
   else lua_pushstring(L, reading.line);
@@ -216,7 +216,7 @@ static int read_plain (lua_State *L, l_signals *s) {
   if (interactive) {
     fputs(lua_tostring(L, 1), stdout);
     fflush(stdout);
-    if (!lurn_sys_wait_input(0) && s->caught) {
+    if (!lurn_sys_wait_input(0, &s->stop)) {
       puts("");
       lua_pushboolean(L, 0);
       return 1;

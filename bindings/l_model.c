@@ -27,6 +27,7 @@ static int g_model (lua_State *L) {              /* program */
   m->grad = l_newblock(L, sizeof(real) * (p->params.count + 1));
   lua_setiuservalue(L, -2, 3);
   m->version = 1;
+  m->factor = 1;
   return 1;
 }
 

@@ -9,6 +9,7 @@ typedef struct model {
   const lurn_program *source;   /* user value 1 */
   lurn_params params;           /* the source's, laid out by sorted path; borrowed */
   real *value, *grad;           /* user values 2 and 3 */
+  double factor;                /* of the gradients in the update that follows a clip */
   uint64_t version;             /* grows with every change of the weights */
 } model;
 

@@ -87,8 +87,10 @@ static int pool_gc (lua_State *L) {
   return 0;
 }
 
-/* threads() -> how many threads play; threads(n) changes that for whatever is planned from now on. */
+/* threads() -> how many threads play, and why they wait for processors: "own" (there are more of them), "others" (that
+ * use the machine) or nil; threads(n) changes their number for whatever is planned from now on. */
 static int threads (lua_State *L) {
+  static const char *const crowds[] = {NULL, "own", "others"};
   static const luaL_Reg meta[] = {{"__gc", pool_gc}, {NULL, NULL}};
   static const char key;
   lurn_ctx *ctx = lb_ctx(L);
@@ -108,7 +110,8 @@ static int threads (lua_State *L) {
     }
   }
   lua_pushinteger(L, lurn_pool_threads(ctx->pool));
-  return 1;
+  lua_pushstring(L, crowds[lurn_pool_crowd(ctx->pool)]);
+  return 2;
 }
 
 static const luaL_Reg functions[] = {{"engine", engine}, {"isa", isa}, {"threads", threads},

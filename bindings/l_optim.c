@@ -71,13 +71,14 @@ static int m_moments (lua_State *L) {
   return 2;                                       /* flat, list of its parts */
 }
 
-/* options, groups or nil -> norm before clipping; the gradients are clipped in place */
+/* options, groups or nil -> norm before clipping; the gradients are clipped in place, but for the scaling of them all, which
+ * is the update's */
 static int m_clip (lua_State *L) {
   model *m = l_checkmodel(L, 1);
   lurn_optim o;
   read_optim(L, 2, &o);
   lurn_group *g = read_groups(L, 3, m, &o);
-  lua_pushnumber(L, lurn_optim_clip(lb_ctx(L), &o, &m->params, g, m->grad));
+  lua_pushnumber(L, lurn_optim_clip(lb_ctx(L), &o, &m->params, g, m->grad, &m->factor));
   return 1;
 }
 
@@ -91,7 +92,8 @@ static int m_update (lua_State *L) {
   int n = lurn_optim_moments(&o);
   luaL_argcheck(L, lurn_tensor_count(moment) >= (int64_t)m->params.count * n, 5, "moments of another model");
   lurn_group *g = read_groups(L, 3, m, &o);
-  lurn_optim_update(&o, &m->params, g, step, m->value, m->grad, moment->data.r);
+  lurn_optim_update(lb_ctx(L), &o, &m->params, g, step, m->factor, m->value, m->grad, moment->data.r);
+  m->factor = 1;
   m->version++;
   return 0;
 }

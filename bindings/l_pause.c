@@ -8,6 +8,8 @@
  *   signal.resume(co, ...)     as coroutine.resume; nil when it was paused. Then the signal is pending again, for
  *                              whoever resumed it to pause in turn (signal.pause), after putting things in order
  *   signal.pause()             yields when a signal is pending; true when a prompt is there, false when there is none
+ *   signal.whole(yes)          begins, or ends, a piece that is paused nowhere but where it asks for it (signal.pause);
+ *                              they may be nested
  *   signal.coroutines(yes)     replaces coroutine.resume and coroutine.wrap, or puts them back
  *
  * Where a coroutine cannot yield (in a comparison that table.sort calls, say) the signal waits a moment for that to
@@ -30,7 +32,9 @@ static void on_count (lua_State *L, lua_Debug *ar) {
   l_signals *s = l_signal_of(L);
   (void)ar;
   if (!s->caught) { lua_sethook(L, NULL, 0, 0); return; }
-  if (lua_isyieldable(L)) {
+  if (s->whole > 0) {
+    lua_sethook(L, on_count, LUA_MASKCOUNT, SOME_INSTRUCTIONS);
+  } else if (lua_isyieldable(L)) {
     heed(L, s);
     s->pausing = 1;
     lua_yield(L, 0);
@@ -160,19 +164,29 @@ static int c_wrap (lua_State *L) {
 
 /* ---------- pausing ---------- */
 
-static int paused (lua_State *L, int status, lua_KContext context) {
-  (void)status; (void)context;
+static int paused (lua_State *L, int status, lua_KContext whole) {
+  (void)status;
+  l_signal_of(L)->whole = (int)whole;
   lua_pushboolean(L, 1);
   return 1;
 }
 
 static int s_pause (lua_State *L) {
   l_signals *s = l_signal_of(L);
+  int whole = s->whole;
   if (!s->prompt || !lua_isyieldable(L)) { lua_pushboolean(L, 0); return 1; }
-  if (!s->caught) return paused(L, LUA_OK, 0);
+  if (!s->caught) return paused(L, LUA_OK, whole);
   heed(L, s);
+  s->whole = 0;
   s->pausing = 1;
-  return lua_yieldk(L, 0, 0, paused);
+  return lua_yieldk(L, 0, whole, paused);
+}
+
+static int s_whole (lua_State *L) {
+  l_signals *s = l_signal_of(L);
+  s->whole += lua_toboolean(L, 1) ? 1 : -1;
+  if (s->whole <= 0 && s->caught && s->prompt) l_pause_ask(L);
+  return 0;
 }
 
 /* The functions that were there are upvalues 1 and 2. */
@@ -192,6 +206,8 @@ void l_pause_open (lua_State *L) {
   lua_setfield(L, -2, "resume");
   lua_pushcfunction(L, s_pause);
   lua_setfield(L, -2, "pause");
+  lua_pushcfunction(L, s_whole);
+  lua_setfield(L, -2, "whole");
   luaL_requiref(L, LUA_COLIBNAME, luaopen_coroutine, 0);
   lua_getfield(L, -1, "resume");
   lua_getfield(L, -2, "wrap");

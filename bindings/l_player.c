@@ -80,7 +80,7 @@ static lurn_status list_states (player *p) {
   return LURN_OK;
 }
 
-/* {grad, grad_inputs, grad_states, carry, infer, reset, twin, dice, window} */
+/* {grad, grad_inputs, grad_states, carry, infer, lean, reset, twin, dice, window} */
 int l_player_new (lua_State *L) {
   model *m = l_checkmodel(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
@@ -95,11 +95,13 @@ int l_player_new (lua_State *L) {
       .grad_inputs = lb_getboolean(L, 2, "grad_inputs", 0),
                               .grad_states = lb_getboolean(L, 2, "grad_states", 0),
                               .carry = lb_getboolean(L, 2, "carry", 1)};
+  p->variant.lean = lb_getboolean(L, 2, "lean", 0);
   p->variant.infer = lb_getboolean(L, 2, "infer", 0);
   p->variant.reset = lb_getboolean(L, 2, "reset", 0) || (p->variant.carry && !starts_from_zero(m->source));
   p->twin = lb_getboolean(L, 2, "twin", 0);
   lua_Integer dice = lb_getinteger(L, 2, "dice", 0, 1 << 30, 0);
   if (dice) lurn_choices_random(&p->choices, (uint64_t)dice); else lurn_choices_default(&p->choices);
+  if (p->variant.lean) p->choices.again = 1;
   p->choices.window = (int)lb_getinteger(L, 2, "window", -1, 1 << 28, 0);
   lb_check(L, lurn_normalise(p->ctx, m->source, &p->variant, &p->program));
   lb_check(L, list_states(p));

@@ -8,7 +8,8 @@
  *   process.write(fd, text)           process.close(fd)
  *   process.cores()                   the machine's numbers of the cores it may use
  *   process.pin(core)                 runs on that core only; whether that could be had
- *   process.limit(bytes)              process.redirect(path)      process.memory(pid)      process.oom_kills()
+ *   process.limit(bytes)              process.redirect(path)      process.enter(folder)
+ *   process.memory(pid)               process.oom_kills()
  *   process.host()                    process.exit(code)          at once: nothing is closed, nothing collected
  */
 #include <signal.h>
@@ -126,6 +127,10 @@ static int p_redirect (lua_State *L) {
   return done(L, lurn_process_redirect(lb_ctx(L), luaL_checkstring(L, 1)));
 }
 
+static int p_enter (lua_State *L) {
+  return done(L, lurn_process_enter(lb_ctx(L), luaL_checkstring(L, 1)));
+}
+
 static int p_memory (lua_State *L) {
   lua_pushinteger(L, lurn_process_memory(lb_integer(L, 1, 1, INT32_MAX, "pid")));
   return 1;
@@ -151,8 +156,8 @@ static int p_exit (lua_State *L) {
 static const luaL_Reg functions[] = {
   {"fork", p_fork}, {"ended", p_ended}, {"kill", p_kill}, {"poll", p_poll}, {"read", p_read},
   {"write", p_write}, {"close", p_close}, {"cores", p_cores}, {"pin", p_pin}, {"limit", p_limit},
-  {"redirect", p_redirect}, {"memory", p_memory}, {"oom_kills", p_oom_kills}, {"host", p_host}, {"exit", p_exit},
-  {NULL, NULL}
+  {"redirect", p_redirect}, {"enter", p_enter}, {"memory", p_memory}, {"oom_kills", p_oom_kills},
+  {"host", p_host}, {"exit", p_exit}, {NULL, NULL}
 };
 
 int l_process_open (lua_State *L);

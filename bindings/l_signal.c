@@ -116,6 +116,7 @@ static int l_restore (lua_State *L) {
 
 static int l_prompt (lua_State *L) {
   s->prompt = lua_toboolean(L, 1);
+  s->whole = 0;
   s->caught = 0;
   s->stop = 0;
   if (s->prompt) catch_for_prompt();

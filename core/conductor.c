@@ -14,22 +14,36 @@ typedef struct hand {
   int part, parts;
   int in_step;                  /* 1: rows [row, end) of the step; 0: a share of the whole range */
   int row, end;
+  int block;                    /* steps [from, to) of a block: 1 the last ones, 2 those before */
   char *scratch;                /* of its strips */
 } hand;
 
-/* Products play six rows at a time: shares are whole blocks of six. */
-enum { ROW_BLOCK = 6 };
+/* Rows of a step that a thread must have at least: with fewer it waits for its own products. */
+enum { LEAST_ROWS = 2 };
 
 static void share_rows (const hand *h, int n, int *first, int *rows) {
-  int from, to;
-  if (h->in_step) {
-    *first = h->row;
-    *rows = (n < h->end ? n : h->end) - h->row;
-    return;
+  int from = h->row, to = n < h->end ? n : h->end;
+  if (!h->in_step) lurn_share(n, h->part, h->parts, &from, &to);
+  *first = from;
+  *rows = to - from;
+}
+
+/* Frames of the rows before `row`, which are the longest. */
+static int64_t frames_before (const lurn_batch *b, int row) {
+  int64_t sum = 0;
+  for (int t = 0; t < b->T; t++) sum += b->live[t] < row ? b->live[t] : row;
+  return sum;
+}
+
+/* Where part `part` of the rows begins, so that all parts have as many frames. */
+static int first_row (const lurn_batch *b, int part, int parts) {
+  int low = 0, high = b->B;
+  while (low < high) {
+    int middle = (low + high) / 2;
+    if (frames_before(b, middle) * parts < (int64_t)b->N * part) low = middle + 1;
+    else high = middle;
   }
-  lurn_share((n + ROW_BLOCK - 1) / ROW_BLOCK, h->part, h->parts, &from, &to);
-  *first = from * ROW_BLOCK;
-  *rows = (to * ROW_BLOCK < n ? to * ROW_BLOCK : n) - *first;
+  return low;
 }
 
 /* ---------- one instruction ---------- */
@@ -39,15 +53,15 @@ static size_t element (const lurn_register *x) { return lurn_dtype_size((lurn_dt
 static const lurn_batch *along (const lurn_wave *w, int axis) { return lurn_batch_along(w->batch, axis); }
 static int on_time (int axis) { return lurn_axis_level(axis) == LURN_TIME; }
 
-/* Row `first` of register r, counted from the beginning of step t; what has only one step's place
+/* Row `first` of register r, counted from the beginning of step t; what has only one step's place, or a block's,
  * is always there. */
 static char *address (const lurn_wave *w, lurn_reg r, int t, int first) {
   const lurn_register *x = &w->program->reg[r];
   size_t row = element(x) * (size_t)x->cols;
   char *base = w->base[r];
   if (x->axis == LURN_ONCE) return base;
-  if (on_time(x->axis)
-      && w->schedule->store[w->schedule->root[r]] != LURN_KEEP_STEP) first += along(w, x->axis)->start[t];
+  lurn_keep store = (lurn_keep)w->schedule->store[w->schedule->root[r]];
+  if (on_time(x->axis) && store != LURN_KEEP_STEP && store != LURN_KEEP_BLOCK) first += along(w, x->axis)->start[t];
   return base + row * (size_t)first;
 }
 
@@ -111,16 +125,18 @@ static int by_step (const lurn_wave *w, const lurn_instr *i) {
   return 0;
 }
 
-/* Works on a whole axis, or is there once: the first thread alone, unless the op splits itself. */
-static void play_whole (const hand *h, lurn_call *c, int axis) {
+/* Works on a whole axis, or on the steps [from, to) of a block, or is there once: the first thread alone, unless the op
+ * splits itself. */
+static void play_whole (const hand *h, lurn_call *c, int axis, int from, int to) {
   const lurn_op *op = h->w->op[c->instr - h->w->program->instr];
   int splits = (op->flags & LURN_OP_SPLITS) != 0;
   if (!splits && h->part > 0) return;
   if (splits) { c->part = h->part; c->parts = h->parts; }
-  c->go_on = h->w->go_on;
+  c->go_on = h->w->go_on || h->block > 1;
   if (h->w->window) c->lanes = h->w->lanes + (c->instr - h->w->program->instr) * LURN_TOTAL_LANES;
   int rows = op->flags & LURN_OP_WHOLE ? whole_rows(h->w, c->instr) : axis == LURN_ONCE ? 1 : h->w->batch->B;
-  play_call_rows(h->w, c, 0, 0, rows);
+  if (h->block) rows = c->batch->start[to] - c->batch->start[from];
+  play_call_rows(h->w, c, h->block ? from : 0, 0, rows);
 }
 
 static void play_call (const hand *h, int n, int from, int to) {
@@ -132,7 +148,7 @@ static void play_call (const hand *h, int n, int from, int to) {
   hand alone = {.w = h->w, .parts = 1, .scratch = h->scratch};
   const hand *mine = packs_itself(h, i) ? &alone : h;
   prepare(h, &c, n);
-  if (!on_time(axis) || (w->op[n]->flags & LURN_OP_WHOLE)) { play_whole(h, &c, axis); return; }
+  if (!on_time(axis) || (w->op[n]->flags & LURN_OP_WHOLE)) { play_whole(h, &c, axis, from, to); return; }
   int stride = h->in_step || by_step(w, i) ? 1 : to - from;
   for (int t = from; t < to; t += stride) {
     const int32_t *start = along(w, axis)->start;
@@ -248,14 +264,14 @@ static void play_section (const hand *h, const lurn_section *u, int from, int to
 typedef struct piece {          /* what a pool is given: sections over steps [from, to), or those steps of a loop */
   lurn_wave *w;
   const lurn_section *u;
-  int count, from, to;
+  int count, from, to, block;
   const lurn_scan *scan;        /* of a loop */
   atomic_int interrupted;
 } piece;
 
 static hand hand_of (const piece *p, int part, int parts) {
   lurn_wave *w = p->w;
-  return (hand){.w = w, .part = part, .parts = parts,
+  return (hand){.w = w, .part = part, .parts = parts, .block = p->block,
                 .scratch = (char *)w->scratch + (size_t)part * (size_t)w->schedule->nslot * w->slot_bytes};
 }
 
@@ -275,11 +291,11 @@ static int section_axis (const lurn_wave *w, const lurn_section *u) {
   return w->axis[w->schedule->order[u->first]];
 }
 
-/* One section after the other, each by all threads when it is large. */
-static void play_sections (lurn_wave *w, const lurn_section *u, int n, int from, int to) {
+/* One section after the other, each by all threads when it is large; block: as in hand, 0 outside of blocks. */
+static void play_sections (lurn_wave *w, const lurn_section *u, int n, int from, int to, int block) {
   const lurn_program *p = w->program;
   for (; n > 0; n--, u++) {
-    piece work = {.w = w, .u = u, .from = from, .to = to};
+    piece work = {.w = w, .u = u, .from = from, .to = to, .block = block};
     const lurn_instr *i = &p->instr[w->schedule->order[u->first]];
     const int32_t *start = along(w, section_axis(w, u))->start;
     size_t size = on_time(p->reg[i->out].axis) || (lurn_op_info(i->op)->flags & LURN_OP_SPLITS)
@@ -287,6 +303,38 @@ static void play_sections (lurn_wave *w, const lurn_section *u, int n, int from,
     if (threads_for(w, size) > 1) lurn_pool_run(w->ctx->pool, play_piece, &work);
     else play_piece(&work, 0, 1);
   }
+}
+
+/* Elements between two looks at the stop flag: some milliseconds of a wide product. */
+#define LOOK (1 << 20)
+
+/* Whether the section can be played stretch by stretch: each of its results belongs to a frame, and is the same however
+ * many frames are played together. OpenBLAS does not promise that; a matrix that is computed would be packed again. */
+static int stretches (const lurn_wave *w, const lurn_section *u) {
+  int yes = !w->ctx->blas;
+  for (int j = u->first; j < u->first + u->count; j++) {
+    int n = w->schedule->order[j];
+    const lurn_instr *i = &w->program->instr[n];
+    yes &= on_time(w->program->reg[i->out].axis) && !(w->op[n]->flags & LURN_OP_WHOLE) && !is_computed(w, i);
+  }
+  return yes;
+}
+
+/* Sections one after the other over steps [from, to), the stop flag looked at in between and within long ones. */
+static lurn_status play_steadily (lurn_wave *w, const lurn_section *u, int n, int from, int to) {
+  for (; n > 0; n--, u++) {
+    const lurn_batch *b = along(w, section_axis(w, u));
+    const lurn_register *x = &w->program->reg[w->program->instr[w->schedule->order[u->first]].out];
+    double share = (double)LOOK / ((double)b->N * x->cols + 1);
+    int span = share < 1 && stretches(w, u) ? (int)(b->T * share) + 1 : to - from, done = from;
+    do {
+      int end = to - done < span ? to : done + span;
+      if (w->ctx->stop && *w->ctx->stop) return lurn_fail(w->ctx, LURN_EINTR, "interrupted");
+      play_sections(w, u, 1, done, end, 0);
+      done = end;
+    } while (done < to);
+  }
+  return LURN_OK;
 }
 
 /* ---------- a loop ---------- */
@@ -317,8 +365,8 @@ static void play_steps (void *arg, int part, int parts) {
   piece *p = arg;
   const lurn_wave *w = p->w;
   hand h = hand_of(p, part, parts);
-  share_rows(&h, w->batch->B, &h.row, &h.end);
-  h.end += h.row;
+  h.row = first_row(along(w, p->scan->axis), part, parts);
+  h.end = first_row(along(w, p->scan->axis), part + 1, parts);
   h.in_step = 1;
   for (int k = 0; k < p->to - p->from; k++) {
     int t = p->scan->reverse ? p->to - 1 - k : p->from + k;
@@ -341,7 +389,7 @@ static void pack_for_steps (const lurn_wave *w, const lurn_section *u, int count
 /* A step whose rows are few is for one thread. */
 static int loop_threads (const lurn_wave *w, const lurn_section *u, int count, int axis) {
   size_t size = 0;
-  if (w->batch->B < 2 * ROW_BLOCK) return 1;
+  if (w->batch->B < LEAST_ROWS * lurn_pool_threads(w->ctx->pool)) return 1;
   for (int k = 0; k < count; k++)
     for (int j = u[k].first; j < u[k].first + u[k].count; j++) {
       const lurn_instr *i = &w->program->instr[w->schedule->order[j]];
@@ -360,21 +408,30 @@ static lurn_status play_loop (lurn_wave *w, const lurn_section *u) {
     int n = T - done < span ? T - done : span;
     int from = s->reverse ? T - done - n : done;
     piece steps = {.w = w, .u = step, .count = u->step, .from = from, .to = from + n, .scan = s};
-    play_sections(w, before, u->before, from, from + n);
+    lurn_status status = play_steadily(w, before, u->before, from, from + n);
+    if (status != LURN_OK) return status;
     if (threads > 1) lurn_pool_run(w->ctx->pool, play_steps, &steps);
     else play_steps(&steps, 0, 1);
     if (steps.interrupted) return lurn_fail(w->ctx, LURN_EINTR, "interrupted");
-    play_sections(w, after, u->after, from, from + n);
+    status = play_steadily(w, after, u->after, from, from + n);
+    if (status != LURN_OK) return status;
+  }
+  return LURN_OK;
+}
+
+static lurn_status play_block (lurn_wave *w, const lurn_section *u) {
+  int T = along(w, section_axis(w, u + 1))->T, steps = lurn_wave_block(w);
+  for (int to = T, from; to > 0; to = from) {
+    if (w->ctx->stop && *w->ctx->stop) return lurn_fail(w->ctx, LURN_EINTR, "interrupted");
+    from = to > steps ? to - steps : 0;
+    play_sections(w, u + 1, u->before, from, to, to < T ? 2 : 1);
   }
   return LURN_OK;
 }
 
 /* What the weights alone make is there until they change. */
 static int is_there (const lurn_wave *w, int unit) {
-  if (!w->schedule->constant[unit]) return 0;
-  if (w->known[unit] == w->weights) return 1;
-  w->known[unit] = w->weights;
-  return 0;
+  return w->schedule->constant[unit] && w->known[unit] == w->weights;
 }
 
 lurn_status lurn_conductor_play (lurn_wave *w, int first_unit, int last_unit) {
@@ -383,9 +440,13 @@ lurn_status lurn_conductor_play (lurn_wave *w, int first_unit, int last_unit) {
     lurn_status status = LURN_OK;
     if (w->ctx->stop && *w->ctx->stop) return lurn_fail(w->ctx, LURN_EINTR, "interrupted");
     if (is_there(w, k)) continue;
-    if (u->kind != LURN_SECTION_LOOP) { play_sections(w, u, 1, 0, along(w, section_axis(w, u))->T); continue; }
-    if ((status = play_loop(w, u)) != LURN_OK) return status;
-    k += u->before + u->step + u->after;
+    if (u->kind == LURN_SECTION_LOOP) status = play_loop(w, u);
+    else if (u->kind == LURN_SECTION_BLOCK) status = play_block(w, u);
+    else status = play_steadily(w, u, 1, 0, along(w, section_axis(w, u))->T);
+    if (status != LURN_OK) return status;
+    w->known[k] = w->weights;
+    if (u->kind == LURN_SECTION_LOOP) k += u->before + u->step + u->after;
+    if (u->kind == LURN_SECTION_BLOCK) k += u->before;
   }
   return LURN_OK;
 }

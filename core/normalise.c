@@ -304,7 +304,7 @@ static void write_instrs (work *w) {
 static void write_outputs (work *w) {
   const lurn_program *p = w->src;
   for (int k = 0; k < p->noutput; k++)
-    if (!w->variant.infer || strcmp(p->output[k].name, "out") == 0) lurn_output_reg(w->dst, p->output[k].name,
+    if (strcmp(p->output[k].name, "out") == 0 ? !w->variant.lean : !w->variant.infer) lurn_output_reg(w->dst, p->output[k].name,
         w->to[p->output[k].reg]);
   for (int s = 0; w->variant.carry && s < w->dst->nscan; s++) {
     const lurn_scan scan = w->dst->scans[s];
@@ -317,6 +317,7 @@ static void write_outputs (work *w) {
 }
 
 static lurn_status run (work *w) {
+  if (w->variant.lean && !w->variant.grad) w->variant.lean = 0;
   mark_needed(w->src, w->need, w->variant.infer ? "out" : NULL);
   hash_all(w);
   order_all(w);

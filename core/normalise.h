@@ -22,6 +22,7 @@ typedef struct lurn_variant {
                                    after each step, and "grad:<scan>.<state>": the whole gradient in that value,
                                    what its readers outside get and what later steps hand back */
   int carry;                    /* states come from input and go to output "state:<scan>.<name>" */
+  int lean;                     /* without output "out" */
   int infer;                    /* output "out" alone: no loss, no targets */
   int reset;                    /* input "reset" (N,1): 1 where a state starts anew */
 } lurn_variant;

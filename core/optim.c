@@ -6,6 +6,7 @@
  */
 #include "optim.h"
 #include "kernel.h"
+#include "pool.h"
 #include "portable.h"
 
 #include <float.h>
@@ -156,7 +157,7 @@ static void clip_layers (const lurn_ctx *ctx, double c, const lurn_params *t, co
 
 /* Pascanu et al. 2013: g := g c / |g| where |g| > c; of a layer, of everything. */
 double lurn_optim_clip (const lurn_ctx *ctx, const lurn_optim *o, const lurn_params *t,
-                        const lurn_group *groups, real *grad) {
+                        const lurn_group *groups, real *grad, double *factor) {
   for (int i = 0; o->clip_value > 0 && i < t->n; i++)
     if (!is_frozen(groups, i)) clip_value(grad + t->p[i].offset, t->p[i].count, o->clip_value);
   double norm = lurn_optim_norm(ctx, t, groups, grad), left = norm;
@@ -164,7 +165,9 @@ double lurn_optim_clip (const lurn_ctx *ctx, const lurn_optim *o, const lurn_par
     clip_layers(ctx, o->clip_layer, t, groups, grad);
     left = lurn_optim_norm(ctx, t, groups, grad);
   }
-  if (too_large(left, o->clip_norm)) scale_blocks(t, groups, 0, t->count, grad, o->clip_norm / left);
+  double k = too_large(left, o->clip_norm) ? o->clip_norm / left : 1;
+  if (factor) *factor = k;
+  else if (k != 1) scale_blocks(t, groups, 0, t->count, grad, k);
   return norm;
 }
 
@@ -303,16 +306,50 @@ static void apply (const lurn_optim *o, const span *s) {
   }
 }
 
-void lurn_optim_update (const lurn_optim *o, const lurn_params *t, const lurn_group *groups, int64_t step,
-                        real *value, const real *grad, real *moment) {
-  int moments = lurn_optim_moments(o);
-  for (int i = 0; i < t->n; i++) {
-    if (is_frozen(groups, i)) continue;
-    size_t at = t->p[i].offset;
-    span s = {.n = t->p[i].count, .w = value + at, .g = grad + at, .step = step};
-    for (int k = 0; k < moments; k++) s.m[k] = moment + (size_t)k * t->count + at;
-    s.lr = groups ? o->lr * groups[i].lr_scale : o->lr;
-    s.decay = groups ? groups[i].weight_decay : o->weight_decay;
-    apply(o, &s);
+/* Elements that are scaled and then used at once, while they are near. */
+enum { NEAR = 4096 };
+/* From how many elements on other threads are woken. */
+enum { WORTH = 1 << 16 };
+
+typedef struct update {
+  const lurn_optim *o;
+  const lurn_params *t;
+  const lurn_group *groups;
+  int64_t step;
+  double factor;
+  real *value, *grad, *moment;
+} update;
+
+/* Elements [from, to) of the flat arrays, which belong to parameter i. */
+static void update_span (const update *u, int i, size_t from, size_t to) {
+  const lurn_group *g = u->groups ? &u->groups[i] : NULL;
+  span s = {.step = u->step, .lr = g ? u->o->lr * g->lr_scale : u->o->lr,
+            .decay = g ? g->weight_decay : u->o->weight_decay};
+  for (size_t at = from, n; at < to; at += n) {
+    n = u->factor != 1 && to - at > NEAR ? NEAR : to - at;
+    if (u->factor != 1) scale(u->grad + at, n, u->factor);
+    s.n = n;
+    s.w = u->value + at;
+    s.g = u->grad + at;
+    for (int k = 0; k < lurn_optim_moments(u->o); k++) s.m[k] = u->moment + (size_t)k * u->t->count + at;
+    apply(u->o, &s);
   }
+}
+
+/* A share of the flat arrays: every element is a matter of its own. */
+static void update_part (void *arg, int part, int parts) {
+  const update *u = arg;
+  size_t count = u->t->count, from = count * (size_t)part / (size_t)parts, to = count * (size_t)(part + 1) / (size_t)parts;
+  for (int i = 0; i < u->t->n; i++) {
+    size_t first = u->t->p[i].offset, end = first + u->t->p[i].count;
+    if (is_frozen(u->groups, i) || first >= to || end <= from) continue;
+    update_span(u, i, first > from ? first : from, end < to ? end : to);
+  }
+}
+
+void lurn_optim_update (const lurn_ctx *ctx, const lurn_optim *o, const lurn_params *t, const lurn_group *groups,
+                        int64_t step, double factor, real *value, real *grad, real *moment) {
+  update u = {o, t, groups, step, factor, value, grad, moment};
+  if (ctx->pool && t->count >= WORTH) lurn_pool_run(ctx->pool, update_part, &u);
+  else update_part(&u, 0, 1);
 }

@@ -42,12 +42,14 @@ void lurn_optim_reset (const lurn_optim *o, const lurn_params *t, real *moment);
 double lurn_optim_norm (const lurn_ctx *ctx, const lurn_params *t, const lurn_group *groups, const real *grad);
 /* Clips by value, then scales each layer (parameters with the same first word of their path) so that its norm is at
  * most clip_layer, then everything so that the norm of what is left is at most clip_norm (exactly the threshold up to
- * rounding when it was larger). Returns the global norm before anything was scaled. */
+ * rounding when it was larger). Returns the global norm before anything was scaled. With `factor` the last scaling is
+ * left to the update: *factor is what it multiplies by, 1 when there is nothing to do. */
 double lurn_optim_clip (const lurn_ctx *ctx, const lurn_optim *o, const lurn_params *t,
-                        const lurn_group *groups, real *grad);
-/* The update. step counts from 1 (bias correction). moment holds lurn_optim_moments arrays, one
+                        const lurn_group *groups, real *grad, double *factor);
+/* The update, of gradients that are multiplied by `factor` on the way (and stay so): one pass over the flat arrays, of
+ * which each thread takes a share. step counts from 1 (bias correction). moment holds lurn_optim_moments arrays, one
  * after the other. Frozen parameters and their moments do not change by a bit. */
-void lurn_optim_update (const lurn_optim *o, const lurn_params *t, const lurn_group *groups, int64_t step,
-                        real *value, const real *grad, real *moment);
+void lurn_optim_update (const lurn_ctx *ctx, const lurn_optim *o, const lurn_params *t, const lurn_group *groups,
+                        int64_t step, double factor, real *value, real *grad, real *moment);
 
 #endif

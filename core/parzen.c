@@ -131,7 +131,7 @@ static double sigma_of (double left, double right, int first, int last, double l
   return sigma < least ? least : sigma > most ? most : sigma;
 }
 
-/* What a kernel is divided by, as a logarithm: numbers sigma sqrt(2 pi) and the share inside the range, steps the share. */
+/* ln of what a kernel is divided by: numbers sigma sqrt(2 pi) and the share inside the range, steps the share. */
 static double norm_of (const lurn_axis *axis, double mu, double sigma, double low, double high) {
   double inside = lurn_portable_log(lurn_gauss_mass((low - mu) / sigma, (high - mu) / sigma));
   return axis->kind == LURN_AXIS_STEPS ? inside : inside + lurn_portable_log(sigma) + LN_SQRT_2PI;

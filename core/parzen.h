@@ -71,8 +71,8 @@ int lurn_parzen_add (lurn_parzen *p, int64_t number, const double *x);
 /* Fits the mixture to n observations, by place, oldest first; none twice. */
 void lurn_parzen_fit (lurn_parzen *p, const int32_t *slots, int n);
 
-/* out (C,A), values: candidate c draws a kernel by weight, then a value along each axis. Draws are functions of the keys
- * and first + c alone. */
+/* out (C,A), values: candidate c draws a kernel by weight, then a value along each axis. Draws are functions of the
+ * keys and first + c alone. */
 void lurn_parzen_draw (const lurn_parzen *p, double *out, int C, uint64_t first);
 /* out (C) = ln p(x), x (C,A) in values. Needs scratch, which stays for the next time. */
 lurn_status lurn_parzen_score (lurn_ctx *ctx, lurn_parzen *p, double *out, const double *x, int C);

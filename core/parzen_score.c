@@ -76,30 +76,38 @@ void lurn_parzen_draw (const lurn_parzen *p, double *out, int C, uint64_t first)
   }
 }
 
-/* --- scores -------------------------------------------------------------------------------- */
+/* --- scores --------------------------------------------------------------------------------
+ *
+ * terms (K,C): ln of kernel k at candidate c, without its weight. Candidates are side by side, so that what belongs to
+ * a kernel is loaded once for all of them and the loops over them are vectors. x (C) is one coordinate of each.
+ */
 
-static void score_choice (const lurn_parzen *p, int a, double x, double *term) {
+static void score_choice (const lurn_parzen *p, int a, const double *restrict x, int C, double *restrict terms) {
   const double *mu = p->mu + row(p, a);
   double hit, miss;
   shares(p, a, &hit, &miss);
   hit = lurn_portable_log(hit);
   miss = lurn_portable_log(miss);
-  for (int k = 0; k < p->n; k++) term[k] += mu[k] == x ? hit : miss;
-  term[p->n] -= lurn_portable_log(p->axis[a].high + 1);
+  for (int k = 0; k < p->n; k++, terms += C)
+    for (int c = 0; c < C; c++) terms[c] += mu[k] == x[c] ? hit : miss;
+  double even = lurn_portable_log(p->axis[a].high + 1);
+  for (int c = 0; c < C; c++) terms[c] -= even;
 }
 
 /* ln N(x; mu, sigma) = -(x - mu)^2 / (2 sigma^2) less what `constant` has already. */
-static void score_number (const lurn_parzen *p, int a, double x, double *restrict term) {
-  const double *restrict mu = p->mu + row(p, a), *restrict inverse = p->inverse + row(p, a);
-  if (p->axis[a].log) x = lurn_portable_log(x);
-  for (int k = 0; k < p->K; k++) {
-    double z = (x - mu[k]) * inverse[k];
-    term[k] -= z * z;
+static void score_number (const lurn_parzen *p, int a, double *restrict x, int C, double *restrict terms) {
+  const double *mu = p->mu + row(p, a), *inverse = p->inverse + row(p, a);
+  for (int c = 0; p->axis[a].log && c < C; c++) x[c] = lurn_portable_log(x[c]);
+  for (int k = 0; k < p->K; k++, terms += C) {
+    for (int c = 0; c < C; c++) {
+      double z = (x[c] - mu[k]) * inverse[k];
+      terms[c] -= z * z;
+    }
   }
 }
 
-/* ln of the share between x - step/2 and x + step/2 of every different kernel along the axis, into share. */
-static void step_shares (const lurn_parzen *p, int a, double x, double *share) {
+/* ln of the share between x - step/2 and x + step/2 of every different kernel along the axis: a column of share. */
+static void step_shares (const lurn_parzen *p, int a, double x, int C, double *share) {
   const double *mu = p->mu + row(p, a), *inverse = p->inverse + row(p, a);
   double left = x - p->axis[a].step / 2, right = x + p->axis[a].step / 2;
   if (p->axis[a].log) {
@@ -110,33 +118,42 @@ static void step_shares (const lurn_parzen *p, int a, double x, double *share) {
     int k = p->different[row(p, a) + (size_t)i];
     double scale = 1.4142135623730951 * inverse[k], from = (left - mu[k]) * scale, to = (right - mu[k]) * scale;
     double mass = from > FAR_OUT || to < -FAR_OUT ? 0 : lurn_gauss_mass(from, to);
-    share[i] = mass > 0 ? lurn_portable_log(mass) : NONE;
+    share[(size_t)i * (size_t)C] = mass > 0 ? lurn_portable_log(mass) : NONE;
   }
 }
 
-/* Candidates often share a value: its shares are worked out once. */
-static void score_steps (const lurn_parzen *p, int a, const double *x, int C, double *terms, double *share) {
-  const int32_t *same = p->same + row(p, a);
+static void copy_column (double *share, int rows, int C, int to, int from) {
+  for (int i = 0; i < rows; i++, share += C) share[to] = share[from];
+}
+
+/* Candidates often share a value: its shares are worked out once. share (different kernels, C). */
+static void score_steps (const lurn_parzen *p, int a, const double *x, int C, double *restrict terms,
+                         double *restrict share) {
   for (int c = 0; c < C; c++) {
-    int seen = 0;
-    for (int d = 0; d < c; d++) seen |= x[d * p->A + a] == x[c * p->A + a];
-    if (seen) continue;
-    step_shares(p, a, x[c * p->A + a], share);
-    for (int d = c; d < C; d++) {
-      double *term = terms + (size_t)d * (size_t)p->K;
-      if (x[d * p->A + a] != x[c * p->A + a]) continue;
-      for (int k = 0; k < p->K; k++) term[k] += share[same[k]];
-    }
+    int d = 0;
+    while (x[d] != x[c]) d++;
+    if (d == c) step_shares(p, a, x[c], C, share + c);
+    else copy_column(share, p->count[a], C, c, d);
+  }
+  const int32_t *same = p->same + row(p, a);
+  for (int k = 0; k < p->K; k++, terms += C) {
+    const double *own = share + (size_t)same[k] * (size_t)C;
+    for (int c = 0; c < C; c++) terms[c] += own[c];
   }
 }
 
-/* ln of the sum of w e^term; what is e^-37 of the largest term or less is below the last digit of the sum. */
-static double log_sum (const double *weight, const double *term, int K) {
-  double most = term[0], sum = 0;
-  for (int k = 1; k < K; k++) most = term[k] > most ? term[k] : most;
-  for (int k = 0; k < K; k++)
-    if (term[k] > most - 37.0) sum += weight[k] * lurn_portable_exp(term[k] - most);
-  return most + lurn_portable_log(sum);
+/* out = ln of the sum of w e^term; what is e^-37 of the largest term or less is below the last digit of the sum. */
+static void log_sums (const lurn_parzen *p, const double *terms, int C, double *out, double *most) {
+  const double *term = terms;
+  for (int c = 0; c < C; c++) most[c] = term[c];
+  for (int k = 0; k < p->K; k++, term += C)
+    for (int c = 0; c < C; c++) most[c] = term[c] > most[c] ? term[c] : most[c];
+  for (int c = 0; c < C; c++) out[c] = 0;
+  term = terms;
+  for (int k = 0; k < p->K; k++, term += C)
+    for (int c = 0; c < C; c++)
+      if (term[c] > most[c] - 37.0) out[c] += p->weight[k] * lurn_portable_exp(term[c] - most[c]);
+  for (int c = 0; c < C; c++) out[c] = most[c] + lurn_portable_log(out[c]);
 }
 
 static int inside (const lurn_parzen *p, const double *x) {
@@ -145,9 +162,9 @@ static int inside (const lurn_parzen *p, const double *x) {
   return 1;
 }
 
-/* Terms (C,K), and one row more. */
+/* Terms (K,C), shares (K,C), a coordinate (C). */
 static lurn_status make_room (lurn_ctx *ctx, lurn_parzen *p, int C) {
-  size_t size = (size_t)(C + 1) * (size_t)p->K;
+  size_t size = (size_t)C * (2 * (size_t)p->K + 1);
   if (size <= p->scratch_size) return LURN_OK;
   size += size / 2;
   double *scratch = lurn_realloc(ctx, p->scratch, p->scratch_size * sizeof *scratch, size * sizeof *scratch);
@@ -158,20 +175,21 @@ static lurn_status make_room (lurn_ctx *ctx, lurn_parzen *p, int C) {
 }
 
 lurn_status lurn_parzen_score (lurn_ctx *ctx, lurn_parzen *p, double *out, const double *x, int C) {
-  size_t K = (size_t)p->K;
   lurn_status status = make_room(ctx, p, C);
   if (status != LURN_OK) return status;
-  for (int c = 0; c < C; c++)
-    for (size_t k = 0; k < K; k++) p->scratch[(size_t)c * K + k] = p->constant[k];
+  double *terms = p->scratch, *share = terms + (size_t)p->K * (size_t)C, *at = share + (size_t)p->K * (size_t)C;
+  for (int k = 0; k < p->K; k++)
+    for (int c = 0; c < C; c++) terms[(size_t)k * (size_t)C + (size_t)c] = p->constant[k];
   for (int a = 0; a < p->A; a++) {
-    if (p->axis[a].kind == LURN_AXIS_STEPS) score_steps(p, a, x, C, p->scratch, p->scratch + (size_t)C * K);
-    else for (int c = 0; c < C; c++) {
-      double *term = p->scratch + (size_t)c * K;
-      if (p->axis[a].kind == LURN_AXIS_CHOICE) score_choice(p, a, x[c * p->A + a], term);
-      else score_number(p, a, x[c * p->A + a], term);
+    for (int c = 0; c < C; c++) at[c] = x[c * p->A + a];
+    switch (p->axis[a].kind) {
+      case LURN_AXIS_NUMBER: score_number(p, a, at, C, terms); break;
+      case LURN_AXIS_STEPS: score_steps(p, a, at, C, terms, share); break;
+      case LURN_AXIS_CHOICE: score_choice(p, a, at, C, terms); break;
     }
   }
+  log_sums(p, terms, C, out, at);
   for (int c = 0; c < C; c++)
-    out[c] = inside(p, x + c * p->A) ? log_sum(p->weight, p->scratch + (size_t)c * K, p->K) : -HUGE_VAL;
+    if (!inside(p, x + c * p->A)) out[c] = -HUGE_VAL;
   return LURN_OK;
 }

@@ -147,6 +147,11 @@ lurn_status lurn_process_limit (lurn_ctx *ctx, int64_t bytes) {
   return setrlimit(RLIMIT_DATA, &limit) == 0 ? LURN_OK : says_no(ctx, "limit the memory");
 }
 
+lurn_status lurn_process_enter (lurn_ctx *ctx, const char *folder) {
+  if (chdir(folder) == 0) return LURN_OK;
+  return lurn_fail(ctx, LURN_EIO, "%s: cannot enter: %s", folder, strerror(errno));
+}
+
 lurn_status lurn_process_redirect (lurn_ctx *ctx, const char *path) {
   int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
   int out = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);

@@ -41,6 +41,8 @@ int lurn_process_core (int k);
 int lurn_process_pin (int core);              /* runs on that core only; whether that could be had */
 /* Memory of its own that it may still ask for; what goes beyond is refused, as if there were no more. */
 lurn_status lurn_process_limit (lurn_ctx *ctx, int64_t bytes);
+/* Relative paths are of this folder from now on. */
+lurn_status lurn_process_enter (lurn_ctx *ctx, const char *folder);
 /* Standard input from nowhere, standard output and error to the end of this file, which is made. */
 lurn_status lurn_process_redirect (lurn_ctx *ctx, const char *path);
 

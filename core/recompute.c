@@ -56,7 +56,7 @@ static int inits_late (const survey *v, const lurn_scan *s) {
 
 /* Units of one top-level unit: those of a loop follow it. */
 static int units_of (const lurn_section *u) {
-  return u->kind == LURN_SECTION_LOOP ? 1 + u->before + u->step + u->after : 1;
+  return 1 + u->before + u->step + u->after;
 }
 
 /* Before anything else: a scan that runs the other way is what a script asked for, the moves around it are not. */

@@ -16,11 +16,13 @@ typedef struct work {
   int *uses;                    /* (nreg) how many operands read it */
   int *unit_of;                 /* (ninstr) the unit it is in */
   int *top_of;                  /* (ninstr) the top-level unit it is in */
+  int *again;                   /* (ninstr) the one in which it is played once more, or -1 */
   uint8_t *known;               /* (nreg) worked out of the weights alone: its place is its own */
 } work;
 
 void lurn_choices_default (lurn_choices *c) {
-  *c = (lurn_choices){.hoist = 1, .fuse = 1, .alias = 1, .reuse = 1, .strip = 1024, .span = 0, .worth = 8192};
+  *c = (lurn_choices){.hoist = 1, .fuse = 1, .alias = 1, .reuse = 1, .strip = 1024, .span = 0, .rows = 256,
+                      .wide = 1024, .worth = 8192};
 }
 
 static int toss (uint64_t *dice, int n) {                /* 0..n-1, splitmix64 */
@@ -31,7 +33,7 @@ static int toss (uint64_t *dice, int n) {                /* 0..n-1, splitmix64 *
 }
 
 void lurn_choices_random (lurn_choices *c, uint64_t dice) {
-  static const int strips[] = {1, 7, 64, 1000, 4096};
+  static const int strips[] = {1, 7, 64, 1000, 4096}, blocks[] = {0, 1, 20, 1000};
   uint64_t d = dice;
   c->hoist = toss(&d, 3);       /* 0 never, 1 always, 2 by lot */
   c->fuse = toss(&d, 3);
@@ -39,6 +41,9 @@ void lurn_choices_random (lurn_choices *c, uint64_t dice) {
   c->reuse = toss(&d, 2);
   c->strip = strips[toss(&d, 5)];
   c->span = toss(&d, 5);
+  c->rows = blocks[toss(&d, 4)];
+  c->wide = 1;
+  c->again = toss(&d, 2);
   c->worth = toss(&d, 2) ? 1 : 40;
   c->window = 0;
   c->dice = dice | 1;
@@ -211,24 +216,37 @@ static void place_scan (work *w, int first, int end) {
   u->after = after;
 }
 
+/* Windows are blocks already. */
+static void place_top (work *w, int first, int end) {
+  int unit = w->s->nunit;
+  place_list(w, (list){first, end, TOP});
+  if (w->s->choices.rows && !w->s->choices.window) lurn_schedule_blocks(w->s, unit, w->unit_of);
+}
+
 static void place_half (work *w, int first, int end) {
   const lurn_program *p = w->p;
   for (int n = first; n < end; ) {
     int m = n;
     while (m < end && p->instr[m].scan == p->instr[n].scan) m++;
     if (p->instr[n].scan >= 0) place_scan(w, n, m);
-    else place_list(w, (list){n, m, TOP});
+    else place_top(w, n, m);
     n = m;
   }
 }
 
+static void number (work *w, int n, int unit, int top) {
+  if (w->unit_of[n] >= 0) { w->again[n] = top; return; }
+  w->top_of[n] = top;
+  w->unit_of[n] = unit;
+}
+
 static void number_tops (work *w) {
   const lurn_schedule *s = w->s;
+  for (int n = 0; n < w->p->ninstr; n++) w->unit_of[n] = w->again[n] = -1;
   for (int u = 0; u < s->nunit; u++) {
-    int top = u, last = u;
-    if (s->unit[u].kind == LURN_SECTION_LOOP) last = u + s->unit[u].before + s->unit[u].step + s->unit[u].after;
+    int top = u, last = u + s->unit[u].before + s->unit[u].step + s->unit[u].after;
     for (; u <= last; u++)
-      for (int k = 0; k < s->unit[u].count; k++) w->top_of[s->order[s->unit[u].first + k]] = top;
+      for (int k = 0; k < s->unit[u].count; k++) number(w, s->order[s->unit[u].first + k], u, top);
     u--;
   }
 }
@@ -272,9 +290,10 @@ static lurn_keep distance (const work *w, int writer, int reader) {
   const lurn_program *p = w->p;
   int same_loop = w->top_of[writer] == w->top_of[reader];
   if (w->unit_of[writer] == w->unit_of[reader]) return LURN_KEEP_STRIP;
+  if (w->again[writer] >= 0 && w->again[writer] == w->top_of[reader]) return LURN_KEEP_BLOCK;
   if (p->instr[writer].scan >= 0 && same_loop && w->where[writer] == STEP
       && w->where[reader] == STEP) return LURN_KEEP_STEP;
-  return LURN_KEEP_FULL;
+  return same_loop && w->s->unit[w->top_of[writer]].kind == LURN_SECTION_BLOCK ? LURN_KEEP_BLOCK : LURN_KEEP_FULL;
 }
 
 static void store_operand (work *w, int reader, lurn_reg r) {
@@ -293,7 +312,11 @@ static void store_all (work *w) {
     w->s->store[r] = bound ? LURN_KEEP_BOUND : LURN_KEEP_NONE;
   }
   for (int n = 0; n < p->ninstr; n++) {
-    for (int k = 0; k < LURN_MAX_IN; k++) if (p->instr[n].in[k] >= 0) store_operand(w, n, p->instr[n].in[k]);
+    for (int k = 0; k < LURN_MAX_IN; k++) {
+      if (p->instr[n].in[k] < 0) continue;
+      store_operand(w, n, p->instr[n].in[k]);
+      if (w->again[n] >= 0) need_store(w, p->instr[n].in[k], LURN_KEEP_FULL);
+    }
     if (w->s->unit[w->unit_of[n]].kind == LURN_SECTION_CALL) need_store(w, p->instr[n].out, LURN_KEEP_STEP);
     if (w->s->root[p->instr[n].out] != p->instr[n].out) need_store(w, p->instr[n].out, LURN_KEEP_STEP);
   }
@@ -322,7 +345,11 @@ static void live_all (work *w) {
   for (lurn_reg r = 0; r < p->nreg; r++) w->s->birth[r] = w->s->death[r] = -1;
   for (int n = 0; n < p->ninstr; n++) {
     touch(w, p->instr[n].out, w->top_of[n]);
-    for (int k = 0; k < LURN_MAX_IN; k++) if (p->instr[n].in[k] >= 0) touch(w, p->instr[n].in[k], w->top_of[n]);
+    for (int k = 0; k < LURN_MAX_IN; k++) {
+      if (p->instr[n].in[k] < 0) continue;
+      touch(w, p->instr[n].in[k], w->top_of[n]);
+      if (w->again[n] >= 0) touch(w, p->instr[n].in[k], w->again[n]);
+    }
   }
   for (int u = 0; u < w->s->nunit; u++)
     for (int k = 0; w->s->unit[u].kind == LURN_SECTION_LOOP && k < p->scans[w->s->unit[u].scan].nstate; k++) {
@@ -400,12 +427,12 @@ static void make (work *w) {
 }
 
 lurn_status lurn_schedule_make (lurn_ctx *ctx, const lurn_program *p, const lurn_choices *c, lurn_schedule *s) {
-  size_t n = (size_t)p->ninstr + 1, r = (size_t)p->nreg + 1, u = n + (size_t)p->nscan;
+  size_t n = (size_t)p->ninstr + 1, r = (size_t)p->nreg + 1, u = 3 * n + (size_t)p->nscan;
   lurn_status status = LURN_OK;
   memset(s, 0, sizeof *s);
-  s->bytes = sizeof(lurn_pack) * n + sizeof(lurn_section) * u + sizeof(int) * (2 * n + 2 * r) + sizeof(lurn_reg) * r
+  s->bytes = sizeof(lurn_pack) * n + sizeof(lurn_section) * u + sizeof(int) * (3 * n + 2 * r) + sizeof(lurn_reg) * r
              + sizeof(int16_t) * r + r + 2 * u;
-  size_t scratch = sizeof(int) * (2 * n + r) + 2 * n + r;
+  size_t scratch = sizeof(int) * (3 * n + r) + 2 * n + r;
   char *block = s->block = lurn_realloc(ctx, NULL, 0, s->bytes);
   char *temp = lurn_realloc(ctx, NULL, 0, scratch);
   if (!block || !temp) { lurn_free(ctx, temp, scratch); lurn_schedule_free(ctx, s); return LURN_ENOMEM; }
@@ -416,7 +443,7 @@ lurn_status lurn_schedule_make (lurn_ctx *ctx, const lurn_program *p, const lurn
   s->pack = (lurn_pack *)block;
   s->unit = (lurn_section *)(s->pack + n);
   s->order = (int *)(s->unit + u);
-  s->packed = s->order + n;
+  s->packed = s->order + 2 * n;
   s->birth = s->packed + n;
   s->death = s->birth + r;
   s->root = s->death + r;
@@ -426,7 +453,8 @@ lurn_status lurn_schedule_make (lurn_ctx *ctx, const lurn_program *p, const lurn
   s->constant = s->phase + u;
   work w = {.p = p, .s = s, .dice = c->dice, .unit_of = (int *)temp};
   w.top_of = w.unit_of + n;
-  w.uses = w.top_of + n;
+  w.again = w.top_of + n;
+  w.uses = w.again + n;
   w.where = (uint8_t *)(w.uses + r);
   w.flag = w.where + n;
   w.known = w.flag + n;

@@ -2,8 +2,11 @@
  *
  * A schedule is a list of units. At the top level each works on a whole axis:
  *   CALL   one instruction
- *   STRIP  a run of elementwise maps (and of expand and unpick, whose operands are one number a row) over
- *          the same rows, played block by block so that what only they read never leaves the first-level cache and has no place in the arena
+ *   STRIP  a run of elementwise maps (and of expand and unpick, whose operands are one number a row) over the same
+ *          rows, played block by block so that what only they read never leaves the first-level cache and has no
+ *          place in the arena
+ *   BLOCK  a run of CALLs and STRIPs over the same frames that fill and read wide rows: some steps after the other, from
+ *          the last to the first (block.c)
  *   LOOP   a scan: time in spans, and per span three lists of units:
  *            before  what reads no state: the whole span at once
  *            step    what is between state and state: one time step after the other
@@ -27,24 +30,28 @@ typedef struct lurn_choices {
   int reuse;                    /* arena places of dead registers are used again */
   int strip;                    /* reals of a register per block of a strip */
   int span;                     /* time steps per span; 0: all */
+  int again;                    /* blocks of the backward half play wide products once more, which then are never whole */
+  int rows, wide;               /* frames of a block; 0: none. From how many columns on rows are wide */
   int window;                   /* recompute.h: steps of a window; 0: nothing is played twice; -1: the best for its length */
   int worth;                    /* elements from which on other threads are woken */
   uint64_t dice;                /* not 0: hoisting and fusing are decided by lot (tests) */
 } lurn_choices;
 
-typedef enum lurn_section_kind { LURN_SECTION_CALL, LURN_SECTION_STRIP, LURN_SECTION_LOOP } lurn_section_kind;
+typedef enum lurn_section_kind { LURN_SECTION_CALL, LURN_SECTION_STRIP, LURN_SECTION_LOOP, LURN_SECTION_BLOCK }
+    lurn_section_kind;
 
 typedef struct lurn_section {
   int kind;
   int first, count;             /* CALL, STRIP: a range of order[] */
   int scan;                     /* LOOP */
-  int before, step, after;      /* LOOP: how many of the units that follow are in each list */
+  int before, step, after;      /* LOOP: how many of the units that follow are in each list; BLOCK: `before` of them */
 } lurn_section;
 
 typedef enum lurn_keep {
   LURN_KEEP_NONE,              /* nobody reads it */
   LURN_KEEP_STRIP,             /* a slot of the strip's scratch */
   LURN_KEEP_STEP,              /* one time step: (Bmax, cols) */
+  LURN_KEEP_BLOCK,             /* the steps of a block */
   LURN_KEEP_FULL,              /* its whole axis */
   LURN_KEEP_BOUND              /* memory of somebody else: parameters, batch, carried state */
 } lurn_keep;
@@ -54,7 +61,7 @@ typedef struct lurn_pack { lurn_reg w; lurn_packing how; } lurn_pack;
 typedef struct lurn_schedule {
   const lurn_program *program;
   lurn_choices choices;
-  int *order, norder;           /* instructions, unit by unit */
+  int *order, norder;           /* instructions, unit by unit; some twice, with choices.again */
   lurn_section *unit;  int nunit;
   int forward;                  /* units [0, forward) are the forward half */
   uint8_t *phase;               /* (nunit) of a top-level unit, with choices.window: when it is played */
@@ -74,6 +81,9 @@ void lurn_choices_random (lurn_choices *c, uint64_t dice);
 
 lurn_status lurn_schedule_make (lurn_ctx *ctx, const lurn_program *p, const lurn_choices *c, lurn_schedule *s);
 void lurn_schedule_free (lurn_ctx *ctx, lurn_schedule *s);
+/* Puts BLOCKs before runs of units from `first` on, which one list of the top level has (block.c); unit_of (ninstr) is
+ * scratch. */
+void lurn_schedule_blocks (lurn_schedule *s, int first, int *unit_of);
 /* Fills s->constant, and known (nreg, zeros at first) with the registers that such units write (constant.c). */
 void lurn_schedule_constants (lurn_schedule *s, uint8_t *known);
 /* Units as text, one a line; same convention as lurn_program_print. */

@@ -3,7 +3,7 @@
 #include "sink.h"
 
 static void put_unit (lurn_sink *s, const lurn_schedule *x, const lurn_section *u, const char *where) {
-  static const char *const stores[] = {"none", "strip", "step", "full", "bound"};
+  static const char *const stores[] = {"none", "strip", "step", "block", "full", "bound"};
   lurn_sink_put(s, "%s%s\n", where, u->kind == LURN_SECTION_STRIP ? "strip" : "call");
   for (int k = u->first; k < u->first + u->count; k++) {
     const lurn_instr *i = &x->program->instr[x->order[k]];
@@ -24,10 +24,16 @@ static void put_loop (lurn_sink *s, const lurn_schedule *x, int u) {
   }
 }
 
+static void put_block (lurn_sink *s, const lurn_schedule *x, int u) {
+  lurn_sink_put(s, "block\n");
+  for (int k = 1; k <= x->unit[u].before; k++) put_unit(s, x, &x->unit[u + k], "  ");
+}
+
 size_t lurn_schedule_print (const lurn_schedule *x, char *text, size_t size) {
   lurn_sink s = {text, size, 0};
   for (int u = 0; u < x->nunit; u++) {
     if (u == x->forward) lurn_sink_put(&s, "-- backward\n");
+    if (x->unit[u].kind == LURN_SECTION_BLOCK) { put_block(&s, x, u); u += x->unit[u].before; continue; }
     if (x->unit[u].kind != LURN_SECTION_LOOP) { put_unit(&s, x, &x->unit[u], ""); continue; }
     put_loop(&s, x, u);
     u += x->unit[u].before + x->unit[u].step + x->unit[u].after;

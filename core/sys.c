@@ -6,7 +6,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/select.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/sysmacros.h>
@@ -469,13 +469,34 @@ lurn_status lurn_sys_symbol (lurn_ctx *ctx, const char *path, const char *name, 
   return LURN_OK;
 }
 
-void *lurn_sys_library (const char *name) { return dlopen(name, RTLD_NOW | RTLD_LOCAL); }
+/* A library finds its own names first, whatever the process has of the same: stock interpreters are linked against
+ * readline, whose variables libedit also has. Sanitizers refuse that. */
+#if defined RTLD_DEEPBIND && !defined __SANITIZE_ADDRESS__
+#define OWN_NAMES RTLD_DEEPBIND
+#else
+#define OWN_NAMES 0
+#endif
+
+void *lurn_sys_library (const char *name) { return dlopen(name, RTLD_NOW | RTLD_LOCAL | OWN_NAMES); }
 
 void *lurn_sys_find (void *library, const char *name) { return dlsym(library, name); }
 
-int lurn_sys_wait_input (int fd) {
-  struct pollfd p = {.fd = fd, .events = POLLIN};
-  return poll(&p, 1, -1) > 0;
+/* The signal may come only while the system waits: between a look at the flag and the wait it would be lost. */
+int lurn_sys_wait_input (int fd, const volatile int *stop) {
+  sigset_t blocked, before;
+  fd_set set;
+  int ready = 0;
+  sigemptyset(&blocked);
+  sigaddset(&blocked, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &blocked, &before);
+  while (!*stop && ready <= 0) {
+    FD_ZERO(&set);
+    FD_SET(fd, &set);
+    ready = pselect(fd + 1, &set, NULL, NULL, NULL, &before);
+    if (ready < 0 && errno != EINTR) ready = 1;      /* whoever reads will be told what is wrong */
+  }
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return ready > 0 && !*stop;
 }
 
 const char *lurn_sys_error (int number) { return strerror(number); }

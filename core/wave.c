@@ -11,8 +11,10 @@
 static size_t rows_of (const lurn_wave *w, const lurn_register *x, lurn_keep store) {
   if (x->axis == LURN_ONCE) return 1;
   if (lurn_axis_level(x->axis) == LURN_ROW || store == LURN_KEEP_STEP) return (size_t)w->most.B;
+  size_t block = store == LURN_KEEP_BLOCK ? (size_t)lurn_wave_block(w) * (size_t)w->most.B : SIZE_MAX;
   size_t frames = (size_t)w->most.N[lurn_axis_set(x->axis)], window = (size_t)w->window * (size_t)w->most.B;
-  return x->axis == LURN_TIME && w->window && window < frames ? window : frames;
+  if (x->axis == LURN_TIME && w->window && window < frames) frames = window;
+  return block < frames ? block : frames;
 }
 
 static size_t register_bytes (const lurn_wave *w, lurn_reg r) {
@@ -28,8 +30,8 @@ static int owns_memory (const lurn_wave *w, lurn_reg r) {
   if (x->kind == LURN_REG_VALUE && (x->index >= p->ninstr || p->instr[x->index].out != r)) return 0;
   /* pruned */
   if (!w->schedule) return 1;
-  return w->schedule->root[r] == r && (w->schedule->store[r] == LURN_KEEP_STEP
-                                       || w->schedule->store[r] == LURN_KEEP_FULL);
+  return w->schedule->root[r] == r && w->schedule->store[r] >= LURN_KEEP_STEP
+         && w->schedule->store[r] <= LURN_KEEP_FULL;
 }
 
 /* The lowest place that no register alive at the same time overlaps. */
@@ -232,14 +234,22 @@ void lurn_wave_finish_grads (lurn_wave *w) {
   }
 }
 
+/* Every so many matrices are one thread's. */
+static void pack_part (void *arg, int part, int parts) {
+  const lurn_wave *w = arg;
+  for (int k = part; k < w->schedule->npack; k += parts) {
+    const lurn_pack *e = &w->schedule->pack[k];
+    if (w->program->reg[e->w].kind == LURN_REG_PARAM)
+      lurn_packing_play(w->kernels, &e->how, w->base[e->w], w->packed[k]);
+  }
+}
+
 /* Only weights are packed ahead; a matrix that is computed is packed when it is used. */
 void lurn_wave_pack (lurn_wave *w) {
   w->weights++;
-  for (int k = 0; w->schedule && k < w->schedule->npack; k++) {
-    const lurn_pack *e = &w->schedule->pack[k];
-    if (w->program->reg[e->w].kind == LURN_REG_PARAM && !w->ctx->blas)
-      lurn_packing_play(w->kernels, &e->how, w->base[e->w], w->packed[k]);
-  }
+  if (!w->schedule || w->ctx->blas) return;
+  if (w->ctx->pool && w->program->params.count >= (size_t)w->schedule->choices.worth) lurn_pool_run(w->ctx->pool, pack_part, w);
+  else pack_part(w, 0, 1);
 }
 
 static lurn_status check_indices (lurn_wave *w, const lurn_field *f, int rows, int32_t limit) {

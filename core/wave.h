@@ -54,6 +54,11 @@ typedef struct lurn_wave {
 lurn_status lurn_wave_plan (lurn_ctx *ctx, lurn_wave *w, const lurn_program *p, const lurn_schedule *s,
                             const lurn_kernels *k, const lurn_extent *most);
 void lurn_wave_place (lurn_wave *w, void *memory);
+/* Steps of a block, so that as many rows as are planned make up its frames. */
+static inline int lurn_wave_block (const lurn_wave *w) {
+  int steps = w->schedule->choices.rows / w->most.B;
+  return steps > 0 ? steps : 1;
+}
 void lurn_wave_free (lurn_wave *w);                  /* the tables; the arena is the caller's */
 void lurn_wave_params (lurn_wave *w, real *value, real *grad);
 void lurn_wave_pack (lurn_wave *w);

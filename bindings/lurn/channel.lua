@@ -11,7 +11,7 @@ return function (lurn)
 
   ---@param fd integer
   ---@return lurn.Channel
-  function M.new (fd) return setmetatable({fd = fd, rest = ""}, Channel) end
+  function M.new (fd) return setmetatable({fd = fd, rest = "", looked = 1}, Channel) end
 
   --- False when nobody listens any more.
   ---@param message table
@@ -22,9 +22,13 @@ return function (lurn)
   -- writes into the socket) is passed over.
   local function take (self)
     while true do
-      local line, rest = self.rest:match "^(.-)\n(.*)$"
-      if not line then return nil end
-      self.rest = rest
+      local at = self.rest:find("\n", self.looked, true)
+      if not at then
+        self.looked = #self.rest + 1
+        return nil
+      end
+      local line = self.rest:sub(1, at - 1)
+      self.rest, self.looked = self.rest:sub(at + 1), 1
       local message = json.decode(line, {nonfinite = true})
       if type(message) == "table" then return message end
     end

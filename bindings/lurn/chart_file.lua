@@ -28,7 +28,7 @@ return function (lurn)
     local ok, message = there()
     if not ok then return nil, message end
     os.remove(path)
-    local pipe = io.popen("gnuplot 2>/dev/null", "w")
+    local pipe = io.popen("gnuplot >/dev/null 2>&1", "w")
     pipe:write("set terminal ", terminal, "\nset output ", quote(path), "\nset encoding utf8\n",
       table.concat(lines, "\n"), "\n")
     pipe:close()
@@ -66,19 +66,24 @@ return function (lurn)
     return draw(path, lines)
   end
 
+  -- "set xtics ('a' 0, 'b' 1)" of a list of names, or of the characters of a text.
+  local function tics (axis, names)
+    local list = {}
+    if type(names) == "string" then
+      for _, c in utf8.codes(names, true) do list[#list + 1] = quote(utf8.char(c)) .. " " .. #list end
+    else
+      for k, name in ipairs(names) do list[k] = quote(name) .. " " .. k - 1 end
+    end
+    return ("set %stics (%s) noenhanced"):format(axis, table.concat(list, ", "))
+  end
+
   --- A matrix, its first row on top.
   function M.map (path, rows, o)
     local lines = head(o)
-    lines[#lines + 1] = "unset grid\nset yrange [] reverse\nset palette defined (0 'blue', 0.5 'white', 1 'red')"
-    if o.labels then
-      local tics, k = {}, 0
-      local text = type(o.labels) == "string" and o.labels or table.concat(o.labels)
-      for _, c in utf8.codes(text, true) do
-        tics[#tics + 1] = quote(utf8.char(c)) .. " " .. k
-        k = k + 1
-      end
-      lines[#lines + 1] = "set xtics (" .. table.concat(tics, ", ") .. ") noenhanced"
-    end
+    lines[#lines + 1] = "unset grid\nset palette defined (0 'blue', 0.5 'white', 1 'red')"
+    lines[#lines + 1] = ("set xrange [-0.5:%d.5]\nset yrange [%d.5:-0.5]"):format(#rows[1] - 1, #rows - 1)
+    if o.labels then lines[#lines + 1] = tics("x", o.labels) end
+    if o.rows then lines[#lines + 1] = tics("y", o.rows) end
     lines[#lines + 1] = "plot '-' matrix with image notitle"
     for _, row in ipairs(rows) do
       local cells = {}

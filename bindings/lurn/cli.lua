@@ -76,7 +76,7 @@ M.verbs = {
       workers = {"integer", "trials side by side, each on a core of its own (all cores)"},
       sampler = {"text", "grid, random, sobol, tpe, with options: grid:points=5 (tpe)", "NAME"},
       pruner = {"text", "median, asha, hyperband, promotion, ... or none (median)", "NAME"},
-      seeds = {"integer", "runs of a configuration, with training seeds from train_seed on, while it may still win (1)"},
+      seeds = {"integer", "runs of a configuration, as long as it may win; training seeds from train_seed on (1)"},
       all_seeds = {"flag", "all seeds of all configurations, also of those that can no longer win"},
       seed = {"integer", "of the search (1)"},
       train_seed = {"integer", "of the trials (1)"},
@@ -182,7 +182,12 @@ M.verbs = {
   compare = {
     usage = "lurn compare RUN.h5...",
     help = "runs side by side: parameters that differ, last and best metrics",
-    options = {csv = CSV, json = JSON},
+    options = {
+      plot = {"text", "their curves, drawn by gnuplot: FILE.svg or FILE.png", "FILE"},
+      metric = {"text", "of the curves (loss)", "NAME"},
+      csv = CSV,
+      json = JSON,
+    },
     from = "cli_compare",
   },
   ls = {

@@ -120,11 +120,24 @@ return function (cli)
     return cells
   end
 
+  -- One curve a run, named by its file.
+  local function draw (lurn, rows, metric, path)
+    local list = {}
+    for _, row in ipairs(rows) do
+      local series = row.file and row.file.metrics[metric]
+      if series then list[#list + 1] = {name = row.path:match "[^/]*$", x = series.step, y = series.value} end
+    end
+    if not list[1] then cli.usage(("--metric: no run here has '%s'"):format(metric)) end
+    local ok, message = require "lurn.chart_file" (lurn).curves(path, list, {title = metric})
+    if not ok then cli.fail(cli.FAILED, message) end
+  end
+
   function M.compare (options, rest)
     local shelf = require "lurn.shelf" (cli.lurn())
     local rows, message = read_rows("compare", shelf, rest)
     if message then io.stderr:write("lurn: ", message, "\n") end
     shelf.mark_best(rows)
+    if options.plot then draw(cli.lurn(), rows, options.metric or "loss", options.plot) end
     local head = {""}
     for i, row in ipairs(rows) do head[i + 1] = (row.best_of_name and #rows > 1 and "*" or "") .. row.path end
     show(options, head, side_by_side(shelf, rows), {runs = plain_all(rows), varying = shelf.varying(rows)})

@@ -82,7 +82,7 @@ return function (cli)
       local made, why = lurn.sys.mkdir(folder)
       if not made then cli.fail(cli.INPUT, why) end
     end
-    local store, message = lurn.store.open(url, {create = create})
+    local store, message = lurn.store.open(url, {create = create, spool = M.FOLDER .. "/.spool"})
     return store or cli.fail(cli.INPUT, message)
   end
 
@@ -91,10 +91,10 @@ return function (cli)
     return path:find "^/" and path or here and here .. "/" .. path or path
   end
 
-  -- Run files lie beside the store: sweeps/NAME.db and sweeps/NAME/, /shared/study and /shared/study/runs/NAME.
+  -- Run files lie beside the store: sweeps/NAME.db and sweeps/NAME/, /shared/studies and /shared/studies/.runs/NAME.
   local function folder_for (lurn, url, name)
     local kind, place = lurn.store.parse(url)      -- the store was opened, so it is a good address
-    if kind == "dir" then return ("%s/runs/%s"):format(place, name) end
+    if kind == "dir" then return ("%s/.runs/%s"):format(place, name) end
     if kind ~= "sqlite" then return M.FOLDER .. "/" .. name end
     local stem = place:gsub("%.%w+$", "")
     return stem:match "[^/]*$" == name and stem or stem .. "/" .. name
@@ -148,7 +148,9 @@ return function (cli)
   -- A value of a configuration, checked as those of the command line are, and against what the study searches.
   local function value_of (lurn, experiment, spec, entries, name, value)
     local d, p = experiment.declarations[name], entries[name]
-    if not d then return nil, lurn.schema.unknown("unknown parameter", tostring(name), {table.unpack(experiment.names)}) end
+    if not d then
+      return nil, lurn.schema.unknown("unknown parameter", tostring(name), {table.unpack(experiment.names)})
+    end
     local checked, message
     if type(value) == "string" then checked, message = lurn.experiment.parse(d, value)
     else checked, message = lurn.experiment.validate(d, value) end
@@ -199,18 +201,26 @@ return function (cli)
 
   ---------------------------------------------------------------- the agent
 
-  -- The same name when it is started again, so that it takes up its own trials at once: that of a job, or the first one
-  -- on this host that no living agent has.
-  local function agent_name (lurn, folder)
+  -- What an agent is called: by the task of a batch system, which keeps its name when it is started again on another
+  -- host, or by the host.
+  local function names_of (lurn)
     local job, task = os.getenv "SLURM_ARRAY_JOB_ID", os.getenv "SLURM_ARRAY_TASK_ID"
-    if job and task then return ("slurm-%s_%s"):format(job, task) end
-    if os.getenv "SLURM_JOB_ID" then return "slurm-" .. os.getenv "SLURM_JOB_ID" end
+    job = job and task and job .. "_" .. task or os.getenv "SLURM_JOB_ID"
+    if job then return function (k) return k == 1 and "slurm-" .. job or ("slurm-%s.%d"):format(job, k) end end
     local host = lurn.process.host()
+    return function (k) return ("%s-%d"):format(host, k) end
+  end
+
+  -- The first name that no living agent has, so that one that is started again takes up its own trials at once, and two
+  -- that live do not take them from each other. Where the file system knows no locks, nobody's name comes again.
+  local function agent_name (lurn, folder)
+    local name_of = names_of(lurn)
     for k = 1, 10000 do
-      local held = lurn.sys.lock(("%s/%s-%d.agent"):format(folder, host, k))
-      if held then return ("%s-%d"):format(host, k), held end
+      local held, is_real = lurn.sys.lock(("%s/%s.agent"):format(folder, name_of(k)))
+      if held and is_real then return name_of(k), held end
+      if held then break end
     end
-    return ("%s-%d"):format(host, lurn.sys.pid())
+    return ("%s.%d"):format(name_of(1), lurn.sys.pid())
   end
 
   -- Cores that no other agent on this machine has pinned its trials to. Where they are fewer than slots, the system
@@ -265,8 +275,8 @@ return function (cli)
 
   ---------------------------------------------------------------- the verbs
 
-  --- The study that a command line describes, made or taken up where it is. `what` is the verb, which may have a default
-  -- for the store of its own. nil and an exit code when there is nothing more to do.
+  --- The study that a command line describes, made or taken up where it is. `what` is the verb, which may have a
+  -- default for the store of its own. nil and an exit code when there is nothing more to do.
   ---@return table? found   {lurn =, experiment =, study =, url =}
   ---@return integer? code
   function M.prepare (options, rest, words, what, default)

@@ -110,12 +110,14 @@ return function (lurn, Model)
   ---@return number[]
   function Model:lags (batch, options)
     local o = schema.check("model:lags", options, LAGS)
-    local probe = probes.of(self)
+    local probe = probes.take(self)
     local scan, state = find(probe, o, "model:lags")
     check_step(probe, batch, o.step, "model:lags")
     local taus = starts(batch, o.step, scan.reverse)
     probe:play(batch, chosen_frames(batch, taus))
-    return by_lag(gradient_of(probe, scan, state, "model:lags"), batch.lengths, taus, scan.reverse)
+    local g = gradient_of(probe, scan, state, "model:lags")
+    probes.give_back(probe)
+    return by_lag(g, batch.lengths, taus, scan.reverse)
   end
 
   ---------------------------------------------------------------- in total
@@ -132,10 +134,12 @@ return function (lurn, Model)
   ---@return number[]
   function Model:gradient_norms (batch, options)
     local o = schema.check("model:gradient_norms", options, WHERE)
-    local probe = probes.of(self)
+    local probe = probes.take(self)
     local scan, state = find(probe, o, "model:gradient_norms")
     probe:play(batch)
-    return by_step(gradient_of(probe, scan, state, "model:gradient_norms"))
+    local g = gradient_of(probe, scan, state, "model:gradient_norms")
+    probes.give_back(probe)
+    return by_step(g)
   end
 
   ---------------------------------------------------------------- spectral radius
@@ -225,7 +229,7 @@ return function (lurn, Model)
   ---@param batch any
   ---@return lurn.Diagnosis
   function Model:diagnose (batch)
-    local probe = probes.of(self)
+    local probe = probes.take(self)
     local d = setmetatable({totals = {}, lags = {}, gradient = {}, weight = {}, radius = {}}, Diagnosis)
     d.loss = probe:play(batch)
     each_state(probe, function (name, g) d.totals[name] = by_step(g) end)
@@ -236,6 +240,7 @@ return function (lurn, Model)
       if scan.reverse and probe.per_step then return end
       d.lags[name] = by_lag(g, batch.lengths, starts(batch, nil, scan.reverse), scan.reverse)
     end)
+    probes.give_back(probe)
     return d
   end
 

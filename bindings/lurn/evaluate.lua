@@ -40,8 +40,9 @@ return function (lurn, Model)
   function Model:evaluate (split, options)
     local o = schema.check("model:evaluate", options or {}, EVALUATE)
     local collector = o.metrics and lurn.metrics.collector(o.metrics)
-    self.eval_player = self.eval_player or self.native:player {carry = not self.info.no_carry}
-    local player, sum, count = self.eval_player, 0.0, 0.0
+    -- Taken away while it is used: who evaluates at a prompt while this one is paused gets another.
+    local player, sum, count = self.eval_player or self.native:player {carry = not self.info.no_carry}, 0.0, 0.0
+    self.eval_player = nil
     play(self, player, split, o, function (batch, loss, weight)
       if type(loss) == "number" then sum, count = sum + loss * weight, count + weight end
       if not collector then return end
@@ -49,6 +50,7 @@ return function (lurn, Model)
       local y = batch.y or batch.labels or error("model:evaluate: metrics need targets", 0)
       collector:add(out, y, batch.lengths, batch.mask, batch)
     end)
+    self.eval_player = player
     local loss = count > 0 and sum / count or 0 / 0
     local result = {loss = loss, count = count, bits = loss / math.log(2), perplexity = math.exp(loss)}
     for name, value in next, collector and collector:result() or {} do result[name] = value end
@@ -91,8 +93,9 @@ return function (lurn, Model)
     if split.data and split.data.stream and (o.batch or 1) ~= 1 then
       error("model:predict: a stream is read as one row; batch is for sequences", 2)
     end
-    self.predict_player = self.predict_player or self.native:player {carry = not self.info.no_carry, infer = true}
-    local player, pieces, over_time = self.predict_player, {}, self:output_axis() == "time"
+    local player = self.predict_player or self.native:player {carry = not self.info.no_carry, infer = true}
+    self.predict_player = nil
+    local pieces, over_time = {}, self:output_axis() == "time"
     play(self, player, split, o, function (batch)
       local out, seq = player:output "out", batch.seq
       for r, length in ipairs(batch.lengths) do
@@ -101,6 +104,7 @@ return function (lurn, Model)
         table.insert(pieces[key], row_of(out, r, length, over_time))
       end
     end)
+    self.predict_player = player
     return in_order(pieces)
   end
 end

@@ -30,22 +30,26 @@ return function (session)
     return named
   end
 
-  -- What the function hands to schema.check; or, where it only hands its options on to another function of the module,
-  -- what that one does.
+  -- What the function hands to schema.check; or, where it only hands its options on to another function, what that one
+  -- does.
   local function declaration (f, depth)
     local body = docs.body(f)
     if not body then return nil end
     local wanted = {}
     for name in body:gmatch "schema%.check%(.-[, ]([%a_][%w_]*)[,)][^\n]*" do wanted[name] = true end
-    local found
+    local found, near = nil, {}
     for i = 1, 255 do
       local name, value = debug.getupvalue(f, i)
       if not name then break end
+      near[name] = value
       if is_declaration(value) and (wanted[name] or not found) then found = value end
     end
     if found or depth == 0 then return found end
-    for path in body:gmatch "%f[%w](%a+%.[%w_]+)%s*%([^()\n]*options%)" do
-      local target = lurn[path:match "^lurn%.(.*)$" or path:match "^M%.(.*)$"]
+    for path, last in body:gmatch "%f[%w_]([%a_][%w_.]*)%s*%([^()\n]-([%a]+)%)" do
+      local owner, name = path:match "^(%w+)%.([%w_]+)$"
+      local target = near[path]
+      if owner and type(near[owner]) == "table" then target = near[owner][name] end
+      if last ~= "options" and last ~= "spec" then target = nil end
       if type(target) == "table" then target = (getmetatable(target) or {}).__call end
       local theirs = type(target) == "function" and target ~= f and declaration(target, depth - 1)
       if theirs then return theirs end
@@ -93,7 +97,7 @@ return function (session)
     if type(x) == "string" then
       local path = x:gsub("%s", "")
       value = value_of(path)
-      entry = by_name(path) or value ~= nil and by_value(value)
+      entry = value ~= nil and by_value(value) or by_name(path)
     end
     if not entry then return nil end
     local options = type(value) ~= "string" and value ~= nil and M.options(value) or nil

@@ -1,9 +1,9 @@
 --- The documentation as a prompt wants it, read from the Lua files of this folder: comments above definitions.
 --
 -- A comment that begins with three dashes documents what stands directly below it: a function, a method, a field of a
--- module, and one-line functions that follow it without a gap. A family whose members are made by calls of a local
--- `define` is documented by the comment above each call, or by the text in it. What a name is publicly called follows
--- from its file and from where lurn has the value.
+-- module, and one-line functions that follow it without a gap; at the beginning of a file it documents the module. A
+-- family whose members are made by calls of a local `define` is documented by the comment above each call, or by the
+-- text in it. What a name is publicly called follows from its file and from where lurn has the value.
 
 return function (lurn)
   local M = {}
@@ -51,11 +51,13 @@ return function (lurn)
 
   -- Where lurn has a function of the module in FILE.lua: its own name, that of a family, or none.
   local function public (file, name)
-    local family = rawget(lurn, file)
+    local family = lurn[file]
     if type(family) == "table" and rawget(family, name) ~= nil then
-      return rawget(lurn, name) == family[name] and "lurn." .. name or ("lurn.%s.%s"):format(file, name)
+      return lurn[name] == family[name] and "lurn." .. name or ("lurn.%s.%s"):format(file, name)
     end
-    return lurn[name] ~= nil and "lurn." .. name or nil
+    local own = lurn[name]
+    local source = type(own) == "function" and debug.getinfo(own, "S").source
+    return source == ("@%s/%s.lua"):format(source_folder, file) and "lurn." .. name or nil
   end
 
   local OWNERS = {Attached = "attached"}
@@ -74,7 +76,7 @@ return function (lurn)
     local known = entries[entry.name]
     if known == nil or known.text == "" then entries[entry.name] = entry end
     local short = entry.name:match "[%w_]+$"
-    if short then last[short] = last[short] or entry.name end
+    if short and (last[short] == nil or #entry.name < #last[short]) then last[short] = entry.name end
     local class = entry.name:match "^([%l_]+):"
     if class then
       members[class] = members[class] or {}
@@ -111,6 +113,9 @@ return function (lurn)
         local owner, mark, name, arguments = definition(line)
         local family = line:find "^%s*define"
         local said, class = read_block(block)
+        if #block == number - 1 and documented then      -- the file's own comment
+          add {name = lurn[file] ~= nil and "lurn." .. file or nil, head = "lurn." .. file, text = said}
+        end
         if class then add {name = class, head = class, text = said} end
         if name and (family or #block > 0 and documented) then
           if said == "" then said = line:match "^%s*define%w*%(\"[%w_]+\",%s*%a+,%s*\"([^\"]+)\"" or "" end
@@ -172,7 +177,7 @@ return function (lurn)
   local function name_values ()
     names = {}
     local function note (prefix, t)
-      for key, value in next, t do
+      for key, value in pairs(t) do
         if type(key) == "string" and (type(value) == "function" or type(value) == "table") then
           names[value] = names[value] or prefix .. key
         end

@@ -12,8 +12,8 @@ folder = (folder or "lurn"):gsub("%.init$", "")
 -- In order of dependence: a module finds those before it already in the instance.
 local parts = {
   "schema", "json", "patience", "symbol", "pascanu", "cell", "layers", "conv", "cells", "loss", "probe", "model", "op",
-  "optim", "sample", "source", "data", "progress", "repro", "lock", "manifest", "runfile", "spike", "fit", "run", "watch",
-  "experiment",
+  "optim", "sample", "source", "data", "progress", "repro", "lock", "manifest", "runfile", "spike", "fit", "run",
+  "watch", "experiment",
 }
 -- What many programs never ask for is read when it is first asked for: reading all of the Lua half takes longer than
 -- some runs have to wait for their first step.
@@ -22,7 +22,7 @@ local late = {
   "store_state", "store_memory", "store_schema", "store_optuna", "store_foreign", "store_sql_study", "store_sql",
   "store_sqlite", "store_postgres", "store_dir", "store_spool", "store",
   "space", "sampler", "pruner", "racing",
-  "channel", "warm", "trial", "keeper", "outbox", "study_table", "sweep", "sweep_cost", "sweep_view", "agent",
+  "channel", "warm", "trial", "attempt", "keeper", "study_table", "sweep", "sweep_cost", "sweep_view", "agent",
   "slurm",
 }
 -- What adds to a part, and comes with it.

@@ -102,7 +102,7 @@ return function (lurn)
 
   local function data_of (run)
     local list = {}
-    for i, data in ipairs(run.datasets) do
+    for i, data in ipairs(run.sources) do
       list[i] = {path = data.path, hash = data.hash, split = split_hash(data), text = data.text, csv = data.csv,
         npy = data.npy, npz = data.npz, idx = data.idx}
     end
@@ -215,7 +215,7 @@ return function (lurn)
   -- Data may be opened and Lua files required late; what is known already stays as it was at first.
   local function complete (m, run)
     m.data, m.files = m.data or {}, m.files or {}
-    local data = #run.datasets > #m.data and data_of(run) or {}
+    local data = #run.sources > #m.data and data_of(run) or {}
     for i = #m.data + 1, #data do m.data[i] = data[i] end
     for name, text in next, M.required(run) do m.files[name] = m.files[name] or sha256(text) end
   end

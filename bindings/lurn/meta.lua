@@ -66,40 +66,10 @@ lurn.version = nil
 
 ---------------------------------------------------------------- modules
 
---- Losses: lurn.loss.cross_entropy(), mse and others, for lurn.stack {loss = ...}.
-lurn.loss = nil
---- Optimisers: lurn.optim.adam(model, {lr = 1e-3}) and others.
-lurn.optim = nil
---- Metrics of predictions, by name in model:evaluate and run:fit {metrics = ...}.
-lurn.metrics = nil
---- Cells of the literature as equations: lurn.cells.peephole {hidden = 64} is a layer.
-lurn.cells = nil
---- Synthetic tasks of the literature, as data sets.
-lurn.tasks = nil
---- Numbers as bars of text.
-lurn.plot = nil
---- Functions of the batch: layers with and without recurrence.
-lurn.layers = nil
---- Convolutions, pooling, images.
-lurn.conv = nil
---- Data sets from files, texts and tables.
-lurn.data = nil
 --- Random values as functions of seed, purpose, name and position; no stream.
 lurn.rng = nil
 --- HDF5 documents: lurn.h5.open(path), lurn.h5.create(path).
 lurn.h5 = nil
---- JSON with whole numbers and all digits: lurn.json.encode(value), lurn.json.decode(text).
-lurn.json = nil
---- lurn.experiment {name =, params =, run =}: what `lurn run` and a prompt start.
-lurn.experiment = nil
---- Text that a language model writes: lurn.sample(model, vocab, {length =, temperature =, top_k =, start =, seed =}).
-lurn.sample = nil
---- Runs of experiments: lurn.run.new; experiment:start is the usual way to one.
-lurn.run = nil
---- What a run file records of versions, machine, data and sources.
-lurn.manifest = nil
---- Progress lines on stderr.
-lurn.progress = nil
 
 --- A number in (0, 1) for (seed, purpose, name, i).
 function lurn.rng.uniform (seed, purpose, name, i) end
@@ -224,11 +194,11 @@ function tensor:det (...) end
 function tensor:dim (...) end
 --- Quotient with a tensor or a number.
 function tensor:div (...) end
---- "real" or "index".
+--- "f32" or "f64", or "ids".
 function tensor:dtype (...) end
---- Eigenvalues (real and imaginary parts) of a square matrix.
+--- Eigenvalues of a square matrix, real and imaginary parts, and their vectors' real and imaginary parts, in columns.
 function tensor:eig (...) end
---- Eigenvalues and eigenvectors of a symmetric matrix.
+--- Eigenvalues of a symmetric matrix, ascending, and their vectors in columns.
 function tensor:eigh (...) end
 --- 1 where both are equal, else 0.
 function tensor:eq (...) end
@@ -270,7 +240,7 @@ function tensor:le (...) end
 function tensor:log (...) end
 --- log(1 + x), exact for small x.
 function tensor:log1p (...) end
---- Logarithm of softmax along the last dimension.
+--- Logarithm of softmax along a dimension, the last one unless told.
 function tensor:log_softmax (...) end
 --- log of the sum of e^x, over everything or a dimension.
 function tensor:logsumexp (...) end
@@ -316,7 +286,7 @@ function tensor:reciprocal (...) end
 function tensor:relu (...) end
 --- The same numbers in another shape; -1 stands for what is left.
 function tensor:reshape (...) end
---- Rounded to the nearest whole number.
+--- Rounded to the nearest whole number, halves to the even one.
 function tensor:round (...) end
 --- A view of one place of a dimension: t:select(dim, i).
 function tensor:select (...) end
@@ -328,9 +298,9 @@ function tensor:sigmoid (...) end
 function tensor:sign (...) end
 --- The sine.
 function tensor:sin (...) end
---- The size of a dimension, or the shape.
+--- The size of a dimension, or the sizes of all.
 function tensor:size (...) end
---- e^x / sum of e^x along the last dimension.
+--- e^x / sum of e^x along a dimension, the last one unless told.
 function tensor:softmax (...) end
 --- log(1 + e^x).
 function tensor:softplus (...) end

@@ -88,8 +88,10 @@ return function (lurn)
   end
 
   local function wrap (program, info)
-    return setmetatable({source = program, native = core.model(program), info = info or {}, step_count = 0,
+    local self = setmetatable({source = program, native = core.model(program), info = info or {}, step_count = 0,
       passes = 0, seed = 1}, Model)
+    lurn.patience.know(self)
+    return self
   end
 
   local function create (build, info)
@@ -141,18 +143,20 @@ return function (lurn)
   function Model:player ()
     if not self.train_player then
       self.train_player = self.native:player {grad = true, grad_states = self.penalties ~= nil,
-        carry = not self.info.no_carry, dice = self.info.dice, window = self.info.window}
+        carry = not self.info.no_carry, lean = self.info.lean, dice = self.info.dice, window = self.info.window}
     end
     return self.train_player
   end
 
-  local attempt = lurn.patience.attempt
+  local attempt, whole = lurn.patience.attempt, lurn.patience.whole
 
+  -- A pass and the note of it belong together. One that is interrupted has left nothing: it is played anew.
   local function forward (self, batch, level)
-    self.batch, self.passes, self.stage = batch, self.passes + 1, nil
+    local _ <close> = whole()
+    self.passes, self.stage = self.passes + 1, nil
     local player = self:player()
     local loss = attempt(player, level + 1, player.forward, batch, self.seed, self.step_count, "train")
-    self.stage = "forward"
+    self.batch, self.stage = batch, "forward"
     return loss
   end
 
@@ -167,10 +171,14 @@ return function (lurn)
   --- Gradients of the last forward pass, into parameters()[i].grad; those of penalties are added, and `penalty` is what
   -- the penalties add to the loss.
   function Model:backward ()
+    local _ <close> = whole()
     local player, batch, again = self:player(), self.batch, false
+    self.stage = nil
     attempt(player, 2, function ()
-      if again then forward(self, batch, 1) end
+      local loss, message, code = true, nil, nil
+      if again then loss, message, code = player:forward(batch, self.seed, self.step_count, "train") end
       again = true
+      if loss == nil then return nil, message, code end
       return player:backward()
     end)
     self.stage = "backward"
@@ -181,7 +189,12 @@ return function (lurn)
 
   --- What the last forward pass gave: (T, B, ...) for values over time.
   ---@param name? string   "out" by default
-  function Model:output (name) return self:player():output(name or "out") end
+  function Model:output (name)
+    if self.info.lean and (name or "out") == "out" then
+      error("model:output: the model was built with keep_out = false; evaluate and predict give outputs", 2)
+    end
+    return self:player():output(name or "out")
+  end
 
   --- Where the first NaN or Inf of the last pass appeared: a sentence, or nil.
   function Model:blame () return self:player():blame() end
@@ -307,6 +320,9 @@ return function (lurn)
   local CHECKPOINT = {"boolean|integer", false, {1, 1e8},
     "train with activations of a few steps only and play the others again: true, or so many steps"}
 
+  local KEEP_OUT = {"boolean", true, nil,
+    "false: training keeps no output \"out\", and works wide ones out twice, some frames at a time"}
+
   -- Steps of a window as the engine wants them: 0 for none, -1 for the best.
   local function window (checkpoint) return checkpoint == true and -1 or checkpoint or 0 end
 
@@ -314,6 +330,7 @@ return function (lurn)
     input = {"any", nil, nil, "a data set, or {dim = D}, or {vocab = V}: then f is given the batch's fields"},
     dice = {"integer", nil, {1, 1e9}, "schedule choices by lot, for tests"},
     checkpoint = CHECKPOINT,
+    keep_out = KEEP_OUT,
   }
 
   --- A model of any shape: f (m, batch) -> {loss =, out =, weight =} or any named symbols. With `input`, batch.x,
@@ -327,7 +344,7 @@ return function (lurn)
       if not known then return f(m) end
       m.vocab, m.classes, m.data = known.vocab, known.classes, o.input
       return f(m, fields(m, known))
-    end, {dice = o.dice, window = window(o.checkpoint)})
+    end, {dice = o.dice, lean = not o.keep_out, window = window(o.checkpoint)})
   end
 
   local STACK = {
@@ -336,6 +353,7 @@ return function (lurn)
     loss = {"any", nil, nil, "lurn.loss.* (), or a function (out, y) -> loss per frame"},
     mask = {"boolean", false, nil, "the batch has a field mask: how much each frame counts"},
     checkpoint = CHECKPOINT,
+    keep_out = KEEP_OUT,
   }
 
   --- Layers one after the other. Elements are layers or functions of a symbol: lurn.tanh, lurn.last.
@@ -351,7 +369,7 @@ return function (lurn)
       if not loss then return {out = x} end
       local l, weight = loss:build(m, x)
       return {loss = l, weight = weight, out = x}
-    end, {window = window(o.checkpoint)})
+    end, {lean = not o.keep_out, window = window(o.checkpoint)})
   end
 
   return M

@@ -159,6 +159,7 @@ return function (lurn)
   ---@return number norm
   ---@return boolean committed
   function Optim:step (accept)
+    local _ <close> = lurn.patience.whole()
     local native, rate = self.model.native, self:rate()     -- a rate that is refused must not end half a step
     if self.sum then
       local norm = native:clip({rule = self.rule}, self.groups)

@@ -19,7 +19,30 @@ return function (lurn)
     end
   end
 
-  --- Where models stand in their step, for put_back.
+  local Piece = setmetatable({}, {__close = function () lurn.signal.whole(false) end})
+
+  --- What is played until the value is closed is not cut in two by a pause, an update and its commit, say; but for
+  -- the passes in it, which say themselves where they can be.
+  function M.whole ()
+    if not (lurn.signal and lurn.signal.whole) then return nil end
+    lurn.signal.whole(true)
+    return Piece
+  end
+
+  -- All models that there are: who looks at one during a pause must not change what is paused.
+  local known = setmetatable({}, {__mode = "k"})
+
+  --- Adds a model to them.
+  function M.know (model) known[model] = true end
+
+  --- All of them, as a list.
+  function M.models ()
+    local list = {}
+    for model in next, known do list[#list + 1] = model end
+    return list
+  end
+
+  --- Where models stand in their step, for put_back: what they have played of it, which is what a pause must leave.
   function M.mark (models)
     local marks = {}
     for k, model in ipairs(models) do
@@ -35,6 +58,7 @@ return function (lurn)
       local model = m.model
       if model.passes ~= m.passes then
         model:rollback()
+        model.batch = m.batch
         if m.stage then model:forward(m.batch) end
         if m.stage == "backward" then model:backward() end
       end

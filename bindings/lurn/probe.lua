@@ -239,18 +239,24 @@ return function (lurn)
   local Probe = {}
   Probe.__index = Probe
 
-  --- The probe of a model; made once.
+  --- The probe of a model, made once, taken away until it is given back: who probes while another use of it is paused
+  -- gets one of their own.
   ---@return lurn.Probe
-  function M.of (model)
-    if model.probe then return model.probe end
+  function M.take (model)
+    local kept = model.probe
+    model.probe = nil
+    if kept then return kept end
     local p = read(model:source_text())
     p.activations = activations(p)
     local native = core.model(assert(core.parse(write(p))))
-    model.probe = setmetatable({model = model, native = native, scans = p.scans, activations = p.activations,
+    return setmetatable({model = model, native = native, scans = p.scans, activations = p.activations,
       per_step = p.per_step, recurrent = recurrent(p), parameters = native:parameters(),
       player = native:player {grad = true, grad_states = true, carry = not model.info.no_carry}}, Probe)
-    return model.probe
   end
+
+  --- Gives it back for the next use.
+  ---@param probe lurn.Probe
+  function M.give_back (probe) probe.model.probe = probe end
 
   -- The weights and the carried state of the model as the next training step will find them.
   local function take (self)

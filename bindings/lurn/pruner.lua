@@ -9,6 +9,9 @@
 -- trial.reports is a list of {step, value} in order of step, the newest last. Names, defaults and rules are Optuna's
 -- (optuna/pruners/) where Optuna has the pruner. All values are made "smaller is better" inside.
 --
+-- trials may be one list that grows and changes from call to call, as a store keeps it: those in it that are finished
+-- are looked at once, so that a verdict does not cost more the more there are. A finished trial must stay what it is.
+--
 --   nop                                 never stops anything
 --   median, percentile, median_mean     against the others at the same step (pruner_percentile.lua)
 --   threshold, patient, health          against itself (pruner_alone.lua)
@@ -51,6 +54,7 @@ return function (lurn)
     for key, rule in pairs(kind.declaration) do declaration[key] = rule end
     local self = setmetatable(schema.check("lurn.pruner: " .. name, options, declaration), kind)
     self.name, self.sign = name, self.direction == "maximize" and -1 or 1
+    self.histories = setmetatable({}, {__mode = "k"})
     if self.start then self:start() end
     return self
   end
@@ -95,6 +99,69 @@ return function (lurn)
     local check = (step - self.n_warmup_steps) // self.interval_steps * self.interval_steps + self.n_warmup_steps
     local before = trial.reports[#trial.reports - 1]
     return not before or before[1] < check
+  end
+
+  -- ---- many trials --------------------------------------------------------------------------------
+
+  local finished = {COMPLETE = true, PRUNED = true, FAIL = true}
+
+  -- Notes a finished trial: how many are complete, and the last step of the complete one that ended first.
+  local function note_finished (h, trial)
+    h.finished[#h.finished + 1] = trial
+    if trial.state ~= "COMPLETE" then return end
+    h.complete = h.complete + 1
+    local reports, ended = trial.reports, trial.ended or math.huge
+    if reports and reports[1] and (not h.length or ended < h.ended) then
+      h.length, h.ended = reports[#reports][1], ended
+    end
+  end
+
+  --- What is kept of a list of trials: `finished` in the order in which they were found so, `open` the places of the
+  -- others, `complete` how many are, `length` the last step of the complete one that ended first.
+  function Pruner:history (trials)
+    local h = self.histories[trials]
+    if not h then
+      h = {seen = 0, open = {}, finished = {}, complete = 0, sorted = {}}
+      self.histories[trials] = h
+    end
+    for i = h.seen + 1, #trials do h.open[#h.open + 1] = i end
+    h.seen = #trials
+    local left = {}
+    for _, i in ipairs(h.open) do
+      if finished[trials[i].state] then note_finished(h, trials[i]) else left[#left + 1] = i end
+    end
+    h.open = left
+    return h
+  end
+
+  --- How many of a sorted list are less than a value.
+  function Pruner.count_less (values, value)
+    local low, high = 1, #values + 1
+    while low < high do
+      local middle = (low + high) // 2
+      if values[middle] < value then low = middle + 1 else high = middle end
+    end
+    return low - 1
+  end
+
+  --- Values of finished trials, sorted, NaN left out; and how many there are with NaN. Kept under a key.
+  ---@param h table                      a history
+  ---@param key any                      stands for value_of
+  ---@param value_of fun(trial): number? nil: the trial does not count
+  function Pruner.sorted (h, key, value_of)
+    local kept = h.sorted[key]
+    if not kept then
+      kept = {looked = 0, there = 0, values = {}}
+      h.sorted[key] = kept
+    end
+    local values = kept.values
+    for k = kept.looked + 1, #h.finished do
+      local value = value_of(h.finished[k])
+      if value then kept.there = kept.there + 1 end
+      if value and value == value then table.insert(values, Pruner.count_less(values, value) + 1, value) end
+    end
+    kept.looked = #h.finished
+    return values, kept.there
   end
 
   --- Options of pruners that check every so often.

@@ -34,19 +34,6 @@ return function (lurn)
     end
   end
 
-  -- The last step of the complete trial that ended first; nil while there is none.
-  local function first_length (trials)
-    local first, ended
-    for _, trial in ipairs(trials) do
-      local reports = trial.reports
-      if trial.state == "COMPLETE" and reports and reports[1] then
-        local at = trial.ended or math.huge
-        if not first or at < ended then first, ended = reports[#reports][1], at end
-      end
-    end
-    return first
-  end
-
   -- Position of the first report at a step or later, or nil.
   local function first_from (reports, step)
     local low, high = 1, #reports + 1
@@ -70,40 +57,42 @@ return function (lurn)
     if value == value then return value end
   end
 
-  -- The values of the others at a rung.
-  local function others_at (self, trial, trials, step, step_before)
-    local values = {}
-    for _, other in ipairs(trials) do
-      if other.number ~= trial.number then values[#values + 1] = value_at_rung(self, other, step, step_before) end
+  -- How many others have been at a rung, and how many of them were better than a value. key: of the rung and of
+  -- those that count, `counts`.
+  local function others_at (self, trial, trials, value, rung)
+    local function value_of (other)
+      return rung.counts(other) and value_at_rung(self, other, rung.step, rung.before) or nil
     end
-    return values
+    local h = self:history(trials)
+    local values = self.sorted(h, rung.key .. rung.step, value_of)
+    local n, better = #values, self.count_less(values, value)
+    for _, i in ipairs(h.open) do
+      local other = trials[i].number ~= trial.number and value_of(trials[i])
+      if other then n, better = n + 1, better + (other < value and 1 or 0) end
+    end
+    return n, better
   end
 
-  -- Whether a value is good enough to go on from a rung, given those of the others.
-  local function goes_on (self, value, values)
-    values[#values + 1] = value
-    if #values <= self.bootstrap_count then return false end
-    table.sort(values)
-    return value <= values[math.max(#values // self.reduction_factor, 1)]
-  end
+  local function everybody () return true end
 
-  -- Plays all rungs that the newest report is the first to reach.
-  local function halve (self, trial, trials, resource, rate)
+  -- Plays all rungs that the newest report is the first to reach. key, counts: who is compared.
+  local function halve (self, trial, trials, resource, rate, key, counts)
     local reports = trial.reports or {}
     local newest, before = reports[#reports], reports[#reports - 1]
     if not newest or not resource then return nil end
-    local step, step_before = resource * self.reduction_factor ^ rate // 1, nil
-    while newest[1] >= step do
-      if not (before and before[1] >= step) then
+    local rung = {step = math.tointeger(resource * self.reduction_factor ^ rate), key = key, counts = counts}
+    while rung.step and newest[1] >= rung.step do
+      if not (before and before[1] >= rung.step) then
         local value = self.sign * newest[2]
         if value ~= value then return "prune", ("step %d: NaN at a rung"):format(newest[1]) end
-        local values = others_at(self, trial, trials, step, step_before)
-        if not goes_on(self, value, values) then
+        local n, better = others_at(self, trial, trials, value, rung)
+        n = n + 1
+        if n <= self.bootstrap_count or better >= math.max(n // self.reduction_factor, 1) then
           return "prune", ("step %d: %g is not among the best 1/%d of %d at the rung of step %d"):format(newest[1],
-            newest[2], self.reduction_factor, #values, step)
+            newest[2], self.reduction_factor, n, rung.step)
         end
       end
-      step_before, step = step, step * self.reduction_factor
+      rung.before, rung.step = rung.step, math.tointeger(rung.step * (self.reduction_factor + 0.0))
     end
   end
 
@@ -117,10 +106,10 @@ return function (lurn)
   function asha:decide (trial, trials)
     local resource = self.min_resource
     if resource == "auto" then
-      local length = first_length(trials)
+      local length = self:history(trials).length
       resource = length and math.max(length // 100, 1)
     end
-    return halve(self, trial, trials, resource, self.min_early_stopping_rate)
+    return halve(self, trial, trials, resource, self.min_early_stopping_rate, "", everybody)
   end
 
   -- ---- hyperband ------------------------------------------------------------------------------------
@@ -133,7 +122,10 @@ return function (lurn)
   }}
   kinds.hyperband = hyperband
 
-  function hyperband:start () check_auto("hyperband: max_resource", self.max_resource, self.bootstrap_count) end
+  function hyperband:start ()
+    check_auto("hyperband: max_resource", self.max_resource, self.bootstrap_count)
+    self.sums = {}                -- checksums by number, worked out once
+  end
 
   -- CRC-32 (ISO 3309, the one of zlib), bit by bit: texts are short.
   local function crc32 (text)
@@ -153,9 +145,9 @@ return function (lurn)
   function hyperband:shares (trials)
     local eta, most = self.reduction_factor, self.max_resource
     if most == "auto" then
-      most = first_length(trials or {})
-      if not most then return nil end
-      most = most + 1
+      local length = trials and self:history(trials).length
+      if not length then return nil end
+      most = length + 1
     end
     local brackets, resource = 1, self.min_resource * eta
     while resource <= most do brackets, resource = brackets + 1, resource * eta end
@@ -165,9 +157,13 @@ return function (lurn)
   end
 
   local function bracket_in (self, shares, number)
-    local total = 0
+    local total, sum = 0, self.sums[number]
+    if not sum then
+      sum = crc32(("%s_%d"):format(self.study, number))
+      self.sums[number] = sum
+    end
     for _, share in ipairs(shares) do total = total + share end
-    local left = crc32(("%s_%d"):format(self.study, number)) % total
+    local left = sum % total
     for b, share in ipairs(shares) do
       if left < share then return b - 1 end
       left = left - share
@@ -193,9 +189,11 @@ return function (lurn)
   end
 
   function hyperband:decide (trial, trials)
-    local number = trial.config or trial.number
-    if not self:shares(trials) then return nil end
-    return halve(self, trial, self:peers(number, trials), self.min_resource, self:bracket(number, trials))
+    local shares = self:shares(trials)
+    if not shares then return nil end
+    local bracket = bracket_in(self, shares, trial.config or trial.number)
+    return halve(self, trial, trials, self.min_resource, bracket, ("%d of %d: "):format(bracket, #shares),
+      function (other) return bracket_in(self, shares, other.config or other.number) == bracket end)
   end
 
   -- ---- promotion ------------------------------------------------------------------------------------

@@ -31,20 +31,14 @@ return function (lurn)
   -- Whether a trial's best is worse than the percentile of what `value_of` says of the complete trials.
   local function decide (self, trial, trials, q, value_of)
     if not self:due(trial) then return nil end
-    local step, complete, values, there = self:last(trial), 0, {}, 0
-    for _, other in ipairs(trials) do
-      if other.state == "COMPLETE" and other.number ~= trial.number then
-        complete = complete + 1
-        local value = value_of(self, other, step)
-        there = there + (value and 1 or 0)
-        if value == value then values[#values + 1] = value end        -- not NaN; nil adds nothing
-      end
-    end
-    if complete == 0 or complete < self.n_startup_trials then return nil end
+    local step, h = self:last(trial), self:history(trials)
+    if h.complete == 0 or h.complete < self.n_startup_trials then return nil end
     local best = self:best(trial)
     if not best then return "prune", ("step %d: nothing but NaN"):format(step) end
+    local values, there = self.sorted(h, step, function (other)
+      return other.state == "COMPLETE" and value_of(self, other, step) or nil
+    end)
     if there < self.n_min_trials or #values == 0 then return nil end
-    table.sort(values)
     local limit = percentile(values, q)
     if best > limit then
       return "prune", ("step %d: best %g is worse than %g, the percentile %g of %d"):format(step, self.sign * best,

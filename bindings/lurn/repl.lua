@@ -34,16 +34,21 @@ return function (lurn, options)
 
   ---------------------------------------------------------------- playing
 
+  -- An expression is handed to a function that gives it back (which every chunk is called with): what it calls is no
+  -- tail call then, and an error in that knows the line.
   local function compile (text)
-    local chunk = load("return " .. text, "=prompt", "t", scope)
-    if chunk then return chunk end
+    if load("return " .. text, "=prompt", "t", scope) then
+      return load("return (...)(" .. text .. "\n)", "=prompt", "t", scope)
+    end
     return load(text, "=prompt", "t", scope)
   end
+
+  local function same (...) return ... end
 
   -- Values are shown inside the coroutine, so that Ctrl-C ends that, too.
   local function play_and_show (chunk, silent)
     return coroutine.create(function ()
-      local values = table.pack(chunk())
+      local values = table.pack(chunk(same))
       if values.n > 0 then words._ = values[1] end
       if values.n == 0 or silent then return end
       for i = 1, values.n do values[i] = show.text(values[i]) end
@@ -56,7 +61,7 @@ return function (lurn, options)
     local ok, message = signal.resume(thread)
     signal.clear()
     if ok == nil then
-      session.paused = thread
+      session.paused, session.marks = thread, lurn.patience.mark(lurn.patience.models())
       say("paused; continue goes on with it\n")
     elseif not ok then
       say(faults.explain(message, thread), "\n")
@@ -67,13 +72,18 @@ return function (lurn, options)
   end
 
   local function go_on ()
-    local thread = session.paused
-    session.paused = nil
+    local thread, marks = session.paused, session.marks
+    session.paused, session.marks = nil, nil
     if not thread then
       say("nothing is paused\n")
       return false
     end
-    return play(thread)
+    local ok, message = pcall(lurn.patience.put_back, marks)
+    signal.clear()
+    if ok then return play(thread) end
+    session.paused, session.marks = thread, marks
+    say(faults.explain(message), "; continue tries again\n")
+    return false
   end
 
   -- One entry: a command of the prompt, or Lua. `continue` is a command because only here nothing else is played.

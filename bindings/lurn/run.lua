@@ -18,6 +18,8 @@ return function (lurn)
   -- "pruned", "paused", "infeasible"
   ---@field result any        what the experiment returned
   ---@field model any         the first model that was built; models has all of them
+  ---@field datasets any[]   data sets that were built
+  ---@field sources table[]  what was read or built, for the manifest: data sets and files of arrays, see source.lua
   local Run = {}
   Run.__name = "lurn.Run"
 
@@ -105,7 +107,8 @@ return function (lurn)
       seed = o.resume and saved.seed or o.seed or saved and saved.seed or 1,
       path = o.out, lock = o.lock, status = "waiting", steps = 0, done = 0, kept = 0,
       state = saved and saved.state or {},
-      lost = {}, models = {}, optims = {}, datasets = {}, metrics = saved and saved.metrics or {}, loops = {},
+      lost = {}, models = {}, optims = {}, datasets = {}, sources = {}, loops = {},
+      metrics = saved and saved.metrics or {},
       best = saved and saved.best or {}, first = saved and saved.first or {},
       spent = saved and saved.counters.seconds or 0, saved = saved,
       live_bytes = saved and saved.counters.live_bytes or 0,
@@ -132,6 +135,7 @@ return function (lurn)
     local list = kind == "model" and self.models or kind == "optim" and self.optims or self.datasets
     for _, known in ipairs(list) do if known == object then return object end end
     list[#list + 1] = object
+    if kind == "data" then self.sources[#self.sources + 1] = object end
     if kind == "model" then
       self.model = self.model or object
       self:first_weights(object)

@@ -8,12 +8,13 @@ return function (lurn, Run)
 
   --- Takes the lock of the run file, unless it was handed over; nil and the message when another process has it.
   function Run:take_lock ()
-    if not self.path or self.lock then return true end
-    local lock, message = lurn.lock.take(self.path)
+    if not self.path then return true end
+    local lock, message = self.lock, nil
+    if not lock then lock, message = lurn.lock.take(self.path) end
     if not lock then return nil, message end
     self.lock = lock
     -- A resumed run knows the file it comes from; a new one may write over what is there.
-    self.identity = self.saved and self.saved.path == self.path and lurn.sys.identity(self.path) or nil
+    if self.saved and self.saved.path == self.path then self.identity = lurn.sys.identity(self.path) end
     return true
   end
 

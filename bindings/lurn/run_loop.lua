@@ -37,6 +37,20 @@ return function (lurn, Run)
     end
   end
 
+  local CROWDED = {
+    own = "%d threads on %d processors: they wait for each other; fewer are faster",
+    others = "%d threads wait for each other a third of the time: something else uses the machine's %d processors",
+  }
+
+  -- Too many threads, here or in other programs, are said once.
+  local function look_at_threads (self)
+    if self.crowded or not (lurn.core and lurn.core.threads) then return end
+    local threads, crowd = lurn.core.threads()
+    if not crowd then return end
+    self.crowded = true
+    self.progress:say(CROWDED[crowd], threads, lurn.sys.cpus())
+  end
+
   -- The iteration that was handed out last is over. Counts it and does all that waits for this moment.
   -- Ends (by signal, by pruning) raise: the checkpoint is written where the run is closed.
   local function at_boundary (self, loop)
@@ -48,6 +62,7 @@ return function (lurn, Run)
     if pending and not lurn.signal.pause() then
       Run.finish(pending == "TERM" and "terminated" or "interrupted")
     end
+    look_at_threads(self)
     if self.give_up then Run.finish(self.give_up) end
     if self.options.on_step then self.options.on_step(self) end
     -- What changes at every step shows at once, what changes at evaluations when their checkpoint is due.

@@ -26,6 +26,18 @@ return function (lurn)
 
   local function shape_text (shape) return "(" .. table.concat(shape, ",") .. ")" end
 
+  -- A tensor's own text, with as many of its columns, eleven characters each, as the screen has; its summary comes on a
+  -- line of its own where it does not fit beside the shape.
+  local function tensor_text (x)
+    local most, lines, text = screen.columns(), {}, tostring(x)
+    if #text:match "^[^\n]*" > most then text = text:gsub("  min", "\n  min", 1) end
+    for line in text:gmatch "[^\n]+" do
+      if #line > most and line:find "^%s+[-%d]" then line = line:sub(1, (most - 5) // 11 * 11) .. "  ..." end
+      lines[#lines + 1] = screen.cut(line, most)
+    end
+    return table.concat(lines, "\n")
+  end
+
   ---------------------------------------------------------------- models
 
   -- Parameters of one layer in short: those of several gates that have the same letter and shape once, "4 Wx (32,64)".
@@ -295,6 +307,7 @@ return function (lurn)
     local name, mt = kind_of(x)
     if kinds[name] then return kinds[name](x) end
     if type(x) == "function" then return atom(x) end
+    if lurn.is_tensor(x) then return tensor_text(x) end
     if type(x) ~= "table" or type(mt) == "table" and mt.__tostring then return tostring(x) end
     if is_layer(x) then return layer_text(x) end
     local line = braced(x, DEPTH, {})

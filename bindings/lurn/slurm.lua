@@ -26,11 +26,13 @@ return function ()
 #SBATCH --requeue
 #SBATCH --signal=B:USR1@%d
 
-again=
+again= ending= worker=
+end_worker () { ending=1; if [ $worker ]; then kill -TERM $worker; fi; }
+trap 'again=1; end_worker' USR1
+trap end_worker TERM INT
 %s &
 worker=$!
-trap 'again=1; kill -TERM $worker' USR1
-trap 'kill -TERM $worker' TERM INT
+if [ $ending ]; then end_worker; fi
 wait $worker; code=$?
 while kill -0 $worker 2>/dev/null; do wait $worker; code=$?; done
 if [ $code != 0 ] && { [ $again ] || [ $code = 137 ]; }; then

@@ -27,10 +27,12 @@ return function (lurn)
   ---@param value any
   function M.adopt (value)
     local run, source = lurn.current, M.of(value)
-    for _, known in ipairs(run and run.datasets or {}) do
-      if read[value] and known.path == source.path and known.hash == source.hash then return value end
+    if not run then return value end
+    if source == value then return run:adopt("data", value) end
+    for _, known in ipairs(run.sources) do
+      if known.path == source.path and known.hash == source.hash then return value end
     end
-    if run then run:adopt("data", source) end
+    run.sources[#run.sources + 1] = source
     return value
   end
 

@@ -11,7 +11,7 @@
 
 return function (lurn)
   local schema = lurn.schema
-  local log, exp = lurn.core.parzen.log, lurn.core.parzen.exp      -- the same bits everywhere
+  local ln, exp = lurn.core.parzen.log, lurn.core.parzen.exp      -- the same bits everywhere
   local M = {}
 
   local function fail (name, ...) return nil, ("parameter '%s': "):format(name) .. string.format(...) end
@@ -72,7 +72,7 @@ return function (lurn)
 
   local function log_at (p, u)
     local half = p.kind == "int" and 0.5 or 0
-    local low, high = log(p.low - half), log(p.high + half)
+    local low, high = ln(p.low - half), ln(p.high + half)
     return M.round(p, exp(low + u * (high - low)))
   end
 

@@ -15,8 +15,8 @@
 -- frozen, cut off, or given up for dead) is told so, and its result is kept as an orphan that counts nowhere. The same
 -- result twice is one. Times are seconds since 1970 by the store's own clock.
 --
--- With a spool, a store that is away costs no result: reports and results wait on the local disk ("spooled") until it is
--- back; claims and renewals say nil, message, code.
+-- With a spool, a store that is away costs no result: reports and results wait on the local disk ("spooled") until it
+-- is back; claims and renewals say nil, message, code.
 --
 -- Misuse raises; the outside world (and a trial that was lost) is nil, message, code. Codes: ENOENT, EEXIST, EBUSY (try
 -- again), ECONN (no connection), EIO, EFORMAT, EREADONLY.

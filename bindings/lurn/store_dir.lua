@@ -23,6 +23,8 @@ return function (lurn)
   -- A file has at most 65,000 names on ext4; a new log is begun before.
   local MOST_NAMES = 20000
   local PER_FOLDER = 1000
+  -- A log that has not grown for so many seconds is looked at every so many seconds only: most are of the dead.
+  local QUIET, REST = 3, 0.5
 
   -- Raised within this file, caught where a method ends: the outside world said no.
   local function check (value, message, code)
@@ -212,7 +214,10 @@ return function (lurn)
     -- Opened each time: a network file system then looks at what the server has.
     local f = io.open(("%s/logs/%s"):format(self.folder, name), "rb")
     if not f then return end
-    if f:seek "end" > log.at then
+    local now_, grown = sys.clock(), f:seek "end" > log.at
+    if grown or not log.grew then log.grew = now_ end
+    log.later = now_ - log.grew > QUIET and now_ + REST or nil
+    if grown then
       f:seek("set", log.at)
       for line in f:read "a":gmatch "[^\n]*\n" do
         log.at = log.at + #line
@@ -230,7 +235,10 @@ return function (lurn)
     for _, name in ipairs(check(sys.list(self.folder .. "/logs"))) do
       if self.logs[name] == nil then self.logs[name] = {at = 0} end
     end
-    for name, log in next, self.logs do if log then read_log(self, name, log) end end
+    local at = sys.clock()
+    for name, log in next, self.logs do
+      if log and at >= (log.later or at) then read_log(self, name, log) end
+    end
   end
 
   -- A log that is read later may hold what one that was read before builds on: then once more.

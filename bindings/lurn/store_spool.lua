@@ -58,16 +58,15 @@ return function (lurn)
   local function pass_on (self, line)
     local entry = json.decode(line, {nonfinite = true})
     if type(entry) ~= "table" then return true end      -- cut off by a crash: nobody was told that it was written
-    local study, message, code = self.studies[entry.study], nil, nil
-    if not study then study, message, code = self.store:study(entry.study) end
-    if not study then
-      if AWAY[code] then return nil, message, code end
-      return true
+    if not self.studies[entry.study] then
+      local study, message, code = self.store:study(entry.study)
+      if not study and AWAY[code] then return nil, message, code end
+      if not study then return true end
+      self.studies[entry.study] = study
     end
-    self.studies[entry.study] = study
-    local done
-    done, message, code = study[entry.op](study, entry.e)
-    if not done and AWAY[code] then return nil, message, code end
+    local study = self.studies[entry.study]
+    local done, why, reason = study[entry.op](study, entry.e)
+    if not done and AWAY[reason] then return nil, why, reason end
     return true
   end
 
@@ -120,13 +119,12 @@ return function (lurn)
 
   -- Into the store, behind what waits; into the spool when it is away.
   local function say (self, op, e)
-    local done, message, code = self.spool:drain()
-    if done then
-      done, message, code = self.kept[op](self.kept, copied(e))
+    if self.spool:drain() then
+      local done, message, code = self.kept[op](self.kept, copied(e))
       if done or not AWAY[code] then return done, message, code end
     end
-    done, message, code = write(self.spool, self.name, op, e)
-    if done then return true, "spooled" end
+    local written, message, code = write(self.spool, self.name, op, e)
+    if written then return true, "spooled" end
     return nil, message, code
   end
 

@@ -18,9 +18,18 @@ return function (lurn)
     return space
   end
 
+  -- Its own trial, be it running or put back; else the lowest that was put back or whose lease ran out.
+  local PICK = "SELECT number, trial_id, epoch, queue FROM lurn_trial%s WHERE study_id = $1 AND queue IN (0, 1) "
+    .. "AND (queue = 1 OR worker = $2 OR lease < $3) "
+    .. "ORDER BY CASE WHEN worker = $2 THEN queue ELSE 2 END, number LIMIT 1%s"
+  local FRESH = "SELECT number, trial_id, epoch, queue FROM lurn_trial%s WHERE study_id = $1 AND queue = 2 "
+    .. "ORDER BY number LIMIT 1%s"
+
   function M.new (link, id, name, direction, spec)
-    return setmetatable({link = link, id = id, name = name, direction = direction, given = spec, space = M.space(spec),
-      total = machine.total(spec), view = {trials = {}, since = -1}}, Handle)
+    local d = link.dialect
+    return setmetatable({pick = PICK:format(d.by_queue, d.skip), fresh = FRESH:format(d.by_queue, d.skip), link = link,
+      id = id, name = name, direction = direction, given = spec, space = M.space(spec), total = machine.total(spec),
+      view = {trials = {}, since = -1}}, Handle)
   end
 
   function Handle:spec () return self.given end
@@ -29,20 +38,33 @@ return function (lurn)
 
   local function version (self, run) return run(self.link.dialect.version, self.id)[1][1] end
 
-  -- INSERT of many rows in few statements: `head` VALUES ($1, ...), ($k, ...) `tail`.
-  local function insert_rows (run, head, rows, tail)
-    local width = rows[1] and rows[1].n or 0
-    for from = 1, #rows, 12 do
-      local values, groups, n = {}, {}, 0
-      for k = from, math.min(#rows, from + 11) do
+  local MOST_ROWS = 12
+
+  -- " VALUES ($1, $2), ($3, $4)" between head and tail; each text is made once.
+  local texts = {}
+  local function insert_text (head, tail, width, count)
+    local made = texts[head] or {}
+    texts[head] = made
+    if not made[count] then
+      local groups = {}
+      for g = 1, count do
         local names = {}
-        for c = 1, width do
-          n = n + 1
-          values[n], names[c] = rows[k][c], "$" .. n
-        end
-        groups[#groups + 1] = "(" .. table.concat(names, ", ") .. ")"
+        for c = 1, width do names[c] = "$" .. (g - 1) * width + c end
+        groups[g] = "(" .. table.concat(names, ", ") .. ")"
       end
-      run(head .. " VALUES " .. table.concat(groups, ", ") .. (tail or ""), table.unpack(values, 1, n))
+      made[count] = head .. " VALUES " .. table.concat(groups, ", ") .. (tail or "")
+    end
+    return made[count]
+  end
+
+  -- INSERT of many rows, which have a length n, in few statements.
+  local function insert_rows (run, head, rows, tail)
+    for from = 1, #rows, MOST_ROWS do
+      local count, width, values = math.min(#rows - from + 1, MOST_ROWS), rows[from].n, {}
+      for k = 1, count do
+        for c = 1, width do values[(k - 1) * width + c] = rows[from + k - 1][c] end
+      end
+      run(insert_text(head, tail, width, count), table.unpack(values, 1, width * count))
     end
   end
 
@@ -119,17 +141,8 @@ return function (lurn)
 
   ---------------------------------------------------------------- claims
 
-  -- Its own trial, be it running or put back; else the lowest that was put back or whose lease ran out.
-  local PICK = "SELECT number, trial_id, epoch, queue FROM lurn_trial%s WHERE study_id = $1 AND queue IN (0, 1) "
-    .. "AND (queue = 1 OR worker = $2 OR lease < $3) "
-    .. "ORDER BY CASE WHEN worker = $2 THEN queue ELSE 2 END, number LIMIT 1%s"
-  local FRESH = "SELECT number, trial_id, epoch, queue FROM lurn_trial%s WHERE study_id = $1 AND queue = 2 "
-    .. "ORDER BY number LIMIT 1%s"
-
   local function pick (self, run, c)
-    local d = self.link.dialect
-    return run(PICK:format(d.by_queue, d.skip), self.id, c.worker, c.at)[1]
-      or run(FRESH:format(d.by_queue, d.skip), self.id)[1]
+    return run(self.pick, self.id, c.worker, c.at)[1] or run(self.fresh, self.id)[1]
   end
 
   local function take_again (self, run, row, c)

@@ -70,7 +70,7 @@ return function (lurn)
 
   local function script_of (experiment)
     return {path = experiment.path, text = experiment.script, sha256 = lurn.sys.sha256(experiment.script),
-      lua = lurn.manifest.required {experiment = experiment}}
+      folder = os.getenv "PWD", lua = lurn.manifest.required {experiment = experiment}}
   end
 
   local NOTHING = [[there is nothing to search: no parameter of %s has a range. Declare one,
@@ -102,7 +102,7 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
     return {name = name, direction = direction, spec = spec, trials = trials, size = sampler.size}
   end
 
-  --- All that a run of these parameters is given: they and what the study fixes, without what means nothing beside them.
+  --- All that a run of these parameters is given: they and what the study fixes, without what means nothing there.
   ---@param spec table
   ---@param active fun(params: table): table   from lurn.space.conditions
   ---@param params table
@@ -233,10 +233,25 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
     return self.racing:next(trials, number)
   end
 
+  -- Where all rest at their rungs and none may go on, the one that is ahead does, so that there is a result.
+  local function leader (trials, sign)
+    local best, best_step, best_value
+    for _, t in ipairs(trials) do
+      if t.state == "COMPLETE" then return nil end
+      local last = t.state == "PAUSED" and t.reports[#t.reports]
+      local value = last and sign * last[2]
+      if last and (not best or last[1] > best_step or last[1] == best_step and value < best_value) then
+        best, best_step, best_value = t.number, last[1], value
+      end
+    end
+    return best
+  end
+
   --- Proposals, verdicts and promotions for a study:
   --   propose(number, trials)   for a new trial below `total`, or nil; `starved` then says whether that may change
   --   decide(trial, trials)     "prune", "pause" or nil, and why
   --   promote(trials)           the number of a paused trial that may go on, or nil
+  --   leader(trials)            the number of the paused trial that is ahead, while none is complete
   --   replay(trial, trials)     true, or false and what is not as it was
   ---@param study table
   ---@param experiment lurn.Experiment
@@ -260,7 +275,7 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
       if not known then known, note = sampler:suggest(place.config, pruner:peers(place.config, trials)) end
       return known and {params = known, config = place.config, seed = place.seed, note = note} or nil
     end
-    -- Whether the sampler proposes a trial's parameters again, given what it had seen; nil where it did not propose them.
+    -- Whether the sampler proposes a trial's parameters again, given what it had seen; nil: it did not propose them.
     function self.replay (trial, trials)
       if trial.attrs.enqueued or trial.seed > 1 then return nil end
       -- The defaults are proposed without a look at anything.
@@ -269,6 +284,7 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
     end
     function self.decide (trial, trials) return pruner:decide(trial, trials) end
     function self.promote (trials) return pruner:promote(trials) end
+    function self.leader (trials) return leader(trials, pruner.sign) end
     return self
   end
 

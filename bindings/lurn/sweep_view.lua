@@ -10,7 +10,8 @@ return function (lurn)
   local View = {}
   View.__index = View
 
-  local BLOCKS, ASCII = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"}, {"_", ".", "-", "~", "=", "+", "*", "#"}
+  local BLOCKS = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"}
+  local ASCII = {"_", ".", "-", "~", "=", "+", "*", "#"}
   local WIDE = 16      -- bars of the sparkline
 
   local function is_utf8 ()
@@ -43,8 +44,8 @@ return function (lurn)
   --- options: as for lurn.progress.new; direction, seeds: of the study.
   function M.new (options)
     local progress = lurn.progress.new(options)
-    return setmetatable({progress = progress, options = options, seeds = options.seeds or 1, sign = options.direction == "maximize" and -1 or 1,
-      values = {}, shown = -math.huge, utf8 = is_utf8(), ended_here = 0}, View)
+    return setmetatable({progress = progress, options = options, seeds = options.seeds or 1, values = {},
+      sign = options.direction == "maximize" and -1 or 1, shown = -math.huge, utf8 = is_utf8(), ended_here = 0}, View)
   end
 
   function View:say (format, ...) self.progress:say("lurn: " .. format, ...) end
@@ -113,7 +114,7 @@ return function (lurn)
       r.n, r.config)
   end
 
-  local function line (self, agent)
+  local function line (self, agent, is_last)
     local c, now = M.count(agent.trials), agent.clock()
     local over, spent = c.COMPLETE + c.PRUNED + c.FAIL, now - agent.began
     local words = {self.total and ("%d/%d done"):format(over, self.total) or over .. " done", c.RUNNING .. " running"}
@@ -122,7 +123,7 @@ return function (lurn)
     if c.FAIL > 0 then words[#words + 1] = c.FAIL .. " failed" end
     words[#words + 1] = best_text(self, agent, c.COMPLETE)
     if #self.values > 2 then words[#words + 1] = M.sparkline(self.values, WIDE, self.utf8) end
-    local left = self.total and self.ended_here > 0 and (self.total - over) * spent / self.ended_here
+    local left = not is_last and self.total and self.ended_here > 0 and (self.total - over) * spent / self.ended_here
     local duration = lurn.progress.duration
     words[#words + 1] = left and ("%s, %s left"):format(duration(spent), duration(left)) or duration(spent)
     return table.concat(words, "  ")
@@ -140,7 +141,7 @@ return function (lurn)
   --- The last line.
   function View:over (agent)
     take_in(self, agent)
-    if #agent.trials > 0 then self.progress:say("%s", line(self, agent)) end
+    if #agent.trials > 0 then self.progress:say("%s", line(self, agent, true)) end
   end
 
   return M

@@ -5,7 +5,7 @@
 --                     {report = {step, value}}          run:report; where the job says `ask`, an answer is waited for
 --                     {at = {step, total}}              it is alive: at most once a second
 --                     {data = {name, path, options}}    it has loaded that
---                     {done = value}                    complete: are its weights wanted? An answer is waited for
+--                     {done = value, ...}               complete: are its weights wanted? An answer is waited for
 --                     {outcome = {status, value, ...}}  the last one
 --   to the trial      {verdict = nil | "pruned" | "paused"}, {keep = true | false}
 --
@@ -110,7 +110,9 @@ return function (lurn)
     return function (run)
       if run.status ~= "done" then return KEPT[run.status] or false end
       local value = value_of(run)
-      if not value or not channel:send {done = value} then return false end
+      local sent = value and channel:send {done = value, steps = run.done, seconds = run:seconds(),
+        metrics = run:summary()}
+      if not sent then return false end
       local answer = channel:receive()
       return answer ~= nil and answer.keep
     end
@@ -166,6 +168,8 @@ return function (lurn)
     lurn.signal.restore()
     local ok, outcome = xpcall(function ()
       assert(process.redirect(job.log))
+      -- Where the study was begun, so that paths of data mean the same; elsewhere the script may manage without.
+      if job.script.folder and job.script.folder ~= os.getenv "PWD" then process.enter(job.script.folder) end
       if job.core then process.pin(job.core) end
       if job.memory then assert(process.limit(2 * job.memory + (256 << 20))) end
       lurn.warm.on_load = function (name, path, options)

@@ -62,10 +62,11 @@ return function (lurn)
     file:abort()
   end
 
-  --- From now on the loaders look first at what is kept.
+  --- From now on the loaders look first at what is kept. All of lurn is read now, not once a trial.
   ---@param folder string   where a file may be tried
   function M.install (folder)
     wake_h5(folder)
+    pairs(lurn)
     for _, name in ipairs(LOADERS) do
       plain[name] = plain[name] or lurn[name]
       lurn[name] = loader(name)

@@ -18,7 +18,7 @@ return lurn.experiment {name = "busy", params = {lr = {1e-3, float = {1e-4, 1e-1
   end}
 ]]
 
-local trials, workers = tonumber(arg[1] or 20), tonumber(arg[2] or lurn.sys.cpus())
+local trials, workers = tonumber(arg[1] or 40), tonumber(arg[2] or lurn.sys.cpus())
 local folder = os.tmpname()
 os.remove(folder)
 os.execute("mkdir -p " .. folder)

@@ -5,6 +5,7 @@
 #include "kernel.h"
 #include "optim.h"
 #include "optim_reference.h"
+#include "pool.h"
 
 #define COUNT(a) (sizeof (a) / sizeof *(a))
 enum { ROOM = 4096 };
@@ -52,7 +53,7 @@ static void pytorch (lurn_ctx *ctx) {
     lurn_optim_reset(o, &t, m);
     for (int step = 0; step < REF_STEPS; step++) {
       for (int i = 0; i < REF_N; i++) g[i] = (real)ref_grad[step][i];
-      lurn_optim_update(o, &t, NULL, step + 1, w, g, m);
+      lurn_optim_update(ctx, o, &t, NULL, step + 1, 1, w, g, m);
       for (int i = 0; i < REF_N; i++)
         check(near((double)w[i], ref_optim[r].value[step][i], EITHER(1e-6, 1e-12)),
               "rule %zu step %d element %d: %.17g, PyTorch %.17g",
@@ -124,7 +125,7 @@ static void compare_element (const lurn_optim *o, const lurn_group *group, size_
     check(near((double)moment[(size_t)k * t->count + at], m[k], EITHER(3e-5, 1e-13)), "rule %d moment %d", o->rule, k);
 }
 
-static void one_rule (const lurn_params *t, const lurn_optim *o) {
+static void one_rule (lurn_ctx *ctx, const lurn_params *t, const lurn_optim *o) {
   static real start[ROOM], value[ROOM], grad[ROOM], moment[3 * ROOM], fresh[3 * ROOM];
   lurn_group groups[] = {{1, o->weight_decay, 0}, {1, 0.5, 1}, {0.25, 0.125, 0}};
   int moments = lurn_optim_moments(o);
@@ -134,7 +135,7 @@ static void one_rule (const lurn_params *t, const lurn_optim *o) {
   memcpy(fresh, moment, sizeof fresh);
   for (int step = 1; step <= 20; step++) {
     for (size_t i = 0; i < t->count; i++) grad[i] = (real)noise(1000 + step, i);
-    lurn_optim_update(o, t, groups, step, value, grad, moment);
+    lurn_optim_update(ctx, o, t, groups, step, 1, value, grad, moment);
   }
   for (int i = 0; i < t->n; i++) {
     const lurn_param *p = &t->p[i];
@@ -162,6 +163,33 @@ static const lurn_optim rules[] = {
 };
 
 /* The same element alone and inside a long run of a vector loop: the same bits. */
+enum { MANY = 70000 };
+
+/* The same bits as when everything is scaled first, however many threads have a share. */
+static void one_pass (lurn_ctx *ctx, const lurn_optim *o) {
+  static const char *const path[] = {"a", "b"};
+  static const int size[] = {MANY - 33, 17};
+  static real w[2][MANY], g[2][MANY], m[2][3 * MANY];
+  lurn_params t = table(ctx, 2, path, size);
+  lurn_optim clipped = *o;
+  double factor;
+  clipped.clip_norm = 0.5;
+  for (int threads = 1; threads <= 3; threads++) {
+    for (int k = 0; k < 2; k++) { fill(&t, 11, w[k]); fill(&t, 12, g[k]); lurn_optim_reset(o, &t, m[k]); }
+    lurn_optim_clip(ctx, &clipped, &t, NULL, g[0], NULL);
+    lurn_optim_update(ctx, &clipped, &t, NULL, 1, 1, w[0], g[0], m[0]);
+    ctx->pool = threads > 1 ? lurn_pool_start(ctx, threads) : NULL;
+    lurn_optim_clip(ctx, &clipped, &t, NULL, g[1], &factor);
+    lurn_optim_update(ctx, &clipped, &t, NULL, 1, factor, w[1], g[1], m[1]);
+    lurn_pool_stop(ctx, ctx->pool);
+    ctx->pool = NULL;
+    check(factor < 1, "there is something to clip");
+    check(!memcmp(w[0], w[1], sizeof w[0]) && !memcmp(g[0], g[1], sizeof g[0]) && !memcmp(m[0], m[1], sizeof m[0]),
+          "rule %d: clipped and updated in one pass by %d threads", o->rule, threads);
+  }
+  lurn_params_free(ctx, &t);
+}
+
 static void position_does_not_matter (lurn_ctx *ctx, const lurn_optim *o) {
   static const char *const path[] = {"w"};
   static const int size[] = {101}, one[] = {1};
@@ -171,14 +199,14 @@ static void position_does_not_matter (lurn_ctx *ctx, const lurn_optim *o) {
   lurn_optim_reset(o, &all, m);
   for (int step = 1; step <= 3; step++) {
     fill(&all, 20 + step, g);
-    lurn_optim_update(o, &all, NULL, step, w, g, m);
+    lurn_optim_update(ctx, o, &all, NULL, step, 1, w, g, m);
   }
   for (size_t i = 0; i < 101; i++) {
     w1[0] = (real)noise(3, i);
     lurn_optim_reset(o, &single, m1);
     for (int step = 1; step <= 3; step++) {
       g1[0] = (real)noise(20 + step, i);
-      lurn_optim_update(o, &single, NULL, step, w1, g1, m1);
+      lurn_optim_update(ctx, o, &single, NULL, step, 1, w1, g1, m1);
     }
     check(memcmp(&w[i], &w1[0], sizeof *w) == 0, "rule %d: element %zu alone and in a row", o->rule, i);
   }
@@ -189,8 +217,9 @@ static void position_does_not_matter (lurn_ctx *ctx, const lurn_optim *o) {
 static void formulas (lurn_ctx *ctx) {
   lurn_params t = table(ctx, 3, three, sizes);
   for (size_t r = 0; r < COUNT(rules); r++) {
-    one_rule(&t, &rules[r]);
+    one_rule(ctx, &t, &rules[r]);
     position_does_not_matter(ctx, &rules[r]);
+    one_pass(ctx, &rules[r]);
   }
   lurn_params_free(ctx, &t);
 }
@@ -226,7 +255,7 @@ static void centred_stays_finite (lurn_ctx *ctx) {
   lurn_optim o = {.rule = LURN_RULE_RMSPROP, .lr = 1e-3, .alpha = 0.9, .eps = 1e-8, .centered = 1};
   fill(&t, 5, g);
   lurn_optim_reset(&o, &t, m);
-  for (int step = 1; step <= 2000; step++) lurn_optim_update(&o, &t, NULL, step, w, g, m);
+  for (int step = 1; step <= 2000; step++) lurn_optim_update(ctx, &o, &t, NULL, step, 1, w, g, m);
   for (int i = 0; i < 50; i++) check(isfinite((double)w[i]), "element %d is %g", i, (double)w[i]);
   lurn_params_free(ctx, &t);
 }
@@ -235,7 +264,7 @@ static void centred_stays_finite (lurn_ctx *ctx) {
 
 static double clip (lurn_ctx *ctx, const lurn_params *t, const lurn_group *groups, double value, double norm, real *g) {
   lurn_optim o = {.clip_value = value, .clip_norm = norm};
-  return lurn_optim_clip(ctx, &o, t, groups, g);
+  return lurn_optim_clip(ctx, &o, t, groups, g, NULL);
 }
 
 /* What is over the threshold ends on it (not on 1, whatever the threshold), what is under it
@@ -288,14 +317,14 @@ static void clip_by_layer (lurn_ctx *ctx) {
   for (int i = 0; i < 5; i++) norm[i] = sqrt(ctx->kernels->sum_squares(was + t.p[i].offset, t.p[i].count));
   norm[1] = norm[4] = hypot(norm[1], norm[4]);
   lurn_optim o = {.clip_layer = 2};
-  check(t.count <= 400 && lurn_optim_clip(ctx, &o, &t, NULL, g) == all, "the global norm before is returned");
+  check(t.count <= 400 && lurn_optim_clip(ctx, &o, &t, NULL, g, NULL) == all, "the global norm before is returned");
   for (int i = 0; i < 5; i++)
     for (size_t k = t.p[i].offset; k < t.p[i].offset + t.p[i].count; k++)
       check(near((double)g[k], (double)was[k] * (norm[i] > 2 ? 2 / norm[i] : 1), EITHER(1e-6, 1e-14)),
             "%s is clipped with its layer", paths[i]);
   check(norm[0] < 2 && norm[1] > 2 && norm[2] > 2 && norm[3] > 2, "some are above the limit, one is not");
   o.clip_norm = 1;
-  lurn_optim_clip(ctx, &o, &t, NULL, g);
+  lurn_optim_clip(ctx, &o, &t, NULL, g, NULL);
   check(near(lurn_optim_norm(ctx, &t, NULL, g), 1, EITHER(1e-6, 1e-14)), "by norm after it");
   lurn_params_free(ctx, &t);
 }

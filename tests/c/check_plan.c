@@ -67,7 +67,7 @@ static void make_data (data *d) {
 static double train (lurn_ctx *ctx, lurn_wave *w, const lurn_schedule *s, const data *d, real *moment) {
   const lurn_params *t = &w->program->params;
   lurn_optim o;
-  double loss = 0;
+  double loss = 0, factor;
   lurn_optim_defaults(&o, LURN_RULE_ADAM);
   o.lr = 0.01;
   o.clip_norm = 1;
@@ -78,8 +78,8 @@ static double train (lurn_ctx *ctx, lurn_wave *w, const lurn_schedule *s, const 
     CHECK(lurn_conductor_play(w, 0, s->nunit) == LURN_OK);
     lurn_wave_finish_grads(w);
     loss = *(real *)lurn_wave_output(w, "loss", NULL);
-    lurn_optim_clip(ctx, &o, t, NULL, w->grad);
-    lurn_optim_update(&o, t, NULL, step, w->value, w->grad, moment);
+    lurn_optim_clip(ctx, &o, t, NULL, w->grad, &factor);
+    lurn_optim_update(ctx, &o, t, NULL, step, factor, w->value, w->grad, moment);
   }
   return loss;
 }

@@ -343,6 +343,8 @@ static size_t output_bytes (const lurn_wave *w, const lurn_register *x) {
 static lurn_pool *pools[3];      /* of two threads, of three; [0] is none */
 static int in_windows;           /* programs that could be played in windows */
 static int with_tables;          /* programs that look products up (tabulate.h) */
+static int with_repeats;         /* schedules that play a product in both halves */
+static int with_blocks;          /* schedules that play runs of units in blocks (block.c) */
 
 /* windows: without what windows do not keep. */
 static result play (lurn_ctx *ctx, const lurn_program *p, const lurn_choices *c, const lurn_kernels *k,
@@ -356,6 +358,8 @@ static result play (lurn_ctx *ctx, const lurn_program *p, const lurn_choices *c,
     check(c->window > 0, "%s", ctx->message);
     return r;
   }
+  for (int u = 0; c && u < s.nunit; u++) with_blocks += s.unit[u].kind == LURN_SECTION_BLOCK;
+  with_repeats += c && s.norder > p->ninstr;
   for (int n = 0; n < LURN_MAX_AXES; n++) { most.T[n] += lot(3); most.N[n] += lot(5); }
   CHECK(lurn_wave_plan(ctx, &w, p, c ? &s : NULL, k, &most) == LURN_OK);
   void *arena = aligned_alloc(LURN_ALIGN, w.bytes + LURN_ALIGN);
@@ -435,7 +439,8 @@ static int has_table (const lurn_program *p) {
 }
 
 static void check_program (lurn_ctx *ctx, int number) {
-  const lurn_variant v = {.grad = 1, .grad_inputs = lot(2), .grad_states = lot(2), .carry = lot(2), .reset = lot(2)};
+  const lurn_variant v = {.grad = 1, .grad_inputs = lot(2), .grad_states = lot(2), .carry = lot(2), .reset = lot(2),
+                          .lean = lot(3) == 0};
   lurn_program source, p;
   static data d;
   real states[MAX_B * 8];
@@ -472,6 +477,8 @@ int main (int argc, char **argv) {
   lurn_pool_stop(&ctx, pools[2]);
   check(argc > 1 || in_windows > PROGRAMS / 20, "only %d programs were played in windows", in_windows);
   check(argc > 1 || with_tables > PROGRAMS / 10, "only %d programs look products up", with_tables);
+  check(argc > 1 || with_blocks > PROGRAMS, "only %d blocks were played", with_blocks);
+  check(argc > 1 || with_repeats > PROGRAMS / 4, "only %d schedules play a product again", with_repeats);
   check(heap.held == 0, "%zu bytes are still held", heap.held);
   return check_done("check_random");
 }

@@ -7,7 +7,7 @@ local shell = require "shell_helper"
 local SCRIPT = [[
 local lurn = require "lurn"
 return lurn.experiment {name = "ends", params = {x = {0.5, float = {0, 1}}, what = "fine", steps = 12, hidden = 2,
-    T = 5},
+    T = 5, mark = ""},
   run = function (run, p)
     local clock = lurn.sys.clock
     if p.what == "error" then error "no luck" end
@@ -30,14 +30,14 @@ return lurn.experiment {name = "ends", params = {x = {0.5, float = {0, 1}}, what
     local model = lurn.stack {input = data, lurn.rnn {hidden = p.hidden}, lurn.linear {size = 1},
       loss = lurn.loss.mse()}
     local optim = lurn.optim.adam(model, {lr = 0.01 * (1 + p.x)})
-    if p.what == "once" and not lurn.sys.exists(p.what) then
+    if p.what == "once" and not lurn.sys.exists(p.mark) then
       local log = run.log
       function run:log (values)
         log(self, values)
         if self.steps == 8 then
-          io.open(p.what, "w"):close()
+          io.open(p.mark, "w"):close()
           run.checkpoint_due = "plain"
-        elseif self.steps == 10 and not lurn.done_that then lurn.process.kill(lurn.sys.pid(), "KILL") end
+        elseif self.steps == 10 then lurn.process.kill(lurn.sys.pid(), "KILL") end
       end
     end
     return run:fit {model = model, optim = optim, train = data.train, valid = data.valid, batch = 4, seq = 0,
@@ -51,11 +51,11 @@ local experiment, script
 local function sweep (what, more, configs)
   local m = more or {}
   local spec = {script = script, race = false, fixed = {what = what}, space = lurn.space.of(experiment, {}),
-    sampler = {name = "random"}, pruner = {name = "nop"}, trials = m.trials or 1, seeds = m.seeds or 1,
+    sampler = {name = "random"}, pruner = m.pruner or {name = "nop"}, trials = m.trials or 1, seeds = m.seeds or 1,
     seed = 1, train_seed = 1, limits = m.limits,
     keep = m.keep or 5, precision = lurn.precision, retries = m.retries}
   for name, value in pairs(m.fixed or {}) do spec.fixed[name] = value end
-  local store = assert(lurn.store.open "memory:")
+  local store = assert(lurn.store.open("memory:", {spool = m.spool}))
   local study = assert(store:create {name = "s" .. what, spec = spec})
   if configs then study:enqueue(configs) end
   local folder = shell.path("runs-" .. what)
@@ -140,12 +140,15 @@ describe("an agent", function ()
     assert.same({"FAIL", "TIMEOUT"}, {ending(trials[1])})
   end)
 
-  it("ends what takes too much memory, from outside", function ()
+  -- Sanitizers take more memory than the limits are.
+  local with_limits = os.getenv "LURN_CHECK" and pending or it
+
+  with_limits("ends what takes too much memory, from outside", function ()
     local trials = sweep("greedy", {limits = {memory = 80 << 20}})
     assert.same({"FAIL", "MEMORYOUT"}, {ending(trials[1])})
   end)
 
-  it("does not begin what plans for more than there may be", function ()
+  with_limits("does not begin what plans for more than there may be", function ()
     local trials, _, _, folder = sweep("train", {limits = {memory = 100 << 20}, fixed = {hidden = 200, T = 20000}})
     assert.same({"FAIL", "INFEASIBLE"}, {ending(trials[1])})
     assert.matches("a batch of 20000 steps and 4 rows takes .* MB, the limit is 104.9 MB", trials[1].attrs.error)
@@ -163,9 +166,8 @@ describe("an agent", function ()
   end)
 
   it("takes up a trial that crashed where its last checkpoint is", function ()
-    os.remove "once"
-    local trials = sweep "once"
-    assert.is_true(os.remove "once")
+    local trials = sweep("once", {fixed = {mark = shell.path "mark"}})
+    assert.is_true(shell.exists "mark")
     local t = trials[1]
     assert.equal("COMPLETE", t.state)
     assert.equal(2, #t.attempts)
@@ -205,6 +207,22 @@ describe("an agent", function ()
       trials[1].value)
   end)
 
+  it("lets the trial that is ahead come to its end when all wait at their rungs", function ()
+    local pruner = {name = "promotion", min_resource = 4, reduction_factor = 3}
+    local trials = sweep("train", {trials = 2, pruner = pruner})
+    local complete = 0
+    for _, t in ipairs(trials) do
+      if t.state == "COMPLETE" then
+        complete = complete + 1
+        assert.equal((experiment:run({what = "train", x = t.params.x}, {write = false, quiet = true})), t.value)
+      else
+        assert.equal("PAUSED", t.state)
+        assert.equal(1, #t.reports)
+      end
+    end
+    assert.equal(1, complete)
+  end)
+
   it("has seeds of a configuration share its parameters and differ in the training seed", function ()
     local trials = sweep("train", {trials = 2, seeds = 3})
     assert.equal(6, #trials)
@@ -226,9 +244,9 @@ describe("an agent", function ()
     local away, back, said = 0, nil, {}
     local view = setmetatable({say = function (_, format, ...) said[#said + 1] = format:format(...) end},
       {__index = function () return function () end end})
-    local trials, how, _, folder, agent = sweep("train", {trials = 4, workers = 2, agent = {view = view},
+    local trials, how = sweep("train", {trials = 4, workers = 2, agent = {view = view}, spool = shell.path "spool",
       prepare = function (a)
-        local study = a.handle
+        local study = a.handle.kept.kept      -- behind the spool
         for _, name in ipairs {"claim", "report", "finish", "renew", "sync"} do
           local method = study[name]
           study[name] = function (...)
@@ -242,38 +260,16 @@ describe("an agent", function ()
         end
       end})
     assert.equal("done", how)
-    assert.is_true(away > 2)
+    assert.is_true(away > 0)
     for _, t in ipairs(trials) do
       assert.equal("COMPLETE", t.state)
       assert.equal(3, #t.reports)
       assert.equal(1, #t.attempts)
       assert.equal((experiment:run({what = "train", x = t.params.x}, {write = false, quiet = true})), t.value)
     end
-    assert.equal(0, agent.outbox:count())
-    assert.is_false(lurn.sys.exists(folder .. "/here.outbox"))
-    assert.same({"store: the store is away; trials go on, new ones wait", "store: it answers again"}, said)
-  end)
-
-  it("leaves for its next start what it could not tell", function ()
-    local path = shell.path "left.outbox"
-    local study = assert(assert(lurn.store.open "memory:"):create {name = "left", spec = {trials = 1}})
-    local trial = study:claim {worker = "here-1", propose = function () return {params = {x = 1}} end}
-    local gone = setmetatable({}, {__index = function () return function () return nil, "away", "ECONN" end end})
-    local before = lurn.outbox.new(gone, path)
-    assert.is_true(before:report(trial, {{1, 0 / 0}, {2, 0.5}}))
-    assert.is_true(before:finish(trial, {state = "COMPLETE", value = 0.25, id = "a"}))
-    assert.is_false(before:drain())
-    for _ = 1, 2 do      -- told twice, counted once
-      os.execute(("cp %s %s.again"):format(path, path))
-      local after = lurn.outbox.new(study, path)
-      assert.equal(2, after:count())
-      assert.is_true(after:drain())
-      os.rename(path .. ".again", path)
-    end
-    local t = study:sync()[1]
-    assert.same({"COMPLETE", 0.25}, {t.state, t.value})
-    assert.is_true(t.reports[1][2] ~= t.reports[1][2] and t.reports[2][2] == 0.5)
-    assert.is_nil(t.attempts[1].orphans)
+    assert.equal(2, #said)
+    assert.matches("^store: .* away; trials go on, new ones wait$", said[1])
+    assert.equal("store: it answers again", said[2])
   end)
 
   it("loads data once for all trials", function ()

@@ -65,7 +65,7 @@ describe("gradients of a state", function ()
     for group, layer in pairs {lstm = l.lstm {hidden = 4, layers = 2}, tanh = l.rnn {hidden = 4},
                                relu = l.rnn {hidden = 4, activation = "relu"}} do
       local model, b, case = h.gradients(l, group, layer)
-      local probe, compared = l.probe.of(model), 0
+      local probe, compared = l.probe.take(model), 0
       for key, want in pairs(case) do
         local what, layer_path, state = key:match "^(%a+%d*)%.(%w+)%.([hc])$"
         local tau = what and tonumber(what:match "^step(%d)$")
@@ -114,7 +114,7 @@ describe("gradients of a state", function ()
           loss = l.loss.mse {reduction = reduction}}
         local mask = l.tensor {{1, 1, 0.5}, {1, 0, 1}, {2, 1, 0}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}}
         local b = batch(l, {6, 2, 4}, {mask = mask})
-        local probe = l.probe.of(model)
+        local probe = l.probe.take(model)
         local sums, loss = {}, 0.0
         for tau = 1, 6 do
           local chosen = l.zeros(6, 3, 1)
@@ -166,7 +166,7 @@ describe("gradients of a state", function ()
   for name, states in pairs {rnn = {"h"}, gru = {"h"}, mine = {"h"}, lstm = {"h", "c"}} do
     it("agree with differences of the loss in " .. name, function ()
       local model = h.model_of(l, name == "mine" and "lua" or name)
-      local probe, chosen, layer = l.probe.of(model), l.zeros(7, 3, 1), name .. "2"
+      local probe, chosen, layer = l.probe.take(model), l.zeros(7, 3, 1), name .. "2"
       for t = 4, 7 do chosen[t]:fill(1) end
       probe:play(window(l, 1, 7), chosen)
       learn(model, l.optim.sgd(model, {lr = 0}), window(l, 1, 3))

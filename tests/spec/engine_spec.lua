@@ -149,6 +149,20 @@ end)
 
 -- Work as small as this wakes no thread by default; schedules drawn by lot ask for them.
 describe("threads", function ()
+  it("know when there are more of them than processors", function ()
+    for _, l in ipairs {lurn.f32, lurn.f64} do
+      restoring(l, function ()
+        local _, crowd = l.core.threads(1)
+        assert.is_nil(crowd)
+        _, crowd = l.core.threads(l.sys.cpus() + 1)
+        assert.equal("own", crowd)
+        train(l, 1)
+        _, crowd = l.core.threads()
+        assert.equal("own", crowd)
+      end)
+    end
+  end)
+
   for _, precision in ipairs {"f32", "f64"} do
     local l = lurn[precision]
     it("change no bit of five training steps in " .. precision, function ()

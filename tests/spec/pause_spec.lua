@@ -45,6 +45,23 @@ local function start (steps) return experiment(steps):start({}, {write = false, 
 
 local function bits (run) return run.result, lurn.json.encode(run.metrics.loss.value), run.model.native:hash() end
 
+describe("a section that is played stretch by stretch", function ()
+  it("gives the bits of the naive twin", function ()
+    local model = lurn.stack {input = {dim = 8}, lurn.lstm {hidden = 64}, lurn.linear {size = 300},
+      lurn.linear {size = 1}, loss = lurn.loss.mse()}
+    local batch = lurn.batch {x = lurn.normal(500, 16, 8, {name = "x"}), y = lurn.normal(500, 16, 1, {name = "y"})}
+    local found = {}
+    for i, twin in ipairs {false, true} do
+      local player = model.native:player {grad = true, twin = twin}
+      local loss = player:forward(batch, 1, 0, "train")
+      player:backward()
+      found[i] = {loss}
+      for _, p in ipairs(model:parameters()) do table.insert(found[i], lurn.sys.sha256(p.grad)) end
+    end
+    assert.same(found[1], found[2])
+  end)
+end)
+
 describe("a prompt's Ctrl-C", function ()
   setup(function ()
     signal.prompt(true)
@@ -107,6 +124,7 @@ describe("a prompt's Ctrl-C", function ()
       looks = looks + 1
       run.model:forward(batch)
       if looks % 2 == 0 then run.model:backward() end
+      if looks % 3 == 0 then run.model:evaluate(run.datasets[1].valid, {seq = 20, batch = 2}) end
     end)
     assert.is_true(ok)
     assert.is_true(pauses > 0 and looks > 0, "the run is too short to be paused")

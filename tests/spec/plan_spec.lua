@@ -29,6 +29,47 @@ describe("the count of products", function ()
   end)
 end)
 
+describe("a wide output layer", function ()
+  local lurn, bits = require "lurn", require "bits_helper"
+  local V, T, B = 3000, 40, 20
+
+  local function ids (k)
+    local list = {}
+    for t = 1, T do
+      list[t] = {}
+      for r = 1, B do list[t][r] = (t * k + r * r) % V end       -- a word, or now and then none
+    end
+    return lurn.ids(list)
+  end
+
+  -- Bits of loss and gradients, bytes of the arena.
+  local function train (keep_out)
+    local model = lurn.stack {input = {vocab = V}, lurn.embedding {size = 4}, lurn.rnn {hidden = 4},
+      lurn.linear {size = V}, loss = lurn.loss.cross_entropy(), keep_out = keep_out}
+    local seen = {model:forward(lurn.batch {x = ids(7), y = ids(11)})}
+    model:backward()
+    for _, p in ipairs(model:parameters()) do seen[#seen + 1] = p.grad end
+    return bits(seen), model:plan(T, B).arena, model
+  end
+
+  local whole = T * B * V * (lurn.precision == "f64" and 8 or 4)
+
+  it("keeps its outputs, but not what backward makes of them", function ()
+    local _, arena = train(true)
+    assert(arena > whole and arena < 2 * whole, arena / whole)
+  end)
+
+  it("has no room for all outputs when nobody wants them, and the same bits", function ()
+    local kept = train(true)
+    local seen, arena, model = train(false)
+    assert(seen == kept)
+    assert(arena < whole, arena / whole)
+    assert.has_error(function () model:output() end,
+      "model:output: the model was built with keep_out = false; evaluate and predict give outputs")
+    assert.same({V}, model:stream():step(1).shape)
+  end)
+end)
+
 describe("the memory plan", function ()
   local PROGRAM = [[
     local lurn = require "lurn"

@@ -84,18 +84,17 @@ describe("a child", function ()
     assert.is_false(alive(grandchild))
   end)
 
-  it("takes what it started with it when it is killed, and hears no Ctrl-C of its parent's terminal", function ()
+  it("takes what it started with it when it is killed: they are a group of their own", function ()
     local pid = child(function () os.execute "exec sleep 60" end)
-    local group
-    for _ = 1, 200 do
-      local p = io.popen(("ps -o pid= -g %d; ps -o pgid= -p %d"):format(pid, pid))
-      group = p:read "a"
+    local inner
+    for _ = 1, 500 do
+      local p = io.popen(("ps -A -o pid=,pgid= | awk '$2 == %d && $1 != %d {print $1}'"):format(pid, pid))
+      inner = tonumber(p:read "a":match "%d+")
       p:close()
-      if select(2, group:gsub("%d+", "")) >= 3 then break end
+      if inner then break end
       process.poll({}, 0.01)
     end
-    assert.equal(pid, tonumber(group:match "(%d+)%s*$"))
-    local inner = tonumber(group:match "^%s*%d+%s+(%d+)")
+    assert.truthy(inner)
     assert.is_true(alive(inner))
     process.kill(pid, "KILL")
     wait(pid)
@@ -113,12 +112,15 @@ describe("a child", function ()
       assert(process.redirect(path))
       print "into the file"
       assert(io.read() == nil)
+      assert(process.enter "/" and not process.enter "/nowhere/at/all")
+      assert(lurn.sys.exists "proc")
+      if os.getenv "LURN_CHECK" then return end      -- sanitizers end a process that gets no memory
       assert(process.limit(32 << 20))
       local ok, message = pcall(string.rep, "x", 256 << 20)
       process.write(to, tostring(ok) .. " " .. tostring(message))
     end)
     assert.same({0}, {wait(pid)})
-    assert.equal("false not enough memory", process.read(fd))
+    assert.equal(os.getenv "LURN_CHECK" and "" or "false not enough memory", process.read(fd))
     process.close(fd)
     assert.equal("into the file\n", shell.read "said")
     assert.is_false(process.pin(1 << 20))

@@ -258,3 +258,26 @@ describe("health", function ()
     assert.equal(1, q:budget(trial(0, "WAITING", {})))
   end)
 end)
+
+describe("a pruner that has seen a list grow", function ()
+  for _, name in ipairs {"median", "percentile", "median_mean", "asha", "hyperband", "promotion"} do
+    it(("says what a fresh one says: %s"):format(name), function ()
+      local old, trials, verdicts = lurn.pruner.new(name), {}, {}
+      local function u (i) return lurn.rng.uniform(3, "search", name, i) end
+      for i = 1, 400 do
+        local t = trials[1 + (u(4 * i) * 6 // 1) + math.max(0, #trials - 5)]
+        if not t or t.state ~= "RUNNING" then
+          t = trial(#trials, "RUNNING", {})
+          trials[#trials + 1] = t
+        end
+        t.reports[#t.reports + 1] = {#t.reports + 1, u(4 * i + 1)}
+        local verdict, why = old:decide(t, trials)
+        assert.same({lurn.pruner.new(name):decide(t, trials)}, {verdict, why})
+        verdicts[verdict or "go"] = true
+        if verdict then t.state = verdict == "pause" and "PAUSED" or "PRUNED"
+        elseif #t.reports == 9 then t.state, t.ended, t.value = "COMPLETE", i + 0.0, t.reports[9][2] end
+      end
+      assert.is_true(verdicts.go and (verdicts.prune or verdicts.pause))
+    end)
+  end
+end)

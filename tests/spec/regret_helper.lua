@@ -71,7 +71,7 @@ M.tasks = {
 
 -- ---- studies --------------------------------------------------------------------------------------------
 
-local function whole (task, sampler, trials, p)
+local function whole (task, trials, p)
   local value = task.loss(p)
   trials[#trials + 1] = {number = #trials, config = #trials, seed = 1, state = "COMPLETE", params = p, value = value,
     reports = {}}
@@ -106,7 +106,7 @@ function M.study (task, name, seed)
   while left > 0 do
     local p = sampler:suggest(#trials, trials)
     local value, cost
-    if pruner then value, cost = halved(task, pruner, trials, p) else value, cost = whole(task, sampler, trials, p) end
+    if pruner then value, cost = halved(task, pruner, trials, p) else value, cost = whole(task, trials, p) end
     left = left - cost
     if value and value < least then least = value end
   end

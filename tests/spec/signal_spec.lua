@@ -44,6 +44,7 @@ return lurn.experiment {name = "signals", params = {at = "step", steps = 40, hid
     local evaluate, times = model.evaluate, 0
     function model:evaluate (...)
       times = times + 1
+      if os.getenv "LURN_TEST_FAIL" then error "no evaluation" end
       if p.at == "evaluation" and times == 2 then
         say "ready"
         for _ = 1, 1000 do evaluate(self, ...) end
@@ -154,6 +155,10 @@ describe("a signal", function ()
       local status = signal == "INT" and "interrupted" or "terminated"
       local attempt = file.manifest.attempts[#file.manifest.attempts]
       assert.same({status, status, 19}, {file.status, attempt.status, attempt.to})
+      -- The same is said of a script that fails there, also where the file is that of the process before.
+      assert.equal(1, (shell.lurn("run --quiet --resume run.h5", "LURN_TEST_FAIL=1")))
+      _, file = content()
+      assert.same({"failed", 19}, {file.status, file.counters.steps})
     end)
   end
 

@@ -170,12 +170,15 @@ describe("what a run has read", function ()
       split = {shares = {2, 1}, by = "random", seed = 4}}, s.csv)
     assert.equal(s.hash, lurn.source.hash(s, shell.path "table.csv"))
     equal "csv.h5"
+    local _, out = shell.lurn "eval csv.h5"      -- knows how the table was read
+    assert.matches("^valid +loss [%d.]+ ", out)
     shell.write("table.csv", cells "Unused")
     equal "csv.h5"
     shell.write("table.csv", (cells():gsub("\n3,0.5,3,", "\n3,0.5,4,")))
     differs("csv.h5", "data.1.hash")      -- a target: the inputs, of which the script makes its set, are as they were
     shell.write("table.csv", cells())
-    local code, out, err = shell.lurn "rerun csv.h5 --quiet --force --out again.h5"
+    local code, err
+    code, out, err = shell.lurn "rerun csv.h5 --quiet --force --out again.h5"
     assert.equal(0, code, err .. out)
   end)
 

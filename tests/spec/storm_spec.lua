@@ -15,7 +15,8 @@ describe("training under fire", function ()
   end)
 
   when_built("costs no trial", function ()
-    local few = os.getenv "LURN_CHECK" and "--trials 30 --workers 2 --store dir" or "--trials 150 --workers 3"
+    local few = os.getenv "LURN_CHECK" and "--trials 30 --workers 2 --store dir"
+      or "--trials 100 --workers 3 --store sqlite,dir"
     local pipe = io.popen(("cd %s && lua5.4 tests/tools/store_storm.lua %s 2>&1"):format(shell.here, few))
     local text = pipe:read "a"
     assert.is_true(pipe:close(), text)

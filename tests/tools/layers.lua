@@ -26,7 +26,7 @@ local core = {
   lr          = "base portable",
   gauss       = "base portable",
   parzen      = "rng gauss",
-  optim       = "param kernel portable",
+  optim       = "param kernel portable pool",
   -- the compute column
   sink        = "",
   program     = "batch kernel param",
@@ -39,6 +39,7 @@ local core = {
   normalise   = "program op derive tabulate",
   schedule    = "normalise arena",
   constant    = "schedule",
+  block       = "schedule",
   wave        = "schedule pool",
   recompute   = "wave",
   conductor   = "wave pool blas",
@@ -90,12 +91,11 @@ local only = {
   -- what is not standard C lives in two files of core, the system's and that of processes; signals in their binding
   {"^sys/",                  "^core/sys%.c$", "^core/process%.c$", "^tests/"},
   {"^linux/",                "^core/sys%.c$"},
-  {"^poll%.h$",              "^core/process%.c$"},
+  {"^poll%.h$",              "^core/sys%.c$", "^core/process%.c$"},
   {"^sched%.h$",             "^core/sys%.c$", "^core/process%.c$", "^core/pool%.c$"},
   {"^unistd%.h$",            "^core/sys%.c$", "^core/process%.c$", "^bindings/", "^tests/"},
   {"^fcntl%.h$",             "^core/sys%.c$", "^core/process%.c$", "^tests/"},
   {"^dirent%.h$",            "^core/sys%.c$"},
-  {"^poll%.h$",              "^core/sys%.c$"},
   {"^dlfcn%.h$",             "^core/sys%.c$"},
 }
 

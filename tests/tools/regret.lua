@@ -3,8 +3,8 @@
 --
 --   eval "$(build/bin/lurn env)"; lua5.4 tests/tools/regret.lua [SEEDS]      100 by default
 --
--- Regret is the least value found less the minimum. The mean has its standard error; p is Mann and Whitney's, for lurn's
--- being larger: small where lurn is worse.
+-- Regret is the least value found less the minimum. The mean has its standard error; p is Mann and Whitney's, for
+-- lurn's being larger: small where lurn is worse.
 
 local folder = arg[0]:match "^(.*)tools/[^/]*$" or "../"
 package.path = folder .. "spec/?.lua;" .. package.path
@@ -25,7 +25,7 @@ local function median (list)
   return (sorted[(#list + 1) // 2] + sorted[#list // 2 + 1]) / 2
 end
 
-print(("%-10s %-8s %9s %9s   %9s   %s"):format("task", "sampler", "mean", "error", "median", "p (larger than Optuna's)"))
+print(("%-10s %-8s %9s %9s   %9s   %s"):format("task", "sampler", "mean", "error", "median", "p (larger)"))
 for _, task in ipairs(h.tasks) do
   local theirs = regrets(optuna[task.name], task.least, #optuna[task.name])
   local mean, deviation = h.mean(theirs)

@@ -60,7 +60,7 @@ def plain(objective, trials):
 
 
 def halved(budget):
-    """The table of runs with ASHA: rungs after 1, 3 and 9 of its 10 evaluations, and evaluations are what is paid for."""
+    """The table of runs with ASHA: rungs after 1, 3 and 9 of its 10 evaluations, which are what is paid for."""
     def play(seed):
         study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed),
                                     pruner=optuna.pruners.SuccessiveHalvingPruner(1, 3))
@@ -85,7 +85,8 @@ def halved(budget):
     return play
 
 
-TASKS = {"branin": plain(branin, 60), "hartmann": plain(hartmann, 100), "runs": plain(runs, 40), "runs+asha": halved(200)}
+TASKS = {"branin": plain(branin, 60), "hartmann": plain(hartmann, 100), "runs": plain(runs, 40),
+         "runs+asha": halved(200)}
 
 
 def main():

@@ -1,0 +1,169 @@
+--- What an agent hears of its trials, and what it does when they end.
+--
+-- Not a module of its own: agent.lua calls this with the class it adds methods to.
+
+return function (lurn, Agent)
+  local process = lurn.process
+
+  local MOST_ERRORS = 5      -- scripts that fail, in a row and from the first one on, are a mistake
+
+  ---------------------------------------------------------------- ending
+
+  local function write_end (self, slot, e)
+    local trial = slot.trial
+    local run = slot.outcome and slot.outcome.run
+    if e.state == "PAUSED" then return self.handle:pause(trial, {run = run}) end
+    if e.state == "WAITING" then return self.handle:release(trial, e.reason, {run = run}) end
+    local id = ("%s:%d:%d:%s"):format(slot.worker, trial.number, trial.epoch, slot.pid)
+    return self.handle:finish(trial, {state = e.state, reason = e.reason, value = e.value, run = run,
+      attrs = lurn.attempt.attributes(slot, e), id = id})
+  end
+
+  -- A script that fails from the first trial on is not tried a hundred times.
+  local function count_errors (self, e)
+    if e.state == "COMPLETE" or e.state == "PRUNED" then self.complete = self.complete + 1 end
+    if e.reason == "ERROR" then self.errors, self.last_error = self.errors + 1, e.message end
+    if self.complete == 0 and self.errors >= MOST_ERRORS and not self.stopping then
+      self:stop(("the first %d trials failed, the last one: %s"):format(self.errors, e.message or "?"))
+      self.failed = true
+    end
+  end
+
+  -- Nothing was said.
+  local function remove_empty_log (self, number)
+    local log = self:path(number):gsub("%.h5$", ".log")
+    if lurn.sys.exists(log) and lurn.sys.filesize(log) == 0 then os.remove(log) end
+  end
+
+  -- Files of what is over: the keeper says which stay, and logs do where something went wrong.
+  local function tidy (self, slot, e)
+    local trial = slot.trial
+    if e.state ~= "FAIL" then remove_empty_log(self, trial.number) end
+    if e.state == "WAITING" or e.state == "PAUSED" or e.reason == "CRASHED" then return end
+    local value = e.state == "COMPLETE" and e.value or nil
+    for _, number in ipairs(self.keeper:add(trial, value)) do
+      Agent.remove_run(self:path(number), number == trial.number and e.state == "FAIL")
+    end
+  end
+
+  -- The attempt is over: the store is told, and the slot becomes free.
+  local function finish (self, slot, e)
+    self.busy = self.busy + self.clock() - slot.began
+    local held, message = write_end(self, slot, e)
+    if not held and message == "lost" then
+      self.view:say("trial %d: somebody else has it by now; what this attempt found is kept with it", slot.trial.number)
+    elseif not held or message == "spooled" then self:store_trouble(message) end
+    tidy(self, slot, e)
+    self.view:ended(slot.trial, e)
+    count_errors(self, e)
+    slot.trial, slot.pid, slot.channel, slot.lost, slot.over = nil, nil, nil, nil, nil
+    if not self.trouble then self.retry = nil end
+  end
+
+  -- A trial is complete. What its process still does (weights of the best are written) is waited for elsewhere, and the
+  -- next trial can begin.
+  local function complete (self, slot, message)
+    local keep, number = self.keeper:wants(message.done), slot.trial.number
+    slot.channel:send {keep = keep}
+    slot.outcome = {status = "done", value = message.done, steps = message.steps, seconds = message.seconds,
+      metrics = message.metrics, run = keep and self:path(number) or nil}
+    self.tails[#self.tails + 1] = {pid = slot.pid, channel = slot.channel, number = number, since = self.clock()}
+    finish(self, slot, lurn.attempt.judge(slot))
+  end
+
+  -- Processes whose trials are complete.
+  local function reap_tails (self)
+    for i = #self.tails, 1, -1 do
+      local tail = self.tails[i]
+      if process.ended(tail.pid) then
+        tail.channel:close()
+        remove_empty_log(self, tail.number)
+        table.remove(self.tails, i)
+      elseif self.clock() - tail.since > self.o.grace then process.kill(tail.pid, "KILL") end
+    end
+  end
+
+  ---------------------------------------------------------------- hearing
+
+  local words = {prune = "pruned", pause = "paused"}
+
+  local function hear_report (self, slot, point)
+    local trial, step, value = slot.trial, point[1], point[2]
+    trial.reports[#trial.reports + 1] = {step, value}
+    slot.moved = self.clock()
+    local held, message = self.handle:report(trial, {{step, value}})
+    if not held and message == "lost" then slot.lost = true end
+    self.view:reported(trial, step, value)
+    if self.spec.pruner.name == "nop" then return end
+    self:sync()
+    local verdict = slot.lost and "prune" or self.choose.decide(trial, self.trials)
+    slot.channel:send {verdict = words[verdict]}
+  end
+
+  local function hear (self, slot, message)
+    if message.begin then
+      slot.spent, slot.step = message.begin[2], message.begin[1]
+      slot.moved = self.clock()
+    elseif message.report then hear_report(self, slot, message.report)
+    elseif message.at then
+      if message.at[1] ~= slot.step then slot.moved = self.clock() end
+      slot.step, slot.total = message.at[1], message.at[2]
+    elseif message.done then complete(self, slot, message)
+    elseif message.data then self.to_load = self.to_load or message.data
+    elseif message.outcome then slot.outcome = message.outcome
+    end
+  end
+
+  -- What a trial has said; behind `done` the slot is somebody else's. Whether more may come.
+  local function hear_all (self, slot)
+    local channel = slot.channel
+    local messages, open = channel:messages()
+    for _, message in ipairs(messages) do
+      if slot.channel == channel then hear(self, slot, message) end
+    end
+    if not open and slot.channel == channel then slot.over = true end
+  end
+
+  -- The end of a socket comes a moment before the end of its process.
+  local function is_ending (self)
+    for _, slot in ipairs(self.slots) do if slot.over then return true end end
+    return #self.tails > 0
+  end
+
+  --- Hears what the trials say, for at most so long.
+  ---@param seconds number
+  function Agent:listen (seconds)
+    local fds, slots = {}, {}
+    if is_ending(self) then seconds = math.min(seconds, 0.002) end
+    for _, slot in ipairs(self.slots) do
+      if slot.channel and not slot.over then fds[#fds + 1], slots[#slots + 1] = slot.channel.fd, slot end
+    end
+    local ready = process.poll(fds, seconds)
+    for i, slot in ipairs(slots) do
+      if ready[i] then hear_all(self, slot) end
+    end
+  end
+
+  --- Looks for processes that have ended.
+  function Agent:reap ()
+    for _, slot in ipairs(self.slots) do
+      local ended, code, signal
+      if slot.trial then ended, code, signal = process.ended(slot.pid) end
+      if ended then hear_all(self, slot) end
+      if ended and slot.trial then
+        slot.channel:close()
+        finish(self, slot, lurn.attempt.judge(slot, code, signal, self.stopping ~= nil))
+      end
+    end
+    reap_tails(self)
+  end
+
+  --- Waits a moment for the last weights; false when there are none to wait for.
+  ---@return boolean
+  function Agent:linger ()
+    if #self.tails == 0 then return false end
+    process.poll({}, 0.005)
+    reap_tails(self)
+    return true
+  end
+end

@@ -1,0 +1,30 @@
+#!/bin/sh
+# A sweep of charlm.lua beside the same sweep written with Optuna and PyTorch (optuna_charlm.py): TPE and successive
+# halving, 100 trials of at most 432 steps on 200 kB of text, two processes of one thread each. Prints a JSON document
+# of each, then wall time and best validation loss side by side.
+#
+#   scripts/repro/sweep.sh input.txt [16..128]        PYTHON=python3 with optuna and torch; TRIALS=100; SEED=1
+#
+# The same budget in steps, space, evaluations, clipping, schedule and text. lurn plays what its own sampler and pruner
+# say, Optuna what its own say, so trials differ: compare several seeds.
+set -eu
+here=$(dirname "$(readlink -f "$0")")
+text=$(readlink -f "$1") hidden=${2:-16..128} trials=${TRIALS:-100} seed=${SEED:-1}
+lurn=$here/../../build/bin/lurn
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+head -c 200000 "$text" > "$dir/text"
+cd "$dir"
+start=$(date +%s.%N)
+"$lurn" sweep "$here/../charlm.lua" --data text --trials "$trials" --workers 2 --sampler tpe --seed "$seed" \
+  --pruner asha:min_resource=27 --hidden "$hidden" --embed 64 --steps 432 --eval_every 27 --eval_batch 10 --length 0 \
+  --quiet --json > lurn.json
+between=$(date +%s.%N)
+"${PYTHON:-python3}" "$here/optuna_charlm.py" text --trials "$trials" --hidden "$hidden" --seed "$seed" > optuna.json
+end=$(date +%s.%N)
+cat lurn.json optuna.json
+"$lurn" -e "
+local function of (name) return lurn.json.decode(io.open(name):read 'a') end
+local ours, theirs, a, b = of 'lurn.json', of 'optuna.json', $between - $start, $end - $between
+print(('hidden $hidden: lurn %.1f s, best %.4f; Optuna and PyTorch %.1f s, best %.4f; %.2f times as fast')
+  :format(a, ours.best.value, b, theirs.best, b / a))"

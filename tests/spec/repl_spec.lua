@@ -1,0 +1,219 @@
+-- The prompt, driven through a pseudo-terminal: editing, completion, pasting, Ctrl-C wherever something is played.
+
+local shell = require "shell_helper"
+local terminal = require "terminal_helper"
+local at_terminal = shell.ready and terminal.typist and it or pending
+local edited = shell.ready and terminal.typist and terminal.editor and it or pending
+local when_built = shell.ready and it or pending
+local line, send, keys, expect, wait = terminal.line, terminal.send, terminal.keys, terminal.expect, terminal.wait
+local interrupt, leave = keys(terminal.interrupt), keys(terminal.leave)
+
+-- How long it took from the key to the next prompt: a busy machine may be slower than a person notices.
+local PROMPTLY = 0.2 * terminal.slow
+
+local SCRIPT = [[
+local lurn = require "lurn"
+return lurn.experiment {name = "repl", params = {steps = 40, hidden = {16, int = true},
+  cell = {"lstm", choice = {"lstm", "gru"}}},
+  run = function (run, p)
+    local set = {split = {train = {1, 12}, valid = {13, 16}}, vocab = {"a", "b", "c", "d", "e"}}
+    for i = 1, 16 do
+      local x = {}
+      for t = 1, 100 do x[t] = (i * 37 + t * 11) % 5 + 1 end
+      set[i] = {x = x, y = x}
+    end
+    local data = lurn.dataset(set)
+    local model = lurn.stack {input = data, lurn.embedding {size = 8}, lurn[p.cell] {hidden = p.hidden, dropout = 0.2,
+      layers = 2}, lurn.linear {size = 5}, loss = lurn.loss.cross_entropy()}
+    return run:fit {model = model, optim = lurn.optim.adam(model, {lr = 0.01}), train = data.train, valid = data.valid,
+      seq = 0, batch = 4, steps = p.steps, eval_every = 20}.loss
+  end}
+]]
+
+local BLOCK = [[
+function twenty (n)
+  local list = {}
+  for i = 1, n do
+    if i % 15 == 0 then
+      list[i] = "both"
+    elseif i % 5 == 0 then
+      list[i] = "five"
+    elseif i % 3 == 0 then
+      list[i] = "three"
+    else
+      list[i] = i
+    end
+  end
+  -- a comment, a string: "{("
+  local text = {}
+  for i, x in ipairs(list) do
+    text[i] = tostring(x)
+  end
+  return table.concat(text, ",")
+end]]
+
+describe("the prompt", function ()
+  setup(function ()
+    shell.open()
+    shell.write("script.lua", SCRIPT)
+    shell.run("mkdir -p runs data; : > data/kingjames.txt; : > runs/demo-20260101-120000-abcdef.h5;"
+      .. ": > runs/demo-20260202-120000-fedcba.h5")
+  end)
+  teardown(shell.close)
+
+  at_terminal("shows values and errors, and names what was meant", function ()
+    local _, code = terminal.play {expect "> ", line("x = 41", ""), line("x + 1", "42"), line("x;"),
+      line("lurn.zeros(2, 3)", "tensor f32 \\(2, 3\\)"),
+      line("pritn(1)", "did you mean 'print'"),
+      line("lurn.lsmt {}", "did you mean 'lstm'"), line("{a = {1, 2}}", "{a = {1, 2}}"),
+      send "for i = 1, 2 do", expect ">> ",
+      line("end", ""), line("_ == nil", "false"), leave}
+    assert.equal(0, code)
+  end)
+
+  edited("completes fields, methods, options, choices, files and runs", function ()
+    terminal.play {expect "> ",
+      keys "lurn.ls\t", expect "lurn.lstm", interrupt, expect "> ",
+      line "t = lurn.zeros(3)", keys "t:tot\t", expect "t:totable", interrupt, expect "> ",
+      line 'e = assert(lurn.load "script.lua"); r = e:start({}, {write = false, quiet = true})',
+      keys "r:con\t", expect "r:continue", interrupt, expect "> ",
+      keys "r:fit {eval_e\t", expect "eval_every = ", interrupt, expect "> ",
+      keys "lurn.lstm({hid\t", expect "hidden = ", interrupt, expect "> ",
+      keys "lurn.optim.adam(m, {clip_n\t", expect "clip_norm = ", interrupt, expect "> ",
+      keys "e:start {hid\t", expect "hidden = ", interrupt, expect "> ",
+      keys "lurn.lstm {pool = 'me\t", expect "'me", interrupt, expect "> ",
+      keys 'lurn.loss.mse {reduction = "ti\t', expect '"time', interrupt, expect "> ",
+      keys 'lurn.text "data/ki\t', expect "data/kingjames.txt", interrupt, expect "> ",
+      keys 'attach "20260202\t', expect "120000-fedcba.h5", interrupt, expect "> ",
+      keys "whi\t", expect "while", interrupt, expect "> ", leave}
+  end)
+
+  edited("takes a pasted block as one entry, and keeps it in the history", function ()
+    local _, _, output = terminal.play {expect "> ", terminal.paste(BLOCK), wait(0.1), keys "\r", expect "> $",
+      line("twenty(15)", "1,2,three,4,five,three,7,8,three,five,11,three,13,14,both"), leave}
+    assert.falsy(output:find ">> ")
+    assert.matches("function twenty %(n%)\\n", shell.read "state/lurn/history")
+    terminal.play {expect "> ", keys "\27[A", expect "twenty\\(15", keys "\27[A", expect "function twenty",
+      keys "\r", expect "> $", line("twenty(3)", "1,2,three"), leave}
+  end)
+
+  at_terminal("comes back from a tight loop, from coroutines and from a long pass, within 0.2 s", function ()
+    local heavy = "m = lurn.stack {input = {dim = 64}, lurn.lstm {hidden = 256}, lurn.linear {size = 1}, "
+      .. "loss = lurn.loss.mse()}; b = lurn.batch {x = lurn.zeros(20000, 4, 64), y = lurn.zeros(20000, 4, 1)};"
+    local played = terminal.play {expect "> ",
+      send "while true do end", wait(0.2), interrupt, expect("paused.*> ", 2),
+      send "for x in coroutine.wrap(function () while true do end end) do end", wait(0.2), interrupt,
+      expect("paused.*> ", 2),
+      line(heavy), send "m:forward(b)", wait(0.5), interrupt, expect("paused.*> ", 5),
+      send "m:gradient_norms(b)", wait(0.5), interrupt, expect("paused.*> ", 5),
+      send "os.execute 'sleep 9'", wait(0.2), interrupt, expect("\n.*> ", 5),
+      leave}
+    for _, i in ipairs {5, 9, 14, 18} do
+      assert.is_true(played[i].seconds < PROMPTLY, ("step %d: %g s"):format(i, played[i].seconds))
+    end
+  end)
+
+  at_terminal("goes on with a run that was paused, to the same bits", function ()
+    local begin = 'function new () local r = lurn.load("script.lua"):start({steps = 150}, '
+      .. '{write = false, quiet = true, seed = 2}) return r end'
+    local bits = 'function bits (r) return lurn.sys.sha256(lurn.json.encode(r.metrics.loss.value)):sub(1, 8) .. '
+      .. 'r.model.native:hash():sub(1, 8) end'
+    local steps = {expect "> ", line(begin), line(bits), line "a = new():continue();", line "bits(a)",
+      line "b = new()", line "b:step(2);"}
+    for _ = 1, 3 do
+      for _, step in ipairs {send "b:continue();", wait(0.1), interrupt, expect("paused.*> ", 2),
+        line("b.status", "waiting"), line "b.model:evaluate(b.datasets[1].valid).loss",
+        line "b.model:forward(b.datasets[1].train:feed{batch = 2}:batch(1, 1))"} do
+        steps[#steps + 1] = step
+      end
+    end
+    for _, step in ipairs {line "continue", line("b.status", "done"),
+      line("print(bits(a) == bits(b) and 'same' .. ' bits')", "same bits"), leave} do
+      steps[#steps + 1] = step
+    end
+    terminal.play(steps)
+  end)
+
+  at_terminal("goes on with a loop that was typed by hand, whatever was played with its model meanwhile", function ()
+    local loop = "function loop () local m = lurn.stack {input = {dim = 3}, lurn.lstm {hidden = 24}, "
+      .. "lurn.linear {size = 1}, loss = lurn.loss.mse()}; M = m; "
+      .. "local o = lurn.optim.adam(m, {clip_norm = 1}); for i = 1, 3000 do "
+      .. "m:forward(b) m:backward() o:step() end return m.native:hash() end"
+    local steps = {expect "> ", line 'b = lurn.batch {x = lurn.normal(9, 2, 3), y = lurn.normal(9, 2, 1)};',
+      line 'd = lurn.batch {x = lurn.normal(4, 1, 3, {name = "d"}), y = lurn.normal(4, 1, 1, {name = "d"})};',
+      line(loop), line "straight = loop();", send "paused = loop();", wait(0.1), interrupt, expect("paused; .*> ", 2)}
+    for _ = 1, 3 do
+      for _, step in ipairs {line "M:forward(d);", line "M:backward();", send "continue", wait(0.03), interrupt,
+        expect("> ", 10)} do steps[#steps + 1] = step end
+    end
+    for _, step in ipairs {line "M:forward(d);", send "continue", expect("> $", 60),
+      line("print(straight == paused and 'same' .. ' bits')", "same bits"), leave} do steps[#steps + 1] = step end
+    terminal.play(steps)
+  end)
+
+  at_terminal("keeps objects and history when a script fails", function ()
+    shell.write("bad.lua", 'kept = {1, 2, 3}\nlocal function f (x)\n  return x.y.z\nend\nf {}\n')
+    local _, code, output = terminal.play({expect "bad.lua:3: attempt to index a nil value \\(field 'y'\\).*> ",
+      line("#kept", "3"), line("dofile 'bad.lua'", "bad.lua:5"), line("#kept + 1", "4"), leave},
+      {command = shell.bin .. " -i bad.lua"})
+    assert.equal(0, code)
+    assert.falsy(output:find("lurn/repl.lua", 1, true))
+    assert.truthy(shell.read "state/lurn/history":find("#kept + 1\n", 1, true))
+  end)
+
+  at_terminal("is the same in a stock interpreter, edited or plain", function ()
+    for _, editor in ipairs {"readline", "libedit", "plain"} do
+      terminal.play({expect "> ", line "x = 6 * 7", line("x", "42"), send "while true do end", wait(0.2),
+        interrupt, expect("paused.*> ", 2), leave}, {env = "LURN_EDITOR=" .. editor,
+        command = [[lua5.4 -e 'local lurn = require "lurn" lurn.repl()']]})
+    end
+  end)
+
+  when_built("plays lines from a pipe and from the command line", function ()
+    local code, out, err = shell.run("printf 'x = 2\\nfor i = 1, 2 do\\nx = x * x\\nend\\nx\\n' | " .. shell.bin)
+    assert.same({0, "16\n", ""}, {code, out, err})
+    code, out = shell.lurn "-e 'y = 3' -e 'y * 2'"
+    assert.same({0, "6\n"}, {code, out})
+    code, out, err = shell.lurn "-e 'lurn.lsmt {}' -e 1"
+    assert.same({1, ""}, {code, out})
+    assert.matches("did you mean 'lstm'", err)
+    assert.equal(1, (shell.run("echo 'error \"x\"' | " .. shell.bin)))
+    assert.equal(0, (shell.run("printf 'x = 1\\n%%save s.lua\\n%%time x\\nx + nil_thing\\n1\\n' | " .. shell.bin)))
+    assert.equal('local lurn = require "lurn"\nx = 1\n', shell.read "s.lua")
+    assert.equal(2, (shell.lurn "-e 1 nonsense"))
+  end)
+
+  at_terminal("plays README.md's ten lines, from a fresh shell to a text that a model wrote", function ()
+    local f = assert(io.open(shell.here .. "/README.md"))
+    local readme = f:read "a"
+    f:close()
+    local block = readme:match "\n    %$ lurn\n(.-)\n\n"
+    local steps, lines = {expect "> "}, {}
+    local gives = {["plot"] = "\\xe2[\\xa0-\\xa3].*1 +100", ["states"] = "A cell is an equation\\.\r\n.* to ",
+      ["r.model"] = "lstm1 +4 Wh \\(64,64\\)", ["?lurn"] = "forget_bias"}
+    for text in block:gmatch "    > ([^\n]+)" do
+      lines[#lines + 1] = text
+      local expected = ""
+      for word, pattern in pairs(gives) do if text:sub(1, #word) == word then expected = pattern end end
+      steps[#steps + 1] = terminal.line(text, expected)
+      steps[#steps].within = 120 * terminal.slow
+    end
+    assert.equal(9, #lines)      -- and the one that starts the prompt
+    steps[#steps + 1] = leave
+    shell.run("ln -sf " .. shell.here .. "/scripts scripts; ln -sf " .. shell.here .. "/README.md README.md")
+    local played = terminal.play(steps)
+    local sample = played[9].text:match "\n(.*)$"
+    assert.is_true(#sample > 90, sample)
+  end)
+
+  at_terminal("looks into a run that another process trains, and forks it", function ()
+    shell.run(("%s run script.lua --steps 100000 --quiet --out runs/live.h5 --keep 2 & echo $! > pid; "
+      .. "for i in $(seq 200); do [ -e runs/live.step-000040.h5 ] && break; sleep 0.1; done"):format(shell.bin))
+    terminal.play {expect "> ", line('a = attach "live"', ""), line("a.status", "running"),
+      line("n = #a.loss.step", ""), line("#a.loss.step >= 20", "true"), line("a", "metric.*loss"),
+      line("states(a, 'abcde', {units = 4})", "abcde"), wait(0.5), line("#a:refresh().loss.step > n", "true"),
+      line("f = a:fork({steps = 1000000}, {quiet = true, out = 'runs/fork.h5'})", ""), line("f:step(3);", ""),
+      line("f.lineage.kind, f.lineage.parent", "fork.*live"), line("f.steps > 20", "true"), leave}
+    shell.run "kill $(cat pid); sleep 0.2"
+  end)
+end)
