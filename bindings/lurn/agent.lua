@@ -87,12 +87,14 @@ return function (lurn)
 
   -- Of all trials that are over, those of other agents and of earlier starts too, only the best keep their files.
   local function take_stock (self)
+    local trials = self:sync() or {}
     self.keeper = lurn.keeper.new(self.spec, self.handle.direction)
-    for _, t in ipairs(self:sync() or {}) do
-      local over = t.state == "COMPLETE" or t.state == "PRUNED" or t.state == "FAIL"
-      for _, number in ipairs(over and self.keeper:add(t, t.state == "COMPLETE" and t.value or nil) or {}) do
-        Agent.remove_run(self:path(number), t.state == "FAIL")
-      end
+    for _, t in ipairs(trials) do
+      local value = t.state == "COMPLETE" and t.value or nil
+      if lurn.store_state.OVER[t.state] then self.keeper:add(t, value, lurn.sys.exists(self:path(t.number))) end
+    end
+    for _, number in ipairs(self.keeper:spare(self.finished)) do
+      Agent.remove_run(self:path(number), trials[number + 1].state == "FAIL")
     end
   end
 
@@ -123,6 +125,7 @@ return function (lurn)
     slot.outcome, slot.killed, slot.spent, slot.step = nil, nil, 0, nil
     slot.oom_kills = process.oom_kills()
     trial.reports = trial.reports or {}
+    trial.metrics = trial.epoch > 1 and self.handle:metrics(trial.number) or {}
     if trial.epoch == 1 then Agent.remove_run(job.path) end      -- of a study that was deleted, perhaps
     local pid, fd, code = process.fork()
     if pid == 0 then become(self, slot, job, fd) end

@@ -40,8 +40,8 @@ return function (lurn, Agent)
     local trial = slot.trial
     if e.state ~= "FAIL" then remove_empty_log(self, trial.number) end
     if e.state == "WAITING" or e.state == "PAUSED" or e.reason == "CRASHED" then return end
-    local value = e.state == "COMPLETE" and e.value or nil
-    for _, number in ipairs(self.keeper:add(trial, value)) do
+    self.keeper:add(trial, e.state == "COMPLETE" and e.value or nil, slot.outcome ~= nil and slot.outcome.run ~= nil)
+    for _, number in ipairs(self.keeper:spare()) do
       Agent.remove_run(self:path(number), number == trial.number and e.state == "FAIL")
     end
   end
@@ -63,7 +63,7 @@ return function (lurn, Agent)
   -- A trial is complete. What its process still does (weights of the best are written) is waited for elsewhere, and the
   -- next trial can begin.
   local function complete (self, slot, message)
-    local keep, number = self.keeper:wants(message.done), slot.trial.number
+    local keep, number = self.keeper:wants(slot.trial, message.done), slot.trial.number
     slot.channel:send {keep = keep}
     slot.outcome = {status = "done", value = message.done, steps = message.steps, seconds = message.seconds,
       metrics = message.metrics, run = keep and self:path(number) or nil}
@@ -87,11 +87,32 @@ return function (lurn, Agent)
 
   local words = {prune = "pruned", pause = "paused"}
 
-  local function hear_report (self, slot, point)
-    local trial, step, value = slot.trial, point[1], point[2]
-    trial.reports[#trial.reports + 1] = {step, value}
+  -- What a series has from a step on is forgotten: an attempt that goes on from before says it again.
+  local function cut (series, step)
+    while series[1] and series[#series][1] >= step do series[#series] = nil end
+  end
+
+  local function add (series, point)
+    cut(series, point[1])
+    series[#series + 1] = point
+  end
+
+  local function hear_begin (slot, step, seconds)
+    slot.step, slot.spent = step, seconds
+    cut(slot.trial.reports, step + 1)
+    for _, series in next, slot.trial.metrics do cut(series, step + 1) end
+  end
+
+  -- What the trial has noted beside its value goes with it into the store, and is there for the pruner.
+  local function hear_report (self, slot, point, beside)
+    local trial, step, value, metrics = slot.trial, point[1], point[2], {}
+    add(trial.reports, {step, value})
+    for name, p in next, beside or {} do
+      trial.metrics[name], metrics[name] = trial.metrics[name] or {}, {{p[1], p[2]}}
+      add(trial.metrics[name], {p[1], p[2]})
+    end
     slot.moved = self.clock()
-    local held, message = self.handle:report(trial, {{step, value}})
+    local held, message = self.handle:report(trial, {{step, value}}, metrics)
     if not held and message == "lost" then slot.lost = true end
     self.view:reported(trial, step, value)
     if self.spec.pruner.name == "nop" then return end
@@ -102,9 +123,9 @@ return function (lurn, Agent)
 
   local function hear (self, slot, message)
     if message.begin then
-      slot.spent, slot.step = message.begin[2], message.begin[1]
+      hear_begin(slot, message.begin[1], message.begin[2])
       slot.moved = self.clock()
-    elseif message.report then hear_report(self, slot, message.report)
+    elseif message.report then hear_report(self, slot, message.report, message.beside)
     elseif message.at then
       if message.at[1] ~= slot.step then slot.moved = self.clock() end
       slot.step, slot.total = message.at[1], message.at[2]

@@ -1,43 +1,95 @@
---- Whose weights stay on the disk: those of the best trials of a study. Everybody else's run file goes when the
--- trial is over; parameters and metrics are in the store.
+--- Whose weights stay on the disk: those of the best configurations of a study, of each the seed that did best. All
+-- other run files go when their trials are over; parameters and metrics are in the store.
+--
+-- With seeds the best are those of the race (racing.lua). While it goes on, a configuration that has not had its seeds
+-- yet may still win, so the best by mean keep theirs, too.
 
-return function ()
+return function (lurn)
   local M = {}
 
   ---@class lurn.Keeper
   local Keeper = {}
   Keeper.__index = Keeper
 
-  ---@param spec table        of the study: keep, how many (5)
+  ---@param spec table        of the study: keep, of how many configurations (5); seeds (1)
   ---@param direction string  "minimize" or "maximize"
   function M.new (spec, direction)
-    return setmetatable({most = spec.keep or 5, sign = direction == "maximize" and -1 or 1, list = {}}, Keeper)
+    local seeds = spec.seeds or 1
+    return setmetatable({most = spec.keep or 5, seeds = seeds, trials = {}, files = {},
+      racing = lurn.racing.new {seeds = seeds, direction = direction}}, Keeper)
   end
 
-  --- Whether a trial with this value would be among the best.
+  -- The trial of a configuration whose file is the one to keep: the best of those that have one.
+  local function best_file (self, row)
+    local best
+    for _, t in ipairs(row.trials) do
+      local value = self.files[t.number] and t.value and self.racing.sign * t.value
+      if value and (not best or value < self.racing.sign * best.value) then best = t end
+    end
+    return best
+  end
+
+  local function choose (self, rows, chosen)
+    for k = 1, math.min(self.most, #rows) do
+      local t = best_file(self, rows[k])
+      if t then chosen[t.number] = true end
+    end
+  end
+
+  local function in_order (trials)
+    local list = {}
+    for _, t in next, trials do list[#list + 1] = t end
+    table.sort(list, function (a, b) return a.number < b.number end)
+    return list
+  end
+
+  -- Numbers of the trials whose files are to stay.
+  local function chosen_of (self, over)
+    local rows, chosen, sign = self.racing:ranking(in_order(self.trials)), {}, self.racing.sign
+    choose(self, rows, chosen)
+    if self.seeds == 1 or over then return chosen end
+    table.sort(rows, function (a, b)
+      if a.lost ~= b.lost then return b.lost end
+      if a.mean ~= b.mean then return sign * a.mean < sign * b.mean end
+      return a.config < b.config
+    end)
+    choose(self, rows, chosen)
+    return chosen
+  end
+
+  --- A trial is over.
+  ---@param trial table
+  ---@param value number?     nil: it gave no result
+  ---@param has_file boolean  whether its run file is there
+  function Keeper:add (trial, value, has_file)
+    self.files[trial.number] = value ~= nil and has_file
+    self.trials[trial.number] = {number = trial.number, config = trial.config, seed = trial.seed, value = value,
+      state = value and "COMPLETE" or "FAIL"}
+  end
+
+  --- Whether the file of a trial with this value would be among those that stay.
+  ---@param trial table
   ---@param value number?
   ---@return boolean
-  function Keeper:wants (value)
+  function Keeper:wants (trial, value)
     if not value or value ~= value or self.most == 0 then return false end
-    local last = self.list[self.most]
-    return not last or self.sign * value <= last.value
+    self:add(trial, value, true)
+    local wanted = chosen_of(self)[trial.number] or false
+    self.trials[trial.number], self.files[trial.number] = nil, nil
+    return wanted
   end
 
-  --- A trial is over; of equal ones the earlier number is better.
-  ---@param trial table
-  ---@param value number?   nil: it gave no result
-  ---@return integer[] numbers   of trials whose files may go
-  function Keeper:add (trial, value)
-    if not value then return {trial.number} end
-    local new, at = {number = trial.number, value = self.sign * value}, 1
-    for i = #self.list, 1, -1 do
-      if self.list[i].number == new.number then table.remove(self.list, i) end
-    end
-    while self.list[at] and (self.list[at].value < new.value
-      or self.list[at].value == new.value and self.list[at].number < new.number) do at = at + 1 end
-    table.insert(self.list, at, new)
-    if #self.list <= self.most then return {} end
-    return {table.remove(self.list).number}
+  --- Numbers of the trials whose files may go now.
+  ---@param over? boolean   the study is: nobody else may still win
+  ---@return integer[]
+  function Keeper:spare (over)
+    local chosen, list = chosen_of(self, over), {}
+    for number in next, self.files do if not chosen[number] then list[#list + 1] = number end end
+    for _, number in ipairs(list) do self.files[number] = nil end
+    if self.seeds > 1 then return list end
+    -- Without seeds, who is behind so many stays there.
+    for number in next, self.trials do if not chosen[number] then self.trials[number] = nil end end
+    return list
   end
 
   return M

@@ -7,8 +7,9 @@
 --                 a value, or one of the metrics, that is not finite;
 --                 a loss that has exploded: more than loss_factor times the least so far (where smaller is better);
 --                 a gradient norm that has exploded: more than norm_factor times the median of those before it;
---                 saturation: a metric of model:diagnose that says so (shares of gates, tanhs and states
---                 beyond 0.9, of dead units) and stays at `saturated` or above
+--                 saturation: a metric of model:diagnose that says so (shares of tanhs, those of states and
+--                 candidates, beyond 0.9; of dead units) and stays at `saturated` or above. Sigmoids do not count:
+--                 a gate that is always open is one that remembers
 --               the last three for as many reports in a row as `reports` says
 --
 -- trial.metrics has what a trial reports beside its value: name -> list of {step, value}, the newest last.

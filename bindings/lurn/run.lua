@@ -44,7 +44,8 @@ return function (lurn)
     arguments = {"table", nil, nil, "the command line, for the record"},
     threads = {"integer", nil, {1, 64}, "of the engine; 1 by default"},
     on_digest = {"function", nil, nil, "function (run, step, hex): called with every digest"},
-    pruner = {"function", nil, nil, "function (step, value) -> 'pruned' or true: give up; 'paused': go on later"},
+    pruner = {"function", nil, nil, "function (step, value, beside) -> 'pruned' or true: give up; 'paused': go on "
+      .. "later; beside: what else was noted since the last report, {NAME = {step, value}}"},
     on_step = {"function", nil, nil, "function (run): called between two iterations"},
     memory = {"integer", nil, {1, 1e18}, "bytes: a run that plans to use more ends as infeasible before it does"},
     keep = {"integer", nil, {1, 1e6}, "checkpoints of evaluations to keep beside the run file, and the best"},

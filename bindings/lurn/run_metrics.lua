@@ -77,6 +77,16 @@ return function (lurn, Run)
     end
   end
 
+  -- The newest point of every other series that has one since the step of the report before.
+  local function beside (self, reported, before)
+    local points = {}
+    for name, series in next, self.metrics do
+      local n = #series.step
+      if name ~= reported and series.step[n] > before then points[name] = {series.step[n], series.value[n]} end
+    end
+    return points
+  end
+
   --- The value of an evaluation: what the experiment minimises (or maximises). Keeps the weights when it
   -- is the best so far, has a checkpoint written when this iteration is over, and ends the run then
   -- when it was pruned or paused.
@@ -92,8 +102,9 @@ return function (lurn, Run)
       keep_weights(self)
     end
     self.checkpoint_due, self.digest_due = not self.options.sparse and "keep" or self.checkpoint_due, true
-    self.next_report, self.last_report = 2 * self.steps - (self.last_report or 0), self.steps
-    local verdict = self.options.pruner and self.options.pruner(self.steps, value)
+    local before, pruner = self.last_report or 0, self.options.pruner
+    self.next_report, self.last_report = 2 * self.steps - before, self.steps
+    local verdict = pruner and pruner(self.steps, value, beside(self, name or "objective", before))
     if verdict then self.give_up = verdict == true and "pruned" or verdict end
     return improved
   end

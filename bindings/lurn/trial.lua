@@ -2,7 +2,8 @@
 -- says over the channel what it measures.
 --
 --   to the agent      {begin = {step, seconds}}         it plays; from that step on, so long before a resume
---                     {report = {step, value}}          run:report; where the job says `ask`, an answer is waited for
+--                     {report = {step, value},          run:report; where the job says `ask`, an answer is waited for
+--                      beside = {NAME = {step, value}}} what it noted of other series since the report before
 --                     {at = {step, total}}              it is alive: at most once a second
 --                     {data = {name, path, options}}    it has loaded that
 --                     {done = value, ...}               complete: are its weights wanted? An answer is waited for
@@ -67,8 +68,8 @@ return function (lurn)
   ---------------------------------------------------------------- what is said
 
   local function pruner (job, channel)
-    return function (step, value)
-      local heard = channel:send {report = {step, value}}
+    return function (step, value, beside)
+      local heard = channel:send {report = {step, value}, beside = beside}
       if not heard then return "terminated" end
       if not job.ask then return nil end
       local answer = channel:receive()
@@ -133,9 +134,9 @@ return function (lurn)
       return experiment:start(params, {seed = job.seed, out = job.path, quiet = true, threads = 1, resume = file,
         lock = lock, memory = job.memory, on_step = beat(channel), arguments = job.arguments, sparse = true,
         wanted = wanted(channel),
-        pruner = function (step, value)
+        pruner = function (step, value, beside)
           reported = value + 0.0
-          return report(step, value)
+          return report(step, value, beside)
         end})
     end
     local run = start(saved):play()

@@ -27,6 +27,19 @@ return lurn.experiment {name = "ends", params = {x = {0.5, float = {0, 1}}, what
       for t = 1, p.T do set[i].x[t], set[i].y[t] = (i * t % 7) / 7, (i + t) % 3 / 3 end
     end
     local data = lurn.dataset(set)
+    if p.what == "exploding" or p.what == "saturating" then
+      local model = lurn.stack {input = data, lurn.lstm {hidden = 3}, lurn.linear {size = 1}, loss = lurn.loss.mse()}
+      local wild = p.what == "exploding" and "linear1.W" or "lstm1.g.Wx"
+      local log = run.log
+      function run:log (values)
+        log(self, values)
+        for _, q in ipairs(model:parameters()) do
+          if self.steps == 9 and q.path:find(wild, 1, true) then q.value:fill(1e4) end
+        end
+      end
+      return run:fit {model = model, optim = lurn.optim.sgd(model, {lr = 1e-12}), train = data.train,
+        valid = data.valid, batch = 4, seq = 0, steps = p.steps, eval_every = 4, diagnose = 4}.loss
+    end
     local model = lurn.stack {input = data, lurn.rnn {hidden = p.hidden}, lurn.linear {size = 1},
       loss = lurn.loss.mse()}
     local optim = lurn.optim.adam(model, {lr = 0.01 * (1 + p.x)})
@@ -180,6 +193,51 @@ describe("an agent", function ()
     table.sort(trials, function (a, b) return a.value < b.value end)
     for rank, t in ipairs(trials) do
       assert.equal(rank <= 3, lurn.sys.exists(("%s/trial-%06d.h5"):format(folder, t.number)), rank)
+    end
+  end)
+
+  it("keeps with seeds those of the best configurations, of each the best seed's", function ()
+    local trials, _, _, folder = sweep("train", {trials = 4, seeds = 3, keep = 2})
+    local stay, left = {}, 0
+    for k, row in ipairs(lurn.study_table.configurations(trials, "minimize", 3)) do
+      if k <= 2 then stay[row.best.number] = true end
+    end
+    for _, t in ipairs(trials) do
+      local there = lurn.sys.exists(("%s/trial-%06d.h5"):format(folder, t.number))
+      assert.equal(stay[t.number] or false, there, t.number)
+      left = left + (there and 1 or 0)
+    end
+    assert.equal(2, left)
+  end)
+
+  it("tells the store and the pruner what a run notes beside its loss", function ()
+    local _, _, _, _, agent = sweep("train", {trials = 1, pruner = {name = "health"}})
+    local _, run = experiment:run({what = "train"}, {write = false, quiet = true})
+    local kept, norm = agent.handle:metrics(0), run.metrics.grad_norm
+    assert.same({{4, norm.value[4]}, {8, norm.value[8]}, {12, norm.value[12]}}, kept.grad_norm)
+    assert.equal(run.metrics.loss.value[12], kept.loss[3][2])
+    assert.is_nil(kept.valid_loss)
+  end)
+
+  it("ends trials whose gradient explodes and those that saturate (health)", function ()
+    local health = {name = "health", reports = 2, loss_factor = 1e300}      -- the loss explodes, too
+    for what, message in pairs {exploding = "the gradient has exploded, grad_norm is",
+      saturating = "saturated, diag/lstm1%.g%.saturated is"} do
+      local why
+      local trials, _, _, _, agent = sweep(what, {trials = 1, pruner = health, fixed = {steps = 40},
+        prepare = function (a)
+          local decide = a.choose.decide
+          function a.choose.decide (...)
+            local verdict, said = decide(...)
+            why = why or said
+            return verdict
+          end
+        end})
+      assert.equal("PRUNED", trials[1].state, what)
+      assert.matches(message, why)
+      assert.is_true(#trials[1].reports < 10)
+      assert.is_true(#agent.handle:metrics(0).grad_norm == #trials[1].reports)
+      assert.equal("COMPLETE", sweep(what, {trials = 1, fixed = {steps = 40}})[1].state)
     end
   end)
 
