@@ -1,6 +1,8 @@
---- Bundles: runs, a table over their seeds and, if wanted, their data, in one HDF5 file to give away.
+--- Bundles: runs, or the study of a sweep with the run files it kept, a table over their seeds and, if wanted, their
+-- data, in one HDF5 file to give away.
 --
---   /              attributes: format, version, created, headline (the name of the best run)
+--   /              attributes: format, version (2 with a study), created, headline (the name of the best run or trial)
+--   /study         what a store knows of it, see bundle_study.lua
 --   /runs/NAME/... a run file as it is, one level deeper; its attributes are those of the group
 --   /data/NAME     a data file's bytes; attributes: size, sha256 (of the bytes), hash (of the content), path
 --   /table         mean and spread over seeds, Markdown; /table_csv with all digits
@@ -9,9 +11,10 @@
 
 return function (lurn)
   local shelf, sheet, copy = require "lurn.shelf" (lurn), require "lurn.sheet" (), require "lurn.h5_copy" (lurn)
-  local M = {}
+  local studies = require "lurn.bundle_study" (lurn)
+  local M = {studies = studies}
 
-  M.format, M.version = "lurn bundle", 1
+  M.format, M.version = "lurn bundle", 2
 
   ---------------------------------------------------------------- the table
 
@@ -36,40 +39,46 @@ return function (lurn)
     return mean, #list > 1 and math.sqrt(squares / (#list - 1)) or false, low, high
   end
 
+  -- Runs of one setting together: a list of {cells, values}, and the heads of cells.
+  local function groups_of (rows, metric)
+    local names, by_key, groups, head = shelf.varying(rows), {}, {}, {"run"}
+    table.move(names, 1, #names, 2, head)
+    for _, row in ipairs(rows) do
+      local key = key_of(row, names)
+      local group = by_key[key]
+      if not group then
+        group = {cells = {row.name}, values = {}}
+        by_key[key], groups[#groups + 1] = group, group
+        for _, name in ipairs(names) do
+          local value = row.params[name]
+          table.insert(group.cells, type(value) == "boolean" and tostring(value) or value or false)
+        end
+      end
+      table.insert(group.values, figure(row, metric))
+    end
+    return groups, head
+  end
+
   --- A line for every setting of the parameters, over its seeds: head and rows. The figure is the best value of what
-  -- the experiment is about, or that of a metric.
+  -- the experiment is about, or that of a metric. Those of a study are its configurations, best first.
   ---@param rows table[]   of shelf.row
   ---@param metric? string
-  function M.table_of (rows, metric)
-    local names, groups, order = shelf.varying(rows), {}, {}
-    for _, row in ipairs(rows) do
-      local key, value = key_of(row, names), figure(row, metric)
-      if not groups[key] then
-        groups[key] = {row = row}
-        order[#order + 1] = key
-      end
-      table.insert(groups[key], value)
-    end
-    local head, out = {"run"}, {}
-    for _, name in ipairs(names) do head[#head + 1] = name end
+  ---@param study? table   as bundle_study.lua gathers it, instead of the rows
+  function M.table_of (rows, metric, study)
+    local groups, head = (study and studies.groups or groups_of)(study or rows, metric)
+    local out = {}
     table.move({"seeds", "mean", "sd", "min", "max"}, 1, 5, #head + 1, head)
-    for _, key in ipairs(order) do
-      local group = groups[key]
-      local cells = {group.row.name}
-      for _, name in ipairs(names) do
-        local value = group.row.params[name]
-        cells[#cells + 1] = type(value) == "boolean" and tostring(value) or value or false
-      end
-      local figures = #group > 0 and {spread(group)} or {false, false, false, false}
-      table.move({#group, table.unpack(figures)}, 1, 5, #cells + 1, cells)
-      out[#out + 1] = cells
+    for k, group in ipairs(groups) do
+      local cells, n = group.cells, #group.values
+      local figures = n > 0 and {spread(group.values)} or {false, false, false, false}
+      out[k] = table.move({n, table.unpack(figures)}, 1, 5, #cells + 1, cells)
     end
     return head, out
   end
 
   --- The table as "md" or "csv".
-  function M.table_text (rows, kind, metric)
-    local head, cells = M.table_of(rows, metric)
+  function M.table_text (rows, kind, metric, study)
+    local head, cells = M.table_of(rows, metric, study)
     return sheet[kind == "csv" and "csv" or "markdown"](head, cells)
   end
 
@@ -129,24 +138,28 @@ return function (lurn)
     return true
   end
 
-  local function headline_of (rows, names)
+  local function headline_of (rows, names, study)
+    local best = study and studies.headline(study)
+    if study then return best and studies.name(best.number) or "" end
     shelf.mark_best(rows)
     for i, row in ipairs(rows) do if row.best_of_name then return names[i] end end
     return names[1]
   end
 
-  local function write (path, rows, with_data, given)
+  local function write (path, rows, with_data, given, study)
     local w <close> = assert(copy.h5().create(path))
-    local taken, names, files, done = {}, {}, {}, {}
+    local taken, names, by_path, files, done = {}, {}, {}, {}, {}
     for i, row in ipairs(rows) do
       names[i] = name_in(taken, row.path)
+      by_path[row.path] = names[i]
       add_run(w, names[i], row.path)
       if with_data then assert(add_data(w, row, given, files, done)) end
     end
-    assert(w:write("/table", M.table_text(rows, "md")))
-    assert(w:write("/table_csv", M.table_text(rows, "csv")))
-    for key, value in next, {format = M.format, version = M.version, created = os.date("!%Y-%m-%dT%H:%M:%SZ"),
-      headline = headline_of(rows, names)} do assert(w:attr("/", key, value)) end
+    if study then studies.write(w, study, by_path) end
+    assert(w:write("/table", M.table_text(rows, "md", nil, study)))
+    assert(w:write("/table_csv", M.table_text(rows, "csv", nil, study)))
+    for key, value in next, {format = M.format, version = study and 2 or 1, created = os.date("!%Y-%m-%dT%H:%M:%SZ"),
+      headline = headline_of(rows, names, study)} do assert(w:attr("/", key, value)) end
     assert(w:commit())
     return names
   end
@@ -156,10 +169,11 @@ return function (lurn)
   ---@param rows table[]       of shelf.row, none of them broken
   ---@param with_data boolean  their data too
   ---@param given string[]     files that may be the data
+  ---@param study? table       as bundle_study.lua gathers it; rows are those of its run files
   ---@return string[]? names
   ---@return string? message
-  function M.write (path, rows, with_data, given)
-    local ok, result = pcall(write, path, rows, with_data, given)
+  function M.write (path, rows, with_data, given, study)
+    local ok, result = pcall(write, path, rows, with_data, given, study)
     if ok then return result end
     return nil, (tostring(result):gsub("^[^\n]-%.lua:%d+: ", ""))
   end
@@ -214,21 +228,38 @@ return function (lurn)
 
   local function extract (path, folder)
     local r <close> = assert(copy.h5().open(path))
-    local out = {runs = {}, data = {}, headline = r:attr("/", "headline")}
+    local out = {runs = {}, data = {}, headline = r:attr("/", "headline"), study = studies.read(r, path)}
     assert(lurn.sys.mkdir(folder))
-    for _, name in ipairs(assert(r:list "/runs")) do out.runs[name] = extract_run(r, path, name, folder) end
+    for _, name in ipairs((r:exists "/runs" or not out.study) and assert(r:list "/runs") or {}) do
+      out.runs[name] = extract_run(r, path, name, folder)
+    end
     for _, name in ipairs(r:exists "/data" and assert(r:list "/data") or {}) do
       out.data[#out.data + 1] = extract_data(r, path, name, folder)
     end
     return out
   end
 
+  -- The study as a store, FOLDER/NAME.db, which has its run files where they are now.
+  local function extract_store (parts, folder)
+    local here, stem = os.getenv "PWD", parts.study.name:gsub("[^%w_.%-]", "_"):gsub("^%.", "_")
+    local function absolute (file) return file:find "^/" and file or here and here .. "/" .. file or file end
+    local runs = {}
+    for name, file in next, parts.runs do runs[name] = absolute(file) end
+    parts.store = ("%s/%s.db"):format(folder, stem)
+    studies.restore(parts.study, parts.store, runs, absolute(folder))
+  end
+
   --- The run files and the data of a bundle as files in a folder, or nil and a message:
-  -- {runs = {NAME = path}, data = {path, ...}, headline = NAME}
+  -- {runs = {NAME = path}, data = {path, ...}, headline = NAME, study = as it was gathered}
   ---@param path string
   ---@param folder string
-  function M.extract (path, folder)
-    local ok, result = pcall(extract, path, folder)
+  ---@param with_store? boolean   a study becomes a store there, too: store = its path
+  function M.extract (path, folder, with_store)
+    local ok, result = pcall(function ()
+      local parts = extract(path, folder)
+      if with_store and parts.study then extract_store(parts, folder) end
+      return parts
+    end)
     if ok then return result end
     return nil, (tostring(result):gsub("^[^\n]-%.lua:%d+: ", ""))
   end

@@ -7,6 +7,7 @@ return function (cli)
 
   local input = require "lurn.cli_input" (cli)
   local runner = require "lurn.cli_run" (cli)
+  local trials = require "lurn.cli_verify_trial" (cli)
   local textdiff = require "lurn.textdiff" ()
 
   -- What a bundle holds, in a folder of its own until it is closed; nil when the file is a run file or something else.
@@ -47,22 +48,31 @@ return function (cli)
     return replay.start(experiment, file, more), replay
   end
 
+  -- What a run may need of its bundle: the data, and the other runs, as it may have been made from one of them.
+  local function find_inside (parts, options)
+    local files = {options.data or "", table.unpack(parts.data)}
+    for _, run in next, parts.runs do files[#files + 1] = run end
+    options.data = table.concat(files, ",")
+  end
+
   -- What the command line names: lurn, the run file, and what is to be closed in the end. Of a bundle it is the best
-  -- run, or --run NAME, and the data inside are found.
+  -- run, or --run NAME, and the data inside are found. Of a study the trial is returned, too; it may have no run file.
   local function open (verb, options, rest)
     local path = input.only_file(verb, rest)
     local parts = parts_of(path)
-    local name = parts and (options.run or parts.headline)
-    if parts and not parts.runs[name] then cli.usage(("%s has no run '%s'"):format(path, tostring(name))) end
-    local lurn, file = input.run(parts and parts.runs[name] or path)
-    if parts then
-      file.path = path .. ":" .. name
-      -- The other runs of the bundle too: what a run was made from may be one of them.
-      local files = {options.data or "", table.unpack(parts.data)}
-      for _, run in next, parts.runs do files[#files + 1] = run end
-      options.data = table.concat(files, ",")
+    if not parts then
+      local lurn, file = input.run(path)
+      return lurn, file
     end
-    return lurn, file, parts
+    local name = options.run or parts.headline
+    if parts.study and name == "" then cli.fail(cli.INPUT, path .. ": no trial of the study is complete") end
+    local trial = parts.study and trials.trial_of(parts.study, name)
+    if not parts.runs[name] and not trial then cli.usage(("%s has no run '%s'"):format(path, tostring(name))) end
+    find_inside(parts, options)
+    if not parts.runs[name] then return nil, {path = path .. ":" .. name}, parts, trial end
+    local lurn, file = input.run(parts.runs[name])
+    file.path = path .. ":" .. name
+    return lurn, file, parts, trial
   end
 
   ---------------------------------------------------------------- rerun
@@ -70,6 +80,7 @@ return function (cli)
   function M.rerun (options, rest)
     local lurn, file, parts <close> = open("rerun", options, rest)      -- luacheck: ignore parts
     if options.force and not options.out then cli.usage("--force belongs to --out") end
+    if not lurn then cli.fail(cli.INPUT, file.path .. ": its run file was not kept; lurn verify plays it anew") end
     local run = start(lurn, file, options, true, {out = options.out, lock = runner.new_file(lurn, options),
       arguments = runner.arguments()})
     return runner.play(lurn, run, options)
@@ -145,6 +156,9 @@ return function (cli)
 
   local function show (file, c, run, here)
     if c.parted then show_difference(file, c)
+    elseif c.record then
+      print(("%s: the same bits as its run file, but the study says otherwise: %s"):format(file.path,
+        trials.difference_text(c.record)))
     elseif c.others[1] then show_others(file, c)
     else
       local best = run.best.value and (", best %.6g"):format(run.best.value) or ""
@@ -155,16 +169,20 @@ return function (cli)
   end
 
   local function document (file, c, run)
-    return {run = file.path, equal = not (c.parted or c.others[1]), steps = run.done, digests = c.count,
+    return {run = file.path, equal = not (c.parted or c.record or c.others[1]), steps = run.done, digests = c.count,
       best = {value = run.best.value, step = run.best.step}, equal_until = c.equal, parted = c.parted,
-      metric = c.metric, differences = c.differences, error = c.error and tostring(c.error)}
+      metric = c.metric, record = c.record, differences = c.differences, error = c.error and tostring(c.error)}
   end
 
   function M.verify (options, rest)
-    local lurn, file, parts <close> = open("verify", options, rest)      -- luacheck: ignore parts
-    if not file.digests.step[1] then cli.fail(cli.INPUT, file.path .. ": the run has no digests to compare with") end
+    local lurn, file, parts <close>, trial = open("verify", options, rest)
+    local digests = lurn and file.digests.step[1]
+    if trial and not digests then return trials.verify(parts, trial, file.path, options) end
+    if not digests then cli.fail(cli.INPUT, file.path .. ": the run has no digests to compare with") end
     local c = require "lurn.replay" (lurn).comparison(file)
-    local run, replay = start(lurn, file, options, false, {write = false, on_digest = c.on_digest})
+    local record = trial and require "lurn.replay" (lurn).recorded(trial)
+    local run, replay = start(lurn, file, options, false, {write = false, on_digest = c.on_digest,
+      pruner = record and function (step, value) record.hear(step, value) end})
     local last = play(run, file, options.steps)
     if run.status == "interrupted" or run.status == "terminated" then
       return run.status == "interrupted" and cli.INTERRUPTED or cli.TERMINATED
@@ -172,12 +190,16 @@ return function (cli)
     local bad_input = runner.bad_input_of(lurn, run)
     if bad_input then cli.fail(cli.INPUT, bad_input) end
     judge(file, run, c, replay, last)
+    if record and not c.parted and run.status == "done" then
+      record.close(lurn.trial.value_of(run))
+      c.record = record.differs
+    end
     local here = lurn.manifest.of(run)
     c.differences = lurn.manifest.differences(file.manifest, here)
     c.others = others_of(c.differences)
     run.progress:clear()
     if options.json then cli.document(document(file, c, run)) else show(file, c, run, here) end
-    return (c.parted or c.others[1]) and cli.FAILED or cli.OK
+    return (c.parted or c.record or c.others[1]) and cli.FAILED or cli.OK
   end
 
   return M

@@ -105,6 +105,32 @@ return function (lurn)
     return first
   end
 
+  --- Compares what a trial of a study reports, report after report, with what the store had of it: `hear` is for the
+  -- run's option pruner, `close` for when it is over. differs: {step, was, is}, step nil for the trial's value. A trial
+  -- that did not come to its end gives up at its last report, and has no value to compare.
+  ---@param trial table
+  ---@return {hear: function, close: function, count: integer, differs: table?}
+  function M.recorded (trial)
+    local c, whole = {count = 0}, trial.state == "COMPLETE"
+    function c.hear (step, value)
+      if c.differs then return "parted" end
+      local was = trial.reports[c.count + 1] or {step}
+      if was[1] ~= step or not same(was[2], value + 0.0) then
+        c.differs = {step = math.min(was[1], step), was = was[1] <= step and was[2] or nil,
+          is = step <= was[1] and value or nil}
+        return "parted"
+      end
+      c.count = c.count + 1
+      return not whole and c.count == #trial.reports and "pruned" or nil
+    end
+    function c.close (value)
+      local missing = trial.reports[c.count + 1]
+      if not c.differs and missing then c.differs = {step = missing[1], was = missing[2]} end
+      if whole and not c.differs and not same(trial.value, value) then c.differs = {was = trial.value, is = value} end
+    end
+    return c
+  end
+
   --- Compares digest after digest as they come: on_digest is for the run's option of that name. equal: the last step at
   -- which all was the same; parted: the step of the first digest that was not. The run gives up there.
   ---@param file table

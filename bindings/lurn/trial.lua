@@ -94,6 +94,8 @@ return function (lurn)
     return run.best.value
   end
 
+  M.value_of = value_of
+
   local function outcome_of (run, reported)
     local message = run.message or run.error and tostring(run.error) or nil
     local value, status = value_of(run, reported), run.status

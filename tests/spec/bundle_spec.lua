@@ -125,6 +125,6 @@ describe("a bundle", function ()
     assert(v:commit())
     code, _, err = shell.lurn "verify later.h5"
     assert.equal(3, code)
-    assert.matches("a bundle of version 9; this lurn knows versions up to 1", err)
+    assert.matches("a bundle of version 9; this lurn knows versions up to 2", err)
   end)
 end)
