@@ -47,7 +47,7 @@ static void read_axis (lua_State *L, lurn_axis *axis, uint64_t seed, const char 
   int k = 0;
   while (kinds[k] && strcmp(kinds[k], kind)) k++;
   if (!kinds[k]) luaL_error(L, "parzen.new: axis %s: kind is number, steps or choice, got %s", own, kind);
-  axis->kind = (lurn_axis_kind)k;
+  axis->kind = (lurn_parzen_kind)k;
   axis->log = lb_getboolean(L, t, "log", 0);
   axis->low = lb_getnumber(L, t, "low", 1);
   axis->high = lb_getnumber(L, t, "high", NAN);

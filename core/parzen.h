@@ -23,10 +23,10 @@
 
 #include "rng.h"
 
-typedef enum lurn_axis_kind { LURN_AXIS_NUMBER, LURN_AXIS_STEPS, LURN_AXIS_CHOICE } lurn_axis_kind;
+typedef enum lurn_parzen_kind { LURN_AXIS_NUMBER, LURN_AXIS_STEPS, LURN_AXIS_CHOICE } lurn_parzen_kind;
 
 typedef struct lurn_axis {
-  lurn_axis_kind kind;
+  lurn_parzen_kind kind;
   int log;                      /* numbers and steps: kernels live on the logarithm */
   double low, high, step;       /* of values; choices: 0 to high, counted from 0 */
   lurn_key key;                 /* of the draws along this axis */
