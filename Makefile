@@ -7,7 +7,8 @@
 #   make check      the same under the address and undefined-behaviour sanitizers, and once more
 #                   with a garbage collector that never rests
 #   make isa        the same with the kernels of each instruction set this machine has
-#   make storm      five scripts killed at random instants and resumed, ARGS='--kills 50': the same bits
+#   make store-storm   workers of each kind of trial store killed, its server, too: no result lost or counted twice
+#   make storm      every script killed at random instants and resumed, ARGS='--kills 50': the same bits
 #   make bench      the speed table
 #   make lint       luacheck, layers, sizes
 #   make arm64      compiles everything for arm64 (see there what that shows)
@@ -15,7 +16,8 @@
 #   make clean
 #
 # Variables: CC, CFLAGS, LDFLAGS, JOBS, BUILD (build), WERROR=1 (warnings are errors), V=1 (show commands).
-# Libraries come from pkg-config, or from LUA_PREFIX=, OPENBLAS_PREFIX=, HDF5_PREFIX=, ZLIB_PREFIX=: an
+# Libraries come from pkg-config, or from LUA_PREFIX=, OPENBLAS_PREFIX=, HDF5_PREFIX=, ZLIB_PREFIX=, SQLITE_PREFIX=,
+# PQ_PREFIX= (PostgreSQL's, without which only that kind of store is missing): an
 # ordinary prefix (/usr/local) or the usr folder of Debian packages unpacked with dpkg -x.
 
 -include config.mk
@@ -89,6 +91,21 @@ else
 ZLIB_CFLAGS     ?= $(call pkg,--cflags,zlib)
 ZLIB_LIBS       ?= $(call pkg,--libs,zlib)
 endif
+ifdef SQLITE_PREFIX
+SQLITE_CFLAGS   ?= $(call inc,$(SQLITE_PREFIX),sqlite3.h)
+SQLITE_LIBS     ?= $(call lib,$(SQLITE_PREFIX),libsqlite3.so libsqlite3.a)
+else
+SQLITE_CFLAGS   ?= $(call pkg,--cflags,sqlite3)
+SQLITE_LIBS     ?= $(call pkg,--libs,sqlite3)
+endif
+# Welcome, not needed: a build without libpq has no postgresql: stores, and says so when asked for one.
+ifdef PQ_PREFIX
+PQ_CFLAGS       ?= $(call inc,$(PQ_PREFIX),postgresql/libpq-fe.h libpq-fe.h)
+PQ_LIBS         ?= $(call lib,$(PQ_PREFIX),libpq.so)
+else
+PQ_CFLAGS       ?= $(call pkg,--cflags,libpq)
+PQ_LIBS         ?= $(call pkg,--libs,libpq)
+endif
 # Asked once, not at every use.
 LUA_CFLAGS      := $(strip $(LUA_CFLAGS))
 LUA_LIBS        := $(strip $(LUA_LIBS))
@@ -98,8 +115,12 @@ HDF5_CFLAGS     := $(strip $(HDF5_CFLAGS))
 HDF5_LIBS       := $(strip $(HDF5_LIBS))
 ZLIB_CFLAGS     := $(strip $(ZLIB_CFLAGS))
 ZLIB_LIBS       := $(strip $(ZLIB_LIBS))
+SQLITE_CFLAGS   := $(strip $(SQLITE_CFLAGS))
+SQLITE_LIBS     := $(strip $(SQLITE_LIBS))
+PQ_LIBS         := $(strip $(PQ_LIBS))
+PQ_CFLAGS       := $(strip $(if $(PQ_LIBS),-DLURN_POSTGRES $(PQ_CFLAGS)))
 MISSING := $(if $(LUA_LIBS),,lua5.4) $(if $(OPENBLAS_LIBS),,openblas) $(if $(HDF5_LIBS),,hdf5-serial) \
-           $(if $(ZLIB_LIBS),,zlib)
+           $(if $(ZLIB_LIBS),,zlib) $(if $(SQLITE_LIBS),,sqlite3)
 MISSING := $(strip $(MISSING))
 DEBIAN   = $(strip $(shell sed -n 's/\#.*//; s/^build *//p' .packages))
 
@@ -123,10 +144,11 @@ WARN += $(if $(SANITIZE),,$(if $(WERROR),-Werror))
 ARITH  = -std=c11 -ffp-contract=off -fno-fast-math -fno-math-errno -fno-trapping-math
 # Hidden, so that the f32 and the f64 core, the same names twice, load side by side.
 MUST   = $(ARITH) -fPIC -fvisibility=hidden -pthread
-INCL   = -Icore -Icore/kernel -Ibindings $(LUA_CFLAGS) $(OPENBLAS_CFLAGS) $(HDF5_CFLAGS) $(ZLIB_CFLAGS)
+INCL   = -Icore -Icore/kernel -Ibindings $(LUA_CFLAGS) $(OPENBLAS_CFLAGS) $(HDF5_CFLAGS) $(ZLIB_CFLAGS) \
+         $(SQLITE_CFLAGS) $(PQ_CFLAGS)
 SAN    = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 ALL    = $(strip $(CPPFLAGS) $(INCL) $(CFLAGS) $(MUST) $(WARN) $(SAN))
-LIBS   = $(OPENBLAS_LIBS) $(HDF5_LIBS) $(ZLIB_LIBS) -lm -ldl
+LIBS   = $(OPENBLAS_LIBS) $(HDF5_LIBS) $(ZLIB_LIBS) $(SQLITE_LIBS) $(PQ_LIBS) -lm -ldl
 # Modules stay mapped when a Lua state closes: OpenBLAS has threads and HDF5 exit handlers in them.
 SHARED = -shared -pthread -Wl,-z,nodelete $(LDFLAGS) $(SAN)
 
@@ -162,7 +184,7 @@ libs:
 ifneq ($(MISSING),)
 	@printf '%s\n' 'lurn: cannot find: $(MISSING). Either' \
 	  '  install them, and pkg-config (Debian: $(DEBIAN)),' \
-	  '  or say where they are (LUA_PREFIX=/usr OPENBLAS_PREFIX=/usr HDF5_PREFIX=/usr ZLIB_PREFIX=/usr),' \
+	  '  or say where they are (LUA_PREFIX=/usr OPENBLAS_PREFIX=/usr HDF5_PREFIX=/usr ZLIB_PREFIX=/usr SQLITE_PREFIX=/usr),' \
 	  '  or let "make run" or "make test" install them.' >&2; exit 1
 endif
 
@@ -259,9 +281,9 @@ book:
 
 # ---- tests ------------------------------------------------------------------------------------
 
-.PHONY: test suite check isa storm bench
+.PHONY: test suite check isa storm store-storm optuna bench
 test:
-	@.ci/packages.sh $(if $(MISSING),build) test --try clock
+	@.ci/packages.sh $(if $(MISSING),build) test --try clock shells pq server
 	@$(MAKE) all checks
 	@$(MAKE) suite
 
@@ -297,8 +319,21 @@ ISAS = c $(shell grep -qw fma /proc/cpuinfo && grep -qw avx2 /proc/cpuinfo && ec
 isa: all checks
 	@rc=0; for i in $(ISAS); do LURN_ISA=$$i $(MAKE) SUITE=isa-$$i suite || rc=1; done; exit $$rc
 
+# A process for each script, as many at a time as there are cores.
 storm: all
-	@$(ENV) $(LUA) tests/tools/storm.lua $(ARGS)
+	@$(ENV) $(LUA) tests/tools/storm.lua --list $(ARGS) | \
+	  $(ENV) xargs -P $(JOBS) -n 1 $(LUA) tests/tools/storm.lua $(ARGS) --only
+
+# The same for stores of trials: ARGS='--store dir --trials 1000 --workers 8'. Servers of the group "server".
+store-storm: all
+	@$(ENV) $(LUA) tests/tools/store_storm.lua $(ARGS)
+
+# Optuna and its dashboard, in a virtual environment of the build's: with them, specs see them read what lurn writes.
+optuna: $(BUILD)/venv/ready
+$(BUILD)/venv/ready:
+	python3 -m venv $(BUILD)/venv
+	$(BUILD)/venv/bin/pip install -q optuna optuna-dashboard scikit-learn
+	@touch $@
 
 bench: all
 	$(BUILD)/bin/lurn bench $(ARGS)
@@ -342,6 +377,12 @@ install: all
 	  from=$${d%%:*}; to='$(D)'/$${d#*:}; [ -d $$from ] || continue; \
 	  (cd $$from && find . -name '*.lua' -o -name '*.c') | while read -r f; do install -D -m 644 "$$from/$$f" "$$to/$$f"; done; \
 	done
+	$(if $(BIN),@$(foreach s,bash:bash-completion/completions/lurn zsh:zsh/site-functions/_lurn \
+	    fish:fish/vendor_completions.d/lurn.fish,install -d '$(D)/share/$(dir $(lastword $(subst :, ,$s)))'; \
+	    $(BIN) completion $(firstword $(subst :, ,$s)) > '$(D)/share/$(lastword $(subst :, ,$s))';) \
+	  install -d '$(D)/share/man/man1'; $(BIN) man > '$(D)/share/man/man1/lurn.1'; \
+	  for v in $$($(BIN) completion words '' | cut -f1); do \
+	    $(BIN) man $$v > '$(D)/share/man/man1/lurn-'$$v.1; done)
 
 clean:
 	rm -rf $(BUILD)

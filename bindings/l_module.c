@@ -22,6 +22,10 @@ int l_model_open (lua_State *L);
 int l_bench_open (lua_State *L);
 int l_op_open (lua_State *L);
 int l_info_open (lua_State *L);
+int l_process_open (lua_State *L);
+int l_db_open (lua_State *L);
+int l_parzen_open (lua_State *L);
+int l_line_open (lua_State *L);
 
 #ifdef __GNUC__
 #define EXPORT __attribute__((visibility("default")))
@@ -33,7 +37,8 @@ int l_info_open (lua_State *L);
 static const struct { const char *name; lua_CFunction open; } rooms[] = {
   {NULL, l_op_open}, {NULL, l_program_open}, {NULL, l_model_open}, {NULL, l_data_open}, {NULL, l_bench_open},
       {NULL, l_info_open}, {"tensor", l_tensor_open},
-  {"rng", l_rng_open}, {"h5", l_h5_open}, {"sys", l_sys_open}, {"npy", l_npy_open}, {"signal", l_signal_open},
+  {"rng", l_rng_open}, {"h5", l_h5_open}, {"sys", l_sys_open}, {"npy", l_npy_open}, {"db", l_db_open},
+  {"signal", l_signal_open}, {"process", l_process_open}, {"parzen", l_parzen_open}, {"line", l_line_open},
 };
 
 static void merge (lua_State *L, int into) {
@@ -143,7 +148,7 @@ static int open_all (lua_State *L) {
   lb_open_ctx(L);
   start_blas(L);
   lurn_ctx *ctx = lb_ctx(L);
-  ctx->stop = l_signal_flag();
+  ctx->stop = &l_signal_of(L)->stop;
   choose_engine(L, ctx);
   luaL_newlib(L, functions);
   int module = lua_gettop(L);

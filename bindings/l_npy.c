@@ -1,6 +1,7 @@
 /* l_npy.c: NumPy's arrays and zip archives of them, for Lua. Files come as strings.
  *
  *   npy.array(bytes, name, as)        a tensor ("numbers", "ids"), a list ("list"), by default "ids" for integers
+ *   npy.hash(bytes, name)             SHA-256 of the array's content
  *   npy.members(bytes, name)          {name = contents} of a zip archive
  * nil, message, code for what is damaged or not read.
  */
@@ -44,6 +45,18 @@ static int n_array (lua_State *L) {
   return status == LURN_OK ? 1 : lb_result(L, status);
 }
 
+static int n_hash (lua_State *L) {
+  size_t n;
+  const char *bytes = luaL_checklstring(L, 1, &n), *name = luaL_checkstring(L, 2);
+  char hex[LURN_SHA256_HEX];
+  lurn_npy a;
+  lurn_status status = lurn_npy_open(lb_ctx(L), name, (const uint8_t *)bytes, n, &a);
+  if (status != LURN_OK) return lb_result(L, status);
+  lurn_npy_hash(&a, hex);
+  lua_pushstring(L, hex);
+  return 1;
+}
+
 static int n_members (lua_State *L) {
   size_t n;
   const char *bytes = luaL_checklstring(L, 1, &n), *name = luaL_checkstring(L, 2);
@@ -63,7 +76,7 @@ static int n_members (lua_State *L) {
   return status == LURN_OK ? 1 : lb_result(L, status);
 }
 
-static const luaL_Reg functions[] = {{"array", n_array}, {"members", n_members}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"array", n_array}, {"hash", n_hash}, {"members", n_members}, {NULL, NULL}};
 
 int l_npy_open (lua_State *L) {
   luaL_newlib(L, functions);

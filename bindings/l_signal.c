@@ -12,27 +12,46 @@
  *   signal.stop()         whether the engine is told
  *   signal.clear()        forgets what came and catches again
  *   signal.restore()      back to the default actions
+ *   signal.prompt(yes)    a prompt is there from now on: Ctrl-C pauses what it plays (l_pause.c), again and again;
+ *                         one that has not been heeded for two seconds lets the next one end the process.
+ *                         install and restore do nothing meanwhile
  *
  * Signals belong to the process, so this is the one binding with state of its own.
  */
-#include <signal.h>
+#define _POSIX_C_SOURCE 200809L      /* sigaction */
 
-#include "lb.h"
 #include "l_signal.h"
 
-static volatile int stop;                 /* what the engine polls */
-static volatile sig_atomic_t caught;      /* the signal's number, or 0 */
-static volatile sig_atomic_t held;
+static l_signals own, *s = &own;
+
+#define KEY "lurn.signals"
+
+l_signals *l_signal_of (lua_State *L) {
+  if (lua_getfield(L, LUA_REGISTRYINDEX, KEY) == LUA_TLIGHTUSERDATA) s = lua_touserdata(L, -1);
+  else {
+    lua_pushlightuserdata(L, s);
+    lua_setfield(L, LUA_REGISTRYINDEX, KEY);
+  }
+  lua_pop(L, 1);
+  return s;
+}
 
 static void handler (int number) {
   signal(SIGINT, SIG_DFL);
   signal(SIGTERM, SIG_DFL);
-  if (!caught) caught = number;
-  if (!held) stop = 1;
+  if (!s->caught) s->caught = number;
+  if (!s->held) s->stop = 1;
 }
 
-volatile int *l_signal_flag (void) {
-  return &stop;
+/* Time enough to come back from a computation that nobody can interrupt; longer, and a user needs a way out. */
+#define PATIENCE 2
+
+static void prompt_handler (int number) {
+  if (s->caught && time(NULL) - s->since >= PATIENCE) signal(SIGINT, SIG_DFL);
+  if (!s->caught) s->since = time(NULL);
+  s->caught = number;
+  s->stop = 1;
+  if (s->running) l_pause_ask(s->running);
 }
 
 static void catch_one (int number) {
@@ -41,6 +60,7 @@ static void catch_one (int number) {
 
 static int l_install (lua_State *L) {
   (void)L;
+  if (s->prompt) return 0;
   catch_one(SIGINT);
   catch_one(SIGTERM);
 #ifdef SIGXFSZ
@@ -50,44 +70,66 @@ static int l_install (lua_State *L) {
 }
 
 static int l_pending (lua_State *L) {
-  if (!caught) return 0;
-  lua_pushstring(L, caught == SIGTERM ? "TERM" : "INT");
+  if (!s->caught) return 0;
+  lua_pushstring(L, s->caught == SIGTERM ? "TERM" : "INT");
   return 1;
 }
 
+/* At a prompt nothing is lost by a pause, wherever it comes: there the engine is always told. */
 static int l_hold (lua_State *L) {
-  lua_pushboolean(L, held);
-  held = lua_toboolean(L, 1);
-  stop = caught && !held;
+  lua_pushboolean(L, s->held);
+  s->held = lua_toboolean(L, 1);
+  s->stop = s->caught && (!s->held || s->prompt);
   return 1;
 }
 
 static int l_stop (lua_State *L) {
-  lua_pushboolean(L, stop);
+  lua_pushboolean(L, s->stop);
   return 1;
 }
 
+/* No SA_RESTART: a read from the keyboard comes back, too. */
+static void catch_for_prompt (void) {
+  struct sigaction action = {.sa_handler = prompt_handler};
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, NULL);
+}
+
 static int l_clear (lua_State *L) {
-  int again = caught != 0;
-  caught = 0;
-  held = 0;
-  stop = 0;
-  return again ? l_install(L) : 0;
+  int again = s->caught != 0;
+  s->caught = 0;
+  s->held = 0;
+  s->stop = 0;
+  if (!again) return 0;
+  if (s->prompt) catch_for_prompt();
+  else l_install(L);
+  return 0;
 }
 
 static int l_restore (lua_State *L) {
   (void)L;
+  if (s->prompt) return 0;
   signal(SIGINT, SIG_DFL);
   signal(SIGTERM, SIG_DFL);
   return 0;
 }
 
+static int l_prompt (lua_State *L) {
+  s->prompt = lua_toboolean(L, 1);
+  s->caught = 0;
+  s->stop = 0;
+  if (s->prompt) catch_for_prompt();
+  else signal(SIGINT, SIG_DFL);
+  return 0;
+}
+
 static const luaL_Reg functions[] = {
-  {"install", l_install}, {"pending", l_pending}, {"hold", l_hold},
-  {"stop", l_stop}, {"clear", l_clear}, {"restore", l_restore}, {NULL, NULL}
+  {"install", l_install}, {"pending", l_pending}, {"hold", l_hold}, {"stop", l_stop}, {"clear", l_clear},
+  {"restore", l_restore}, {"prompt", l_prompt}, {NULL, NULL}
 };
 
 int l_signal_open (lua_State *L) {
   luaL_newlib(L, functions);
+  l_pause_open(L);
   return 1;
 }

@@ -1,11 +1,31 @@
-/* l_signal.h: the flag that says "stop", for whoever makes an engine context. */
+/* l_signal.h: what SIGINT and SIGTERM have asked for, for the bindings that heed it.
+ *
+ * Both precisions' modules share one record in a Lua state, whichever was loaded first: there is one
+ * terminal and one Ctrl-C. The handler (l_signal.c) writes it, l_pause.c reads it at a prompt.
+ */
 #ifndef L_SIGNAL_H
 #define L_SIGNAL_H
 
+#include <signal.h>
+#include <time.h>
+
 #include "lb.h"
 
-int l_signal_open (lua_State *L);             /* pushes the table of functions */
-/* Not zero: abandon the step, commit nothing, return LURN_EINTR. For ctx->stop. */
-volatile int *l_signal_flag (void);
+typedef struct l_signals {
+  volatile int stop;                    /* what the engine polls, ctx->stop: abandon the step, commit nothing */
+  volatile sig_atomic_t caught;         /* the signal's number, or 0 */
+  volatile sig_atomic_t held;           /* an iteration that has committed is played to its end */
+  volatile sig_atomic_t prompt;         /* Ctrl-C pauses what a prompt plays; it ends nothing */
+  volatile sig_atomic_t pausing;        /* the coroutine that yields now was paused, it did not ask for it */
+  volatile time_t since;                /* when the signal came, by time() */
+  lua_State *volatile running;          /* the innermost coroutine of what a prompt plays, or NULL */
+} l_signals;
+
+/* The record of this state. */
+l_signals *l_signal_of (lua_State *L);
+int l_signal_open (lua_State *L);       /* pushes the table of functions */
+void l_pause_open (lua_State *L);       /* adds those of a prompt to it */
+/* Asks the coroutine to pause at its next instruction. May be called by a signal handler, as lua_sethook may. */
+void l_pause_ask (lua_State *L);
 
 #endif

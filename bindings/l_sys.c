@@ -92,6 +92,66 @@ static int s_link (lua_State *L) {
   return done(L, lurn_sys_link(lb_ctx(L), path, name));
 }
 
+/* claim(path, name) -> true, or false when somebody has that name. */
+static int s_claim (lua_State *L) {
+  int taken;
+  lurn_status status = lurn_sys_claim(lb_ctx(L), luaL_checkstring(L, 1), luaL_checkstring(L, 2), &taken);
+  if (status != LURN_OK) return lb_result(L, status);
+  lua_pushboolean(L, !taken);
+  return 1;
+}
+
+static int s_stamp (lua_State *L) {
+  double time;
+  lurn_status status = lurn_sys_stamp(lb_ctx(L), luaL_checkstring(L, 1), &time);
+  if (status != LURN_OK) return lb_result(L, status);
+  lua_pushnumber(L, time);
+  return 1;
+}
+
+static int s_remove (lua_State *L) {
+  return done(L, lurn_sys_remove(lb_ctx(L), luaL_checkstring(L, 1)));
+}
+
+static int s_sleep (lua_State *L) {
+  double seconds = luaL_checknumber(L, 1);
+  luaL_argcheck(L, seconds >= 0 && seconds < 1e9, 1, "expected seconds");
+  lurn_sys_sleep(seconds);
+  return 0;
+}
+
+/* The kind of network file system that a path is on, or nil. */
+static int s_network (lua_State *L) {
+  char text[LURN_SYS_FILESYSTEM];
+  if (lurn_sys_network(luaL_checkstring(L, 1), text)[0]) lua_pushstring(L, text);
+  else lua_pushnil(L);
+  return 1;
+}
+
+#define FOLDER LB_TYPE("folder")
+
+static int folder_close (lua_State *L) {
+  lurn_sys_folder_close(luaL_checkudata(L, 1, FOLDER));
+  return 0;
+}
+
+/* list(path) -> the names in a folder, in no order, without hidden ones. */
+static int s_list (lua_State *L) {
+  static const luaL_Reg meta[] = {{"__gc", folder_close}, {NULL, NULL}};
+  const char *path = luaL_checkstring(L, 1), *name;
+  lb_type(L, FOLDER, NULL, meta);
+  lurn_sys_folder *folder = lb_new(L, FOLDER, sizeof *folder, 0);
+  lurn_status status = lurn_sys_folder_open(lb_ctx(L), path, folder);
+  if (status != LURN_OK) return lb_result(L, status);
+  lua_newtable(L);
+  for (lua_Integer k = 1; (name = lurn_sys_folder_next(folder)) != NULL; k++) {
+    lua_pushstring(L, name);
+    lua_rawseti(L, -2, k);
+  }
+  lurn_sys_folder_close(folder);
+  return 1;
+}
+
 /* nil when there is no such file. */
 static int s_identity (lua_State *L) {
   char text[LURN_SYS_IDENTITY];
@@ -133,7 +193,8 @@ static const luaL_Reg functions[] = {
   {"clock", s_clock}, {"time", s_time}, {"pid", s_pid}, {"peak_rss", s_peak_rss}, {"cpus", s_cpus}, {"cpu", s_cpu},
   {"isatty", s_isatty}, {"columns", s_columns}, {"mkdir", s_mkdir}, {"exists", s_exists}, {"filesize", s_filesize},
   {"append", s_append}, {"replace", s_replace}, {"sha256", s_sha256}, {"link", s_link}, {"identity", s_identity},
-  {"environ", s_environ}, {NULL, NULL}
+  {"environ", s_environ}, {"claim", s_claim}, {"stamp", s_stamp}, {"remove", s_remove}, {"sleep", s_sleep},
+  {"network", s_network}, {"list", s_list}, {NULL, NULL}
 };
 
 int l_sys_open (lua_State *L) {

@@ -198,18 +198,11 @@ lurn_status lurn_data_check (lurn_ctx *ctx, lurn_data *d) {
 
 /* ------------------------------------------------------------------ hash */
 
-/* Little-endian bytes of integers of `size` bytes, whatever machine this is. */
-static void add_integer (lurn_sha256 *s, uint64_t v, int size) {
-  uint8_t bytes[8];
-  for (int i = 0; i < size; i++) bytes[i] = (uint8_t)(v >> (8 * i));
-  lurn_sha256_add(s, bytes, (size_t)size);
-}
-
 static void add_real (lurn_sha256 *s, real v) {
   double x = (double)v;
   uint64_t bits;
   memcpy(&bits, &x, sizeof bits);
-  add_integer(s, bits, 8);
+  lurn_sha256_integer(s, bits, 8);
 }
 
 /* Ids of x below 256 count as bytes, so that a text is hashed as fast as it is read. */
@@ -226,7 +219,7 @@ static lurn_status hash_column (lurn_ctx *ctx, lurn_data *d, int column, char he
     if (status != LURN_OK) return status;
     for (int64_t i = 0; i < n * c->cols; i++) {
       if (c->store == LURN_STORE_REAL) add_real(&s, piece.r[i]);
-      else add_integer(&s, (uint64_t)(int64_t)piece.i[i], size);
+      else lurn_sha256_integer(&s, (uint64_t)(int64_t)piece.i[i], size);
     }
   }
   lurn_sha256_hex(&s, hex);
@@ -236,7 +229,7 @@ static lurn_status hash_column (lurn_ctx *ctx, lurn_data *d, int column, char he
 static void hash_integers (const int64_t *v, int64_t n, char hex[LURN_SHA256_HEX]) {
   lurn_sha256 s;
   lurn_sha256_init(&s);
-  for (int64_t i = 0; i < n; i++) add_integer(&s, (uint64_t)v[i], 8);
+  for (int64_t i = 0; i < n; i++) lurn_sha256_integer(&s, (uint64_t)v[i], 8);
   lurn_sha256_hex(&s, hex);
 }
 

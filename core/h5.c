@@ -1,4 +1,4 @@
-/* h5.c: documents in HDF5, the only includer of hdf5.h.
+/* h5.c: documents in HDF5. It and the driver that writes them, h5_disk.c, are the only includers of hdf5.h.
  *
  * Every public function hushes HDF5's own printing on entry and restores it on the way out; the
  * reason of a failure is read from its error stack in between. Identifiers live no longer than
@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "h5_disk.h"
 #include "sys.h"
 
 #define MOST_NUMBERS ((int64_t)1 << 46)
@@ -112,85 +113,6 @@ static lurn_status cannot_write (lurn_ctx *ctx, const lurn_h5 *f, const char *na
   return lurn_fail(ctx, LURN_EIO, "%s: cannot write: %s", f->path, lurn_sys_error(f->error));
 }
 
-/* ------------------------------------------------------------------ the file being written */
-
-/* HDF5 does not survive a failed write: it keeps the file half closed and crashes over it at exit.
- * So it writes through a driver that never fails. The first error is noted in the document,
- * nothing is written after it, and commit refuses. */
-typedef struct disk {
-  H5FD_t base;                  /* HDF5's own part */
-  lurn_h5 *f;
-  haddr_t eoa, eof;             /* what HDF5 has given out; what has been written */
-} disk;
-
-static H5FD_t *disk_open (const char *name, unsigned flags, hid_t access, haddr_t most) {
-  lurn_h5 *const *f = H5Pget_driver_info(access);
-  (void)name; (void)flags; (void)most;
-  disk *d = f ? H5allocate_memory(sizeof *d, 1) : NULL;
-  if (d != NULL) d->f = *f;
-  return (H5FD_t *)d;
-}
-
-static herr_t disk_close (H5FD_t *base) {
-  H5free_memory(base);
-  return 0;
-}
-
-static herr_t disk_query (const H5FD_t *base, unsigned long *flags) {
-  (void)base;
-  *flags = H5FD_FEAT_AGGREGATE_METADATA | H5FD_FEAT_ACCUMULATE_METADATA | H5FD_FEAT_DATA_SIEVE | H5FD_FEAT_AGGREGATE_SMALLDATA;
-  return 0;
-}
-
-static haddr_t disk_get_eoa (const H5FD_t *base, H5FD_mem_t kind) {
-  (void)kind;
-  return ((const disk *)base)->eoa;
-}
-
-static herr_t disk_set_eoa (H5FD_t *base, H5FD_mem_t kind, haddr_t at) {
-  (void)kind;
-  ((disk *)base)->eoa = at;
-  return 0;
-}
-
-static haddr_t disk_get_eof (const H5FD_t *base, H5FD_mem_t kind) {
-  (void)kind;
-  return ((const disk *)base)->eof;
-}
-
-static herr_t disk_read (H5FD_t *base, H5FD_mem_t kind, hid_t plan, haddr_t at, size_t n, void *bytes) {
-  disk *d = (disk *)base;
-  (void)kind; (void)plan;
-  int bad = lurn_sys_read_at(d->f->fd, bytes, n, (int64_t)at);
-  if (d->f->error == 0) d->f->error = bad;
-  return bad ? -1 : 0;
-}
-
-static herr_t disk_write (H5FD_t *base, H5FD_mem_t kind, hid_t plan, haddr_t at, size_t n, const void *bytes) {
-  disk *d = (disk *)base;
-  (void)kind; (void)plan;
-  if (d->f->error == 0) d->f->error = lurn_sys_write_at(d->f->fd, bytes, n, (int64_t)at);
-  if (at + n > d->eof) d->eof = at + n;
-  return 0;
-}
-
-/* The file ends where the last thing given out ends, written or not. */
-static herr_t disk_truncate (H5FD_t *base, hid_t plan, hbool_t closing) {
-  disk *d = (disk *)base;
-  (void)plan; (void)closing;
-  if (d->eof < d->eoa) disk_write(base, H5FD_MEM_DEFAULT, H5P_DEFAULT, d->eoa - 1, 1, "");
-  return 0;
-}
-
-static const H5FD_class_t disk_class = {
-#ifdef H5FD_CLASS_VERSION
-  .version = H5FD_CLASS_VERSION, .value = (H5FD_class_value_t)600,
-#endif
-  .name = "lurn", .maxaddr = (haddr_t)INT64_MAX, .fc_degree = H5F_CLOSE_STRONG, .fapl_size = sizeof(lurn_h5 *),
-  .open = disk_open, .close = disk_close, .query = disk_query, .get_eoa = disk_get_eoa, .set_eoa = disk_set_eoa,
-  .get_eof = disk_get_eof, .read = disk_read, .write = disk_write, .truncate = disk_truncate, .fl_map = H5FD_FLMAP_DICHOTOMY
-};
-
 /* ------------------------------------------------------------------ documents */
 
 static hid_t file_access (void) {
@@ -210,7 +132,7 @@ static lurn_status keep_path (lurn_ctx *ctx, lurn_h5 *f, const char *path) {
 /* The driver stays registered for as long as the file is open. The format of HDF5 1.8 has checksums
  * in its structures: damage becomes a message, where the older format brings HDF5 down. */
 static hid_t create_file (lurn_h5 *f) {
-  hid_t access = file_access(), plan = H5Pcreate(H5P_FILE_CREATE), driver = H5FDregister(&disk_class), file = -1;
+  hid_t access = file_access(), plan = H5Pcreate(H5P_FILE_CREATE), driver = lurn_h5_disk(), file = -1;
   H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18);
   H5Pset_obj_track_times(plan, 0);
   if (driver >= 0 && H5Pset_driver(access, driver, &f) >= 0)
@@ -221,7 +143,7 @@ static hid_t create_file (lurn_h5 *f) {
   return file;
 }
 
-/* Ends the writing, one way or the other. Closing cannot fail for want of room: see disk_write. */
+/* Ends the writing, one way or the other. Closing cannot fail for want of room: see h5_disk.c. */
 static lurn_status finish (lurn_ctx *ctx, lurn_h5 *f, int keep) {
   lurn_ctx nobody;              /* takes the message that nobody reads */
   if (!keep && f->error == 0) f->error = -1;

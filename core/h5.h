@@ -1,6 +1,6 @@
 /* h5.h: documents: named arrays, texts and attributes in one HDF5 file.
  *
- * The only file that knows HDF5. A document is written whole or not at all, and read with the
+ * It and h5_disk are all that knows HDF5. A document is written whole or not at all, and read with the
  * suspicion that a file from elsewhere deserves.
  *
  * Writing   lurn_h5_create makes a hidden temporary file beside `path` (".name.host.pid-k.tmp"); nothing

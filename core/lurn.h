@@ -9,7 +9,7 @@
  *   optim.h     updates, clipping                         gradcheck.h  gradients against differences
  *   lr.h        learning rates over time                  pool.h       threads
  *   outside.h   ops from shared objects                  recompute.h  long sequences in windows
- *                                                         data.h, feed.h, h5.h   data sets and files
+ *   parzen.h    densities that a search draws from        data.h, feed.h, h5.h   data sets and files
  *
  * A model, once: build a program (lurn_program_init, the builder, lurn_cell_layer), normalise it,
  * make a schedule, plan and place a wave. A step, many times: lurn_wave_bind, lurn_conductor_play
@@ -37,6 +37,7 @@
 #include "recompute.h"
 #include "gradcheck.h"
 #include "outside.h"
+#include "parzen.h"
 #include "data.h"
 #include "feed.h"
 #include "h5.h"

@@ -1,6 +1,7 @@
 /* npy.c: NumPy's array files. */
 #include "npy.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ------------------------------------------------------------------ the header */
@@ -202,4 +203,22 @@ lurn_status lurn_npy_ids (lurn_ctx *ctx, const lurn_npy *a, int32_t *out) {
     out[i] = (int32_t)x;
   }
   return status;
+}
+
+void lurn_npy_hash (const lurn_npy *a, char hex[LURN_SHA256_HEX]) {
+  int whole = a->kind == 'i' || a->kind == 'u';
+  char line[64];
+  lurn_sha256 s;
+  walk w = begin(a);
+  lurn_sha256_init(&s);
+  lurn_sha256_add(&s, line, (size_t)snprintf(line, sizeof line, "%s %d\n", whole ? "integers" : "reals", a->rank));
+  for (int d = 0; d < a->rank; d++) lurn_sha256_integer(&s, (uint64_t)a->dim[d], 8);
+  for (int64_t i = 0; i < a->count; i++, go_on(&w)) {
+    double x = number_at(&w);
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    if (whole) bits = a->kind == 'i' ? (uint64_t)signed_word(word_at(&w), a->size) : word_at(&w);
+    lurn_sha256_integer(&s, bits, 8);
+  }
+  lurn_sha256_hex(&s, hex);
 }

@@ -10,6 +10,7 @@
 #ifndef LURN_NPY_H
 #define LURN_NPY_H
 
+#include "sha256.h"
 #include "tensor.h"
 
 typedef struct lurn_npy {
@@ -30,5 +31,8 @@ void lurn_npy_reals (const lurn_npy *a, real *out);
 lurn_status lurn_npy_integers (lurn_ctx *ctx, const lurn_npy *a, int64_t *out);
 /* Ids from 0; -1 is none. EFORMAT: what is no id. */
 lurn_status lurn_npy_ids (lurn_ctx *ctx, const lurn_npy *a, int32_t *out);
+/* The hash of the content, whatever its order and its width: SHA-256 of the shape, whether the numbers are integers
+ * (floating-point numbers and truth values are not), and the numbers in C order, as doubles or in 64 bits. */
+void lurn_npy_hash (const lurn_npy *a, char hex[LURN_SHA256_HEX]);
 
 #endif

@@ -1,4 +1,4 @@
-/* portable.h: a logarithm, sine and cosine, and integer powers with the same bits everywhere.
+/* portable.h: a logarithm, an exponential, sine and cosine, and integer powers with the same bits everywhere.
  *
  * libm rounds these differently from one machine to the next. What is drawn or scheduled (initial
  * weights, noise, learning rates, bias corrections) must not, or two machines given the same
@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 double lurn_portable_log (double x);                 /* ln x; x positive, finite, not subnormal */
+double lurn_portable_exp (double x);                 /* e^x; 0 below -708, infinite above 709; NaN stays NaN */
 /* Sine and cosine of 2 pi t, 0 <= t <= 1: an angle in turns reduces exactly. */
 void lurn_portable_turn (double t, double *sine, double *cosine);
 double lurn_portable_power (double x, int64_t n);    /* x^n, n >= 0; x^0 = 1 */

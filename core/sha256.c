@@ -74,6 +74,12 @@ void lurn_sha256_add (lurn_sha256 *s, const void *bytes, size_t n) {
   if (n > 0) memcpy(s->block, p, n);
 }
 
+void lurn_sha256_integer (lurn_sha256 *s, uint64_t v, int size) {
+  uint8_t bytes[8];
+  for (int i = 0; i < size; i++) bytes[i] = (uint8_t)(v >> (8 * i));
+  lurn_sha256_add(s, bytes, (size_t)size);
+}
+
 const char *lurn_sha256_hex (lurn_sha256 *s, char hex[LURN_SHA256_HEX]) {
   static const uint8_t pad[72] = { 0x80 };
   uint8_t length[8];

@@ -18,6 +18,8 @@ typedef struct lurn_sha256 {
 
 void lurn_sha256_init (lurn_sha256 *s);
 void lurn_sha256_add (lurn_sha256 *s, const void *bytes, size_t n);
+/* The low `size` bytes of v, least significant first, whatever machine this is. */
+void lurn_sha256_integer (lurn_sha256 *s, uint64_t v, int size);
 /* Ends the sum; s must be initialised again before it is used again. Returns hex. */
 const char *lurn_sha256_hex (lurn_sha256 *s, char hex[LURN_SHA256_HEX]);
 

@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +18,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 #ifdef __GLIBC__
@@ -40,6 +43,11 @@ double lurn_sys_clock (void) { return seconds(CLOCK_MONOTONIC); }
 double lurn_sys_time (void) { return seconds(CLOCK_REALTIME); }
 int64_t lurn_sys_pid (void) { return (int64_t)getpid(); }
 int lurn_sys_isatty (int fd) { return isatty(fd) == 1; }
+
+void lurn_sys_sleep (double seconds_) {
+  struct timespec t = {(time_t)seconds_, (long)(1e9 * (seconds_ - (double)(time_t)seconds_))};
+  nanosleep(&t, NULL);
+}
 
 int64_t lurn_sys_peak_rss (void) {
   struct rusage use;
@@ -117,6 +125,49 @@ void lurn_sys_unmap (void *memory, size_t size) {
 int lurn_sys_exists (const char *path) {
   struct stat st;
   return stat(path, &st) == 0;
+}
+
+/* Everything up to the last slash, with it; "./" when there is none. 0: too long. */
+static int folder_of (const char *path, char folder[PATH_SIZE]) {
+  const char *slash = strrchr(path, '/');
+  int n = snprintf(folder, PATH_SIZE, "%.*s", slash ? (int)(slash - path) + 1 : 2, slash ? path : "./");
+  return n < PATH_SIZE;
+}
+
+/* File systems in user space have one number; what they are stands in the list of mounts: "... - fuse.sshfs ...". */
+static void mounted_as (const char *path, char *text) {
+  char line[PATH_SIZE], device[32], type[LURN_SYS_FILESYSTEM];
+  struct stat st;
+  FILE *f = fopen("/proc/self/mountinfo", "r");
+  if (f == NULL) return;
+  if (stat(path, &st) == 0) {
+    snprintf(device, sizeof device, " %u:%u ", major(st.st_dev), minor(st.st_dev));
+    while (fgets(line, sizeof line, f)) {
+      const char *rest = strstr(line, " - ");
+      if (strstr(line, device) && rest && sscanf(rest, " - %63s", type) == 1) strcpy(text, type);
+    }
+  }
+  fclose(f);
+}
+
+const char *lurn_sys_network (const char *path, char *text) {
+  static const struct { unsigned magic; const char *name; } rows[] = {      /* statfs(2) and their sources */
+    {0x6969, "nfs"}, {0x517b, "smb"}, {0xff534d42, "cifs"}, {0xfe534d42, "smb2"}, {0x0bd00bd0, "lustre"},
+    {0x47504653, "gpfs"}, {0x00c36400, "ceph"}, {0x5346414f, "afs"}, {0x6b414653, "afs"}, {0x01021997, "9p"},
+    {0x7461636f, "ocfs2"}, {0x01161970, "gfs2"}, {0x19830326, "beegfs"}, {0xaad7aaea, "panfs"}, {0x20030528, "orangefs"},
+    {0x73757245, "coda"}, {0x65735546, "fuse"}};
+  static const char *const local[] = {"fuseblk", "fuse.fuse-overlayfs", "fuse.bindfs", "fuse.mergerfs"};
+  char folder[PATH_SIZE];
+  struct statfs fs;
+  text[0] = '\0';
+  if (!folder_of(path, folder)) return text;
+  const char *there = lurn_sys_exists(path) ? path : folder;
+  if (statfs(there, &fs) != 0) return text;
+  for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
+    if ((unsigned)fs.f_type == rows[k].magic) strcpy(text, rows[k].name);
+  if (strcmp(text, "fuse") == 0) mounted_as(there, text);
+  for (size_t k = 0; k < sizeof local / sizeof *local; k++) if (strcmp(text, local[k]) == 0) text[0] = '\0';
+  return text;
 }
 
 lurn_status lurn_sys_filesize (lurn_ctx *ctx, const char *path, int64_t *size) {
@@ -308,6 +359,47 @@ lurn_status lurn_sys_link (lurn_ctx *ctx, const char *path, const char *name) {
   return copy_file(ctx, path, name);
 }
 
+lurn_status lurn_sys_claim (lurn_ctx *ctx, const char *path, const char *name, int *taken) {
+  char folder[PATH_SIZE];
+  struct stat mine, there;
+  if (!folder_of(name, folder)) return lurn_fail(ctx, LURN_EINVAL, "%s: too long a path", name);
+  *taken = 0;
+  if (link(path, name) != 0) {
+    if (errno != EEXIST) return says_no(ctx, name, "claim");
+    /* A server's answer may get lost, and its client ask again: then the name that is there is our own. */
+    *taken = stat(path, &mine) != 0 || stat(name, &there) != 0 || mine.st_ino != there.st_ino || mine.st_dev != there.st_dev;
+    if (*taken) return LURN_OK;
+  }
+  return sync_path(folder, O_RDONLY | O_DIRECTORY) == 0 ? LURN_OK : says_no(ctx, folder, "sync the folder");
+}
+
+lurn_status lurn_sys_stamp (lurn_ctx *ctx, const char *path, double *time) {
+  struct stat st;
+  int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  if (fd < 0) return says_no(ctx, path, "touch");
+  int bad = futimens(fd, NULL) != 0;
+  lurn_status status = bad ? says_no(ctx, path, "touch") : LURN_OK;
+  if (close(fd) != 0 || stat(path, &st) != 0) return says_no(ctx, path, "touch");
+  *time = (double)st.st_mtim.tv_sec + 1e-9 * (double)st.st_mtim.tv_nsec;
+  return status;
+}
+
+lurn_status lurn_sys_folder_open (lurn_ctx *ctx, const char *path, lurn_sys_folder *folder) {
+  folder->handle = opendir(path);
+  return folder->handle ? LURN_OK : says_no(ctx, path, "list the folder");
+}
+
+const char *lurn_sys_folder_next (lurn_sys_folder *folder) {
+  struct dirent *e = folder->handle ? readdir(folder->handle) : NULL;
+  while (e && e->d_name[0] == '.') e = readdir(folder->handle);
+  return e ? e->d_name : NULL;
+}
+
+void lurn_sys_folder_close (lurn_sys_folder *folder) {
+  if (folder->handle) closedir(folder->handle);
+  folder->handle = NULL;
+}
+
 const char *lurn_sys_identity (const char *path, char *text) {
   struct stat st;
   text[0] = '\0';
@@ -375,6 +467,15 @@ lurn_status lurn_sys_symbol (lurn_ctx *ctx, const char *path, const char *name, 
   *address = dlsym(library, name);
   if (*address == NULL) return lurn_fail(ctx, LURN_EFORMAT, "%s: it has no %s", path, name);
   return LURN_OK;
+}
+
+void *lurn_sys_library (const char *name) { return dlopen(name, RTLD_NOW | RTLD_LOCAL); }
+
+void *lurn_sys_find (void *library, const char *name) { return dlsym(library, name); }
+
+int lurn_sys_wait_input (int fd) {
+  struct pollfd p = {.fd = fd, .events = POLLIN};
+  return poll(&p, 1, -1) > 0;
 }
 
 const char *lurn_sys_error (int number) { return strerror(number); }

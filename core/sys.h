@@ -27,7 +27,12 @@ const char *lurn_sys_environ (size_t k);                 /* "NAME=VALUE", the k-
 void *lurn_sys_map (size_t size);
 void lurn_sys_unmap (void *memory, size_t size);
 
+void lurn_sys_sleep (double seconds);
 int lurn_sys_exists (const char *path);
+/* The kind of network file system that path, or the folder it would be in, lies on ("nfs"); "" when it is a local one.
+ * Returns text. */
+#define LURN_SYS_FILESYSTEM 64
+const char *lurn_sys_network (const char *path, char *text);
 /* Bytes of a regular file. Anything else (missing, a folder, a pipe) is EIO and a message. */
 lurn_status lurn_sys_filesize (lurn_ctx *ctx, const char *path, int64_t *size);
 /* Makes the folder and the folders above it; one that is there already is fine. */
@@ -42,6 +47,16 @@ lurn_status lurn_sys_replace (lurn_ctx *ctx, const char *temp, const char *path)
 /* The file gets a second name; what has that name already is replaced. Both names are of one file until one of them is
  * replaced. Where the file system has no such links, the file is copied. */
 lurn_status lurn_sys_link (lurn_ctx *ctx, const char *path, const char *name);
+/* The same where whoever comes first has the name: *taken is 1, and nothing changed, when somebody has it already. The
+ * name is on disk before this returns. EIO also where the file system has no such links. */
+lurn_status lurn_sys_claim (lurn_ctx *ctx, const char *path, const char *name, int *taken);
+/* Touches the file, which is made: the time, in seconds since 1970, by the clock of the file system it is on. */
+lurn_status lurn_sys_stamp (lurn_ctx *ctx, const char *path, double *time);
+/* Names in a folder, hidden ones left out: open, then next until NULL, then close. */
+typedef struct lurn_sys_folder { void *handle; } lurn_sys_folder;
+lurn_status lurn_sys_folder_open (lurn_ctx *ctx, const char *path, lurn_sys_folder *folder);
+const char *lurn_sys_folder_next (lurn_sys_folder *folder);
+void lurn_sys_folder_close (lurn_sys_folder *folder);
 /* What tells this very file, unchanged, from every other at that path; "" when there is none. Returns text. */
 #define LURN_SYS_IDENTITY 96
 const char *lurn_sys_identity (const char *path, char *text);
@@ -61,6 +76,11 @@ int lurn_sys_close (int fd, int keep);
 /* Where `name` is in the shared object at path, which stays loaded as long as the process. A path without a slash
  * is one of the current folder. */
 lurn_status lurn_sys_symbol (lurn_ctx *ctx, const char *path, const char *name, void **address);
+/* A shared library of the system by its name, "libreadline.so.8"; NULL when it has none. It stays loaded. */
+void *lurn_sys_library (const char *name);
+void *lurn_sys_find (void *library, const char *name);   /* where name is in it, or NULL */
+/* Waits until there is something to read, or a signal came: 1 or 0. */
+int lurn_sys_wait_input (int fd);
 const char *lurn_sys_error (int number);      /* "No space left on device" */
 
 #endif

@@ -2,15 +2,18 @@
 -- No padded step is played either way; what differs is how many rows are left in a step.
 --
 --   lurn run scripts/bucket.lua --batch 32 --hidden 128
+--
+-- It has no run:batches, hence nothing to be resumed from: a time of which a part was measured in another process, on
+-- a machine that did other things then, is none. Who stops it starts it again.
 
 local lurn = require "lurn"
 
 return lurn.experiment {
   name = "bucket", direction = "maximize",
   params = {
-    sequences = {640, int = {1, 1e6}}, shortest = 10, longest = 400,
-    batch = {32, int = {1, 1e4}}, hidden = {128, int = {1, 1e4}}, cell = {"lstm", choice = {"rnn", "lstm", "gru"}},
-    bucket = {100, int = {1, 1e6}, help = "batches that are sorted at a time"},
+    sequences = {640, int = true}, shortest = 10, longest = 400,
+    batch = {32, int = true}, hidden = {128, int = true}, cell = {"lstm", choice = {"rnn", "lstm", "gru"}},
+    bucket = {100, int = true, help = "batches that are sorted at a time"},
   },
   run = function (_, p)
     local list, D, sum = {}, 8, 0

@@ -17,19 +17,20 @@ return lurn.experiment {
   params = {
     data      = {"kjv.txt", help = "a text file, or a data set made by lurn data text"},
     cell      = {"lstm", choice = {"rnn", "lstm", "gru"}},
-    layers    = {2, int = {1, 8}},
-    hidden    = {128, int = {1, 4096}, log = true, help = "units of each layer"},
-    embed     = {128, int = {1, 4096}, log = true, help = "numbers that stand for a character"},
-    dropout   = {0, float = {0, 0.9}, when = function (p) return p.layers > 1 end, help = "between layers"},
-    batch     = {50, int = {1, 4096}, help = "pieces of the text side by side"},
-    seq       = {50, int = {1, 10000}, help = "characters in a window"},
-    epochs    = {9, float = {0, 100000}, help = "passes over the text; 0.5 is half of it"},
-    steps     = {int = {1, 1000000000}, help = "iterations, instead of epochs"},
-    lr        = {5e-3, float = {1e-6, 1}, log = true, help = "falls to 0 along a cosine"},
-    clip_norm = {5, float = {0, 1e6}, help = "of the gradient; 0 does not clip"},
-    eval_every  = {int = {1, 1000000000}, help = "iterations between evaluations; an epoch by default"},
-    length      = {500, int = {0, 1000000}, help = "characters of the sample at the end"},
-    temperature = {0.8, float = {0, 10}, help = "of the sample: below 1 bolder, above 1 wilder"},
+    layers    = {2, int = {1, 3}},
+    hidden    = {128, int = {32, 512}, log = true, help = "units of each layer"},
+    embed     = {128, int = true, help = "numbers that stand for a character"},
+    dropout   = {0, float = {0, 0.5}, when = function (p) return p.layers > 1 end, help = "between layers"},
+    batch     = {50, int = true, help = "pieces of the text side by side"},
+    seq       = {50, int = true, help = "characters in a window"},
+    epochs    = {9, float = true, help = "passes over the text; 0.5 is half of it"},
+    steps     = {int = true, help = "iterations, instead of epochs"},
+    lr        = {5e-3, float = {1e-4, 1e-1}, log = true, help = "falls to 0 along a cosine"},
+    clip_norm = {5, float = true, help = "of the gradient; 0 does not clip"},
+    eval_every  = {int = true, help = "iterations between evaluations; an epoch by default"},
+    eval_batch  = {1, int = true, help = "pieces of the validation text side by side; 1 reads it as one"},
+    length      = {500, int = true, help = "characters of the sample at the end"},
+    temperature = {0.8, float = true, help = "of the sample: below 1 bolder, above 1 wilder"},
   },
 
   run = function (run, p)
@@ -43,7 +44,8 @@ return lurn.experiment {
     run.progress:say("%d characters, %d different; %d parameters", data.count, #data.vocab, model:count())
 
     local best = run:fit {model = model, optim = optim, train = data.train, valid = data.valid,
-      epochs = p.epochs, steps = p.steps, batch = p.batch, seq = p.seq, eval_every = p.eval_every}
+      epochs = p.epochs, steps = p.steps, batch = p.batch, seq = p.seq, eval_every = p.eval_every,
+      eval_batch = p.eval_batch}
 
     if p.length > 0 then
       print(lurn.sample(model, data.vocab, {length = p.length, temperature = p.temperature, seed = run.seed}))

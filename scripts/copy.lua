@@ -34,20 +34,20 @@ return lurn.experiment {
   help = "copy memory: repeat ten symbols after T steps",
 
   params = {
-    T = {50, int = {3, 100000}, help = "steps between seeing and repeating"},
-    length = {10, int = {1, 1000}, help = "symbols to be repeated"},
-    variant = {"arjovsky", choice = {"arjovsky", "tcn"}, help = "whose definition"},
-    n = {50000, int = {1, 10000000}, help = "sequences to train on"},
+    T = {50, int = true, help = "steps between seeing and repeating"},
+    length = {10, int = true, help = "symbols to be repeated"},
+    variant = {"arjovsky", choice = {"arjovsky", "tcn"}, sweep = false, help = "whose definition"},
+    n = {50000, int = true, help = "sequences to train on"},
     cell = {"lstm", choice = {"rnn", "lstm", "gru", "irnn"}},
-    hidden = {128, int = {1, 4096}, log = true},
+    hidden = {128, int = {32, 512}, log = true},
     chrono = {true, help = "gates start by holding for up to 3/2 T steps", when = function (p)
       return p.cell == "lstm" or p.cell == "gru" end},
-    steps = {8000, int = {1, 100000000}, help = "at most; it stops at the goal"},
-    goal = {1e-3, float = {0, 1}, help = "nats a step on the validation sequences that count as solved"},
-    batch = {32, int = {1, 4096}},
-    lr = {1e-2, float = {1e-6, 1}, log = true, help = "falls to 0 along a cosine"},
-    clip_norm = {1, float = {0, 1e6}, help = "of the gradient; 0 does not clip"},
-    eval_every = {500, int = {1, 1000000}, help = "steps between evaluations"},
+    steps = {8000, int = true, help = "at most; it stops at the goal"},
+    goal = {1e-3, float = true, help = "nats a step on the validation sequences that count as solved"},
+    batch = {32, int = true},
+    lr = {1e-2, float = {1e-4, 1e-1}, log = true, help = "falls to 0 along a cosine"},
+    clip_norm = {1, float = true, help = "of the gradient; 0 does not clip"},
+    eval_every = {500, int = true, help = "steps between evaluations"},
   },
 
   run = function (run, p)

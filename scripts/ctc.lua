@@ -62,17 +62,17 @@ return lurn.experiment {
   help = "connectionist temporal classification of noisy strings",
 
   params = {
-    symbols = {8, int = {2, 100}, help = "of the alphabet"},
-    dim = {8, int = {1, 100}, help = "numbers in a frame"},
-    noise = {0.2, float = {0, 10}, help = "standard deviation, beside sounds of length 1"},
-    shortest = {3, int = {1, 1000}, help = "symbols in a string"},
-    longest = {12, int = {1, 1000}},
-    sequences = {4000, int = {8, 1000000}, help = "to train on"},
-    held = {300, int = {1, 100000}, help = "to validate, and as many to test"},
-    hidden = {48, int = {1, 1024}, help = "units of the bidirectional LSTM, each way"},
-    epochs = {8, float = {0, 1000}},
-    batch = {32, int = {1, 1024}},
-    lr = {1e-2, float = {1e-5, 1}, log = true},
+    symbols = {8, int = true, help = "of the alphabet"},
+    dim = {8, int = true, help = "numbers in a frame"},
+    noise = {0.2, float = true, help = "standard deviation, beside sounds of length 1"},
+    shortest = {3, int = true, help = "symbols in a string"},
+    longest = {12, int = true},
+    sequences = {4000, int = true, help = "to train on"},
+    held = {300, int = true, help = "to validate, and as many to test"},
+    hidden = {48, int = {16, 128}, log = true, help = "units of the bidirectional LSTM, each way"},
+    epochs = {8, float = true},
+    batch = {32, int = true},
+    lr = {1e-2, float = {1e-4, 1e-1}, log = true},
   },
 
   run = function (run, p)

@@ -39,15 +39,15 @@ return lurn.experiment {
   help = "delayed recall: a feed-forward stack against a recurrent one of equal size",
 
   params = {
-    symbols = {4, int = {2, 100}, help = "how many there are"},
-    delay = {5, int = {1, 100}, help = "steps between seeing and answering"},
-    length = {30, int = {2, 1000}, help = "steps in a sequence"},
-    sequences = {800, int = {8, 1000000}, help = "to train on; a quarter more to validate"},
-    embed = {8, int = {1, 512}},
-    hidden = {32, int = {1, 1024}, help = "units of the recurrent layer"},
-    epochs = {30, float = {0, 1000}},
-    batch = {32, int = {1, 1024}},
-    lr = {5e-3, float = {1e-5, 1}, log = true},
+    symbols = {4, int = true, help = "how many there are"},
+    delay = {5, int = true, help = "steps between seeing and answering"},
+    length = {30, int = true, help = "steps in a sequence"},
+    sequences = {800, int = true, help = "to train on; a quarter more to validate"},
+    embed = {8, int = true},
+    hidden = {32, int = {16, 256}, log = true, help = "units of the recurrent layer"},
+    epochs = {30, float = true},
+    batch = {32, int = true},
+    lr = {5e-3, float = {1e-4, 1e-1}, log = true},
   },
 
   run = function (run, p)

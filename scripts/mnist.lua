@@ -24,15 +24,15 @@ return lurn.experiment {
   params = {
     data    = {"mnist.h5", help = "a data set made by lurn data idx"},
     cell    = {"lstm", choice = {"rnn", "lstm", "gru"}},
-    hidden  = {128, int = {1, 4096}, log = true, help = "units of each layer and direction"},
-    layers  = {1, int = {1, 8}},
+    hidden  = {128, int = {32, 512}, log = true, help = "units of each layer and direction"},
+    layers  = {1, int = {1, 3}},
     bidirectional = {true, help = "from the top and from the bottom"},
     pool    = {"last", choice = {"last", "mean", "max"}, help = "how the steps become one row of numbers"},
-    dropout = {0.3, float = {0, 0.9}, help = "between layers, and before the decision"},
-    batch   = {100, int = {1, 4096}, help = "images side by side"},
-    epochs  = {10, float = {0, 10000}},
-    lr      = {3e-3, float = {1e-6, 1}, log = true, help = "falls to 0 along a cosine"},
-    clip_norm = {5, float = {0, 1e6}, help = "of the gradient; 0 does not clip"},
+    dropout = {0.3, float = {0, 0.5}, help = "between layers, and before the decision"},
+    batch   = {100, int = true, help = "images side by side"},
+    epochs  = {10, float = true},
+    lr      = {3e-3, float = {1e-4, 1e-1}, log = true, help = "falls to 0 along a cosine"},
+    clip_norm = {5, float = true, help = "of the gradient; 0 does not clip"},
   },
 
   run = function (run, p)

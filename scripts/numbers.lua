@@ -97,14 +97,14 @@ return lurn.experiment {
   help = "encoder, decoder and attention: numbers in digits become numbers in words",
 
   params = {
-    train = {4000, int = {10, 90000}, help = "numbers to learn from"},
-    test = {200, int = {1, 5000}, help = "numbers to validate with, and as many to test"},
+    train = {4000, int = true, help = "numbers to learn from"},
+    test = {200, int = true, help = "numbers to validate with, and as many to test"},
     score = {"additive", choice = {"additive", "dot"}, help = "of attention"},
-    embed = {16, int = {1, 512}},
-    hidden = {64, int = {1, 1024}},
-    epochs = {12, float = {0, 1000}},
-    batch = {32, int = {1, 1024}},
-    lr = {5e-3, float = {1e-5, 1}, log = true},
+    embed = {16, int = true},
+    hidden = {64, int = {32, 256}, log = true},
+    epochs = {12, float = true},
+    batch = {32, int = true},
+    lr = {5e-3, float = {1e-4, 1e-1}, log = true},
   },
 
   run = function (run, p)

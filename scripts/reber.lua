@@ -57,12 +57,12 @@ return lurn.experiment {
 
   params = {
     cell = {"lstm", choice = {"rnn", "lstm", "gru"}},
-    hidden = {16, int = {1, 1024}, log = true},
-    batch = {1, int = {1, 256}, help = "strings in a step"},
-    steps = {8440, int = {1, 100000000}, help = "at most; it stops when all strings are right"},
-    lr = {1e-2, float = {1e-6, 1}, log = true},
-    clip_norm = {1, float = {0, 1e6}, help = "of the gradient; 0 does not clip"},
-    eval_every = {100, int = {1, 1000000}, help = "steps between looks at all strings"},
+    hidden = {16, int = {8, 64}, log = true},
+    batch = {1, int = true, help = "strings in a step"},
+    steps = {8440, int = true, help = "at most; it stops when all strings are right"},
+    lr = {1e-2, float = {1e-4, 1e-1}, log = true},
+    clip_norm = {1, float = true, help = "of the gradient; 0 does not clip"},
+    eval_every = {100, int = true, help = "steps between looks at all strings"},
   },
 
   run = function (run, p)

@@ -10,6 +10,8 @@
 --   Wh (H,H)   rnn1.Wh          bo (O)     rnn1.bo               summed over t, averaged over rows
 --   b  (H)     rnn1.b           act        activation, out_activation
 --
+-- Nothing is trained here, and there is no loop that a run file could stand in: who stops it starts it again.
+--
 -- Below, `%` is the matrix product and `*` goes element by element. Arrays over time are lists of (B, ...).
 
 local lurn = require "lurn"
@@ -70,9 +72,9 @@ return lurn.experiment {
   help = "a recurrent network by hand and by the engine: the same loss and gradients",
 
   params = {
-    steps = {6, int = {1, 1000}, help = "T"}, rows = {4, int = {1, 1000}, help = "B"},
-    inputs = {3, int = {1, 1000}, help = "D"}, hidden = {5, int = {1, 1000}, help = "H"},
-    outputs = {2, int = {1, 1000}, help = "O"},
+    steps = {6, int = true, help = "T"}, rows = {4, int = true, help = "B"},
+    inputs = {3, int = true, help = "D"}, hidden = {5, int = true, help = "H"},
+    outputs = {2, int = true, help = "O"},
   },
 
   run = function (run, p)

@@ -21,19 +21,20 @@ return lurn.experiment {
   help = "temporal order of Hochreiter & Schmidhuber 1997: which letters came in which order",
 
   params = {
-    T = {100, int = {20, 100000}, help = "steps of the shortest sequences"},
-    variant = {"6a", choice = {"6a", "6b"}, help = "6a: two letters, four classes; 6b: three letters, eight classes"},
-    n = {20000, int = {1, 10000000}, help = "sequences to train on"},
+    T = {100, int = true, help = "steps of the shortest sequences"},
+    variant = {"6a", choice = {"6a", "6b"}, sweep = false,
+      help = "6a: two letters, four classes; 6b: three letters, eight classes"},
+    n = {20000, int = true, help = "sequences to train on"},
     cell = {"lstm", choice = {"rnn", "lstm", "gru", "irnn"}},
-    hidden = {32, int = {1, 4096}, log = true},
+    hidden = {32, int = {16, 256}, log = true},
     chrono = {true, help = "gates start by holding for up to T steps", when = function (p)
       return p.cell == "lstm" or p.cell == "gru" end},
-    steps = {3000, int = {1, 100000000}, help = "at most; it stops at the goal"},
-    goal = {1e-3, float = {0, 1}, help = "nats on the validation sequences that count as solved"},
-    batch = {32, int = {1, 4096}},
-    lr = {5e-3, float = {1e-6, 1}, log = true},
-    clip_norm = {1, float = {0, 1e6}, help = "of the gradient; 0 does not clip"},
-    eval_every = {100, int = {1, 1000000}, help = "steps between evaluations"},
+    steps = {3000, int = true, help = "at most; it stops at the goal"},
+    goal = {1e-3, float = true, help = "nats on the validation sequences that count as solved"},
+    batch = {32, int = true},
+    lr = {5e-3, float = {1e-4, 1e-1}, log = true},
+    clip_norm = {1, float = true, help = "of the gradient; 0 does not clip"},
+    eval_every = {100, int = true, help = "steps between evaluations"},
   },
 
   run = function (run, p)

@@ -113,7 +113,9 @@ layers of 128, 65 characters), extrapolated from at least 20 steps on one batch.
 at batch 1, with its output handed over. "Trace + plan" builds the model and plans its memory, without drawing its
 weights: the quickest of many, less the quickest drawing. The diagnosis is `model:diagnose` of a char-rnn batch with a
 training step of one thread as its peer; taken every 100 steps it costs 1 % of the training time divided by the ratio,
-below 3 % where the goal is met.
+below 3 % where the goal is met. The digest is a link of the chain that `lurn verify` compares, made every 100
+steps and at evaluations, so it costs 1 % of the training time divided by the ratio; file digests are those of all
+tensors in a checkpoint.
 
 - **lurn ms, peer ms**: medians of wall time, each with its better number of threads in brackets.
 - **ratio**: how many times faster lurn is, the median of the ratios turn by turn; **spread**: their middle half.

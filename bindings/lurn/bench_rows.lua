@@ -86,6 +86,29 @@ return function (lurn)
     return function () model:diagnose(b) end
   end
 
+  -- One link of the chain by which a run is verified, over the losses of a hundred steps (run_digest.lua).
+  function makers.chain (case)
+    local loss, run = {step = {}, value = {}}, {models = {stack(case)}, options = {}, done = 100}
+    for step = 1, 100 do loss.step[step], loss.value[step] = step, 1 / step end
+    run.metrics = {loss = loss}
+    return function ()
+      run.digests = {step = {}, hex = {}}
+      lurn.run.Run.digest(run)
+    end
+  end
+
+  -- The digests of the tensors in a run file: weights, best weights, Adam's moments (runfile_tensors.lua).
+  function makers.tensors (case)
+    local tensors = require "lurn.runfile_tensors" (lurn, assert, error)
+    local nowhere, weights = {}, {}
+    function nowhere.write () return true end
+    function nowhere.attr () return true end
+    for _, p in ipairs(stack(case):parameters()) do weights[p.path] = p.value end
+    return function ()
+      for _ = 1, 4 do tensors.write(nowhere, "/weights", weights) end
+    end
+  end
+
   function makers.eval (case)
     local model, b = stack(case), batch(case)
     local player = model.native:player {carry = true}
@@ -168,6 +191,11 @@ return function (lurn)
     -- Taken every 100 steps it costs below 3 %: three steps' time at most.
     add {name = "char-rnn diagnosis / lurn step", case = copy(text, {kind = "diagnose"}),
       against = copy(text, {kind = "train"}), goal = {ratio = 1 / 3}}
+    -- A digest every 100 steps costs below 1 % where it takes a step's time at most.
+    add {name = "char-rnn digest / lurn step", case = copy(text, {kind = "chain"}),
+      against = copy(text, {kind = "train"}), goal = {ratio = 1}}
+    add {name = "char-rnn file digests / lurn step", case = copy(text, {kind = "tensors"}),
+      against = copy(text, {kind = "train"}), goal = {}}
     local one = copy(text, {kind = "stream", T = 1, B = 1})
     add {name = "one character", case = one, goal = {ms = 0.015, ratio = 20}}
     local trace, init = copy(text, {kind = "trace"}), copy(text, {kind = "init"})

@@ -8,38 +8,10 @@
 -- Taking one apart gives the run files back. Nothing of a bundle is executed here.
 
 return function (lurn)
-  local shelf, sheet = require "lurn.shelf" (lurn), require "lurn.sheet" ()
+  local shelf, sheet, copy = require "lurn.shelf" (lurn), require "lurn.sheet" (), require "lurn.h5_copy" (lurn)
   local M = {}
 
   M.format, M.version = "lurn bundle", 1
-
-  local MOST_DEPTH = 12
-
-  -- Doubles must stay doubles on their way, so files are copied by the f64 module.
-  local function h5 () return lurn.precision == "f64" and lurn.h5 or require("lurn.f64").h5 end
-
-  local function copy_attributes (r, from, w, to)
-    for key, value in next, assert(r:attrs(from)) do assert(w:attr(to, key, value)) end
-  end
-
-  local function copy_array (r, from, w, to, kind)
-    local value = assert(r:read(from))
-    if value == "" then return end
-    assert(w:write(to, value, kind ~= "text" and {type = kind} or nil))
-  end
-
-  -- Everything below one group of a document into a group of another.
-  local function copy (r, from, w, to, depth)
-    if depth > MOST_DEPTH then error(("%s: too many groups inside one another"):format(from), 0) end
-    for _, name in ipairs(assert(r:list(from == "" and "/" or from))) do
-      local source, target = from .. "/" .. name, to .. "/" .. name
-      local shape, kind = r:shape(source)
-      if shape then copy_array(r, source, w, target, kind)
-      elseif kind == "group" then copy(r, source, w, target, depth + 1)
-      else error(tostring(kind), 0) end
-      if shape or kind == "group" and next(assert(r:attrs(source))) then copy_attributes(r, source, w, target) end
-    end
-  end
 
   ---------------------------------------------------------------- the table
 
@@ -113,18 +85,10 @@ return function (lurn)
   end
 
   local function add_run (w, name, path)
-    local r <close> = assert(h5().open(path))
+    local r <close> = assert(copy.h5().open(path))
     local group = "/runs/" .. name
-    copy(r, "", w, group, 1)
-    copy_attributes(r, "/", w, group)
-  end
-
-  local function content_hash (source, path)
-    local data
-    if source.text then data = lurn.text(path, {level = source.text.level, split = source.text.split,
-      min_count = source.text.min_count})
-    elseif source.path then data = lurn.open(path) end
-    return data and data.hash
+    copy.group(r, "", w, group)
+    copy.attributes(r, "/", w, group)
   end
 
   local function bytes_of (path)
@@ -134,30 +98,32 @@ return function (lurn)
     return bytes
   end
 
-  -- The file that holds a run's data: where it was, or among those given; a table's options are not known here, so a
-  -- table is taken as it is.
-  local function find_data (source, manifest, given)
-    for _, place in ipairs(lurn.manifest.places(manifest, source.path or source.source, given)) do
-      local there = lurn.sys.exists(place)
-      if there and (not source.path or content_hash(source, place) == source.hash) then return place end
+  -- The file that holds a run's data, where it was or among those given, as the lurn of the run's precision reads it.
+  local function find_data (source, row, given)
+    local reader = lurn[row.precision].source
+    for _, place in ipairs(lurn.manifest.places(row.file.manifest, source.path, given)) do
+      if lurn.sys.exists(place) and reader.hash(source, place) == source.hash then return place end
     end
   end
 
+  -- Files are told by their bytes here: one may have been read in several ways.
   local function add_data (w, row, given, taken, done)
     for _, source in ipairs(row.file.manifest.data or {}) do
-      local path = source.path or source.source
-      if path and not done[source.hash] then
-        local place = find_data(source, row.file.manifest, given)
+      if source.path and not done[source.hash] then
+        local place = find_data(source, row, given)
         local bytes = place and bytes_of(place)
         if not bytes then
-          return nil, ("%s: the data of %s are not there (--data FILE says where)"):format(path, row.path)
+          return nil, ("%s: the data of %s are not there (--data FILE says where)"):format(source.path, row.path)
         end
-        local name = "/data/" .. name_in(taken, path)
-        done[source.hash] = true
-        assert(w:write(name, bytes))
-        for key, value in next, {size = #bytes, sha256 = lurn.sys.sha256(bytes), hash = source.hash, path = path} do
-          assert(w:attr(name, key, value))
+        local digest = lurn.sys.sha256(bytes)
+        if not done[digest] then
+          local name = "/data/" .. name_in(taken, source.path)
+          assert(w:write(name, bytes))
+          for key, value in next, {size = #bytes, sha256 = digest, hash = source.hash, path = source.path} do
+            assert(w:attr(name, key, value))
+          end
         end
+        done[source.hash], done[digest] = true, true
       end
     end
     return true
@@ -170,7 +136,7 @@ return function (lurn)
   end
 
   local function write (path, rows, with_data, given)
-    local w <close> = assert(h5().create(path))
+    local w <close> = assert(copy.h5().create(path))
     local taken, names, files, done = {}, {}, {}, {}
     for i, row in ipairs(rows) do
       names[i] = name_in(taken, row.path)
@@ -224,9 +190,9 @@ return function (lurn)
 
   local function extract_run (r, path, name, folder)
     local target = ("%s/%s.h5"):format(folder, checked(path, name))
-    local w <close> = assert(h5().create(target))
-    copy(r, "/runs/" .. name, w, "", 1)
-    copy_attributes(r, "/runs/" .. name, w, "/")
+    local w <close> = assert(copy.h5().create(target))
+    copy.group(r, "/runs/" .. name, w, "")
+    copy.attributes(r, "/runs/" .. name, w, "/")
     assert(w:commit())
     return target
   end
@@ -247,7 +213,7 @@ return function (lurn)
   end
 
   local function extract (path, folder)
-    local r <close> = assert(h5().open(path))
+    local r <close> = assert(copy.h5().open(path))
     local out = {runs = {}, data = {}, headline = r:attr("/", "headline")}
     assert(lurn.sys.mkdir(folder))
     for _, name in ipairs(assert(r:list "/runs")) do out.runs[name] = extract_run(r, path, name, folder) end

@@ -282,6 +282,8 @@ return function (lurn)
     error(y, 0)
   end
 
+  --- A constructor of layers from one step's equations: step (c, x, s, o) gives the next states by name. In it
+  -- c:linear(gate, {x, s.h}) is x Wx + h Wh + b, s.NAME a state, o the layer's options.
   return function (options)
     local cell = schema.check("lurn.cell", options, CELL)
     cell.state = cell.state or {"h"}

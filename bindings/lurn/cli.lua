@@ -38,7 +38,8 @@ function M.lurn (precision)
   return lurn
 end
 
--- Options of verbs: {kind, help [, metavariable]}; kinds: flag, text, integer, number, or a list of words.
+-- Options of verbs: {kind, help [, metavariable]}; kinds: flag, text, integer, number, or a list of words. A verb with
+-- `words` gets what stands behind it as it is; one with `behind` what stands behind --, in options.behind.
 local JSON = {"flag", "one JSON document on stdout"}
 local CSV = {"flag", "as CSV, numbers with all their digits"}
 local OP = {"text", "ops in C that the model uses: a.so,b.so", "FILES"}
@@ -53,6 +54,7 @@ M.verbs = {
       threads = {"integer", "threads of the engine (1)"},
       precision = {{"f32", "f64"}, "of all numbers (f32)"},
       out = {"text", "the run file (runs/NAME-ID.h5)", "FILE"},
+      force = {"flag", "out: write over a file that is there"},
       resume = {"text", "go on where this run file stopped", "RUN.h5"},
       fork = {"text", "a new run that goes on from the state of this one, with other parameters", "RUN.h5"},
       init = {"text", "a new run that begins with the weights of this one, by name", "RUN.h5"},
@@ -64,12 +66,91 @@ M.verbs = {
     parameters = true,
     from = "cli_run",
   },
+  sweep = {
+    usage = "lurn sweep SCRIPT [--PARAM VALUE | LOW..HIGH | A,B,C]...",
+    help = "search the parameters of an experiment; the same command again goes on with the study",
+    options = {
+      trials = {"integer", "configurations in all (50; of a grid: all)"},
+      store = {"text", "where trials are kept: a file, dir:/shared/folder, postgresql://... (sweeps/STUDY.db)", "URL"},
+      study = {"text", "its name in the store (that of the experiment)", "NAME"},
+      workers = {"integer", "trials side by side, each on a core of its own (all cores)"},
+      sampler = {"text", "grid, random, sobol, tpe, with options: grid:points=5 (tpe)", "NAME"},
+      pruner = {"text", "median, asha, hyperband, promotion, ... or none (median)", "NAME"},
+      seeds = {"integer", "runs of a configuration, with training seeds from train_seed on, while it may still win (1)"},
+      all_seeds = {"flag", "all seeds of all configurations, also of those that can no longer win"},
+      seed = {"integer", "of the search (1)"},
+      train_seed = {"integer", "of the trials (1)"},
+      direction = {{"minimize", "maximize"}, "what is better (as the script says)"},
+      timeout = {"text", "stop after so long; trials write checkpoints: 90, 15m, 2h", "TIME"},
+      limit_time = {"text", "how long a trial may take", "TIME"},
+      limit_memory = {"text", "what a trial may have in memory: 500MB, 2GB", "SIZE"},
+      enqueue = {"text", "configurations to begin with: JSON, a list of {name: value}, or CSV with names", "FILE"},
+      dry_run = {"flag", "say what would be searched and what a trial costs"},
+      keep = {"integer", "of so many best trials the run files are kept (5)"},
+      folder = {"text", "for the run files of trials (beside the store)", "FOLDER"},
+      lease = {"number", "seconds after which the trials of a dead worker are taken over (60)"},
+      stall = {"text", "a trial without a step for so long is taken to hang (1h)", "TIME"},
+      precision = {{"f32", "f64"}, "of all numbers (f32)"},
+      json = JSON,
+      quiet = {"flag", "no progress"},
+    },
+    parameters = true,
+    from = "cli_sweep",
+  },
+  slurm = {
+    usage = "lurn slurm SCRIPT [--PARAM VALUE | LOW..HIGH | A,B,C]... [OPTIONS of lurn sweep] -- [OPTIONS of sbatch]",
+    help = "the same search on a Slurm cluster: an array of workers on one store",
+    options = {
+      tasks = {"integer", "of the array (8)"},
+      store = {"text", "for all hosts: dir:/shared/folder, postgresql://... (dir:sweeps/STUDY)", "URL"},
+      workers = {"integer", "trials side by side in each task (1)"},
+      write = {"text", "write the batch script there, and submit nothing", "FILE"},
+    },
+    as = "sweep",
+    without = {"timeout", "dry_run", "quiet"},
+    parameters = true,
+    behind = true,
+    from = "cli_slurm",
+  },
+  worker = {
+    usage = "lurn worker --store URL --study NAME",
+    help = "take part in a study (this executes the script in it)",
+    options = {
+      store = {"text", "where its trials are kept", "URL"},
+      study = {"text", "its name in the store; the only one by default", "NAME"},
+      workers = {"integer", "trials side by side, each on a core of its own (1)"},
+      timeout = {"text", "stop after so long; trials write checkpoints: 90, 15m, 2h", "TIME"},
+      folder = {"text", "for the run files of trials (that of the study)", "FOLDER"},
+      lease = {"number", "seconds after which the trials of a dead worker are taken over (60)"},
+      stall = {"text", "a trial without a step for so long is taken to hang (1h)", "TIME"},
+      json = JSON,
+      quiet = {"flag", "no progress"},
+    },
+    from = "cli_sweep",
+  },
+  study = {
+    usage = "lurn study list   |   lurn study show|best|check|delete [STUDY]\n"
+      .. "       lurn study export [STUDY] -o FILE.csv|FILE.json|URL   |   lurn study import URL [STUDY] --store URL",
+    help = "what is in the stores of sweeps",
+    options = {
+      store = {"text", "where trials are kept (those in the folder sweeps)", "URL"},
+      study = {"text", "its name in the store; the only one by default", "NAME"},
+      out = {"text", "export: a table (.csv), a document (.json), or another store", "FILE"},
+      top = {"integer", "show: so many configurations, best first (10)"},
+      trial = {"integer", "show: all of this trial", "N"},
+      yes = {"flag", "delete: without it nothing is deleted"},
+      csv = CSV,
+      json = JSON,
+    },
+    from = "cli_study",
+  },
   rerun = {
     usage = "lurn rerun RUN.h5|BUNDLE.h5",
     help = "run the experiment inside a run file again, from the beginning (this executes its script)",
     options = {
       run = {"text", "of a bundle: which run (the best)", "NAME"},
       out = {"text", "the new run file (runs/NAME-ID.h5)", "FILE"},
+      force = {"flag", "out: write over a file that is there"},
       data = {"text", "where the data are now: a.txt,b.h5; told by their hash", "FILES"},
       threads = {"integer", "threads of the engine (1)"},
       json = JSON,
@@ -223,13 +304,30 @@ M.verbs = {
     },
     from = "bench",
   },
+  man = {usage = "lurn man [VERB]", help = "a page for man: lurn man run | man -l -", options = {}, from = "manpage"},
+  completion = {
+    usage = "lurn completion bash|zsh|fish",
+    help = "completion for a shell: eval \"$(lurn completion bash)\"",
+    options = {},
+    words = true,
+    from = "completion",
+  },
   env = {usage = "lurn env", help = "shell commands with which a stock lua5.4 finds the module", options = {}},
   version = {usage = "lurn version", help = "versions", options = {json = JSON}},
   help = {usage = "lurn help [VERB]", help = "this text, or that of a verb", options = {}},
 }
 
-local ORDER = {"run", "rerun", "verify", "diff", "compare", "ls", "bundle", "sample", "eval", "predict", "inspect",
-  "data", "bench", "env", "version", "help"}
+local ORDER = {"run", "sweep", "worker", "slurm", "study", "rerun", "verify", "diff", "compare", "ls", "bundle",
+  "sample", "eval", "predict", "inspect", "data", "bench", "man", "completion", "env", "version", "help"}
+M.order = ORDER
+
+-- A verb that is like another one has its options, too, but those that mean nothing here.
+for _, verb in next, M.verbs do
+  for name, rule in next, verb.as and M.verbs[verb.as].options or {} do
+    if verb.options[name] == nil then verb.options[name] = rule end
+  end
+  for _, name in ipairs(verb.without or {}) do verb.options[name] = nil end
+end
 
 ---------------------------------------------------------------- parsing
 
@@ -274,7 +372,10 @@ function M.parse (verb, words)
     local word = words[i]
     local name, value = split_option(word)
     local rule = name and verb.options[name]
-    if not name then
+    if word == "--" and verb.behind then
+      options.behind = table.move(words, i + 1, #words, 1, {})
+      break
+    elseif not name then
       if word:find("^%-.") and not tonumber(word) then unknown_option(verb, word:gsub("^%-+", "")) end
       rest[#rest + 1] = word
     elseif name == "help" then options.help = true
@@ -294,17 +395,21 @@ end
 
 ---------------------------------------------------------------- help
 
+--- What stands behind an option: " FILE", " N", "" for a flag.
+---@param rule table
+function M.value_of (rule)
+  local kind = rule[1]
+  if type(kind) == "table" then return " " .. table.concat(kind, "|") end
+  if kind == "text" then return " " .. (rule[3] or "TEXT") end
+  return kind == "flag" and "" or kind == "integer" and " N" or " X"
+end
+
 local function option_lines (options)
   local names, lines = {}, {}
   for name in pairs(options) do names[#names + 1] = name end
   table.sort(names)
   for _, name in ipairs(names) do
-    local rule = options[name]
-    local kind, value = rule[1], ""
-    if type(kind) == "table" then value = " " .. table.concat(kind, "|")
-    elseif kind == "text" then value = " " .. (rule[3] or "TEXT")
-    elseif kind ~= "flag" then value = kind == "integer" and " N" or " X" end
-    lines[#lines + 1] = ("  %-22s %s"):format("--" .. name .. value, rule[2])
+    lines[#lines + 1] = ("  %-22s %s"):format("--" .. name .. M.value_of(options[name]), options[name][2])
   end
   return table.concat(lines, "\n")
 end
@@ -318,7 +423,8 @@ function M.describe (verb)
 end
 
 local function overview ()
-  local lines = {"lurn: recurrent neural networks, scripted in Lua", "", "  lurn                   a Lua prompt"}
+  local lines = {"lurn: recurrent neural networks, scripted in Lua", "", "  lurn                   a Lua prompt",
+    "  lurn -i SCRIPT         the same behind a script", "  lurn -e CODE           plays a line of Lua"}
   for _, name in ipairs(ORDER) do
     lines[#lines + 1] = ("  %-22s %s"):format("lurn " .. name, M.verbs[name].help)
   end
@@ -406,7 +512,9 @@ local function dispatch (args)
   if name == "--help" or name == "-h" then name = "help" end
   if name == "--version" then name = "version" end
   local verb = M.verbs[name] or M.unknown_verb(name)
-  local options, rest, parameters = M.parse(verb, table.pack(table.unpack(args, 2)))
+  local words = table.move(args, 2, #args, 1, {})
+  local options, rest, parameters = {}, words, nil
+  if not verb.words or words[1] == "--help" then options, rest, parameters = M.parse(verb, words) end
   if options.json then M.keep_stdout_clean() end
   if options.help and not (verb.parameters and rest[1]) then
     print(verb.help .. "\n" .. M.describe(verb))
@@ -432,11 +540,33 @@ local function report_failure (e, as_json)
   return e.code
 end
 
+--- lurn -e CODE..., lurn -i [SCRIPT]: chunks and a script on the way to a prompt; with -e alone there is none.
+---@param args string[]
+---@return integer
+function M.prompt (args)
+  local o, i = {}, 1
+  while i <= #args do
+    if args[i] == "-e" and args[i + 1] then
+      o.chunks = o.chunks or {}
+      table.insert(o.chunks, args[i + 1])
+      i = i + 1
+    elseif args[i] == "-i" then o.stay = true
+    elseif o.stay and not o.script then o.script = args[i]
+    else
+      say(("lurn -e CODE | lurn -i SCRIPT: what is '%s'?\n"):format(args[i]))
+      return M.USAGE
+    end
+    i = i + 1
+  end
+  return part "repl" (M.lurn(), o)
+end
+
 --- Runs a command line; returns the exit code.
 ---@param args string[]   what follows the program's name
 ---@return integer
 function M.main (args)
   if #args == 0 then return part "repl" (M.lurn()) end
+  if args[1] == "-e" or args[1] == "-i" then return M.prompt(args) end
   local ok, result = xpcall(dispatch, explain, args)
   if ok then return result or M.OK end
   return report_failure(result, wants_json(args))

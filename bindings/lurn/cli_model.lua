@@ -72,21 +72,18 @@ return function (cli)
     return folder .. "/" .. path
   end
 
-  local function own_source (file)
+  local function own_source (lurn, file)
     for _, source in ipairs(file.manifest.data or {}) do
-      if source.path then return source end
+      if source.path and not lurn.source.is_arrays(source) then return source end
     end
     cli.fail(cli.INPUT, file.path .. ": the run's data came from no file; give --data FILE")
   end
 
   -- The data the run was trained on, by the path in the manifest; says so when it is no longer the same.
   local function own_data (lurn, file)
-    local source = own_source(file)
+    local source = own_source(lurn, file)
     local path = locate(lurn, file, source.path)
-    local how = source.text
-    local data, message
-    if how then data, message = lurn.text(path, {vocab = file.vocab, level = how.level, split = how.split})
-    else data, message = lurn.open(path) end
+    local data, message = lurn.source.open(source, path, file.vocab)
     if not data then cli.fail(cli.INPUT, message .. " (the run's own data; or give --data FILE)") end
     if source.hash and data.hash ~= source.hash then
       io.stderr:write(("lurn: %s is not the data of the run any more: its hash is %.12s, and was %.12s\n")

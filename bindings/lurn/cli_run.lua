@@ -38,6 +38,8 @@ return function (cli)
     return ("parameters of %s:\n%s"):format(experiment.path, experiment:help())
   end
 
+  M.load_script, M.parameters_text = load_script, parameters_text
+
   local function resolve (experiment, words)
     local given, message = experiment:parse(words)
     local values
@@ -46,9 +48,10 @@ return function (cli)
     return values
   end
 
-  local function help (experiment)
+  --- What a verb says to --help behind a script.
+  function M.help (experiment, verb)
     if experiment.help_line then print(experiment.help_line) end
-    print(cli.describe(cli.verbs.run))
+    print(cli.describe(cli.verbs[verb or "run"]))
     print(parameters_text(experiment))
     return cli.OK
   end
@@ -60,11 +63,34 @@ return function (cli)
     return lock
   end
 
+  -- How the file of a run ended, as far as it is one.
+  local function describe_file (lurn, path)
+    local file = lurn.runfile.read(path, true)
+    return file and (", a run file (%s after %d steps)"):format(file.status, file.counters.steps) or ""
+  end
+
+  -- What is there already is written over only with --force.
+  local function keep_file (lurn, options, lock)
+    if not lurn.sys.exists(options.out) or options.force then return end
+    lock:release()
+    cli.usage(("--out: %s is there already%s; --force writes over it"):format(options.out,
+      describe_file(lurn, options.out)))
+  end
+
+  --- The lock of a new run's file, where one is named.
+  function M.new_file (lurn, options)
+    if not options.out then return nil end
+    local lock = take_lock(lurn, options.out)
+    keep_file(lurn, options, lock)
+    return lock
+  end
+
   local function start_new (lurn, path, options, words, arguments)
     lurn.repro.install {seed = options.seed or 1, name = "load", i = 0}
     local experiment = load_script(lurn, path)
     if options.help then return nil, experiment end
-    return experiment:start(resolve(experiment, words), {seed = options.seed, out = options.out,
+    local values = resolve(experiment, words)
+    return experiment:start(values, {seed = options.seed, out = options.out, lock = M.new_file(lurn, options),
       quiet = options.quiet, threads = options.threads, keep = options.keep, arguments = arguments})
   end
 
@@ -74,6 +100,8 @@ return function (cli)
     local out = options.out or options.resume
     if not lurn.sys.exists(options.resume) then read_file(lurn, options.resume) end      -- says so, and locks nothing
     local lock = take_lock(lurn, out)
+    local elsewhere = options.out and lurn.sys.identity(out) ~= lurn.sys.identity(options.resume)
+    if elsewhere then keep_file(lurn, options, lock) end
     local file = read_file(lurn, options.resume)
     if lurn.precision ~= file.precision then
       lurn = cli.lurn(file.precision)
@@ -120,8 +148,10 @@ return function (cli)
     end
     lurn.repro.install {seed = options.seed or file.seed, name = "load", i = 0}
     local experiment = experiment_of(lurn, file)
-    return experiment:start(overlay(experiment, file, words), {fork = file, seed = options.seed, out = options.out,
-      quiet = options.quiet, threads = options.threads, keep = options.keep, arguments = arguments}), nil, lurn
+    local values = overlay(experiment, file, words)
+    return experiment:start(values, {fork = file, seed = options.seed, out = options.out,
+      lock = M.new_file(lurn, options), quiet = options.quiet, threads = options.threads, keep = options.keep,
+      arguments = arguments}), nil, lurn
   end
 
   -- Without a script, script and parameters come from the file, too.
@@ -132,8 +162,9 @@ return function (cli)
     local experiment = path and load_script(lurn, path) or experiment_of(lurn, file)
     if options.help then return nil, experiment end
     local values = path and resolve(experiment, words) or overlay(experiment, file, words)
-    return experiment:start(values, {init = file, partial = options.partial, seed = options.seed,
-      out = options.out, quiet = options.quiet, threads = options.threads, keep = options.keep, arguments = arguments})
+    return experiment:start(values, {init = file, partial = options.partial, seed = options.seed, out = options.out,
+      lock = M.new_file(lurn, options), quiet = options.quiet, threads = options.threads, keep = options.keep,
+      arguments = arguments})
   end
 
   local codes = {done = cli.OK, pruned = cli.OK, interrupted = cli.INTERRUPTED, terminated = cli.TERMINATED}
@@ -214,6 +245,7 @@ return function (cli)
     local whole = options.resume and "resume" or options.fork and "fork"
     if rest[1] and whole then cli.usage(("--%s takes the script from the run file; leave it out"):format(whole)) end
     if options.partial and not options.init then cli.usage("--partial belongs to --init") end
+    if options.force and not options.out then cli.usage("--force belongs to --out") end
     local lurn = cli.lurn(options.precision)
     local arguments = M.arguments()
     local run, experiment, other
@@ -221,7 +253,7 @@ return function (cli)
     elseif options.fork then run, experiment, other = start_forked(lurn, options, words, arguments)
     elseif options.init then run, experiment = start_filled(lurn, rest[1], options, words, arguments)
     else run, experiment = start_new(lurn, rest[1], options, words, arguments) end
-    if not run then return help(experiment) end
+    if not run then return M.help(experiment) end
     return M.play(other or lurn, run, options)
   end
 

@@ -69,7 +69,9 @@ return function (cli)
 
   function M.rerun (options, rest)
     local lurn, file, parts <close> = open("rerun", options, rest)      -- luacheck: ignore parts
-    local run = start(lurn, file, options, true, {out = options.out, arguments = runner.arguments()})
+    if options.force and not options.out then cli.usage("--force belongs to --out") end
+    local run = start(lurn, file, options, true, {out = options.out, lock = runner.new_file(lurn, options),
+      arguments = runner.arguments()})
     return runner.play(lurn, run, options)
   end
 

@@ -295,7 +295,7 @@ return function (lurn)
       return nil, lurn.data.failure, "EINVAL"
     elseif not ok then error(description, 2) end
     local data = lurn.dataset(description)
-    data.normalisation, data.source = norm, path
+    data.normalisation, data.path, data.csv = norm, path, lurn.source.written(options)
     return data
   end
 

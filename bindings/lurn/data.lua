@@ -28,7 +28,7 @@ return function (lurn)
 
   ---@class lurn.Split
   local Split = {}
-  Split.__index = Split
+  Split.__index, Split.__name = Split, "lurn.Split"
 
   local FEED = {
     batch = {"integer", 32, {1, 1e9}, "sequences side by side"},
@@ -45,7 +45,7 @@ return function (lurn)
   ---@class lurn.Feed
   ---@field steps integer   batches of an epoch
   local Feed = {}
-  Feed.__index = Feed
+  Feed.__index, Feed.__name = Feed, "lurn.Feed"
 
   --- Batch `step` of `epoch`: a pure function of both and the seed. Its memory is the feed's.
   function Feed:batch (epoch, step) return self.native:batch(epoch, step) end
@@ -98,7 +98,7 @@ return function (lurn)
   ---------------------------------------------------------------- the data set
 
   ---@class lurn.Data
-  local Data = {}
+  local Data = {__name = "lurn.Data"}
 
   local lazy = {}
 
@@ -139,8 +139,7 @@ return function (lurn)
       named = true
     end
     if not named then self.train = split("train", nil) end
-    if lurn.current then lurn.current:adopt("data", self) end
-    return self
+    return lurn.source.adopt(self)
   end
 
   ---------------------------------------------------------------- where data sets come from

@@ -189,7 +189,7 @@ return function (lurn, Model)
 
   ---@class lurn.Diagnosis
   local Diagnosis = {}
-  Diagnosis.__index = Diagnosis
+  Diagnosis.__index, Diagnosis.__name = Diagnosis, "lurn.Diagnosis"
 
   local function each_state (probe, f)
     for _, scan in ipairs(probe.scans) do

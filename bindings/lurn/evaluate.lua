@@ -29,11 +29,7 @@ return function (lurn, Model)
     player:resetstate()
     for step = 1, feed.steps do
       local batch = feed:batch(1, step)
-      local loss, weight, code = player:forward(batch, model.seed, step, "eval")
-      if loss == nil then
-        if code == "EINTR" then error(lurn.interrupted, 0) end
-        error(weight, 3)
-      end
+      local loss, weight = lurn.patience.attempt(player, 3, player.forward, batch, model.seed, step, "eval")
       each(batch, loss, weight or 1)
       player:commit()
     end

@@ -11,9 +11,11 @@
 --     run = function (run, p) ... return validation_loss end,
 --   }
 --
--- A declaration is a table {default, ...} with at most one of choice, int, float. int and float are
--- {low, high} or true; log and step say how a sweep draws. when(p) tells whether the
--- parameter means anything, given the others; one that does not keeps its default. help is one line.
+-- A declaration is a table {default, ...} with at most one of choice, int, float. int and float are {low, high},
+-- where a sweep looks, or true: just the type. A run takes values from outside the range, too: what is impossible the
+-- layer or optimiser refuses that gets it. log and step say how a sweep draws; sweep = false keeps a choice out of it
+-- that makes another task. when(p) tells whether the parameter means anything, given the others; one that does not
+-- keeps its default. help is one line.
 -- A declaration without a default makes an optional parameter: p.NAME is nil until it is given.
 
 return function (lurn)
@@ -25,8 +27,18 @@ return function (lurn)
   ---@field direction "minimize"|"maximize"
   ---@field declarations table<string, table>
   local Experiment = {}
-  Experiment.__index = Experiment
+  Experiment.__index, Experiment.__name = Experiment, "lurn.Experiment"
   M.Experiment = Experiment
+
+  -- What completion at a prompt offers inside the braces of start and run: the parameters, as options.
+  function Experiment.__options (self, method)
+    if method ~= "start" and method ~= "run" then return nil end
+    local rules = {}
+    for name, d in next, self.declarations do
+      rules[name] = {d.kind == "choice" and "string" or d.kind, d.default, d.choice, d.help}
+    end
+    return rules
+  end
 
   local SPEC = {
     name = {"string", schema.required, nil, "names the run files"},
@@ -43,14 +55,17 @@ return function (lurn)
     float = {"table|boolean", nil, nil, "{low, high}, or true"},
     log = {"boolean", nil, nil, "drawn evenly on a logarithmic scale"},
     step = {"number", nil, {1e-300, 1e300}, "drawn in multiples from low"},
+    sweep = {"boolean", true, nil, "false: a sweep leaves it alone, unless it is asked to"},
     when = {"function", nil, nil, "whether it means anything, given the others"},
     help = {"string", nil, nil, "one line"},
   }
 
   -- Words that `lurn run` and its relatives keep for themselves.
   local reserved = {}
-  for word in ("seed seeds threads precision out json quiet resume fork init partial keep help trials store study "
-    .. "workers sampler pruner timeout"):gmatch("%a+") do reserved[word] = true end
+  for word in ("seed seeds threads precision out json quiet resume fork init partial force keep help trials store "
+    .. "study workers sampler pruner timeout train_seed limit_time limit_memory enqueue dry_run"):gmatch "[%w_]+" do
+    reserved[word] = true
+  end
 
   local function kind_of (value, where)
     local kind = math.type(value) or type(value)
@@ -86,15 +101,23 @@ return function (lurn)
     end
   end
 
+  local function fail (d, what, value)
+    return nil, ("parameter '%s' must be %s, got %s"):format(d.name, what, schema.describe(value))
+  end
+
   local function declare (name, given)
     local where = ("parameter '%s'"):format(name)
     if reserved[name] then error(where .. ": this is an option of lurn run; choose another name", 0) end
     local spec = type(given) == "table" and given or {given}
     schema.check(where, spec, PARAM, 4)
-    local d = {name = name, default = spec[1], log = spec.log, step = spec.step, when = spec.when, help = spec.help}
+    local d = {name = name, default = spec[1], log = spec.log, step = spec.step, when = spec.when, help = spec.help,
+      sweep = spec.sweep ~= false}
     declare_kind(d, spec, where)
     if d.default ~= nil then
       local value, message = M.validate(d, d.default)
+      if value ~= nil and d.low and not (value >= d.low and value <= d.high) then
+        value, message = fail(d, ("between %g and %g"):format(d.low, d.high), value)
+      end
       if value == nil then error("default of " .. message, 0) end
       d.default = value
     end
@@ -122,10 +145,6 @@ return function (lurn)
     return self
   end
 
-  local function fail (d, what, value)
-    return nil, ("parameter '%s' must be %s, got %s"):format(d.name, what, schema.describe(value))
-  end
-
   local function check_choice (d, value)
     local shown = {}
     for i, choice in ipairs(d.choice) do
@@ -136,16 +155,13 @@ return function (lurn)
   end
 
   local function check_number (d, value)
-    if type(value) ~= "number" then return fail(d, "a number", value) end
+    if type(value) ~= "number" or value ~= value then return fail(d, "a number", value) end
     if d.kind == "int" then
       local whole = math.tointeger(value)
       if not whole then return fail(d, "an integer", value) end
       value = whole
     else
       value = value + 0.0
-    end
-    if d.low and not (value >= d.low and value <= d.high) then
-      return fail(d, ("between %g and %g"):format(d.low, d.high), value)
     end
     return value
   end
@@ -182,18 +198,38 @@ return function (lurn)
     return M.validate(d, value)
   end
 
+  --- What means something: a set of names, and all values with the defaults of what does not. Whether one parameter
+  -- means something may depend on another that does not, so the question is asked until the answer stands still.
+  ---@param values table<string, any>   of every parameter
+  ---@return table<string, boolean> active
+  ---@return table<string, any> settled
+  function Experiment:active (values)
+    local active, settled = {}, {}
+    for name, value in pairs(values) do settled[name] = value end
+    for _ = 0, #self.names do
+      local changed = false
+      for _, name in ipairs(self.names) do
+        local d = self.declarations[name]
+        active[name] = not d.when or d.when(settled) and true or false
+        local value = d.default
+        if active[name] then value = values[name] end
+        changed = changed or settled[name] ~= value
+        settled[name] = value
+      end
+      if not changed then break end
+    end
+    return active, settled
+  end
+
   local function apply_when (self, values, given)
+    local active, settled = self:active(values)
     for _, name in ipairs(self.names) do
-      local d = self.declarations[name]
-      if d.when and not d.when(values) then
-        if given[name] ~= nil and values[name] ~= d.default then
-          return nil, ("parameter '%s' means nothing with these other values (it stays %s)")
-            :format(name, tostring(d.default))
-        end
-        values[name] = d.default
+      if not active[name] and given[name] ~= nil and values[name] ~= settled[name] then
+        return nil, ("parameter '%s' means nothing with these other values (it stays %s)")
+          :format(name, tostring(settled[name]))
       end
     end
-    return values
+    return settled
   end
 
   --- All parameters: those given, checked, and the defaults of the rest; or nil and a message.

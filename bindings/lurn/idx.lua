@@ -154,13 +154,15 @@ return function (lurn)
     return answer(function ()
       local images <close> = read.open(path, 3)
       local n, h, w = table.unpack(images.shape)
-      local list, left = {}, most or n
+      local list, left, hash = {}, most or n, lurn.sys.sha256(("idx %d %d %d"):format(n, h, w))
       for bytes, count in images:blocks(BLOCK) do
+        hash = lurn.sys.sha256(hash, bytes)
         list[#list + 1] = numbers(bytes, w):reshape(count, h, w)
         left = left - count
         if most and left <= 0 then break end
       end
-      return lurn.cat(list, 1):narrow(1, 1, math.min(most or n, n))
+      return lurn.source.arrays(lurn.cat(list, 1):narrow(1, 1, math.min(most or n, n)), {path = path, hash = hash,
+        idx = {most = most}})
     end)
   end
 

@@ -11,12 +11,25 @@ folder = (folder or "lurn"):gsub("%.init$", "")
 
 -- In order of dependence: a module finds those before it already in the instance.
 local parts = {
-  "schema", "json", "symbol", "pascanu", "cell", "layers", "conv", "cells", "loss", "probe", "model", "op", "optim",
-  "sample", "data", "progress", "repro", "lock", "manifest", "runfile", "spike", "fit", "run", "watch", "experiment",
+  "schema", "json", "patience", "symbol", "pascanu", "cell", "layers", "conv", "cells", "loss", "probe", "model", "op",
+  "optim", "sample", "source", "data", "progress", "repro", "lock", "manifest", "runfile", "spike", "fit", "run", "watch",
+  "experiment",
 }
 -- What many programs never ask for is read when it is first asked for: reading all of the Lua half takes longer than
 -- some runs have to wait for their first step.
-local late = {"metrics", "plot", "csv", "npy", "idx", "moving", "tasks", "lineage"}
+local late = {
+  "metrics", "plot", "csv", "npy", "idx", "moving", "tasks", "lineage",
+  "store_state", "store_memory", "store_schema", "store_optuna", "store_foreign", "store_sql_study", "store_sql",
+  "store_sqlite", "store_postgres", "store_dir", "store_spool", "store",
+  "space", "sampler", "pruner", "racing",
+  "channel", "warm", "trial", "keeper", "outbox", "study_table", "sweep", "sweep_cost", "sweep_view", "agent",
+  "slurm",
+}
+-- What adds to a part, and comes with it.
+local additions = {
+  sampler = {"sobol", "tpe"},
+  pruner = {"pruner_percentile", "pruner_alone", "pruner_halving"},
+}
 
 local instances = {}
 
@@ -32,10 +45,12 @@ local function adopt (lurn, name, module)
   if type(names) == "table" then for _, k in ipairs(names) do lurn[k] = module[k] end end
 end
 
-local function load_part (lurn, name)
+local load_part
+function load_part (lurn, name)
   local module = require(folder .. "." .. name)(lurn)
   if rawget(lurn, name) == nil then lurn[name] = module end
   adopt(lurn, name, module)
+  for _, addition in ipairs(additions[name] or {}) do load_part(lurn, addition) end
 end
 
 -- Names that a late part will define -> the part.
@@ -67,11 +82,13 @@ function make (precision)
   local lurn = {core = core, version = core.version, precision = precision, interrupted = setmetatable({}, {
     __tostring = function () return "interrupted" end})}
   instances[precision] = lurn
-  for _, name in ipairs {"h5", "sys", "signal", "rng", "batch"} do lurn[name] = core[name] end
+  for _, name in ipairs {"h5", "sys", "signal", "process", "rng", "batch"} do lurn[name] = core[name] end
   for name, f in next, core.tensor do lurn[name] = f end
   setmetatable(lurn, Instance)
   for _, name in ipairs(parts) do load_part(lurn, name) end
   lurn.load, lurn.engine, lurn.threads = lurn.experiment.load, core.engine, core.threads
+  --- A prompt in this interpreter; what `lurn` without arguments starts.
+  function lurn.repl (options) return require(folder .. ".repl")(lurn, options) end
   return lurn
 end
 

@@ -6,7 +6,8 @@
 --   init    a new run whose first weights are, by name, those of another: the best ones where there are any
 --
 -- /lineage of the run file says which: {kind, parent, file, step, weights, digest, changed, lineage of the parent}. The
--- digest is SHA-256 over the parameters of a model by sorted path, as little-endian numbers of the file's precision.
+-- digest is SHA-256 over the parameters of a model by sorted path, as little-endian numbers of the file's precision; an
+-- init may come from a run of the other one, whose weights were rounded to it as they were read.
 
 return function (lurn)
   local M = {}
@@ -46,7 +47,7 @@ return function (lurn)
     for _, place in ipairs(table.move(given, 1, #given, #places + 1, places)) do
       local parent = place:find "%.h5$" and lurn.runfile.read(place)
       local best = l.weights == "best"
-      if parent and parent.precision == file.precision and (parent.best.weights or not best) then
+      if parent and (parent.best.weights or not best) then
         local is = describe(l.kind, parent, best)
         if is.step == l.step and table.concat(is.digest, " ") == table.concat(l.digest, " ") then return parent end
       end
@@ -130,8 +131,8 @@ return function (lurn)
     return table.concat(parts, "; ")
   end
 
-  --- Puts the weights of the run's `init` file into its k-th model. Ends the run when not all fit, unless it takes a
-  -- part.
+  --- Puts the weights of the run's `init` file into its k-th model, and notes in run.first what it begins with. Ends
+  -- the run when not all fit, unless it takes a part.
   ---@param run lurn.Run
   ---@param model any
   ---@param k integer
@@ -145,6 +146,8 @@ return function (lurn)
     end
     for _, p in ipairs(fits) do p.value:copy(weights_of(file, k, best)[p.path]) end
     model:touch()
+    run.first[k] = {}
+    for _, p in ipairs(model:parameters()) do run.first[k][p.path] = p.value:clone() end
     run.lineage = run.lineage or describe("init", file, best)
     run.progress:say("init: %d of %d parameters from %s, step %d%s", #fits, #model:parameters(), file.path,
       run.lineage.step or 0, why ~= "" and "; " .. why or "")

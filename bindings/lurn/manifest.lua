@@ -5,7 +5,8 @@
 --   lua, hdf5, libc, blas, blas_core, blas_threads     libraries
 --   engine, isa, precision, threads                    how it computes
 --   cpu, cpus, os                                      the machine
---   script {path, sha256}, files {NAME = sha256}, seed, params, data {{path, hash, split, text}, ...}
+--   script {path, sha256}, files {NAME = sha256}, seed, params, data {{path, hash, split, ...}, ...}
+--                                                      data sets and files of arrays, see source.lua
 --   command, folder, environment, git {commit, branch, remote, diff}
 --   attempts {{start, end, status, pid, command, differs}, ...}   every start and resume
 --
@@ -26,7 +27,11 @@ return function (lurn)
 
   local MOST_DIFF = 256 * 1024      -- bytes of an uncommitted diff that are kept
 
-  local function date (time) return os.date("!%Y-%m-%dT%H:%M:%SZ", time) end
+  --- A time (now by default) as it stands in files.
+  ---@param time? integer
+  function M.date (time) return os.date("!%Y-%m-%dT%H:%M:%SZ", time) end
+
+  local date = M.date
 
   local function sha256 (text) return lurn.sys and lurn.sys.sha256 and lurn.sys.sha256(text) end
 
@@ -51,11 +56,15 @@ return function (lurn)
   local QUESTIONS = "cd -- %s && g='git -c core.fsmonitor=false' && $g rev-parse HEAD --abbrev-ref HEAD && "
     .. "{ $g remote get-url origin || echo; } && $g diff --no-ext-diff --no-textconv --no-color HEAD"
 
+  local remembered = {}
+
   --- Asks for the repository that a folder is in; what is returned gives the answer when it is called: commit, branch,
   -- remote and what is not committed; nil without git or outside of a repository. Git works meanwhile.
   ---@param folder string
   ---@return fun(): table?
   function M.ask_git (folder)
+    local known = remembered[folder]
+    if known ~= nil then return function () return known or nil end end
     local pipe = io.popen(("exec 2>/dev/null; %s"):format(QUESTIONS:format(quoted(folder))))
     return function ()
       local commit, branch, remote = pipe and pipe:read "l", pipe and pipe:read "l", pipe and pipe:read "l"
@@ -67,6 +76,13 @@ return function (lurn)
       return {commit = commit, branch = branch, remote = remote ~= "" and remote and redact.text(remote) or nil,
         diff = diff and redact.text(diff), diff_cut = cut or nil}
     end
+  end
+
+  --- From now on the answer about this folder is what is so now: many runs that start together ask once.
+  ---@param folder string
+  function M.remember_git (folder)
+    remembered[folder] = nil
+    remembered[folder] = M.ask_git(folder)() or false
   end
 
   ---------------------------------------------------------------- the experiment
@@ -87,7 +103,8 @@ return function (lurn)
   local function data_of (run)
     local list = {}
     for i, data in ipairs(run.datasets) do
-      list[i] = {path = data.path, source = data.source, hash = data.hash, split = split_hash(data), text = data.text}
+      list[i] = {path = data.path, hash = data.hash, split = split_hash(data), text = data.text, csv = data.csv,
+        npy = data.npy, npz = data.npz, idx = data.idx}
     end
     return list
   end
@@ -152,7 +169,6 @@ return function (lurn)
   local ALWAYS = {attempts = true, command = true, folder = true, cpus = true, lineage = true}
   local function counts (path)
     return not ALWAYS[path:match "^[^%.]*"] and path ~= "script.path" and not path:find "^data%.%d+%.path$"
-      and not path:find "^data%.%d+%.source$"
   end
 
   local function flatten (value, path, out)

@@ -77,7 +77,7 @@ return function (lurn)
 
   ---@class lurn.Model
   local Model = {}
-  Model.__index = Model
+  Model.__index, Model.__name = Model, "lurn.Model"
 
   function Model.__tostring (self)
     local lines = {("model: %d parameters"):format(self:count())}
@@ -89,7 +89,7 @@ return function (lurn)
 
   local function wrap (program, info)
     return setmetatable({source = program, native = core.model(program), info = info or {}, step_count = 0,
-      seed = 1}, Model)
+      passes = 0, seed = 1}, Model)
   end
 
   local function create (build, info)
@@ -137,7 +137,7 @@ return function (lurn)
   --- What a checkpoint keeps: the program before any variant was made of it.
   function Model:source_text () return self.source:normalise {}:text() end
 
-  -- The training player; made when it is first asked for.
+  --- The training player, a program with its memory; made when it is first asked for.
   function Model:player ()
     if not self.train_player then
       self.train_player = self.native:player {grad = true, grad_states = self.penalties ~= nil,
@@ -146,32 +146,37 @@ return function (lurn)
     return self.train_player
   end
 
-  -- nil and "EINTR" from the engine is a signal on its way to the run.
-  local function finish (self, value, message, code)
-    if value ~= nil then return value end
-    if code == "EINTR" then
-      self.train_player:rollback()
-      error(lurn.interrupted, 0)
-    end
-    error(message, 3)
+  local attempt = lurn.patience.attempt
+
+  local function forward (self, batch, level)
+    self.batch, self.passes, self.stage = batch, self.passes + 1, nil
+    local player = self:player()
+    local loss = attempt(player, level + 1, player.forward, batch, self.seed, self.step_count, "train")
+    self.stage = "forward"
+    return loss
   end
 
   --- The loss of a batch, with everything that backward needs. Rows carry on from the batch before
   -- when the batch says so.
   ---@return number loss
   function Model:forward (batch)
-    local player = self:player()
-    self.batch = self.penalties and batch
-    return finish(self, player:forward(batch, self.seed, self.step_count, "train"))
+    local loss = forward(self, batch, 2)
+    return loss
   end
 
   --- Gradients of the last forward pass, into parameters()[i].grad; those of penalties are added, and `penalty` is what
   -- the penalties add to the loss.
   function Model:backward ()
-    finish(self, self:player():backward())
+    local player, batch, again = self:player(), self.batch, false
+    attempt(player, 2, function ()
+      if again then forward(self, batch, 1) end
+      again = true
+      return player:backward()
+    end)
+    self.stage = "backward"
     if not self.penalties then return end
     self.penalty = 0.0
-    for _, term in ipairs(self.penalties) do self.penalty = self.penalty + finish(self, term:add(self)) end
+    for _, term in ipairs(self.penalties) do self.penalty = self.penalty + term:add(self) end
   end
 
   --- What the last forward pass gave: (T, B, ...) for values over time.
@@ -186,13 +191,17 @@ return function (lurn)
   --- Where the first NaN or Inf of the last pass appeared: a sentence, or nil.
   function Model:blame () return self:player():blame() end
 
-  -- Called by the optimiser: the step is committed, or never was.
+  --- The step is committed: called by the optimiser.
   function Model:commit ()
     self:player():commit()
-    self.step_count = self.step_count + 1
+    self.step_count, self.stage = self.step_count + 1, nil
   end
 
-  function Model:rollback () self:player():rollback() end
+  --- The step never was: what the last pass left of its carried state is forgotten.
+  function Model:rollback ()
+    self:player():rollback()
+    self.stage = nil
+  end
 
   --- The committed carried state, name -> tensor (B, H); setstate takes the same.
   function Model:state () return self:player():state() end

@@ -35,7 +35,10 @@ return function (lurn)
     local o = schema.check("lurn.npy", options, NPY)
     local bytes, message, code = contents(path)
     if not bytes then return world(nil, message, code) end
-    return world(lurn.core.npy.array(bytes, path, o.as))
+    local value
+    value, message, code = lurn.core.npy.array(bytes, path, o.as)
+    if value == nil then return world(nil, message, code) end
+    return lurn.source.arrays(value, {path = path, hash = lurn.core.npy.hash(bytes, path), npy = {}})
   end
 
   local function check_kinds (where, as)
@@ -48,17 +51,26 @@ return function (lurn)
     end
   end
 
+  -- Of all arrays, in the order of their names: how the archive is packed, and in what order, says nothing.
+  local function hash_of (hashes)
+    local lines = {}
+    for member, hash in next, hashes do lines[#lines + 1] = ("%s %s\n"):format(member, hash) end
+    table.sort(lines)
+    return lurn.sys.sha256("", table.unpack(lines))
+  end
+
   local function read_npz (path, as)
     local bytes, message, code = contents(path)
-    local members, found = nil, {}
+    local members, found, hashes = nil, {}, {}
     if bytes then members, message, code = lurn.core.npy.members(bytes, path) end
     if not members then return world(nil, message, code) end
     for member, text in next, members do
       local name = member:gsub("%.npy$", "")
       found[name], message, code = lurn.core.npy.array(text, path .. ": " .. member, as[name] or COUNTS[name])
       if found[name] == nil then return world(nil, message, code) end
+      hashes[name] = lurn.core.npy.hash(text, member)
     end
-    return found
+    return lurn.source.arrays(found, {path = path, hash = hash_of(hashes), npz = {}})
   end
 
   --- All arrays of an archive by name; nil, message, code.

@@ -101,14 +101,18 @@ return function (lurn)
   ---@field lr number       the base rate; assigning it changes the rest of the run
   ---@field steps integer   committed steps
   local Optim = {}
-  Optim.__index = Optim
+  Optim.__index, Optim.__name = Optim, "lurn.Optim"
 
   function Optim.__tostring (self) return ("optim %s: lr %g, %d steps"):format(self.rule, self:rate(), self.steps) end
 
-  local function create (rule, model, options)
+  local function declare (rule)
     local declared = {}
     for k, v in next, COMMON do declared[k] = v end
     for k, v in next, RULES[rule] do declared[k] = v end
+    return declared
+  end
+
+  local function create (rule, declared, model, options)
     local o = schema.check("lurn.optim." .. rule, options or {}, declared)
     for _, k in ipairs {"beta1", "beta2"} do      -- a mean that never moves is divided by zero
       if o[k] == 1 then error(("lurn.optim.%s: option '%s' must be below 1"):format(rule, k), 3) end
@@ -199,6 +203,7 @@ return function (lurn)
     return {numbers = numbers, tensors = tensors}
   end
 
+  --- Takes over what save gave.
   function Optim:load (saved)
     local n = saved.numbers
     for _, m in ipairs(self.moments) do
@@ -212,7 +217,8 @@ return function (lurn)
   end
 
   for rule in next, RULES do
-    M[rule] = function (model, options) return create(rule, model, options) end
+    local declared = declare(rule)
+    M[rule] = function (model, options) return create(rule, declared, model, options) end
   end
   return M
 end

@@ -61,8 +61,7 @@ return function (lurn)
     self.wh = self.native:parameters()[1]
   end
 
-  --- Adds the gradient of weight * Omega to the model's, after its backward pass. Returns weight * Omega, or nil,
-  -- message, code.
+  --- Adds the gradient of weight * Omega to the model's, after its backward pass. Returns weight * Omega.
   ---@param model lurn.Model
   function Penalty:add (model)
     local played = model:player()
@@ -74,11 +73,13 @@ return function (lurn)
     self.wh.value:copy(target.value)
     self.native:touch()
     local batch = core.batch {x = d, h = played:output(("value:%s.h"):format(self.path)), lengths = model.batch.lengths}
-    local value, message, code = self.player:forward(batch, model.seed, model.step_count, "train")
-    if value == nil then return nil, message, code end
-    local ok
-    ok, message, code = self.player:backward()
-    if not ok then return nil, message, code end
+    local value = lurn.patience.attempt(self.player, 3, function (player)
+      local value, message, code = player:forward(batch, model.seed, model.step_count, "train")
+      if value == nil then return nil, message, code end
+      local ok
+      ok, message, code = player:backward()
+      return ok and value, message, code
+    end)
     target.grad:add_(self.wh.grad)
     return value
   end

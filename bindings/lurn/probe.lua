@@ -267,11 +267,14 @@ return function (lurn)
     local model = self.model
     take(self)
     local with = core.batch {from = batch, probe = chosen or lurn.ones(batch.T, batch.B, 1)}
-    local loss, message, code = self.player:forward(with, model.seed, model.step_count, "train")
-    if loss ~= nil then loss, message, code = self.player:backward() and loss, nil, nil end
-    if loss then return loss end
-    if code == "EINTR" then error(lurn.interrupted, 0) end
-    error(message, 3)
+    local loss = lurn.patience.attempt(self.player, 3, function (player)
+      local value, message, code = player:forward(with, model.seed, model.step_count, "train")
+      if value == nil then return nil, message, code end
+      local ok
+      ok, message, code = player:backward()
+      return ok and value, message, code
+    end)
+    return loss
   end
 
   --- Of the last pass: "grad" or "value" of a state, (T,B,H); nil when the loss does not depend on it.

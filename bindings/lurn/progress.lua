@@ -132,13 +132,19 @@ return function (lurn)
     return line:sub(1, math.max(0, width))
   end
 
-  local function draw (self, list)
-    local line = fit_to(list, (self.columns or columns()) - 1)
-    local padding = (" "):rep(self.width - #line)
-    self.width = #line
-    self.stream:write("\r", (line:gsub("loss %S+", function (loss) return paint(self, "1", loss) end)), padding)
+  --- Writes the renewing line, cut to the terminal's width.
+  ---@param line string
+  function Progress:renew (line)
+    local most = (self.columns or columns()) - 1
+    if (utf8.len(line) or #line) > most then line = line:sub(1, (utf8.offset(line, most + 1) or most + 1) - 1) end
+    local width = utf8.len(line) or #line
+    local padding = (" "):rep(self.width - width)
+    self.width = width
+    self.stream:write("\r", (line:gsub("%f[%w]loss %S+", function (loss) return paint(self, "1", loss) end)), padding)
     self.stream:flush()
   end
+
+  local function draw (self, list) self:renew(fit_to(list, (self.columns or columns()) - 1)) end
 
   --- One iteration is done. info: step, total, epoch, loss, best, grad_norm, count (characters or frames).
   ---@param info table

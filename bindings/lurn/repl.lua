@@ -1,53 +1,164 @@
---- The prompt: lines of Lua, with lurn at hand. An expression prints its value, an unfinished line asks
--- for more. Small on purpose.
+--- The prompt: lines of Lua, with lurn at hand.
+--
+--   > model = lurn.stack {input = {dim = 4}, lurn.lstm {hidden = 8}}      a value shows itself (show.lua)
+--   > r:continue()                       Ctrl-C pauses whatever is played, a run in the middle of a step too
+--   > continue                           goes on with it, to the same bits
+--   > ?lurn.lstm                         help; the key Tab completes names, methods, options, files, runs
+--
+-- A chunk is played in a coroutine, which is what can be paused (l_pause.c). Globals are those of Lua; the prompt's own
+-- words (COMMANDS in prompt_words.lua) lie behind them, so that a script's names win.
+--
+-- The same prompt in any interpreter: require "lurn".repl().
 
-return function (lurn)
-  rawset(_G, "lurn", lurn)
-  local interactive = lurn.sys and lurn.sys.isatty and lurn.sys.isatty(0)
+return function (lurn, options)
+  local o = options or {}
+  local sys, signal = lurn.sys, lurn.signal
+  local interactive = o.interactive
+  if interactive == nil then interactive = sys.isatty(0) end
 
-  local function ask (prompt)
-    if interactive then
-      io.stderr:write(prompt)
-      io.stderr:flush()
-    end
-    return io.read("L")
-  end
+  local show = require "lurn.show" (lurn)
+  local session = {lurn = lurn, show = show, kept = {}, good = true, interactive = interactive}
+  local prompt = require "lurn.prompt_words" (session)
+  local words = prompt.words
+  local faults = require "lurn.faults" (session)
+
+  -- What a chunk sees: globals, then the prompt's words, then `_`, the last value.
+  local scope = setmetatable({}, {__newindex = _G, __index = function (_, name)
+    local value = _G[name]
+    if value == nil then value = words[name] end
+    return value
+  end})
+  session.scope, session.words, session.commands = scope, words, prompt.commands
+
+  local function say (...) io.stderr:write(...) end
+
+  ---------------------------------------------------------------- playing
 
   local function compile (text)
-    local chunk = load("return " .. text, "=prompt", "t")
+    local chunk = load("return " .. text, "=prompt", "t", scope)
     if chunk then return chunk end
-    return load(text, "=prompt", "t")
+    return load(text, "=prompt", "t", scope)
   end
 
-  -- One complete chunk, read line by line; nil at the end of the input.
-  local function read_chunk ()
-    local text = ask("> ")
-    while text do
-      local chunk, message = compile(text)
-      if chunk or not message:find("<eof>$") then return chunk or false, message end
-      local more = ask(">> ")
-      if not more then return false, message end
-      text = text .. more
-    end
+  -- Values are shown inside the coroutine, so that Ctrl-C ends that, too.
+  local function play_and_show (chunk, silent)
+    return coroutine.create(function ()
+      local values = table.pack(chunk())
+      if values.n > 0 then words._ = values[1] end
+      if values.n == 0 or silent then return end
+      for i = 1, values.n do values[i] = show.text(values[i]) end
+      print(table.concat(values, "\t"))
+    end)
   end
 
-  local function show (ok, ...)
-    if not ok then
-      io.stderr:write(tostring((...)), "\n")
-    elseif select("#", ...) > 0 then
-      print(...)
+  -- Plays a coroutine to its end, to an error or to a pause: true, false or nil.
+  local function play (thread)
+    local ok, message = signal.resume(thread)
+    signal.clear()
+    if ok == nil then
+      session.paused = thread
+      say("paused; continue goes on with it\n")
+    elseif not ok then
+      say(faults.explain(message, thread), "\n")
+      coroutine.close(thread)
     end
+    session.good = ok
     return ok
   end
 
-  local good = true
-  if interactive then io.stderr:write(("lurn %s, %s; Ctrl-D leaves\n"):format(lurn.version or "", _VERSION)) end
-  while true do
-    local chunk, message = read_chunk()
-    if chunk == nil then break end
-    if chunk then good = show(xpcall(chunk, debug.traceback))
-    else good = show(false, message) end
+  local function go_on ()
+    local thread = session.paused
+    session.paused = nil
+    if not thread then
+      say("nothing is paused\n")
+      return false
+    end
+    return play(thread)
   end
-  if interactive then io.stderr:write("\n") end
-  return (interactive or good) and 0 or 1
+
+  -- One entry: a command of the prompt, or Lua. `continue` is a command because only here nothing else is played.
+  local function enter (text)
+    if text:find "^%s*continue%s*%(?%s*%)?%s*;?%s*$" then return go_on() end
+    local code, message = prompt.translate(text)
+    if not code then
+      if message then say(message, "\n") end
+      return not message
+    end
+    local chunk
+    chunk, message = compile(code)
+    if not chunk then
+      session.good = false
+      say(message, "\n")
+      return false
+    end
+    session.text = code
+    local ok = play(play_and_show(chunk, code:find ";%s*$"))
+    if ok and code == text then table.insert(session.kept, text) end
+    return ok
+  end
+
+  ---------------------------------------------------------------- reading
+
+  local input = require "lurn.prompt_input" (session)
+
+  -- One complete entry, read line by line; nil at the end of the input, false when it was given up.
+  local function read_entry ()
+    local text = input.read "> "
+    while text do
+      if prompt.is_command(text) then return text end
+      local chunk, message = compile(text)
+      if chunk or not message:find "<eof>'?$" then return text end
+      local more = input.read ">> "
+      if more == false then return false end
+      if not more then return text end
+      text = text .. "\n" .. more
+    end
+    return text
+  end
+
+  local function converse ()
+    while true do
+      local text = read_entry()
+      if text == nil then break end
+      if text and text:find "%S" then
+        input.remember(text)
+        enter(text)
+      end
+    end
+  end
+
+  local function play_script (path)
+    local chunk, message = loadfile(path, "t")
+    if not chunk then
+      say(message, "\n")
+      session.good = false
+      return
+    end
+    play(coroutine.create(function ()
+      local value = chunk()
+      if value == nil then return end
+      words._ = value
+      if getmetatable(value) == lurn.experiment.Experiment then rawset(_G, "experiment", value) end
+      print(show.text(value))
+    end))
+  end
+
+  ---------------------------------------------------------------- from beginning to end
+
+  rawset(_G, "lurn", lurn)
+  signal.prompt(interactive)      -- elsewhere Ctrl-C ends the process
+  signal.coroutines(interactive)
+  local _ <close> = setmetatable({}, {__close = function ()
+    signal.coroutines(false)
+    signal.prompt(false)
+  end})
+  for _, text in ipairs(o.chunks or {}) do
+    if not enter(text) then return 1 end
+  end
+  if o.script then play_script(o.script) end
+  if o.chunks and not o.stay then return 0 end
+  if interactive then say(("lurn %s, %s; ? for help, Ctrl-D leaves\n"):format(lurn.version or "", _VERSION)) end
+  converse()
+  if interactive then say("\n") end
+  return (interactive or session.good ~= false) and 0 or 1
 end

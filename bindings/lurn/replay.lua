@@ -7,28 +7,34 @@
 return function (lurn)
   local M = {}
 
-  -- Functions that give a data set, whose hash tells whether it is the run's, and those that give arrays.
-  local SETS, ARRAYS = {"text", "open", "csv"}, {"npy", "npz", "idx"}
+  -- Functions that give a data set or arrays.
+  local READERS = {"text", "open", "csv", "npy", "npz", "idx"}
 
-  local function adopted (data)
-    if lurn.current then lurn.current:adopt("data", data) end
-    return data
+  -- Hashes of what a reader gave in the run, and what a path's was. A run file of before arrays had hashes has none
+  -- of them.
+  local function hashes_of (file, name, path)
+    local hashes, was, kind = {}, nil, lurn.source.is_arrays {[name] = true}
+    for _, source in ipairs(file.manifest.data or {}) do
+      if source.hash and source.path and lurn.source.is_arrays(source) == kind then
+        hashes[source.hash] = true
+        if not was or source.path == path then was = source.hash end
+      end
+    end
+    return hashes, was
   end
 
-  local function found_by_hash (open, file, given, strict)
-    local hashes, first_hash = {}, nil
-    for _, source in ipairs(file.manifest.data or {}) do
-      if source.hash then hashes[source.hash], first_hash = true, first_hash or source.hash end
-    end
+  local function found_by_hash (name, file, given, strict)
+    local open = lurn[name]
     return function (path, ...)
       local run, first, message, code = lurn.current, nil, nil, nil
       if type(path) ~= "string" then return open(path, ...) end
+      local hashes, was = hashes_of(file, name, path)
       lurn.current = nil        -- what is only looked at is not the run's
       for _, place in ipairs(lurn.manifest.places(file.manifest, path, given)) do
         local ok, data, why, what = pcall(open, place, ...)
-        if ok and data and hashes[data.hash] then
+        if ok and data and hashes[lurn.source.of(data).hash] then
           lurn.current = run
-          return adopted(data)
+          return lurn.source.adopt(data)
         end
         first = first or ok and data or nil
         message, code = message or (ok and why or data), code or what
@@ -36,25 +42,11 @@ return function (lurn)
       lurn.current = run
       if not first then
         lurn.data.failure = ("%s (data of the run; --data FILE says where they are)"):format(message)
-      elseif strict and first_hash then
+      elseif strict and was then
         lurn.data.failure = ("%s: not the data of the run: the hash of the content is %.12s, and was %.12s; --data "
-          .. "FILE says where they are"):format(path, first.hash, first_hash)
-      else return adopted(first) end
+          .. "FILE says where they are"):format(path, lurn.source.of(first).hash, was)
+      else return lurn.source.adopt(first) end
       return nil, lurn.data.failure, code or "EFORMAT"
-    end
-  end
-
-  local function name_of (path) return path:match "[^/]*$" end
-
-  -- Arrays have no hash of their own; the set that is made of them has, and the manifests are compared in the end.
-  local function found_by_name (open, file, given)
-    return function (path, ...)
-      if type(path) ~= "string" then return open(path, ...) end
-      for _, place in ipairs(lurn.manifest.places(file.manifest, path, given)) do
-        local fits = name_of(place) == name_of(path) and lurn.sys.exists(place)
-        if fits then return open(place, ...) end
-      end
-      return open(path, ...)
     end
   end
 
@@ -64,8 +56,7 @@ return function (lurn)
   ---@param given string[]  files that may be the data
   ---@param strict boolean
   function M.find_data (file, given, strict)
-    for _, name in ipairs(SETS) do lurn[name] = found_by_hash(lurn[name], file, given, strict) end
-    for _, name in ipairs(ARRAYS) do lurn[name] = found_by_name(lurn[name], file, given) end
+    for _, name in ipairs(READERS) do lurn[name] = found_by_hash(name, file, given, strict) end
   end
 
   --- A run that waits, of an experiment that came out of a run file.

@@ -14,11 +14,19 @@ return function (lurn)
   ---@field total integer?    the last step of the loop being played
   ---@field state table       plain values that survive a resume; keep it small, it is copied every step
   ---@field seed integer
-  ---@field status string     "waiting", "running", "done", "failed", "diverged", "interrupted", "terminated", "pruned"
+  ---@field status string     "waiting", "running", "done", "failed", "diverged", "interrupted", "terminated",
+  -- "pruned", "paused", "infeasible"
   ---@field result any        what the experiment returned
   ---@field model any         the first model that was built; models has all of them
   local Run = {}
-  Run.__index = Run
+  Run.__name = "lurn.Run"
+
+  -- run.loss and run.valid_loss are the series of that name: {step =, value =}.
+  function Run.__index (self, key)
+    local value = Run[key]
+    if value ~= nil or key ~= "loss" and key ~= "valid_loss" then return value end
+    return rawget(self, "metrics")[key]
+  end
   M.Run = Run
 
   local OPTIONS = {
@@ -34,8 +42,12 @@ return function (lurn)
     arguments = {"table", nil, nil, "the command line, for the record"},
     threads = {"integer", nil, {1, 64}, "of the engine; 1 by default"},
     on_digest = {"function", nil, nil, "function (run, step, hex): called with every digest"},
-    pruner = {"function", nil, nil, "function (step, value) -> true: give up"},
+    pruner = {"function", nil, nil, "function (step, value) -> 'pruned' or true: give up; 'paused': go on later"},
+    on_step = {"function", nil, nil, "function (run): called between two iterations"},
+    memory = {"integer", nil, {1, 1e18}, "bytes: a run that plans to use more ends as infeasible before it does"},
     keep = {"integer", nil, {1, 1e6}, "checkpoints of evaluations to keep beside the run file, and the best"},
+    sparse = {"boolean", false, nil, "a checkpoint every minute and at the end, none at first and at evaluations"},
+    wanted = {"function", nil, nil, "function (run) -> false: nobody wants the checkpoint of a run that ended so"},
     lock = {"any", nil, nil, "of the run file, when the caller took it already"},
   }
 
@@ -94,7 +106,8 @@ return function (lurn)
       path = o.out, lock = o.lock, status = "waiting", steps = 0, done = 0, kept = 0,
       state = saved and saved.state or {},
       lost = {}, models = {}, optims = {}, datasets = {}, metrics = saved and saved.metrics or {}, loops = {},
-      best = saved and saved.best or {}, spent = saved and saved.counters.seconds or 0, saved = saved,
+      best = saved and saved.best or {}, first = saved and saved.first or {},
+      spent = saved and saved.counters.seconds or 0, saved = saved,
       live_bytes = saved and saved.counters.live_bytes or 0,
       digests = saved and saved.digests or {step = {}, hex = {}},
     }, Run)
@@ -131,15 +144,20 @@ return function (lurn)
   end
 
   --- The weights that a model of the run begins with: drawn by the run's seed, or those of another run (option init).
+  -- The latter are in the run file, too: a resumed run does not ask for the other one. While it has not come to where
+  -- it stopped, any weights do, as the file's take their place.
   function Run:first_weights (model)
     for k, known in ipairs(self.models) do
       if known == model then
+        local first = not self.saved and self.first[k]
+        if first then return lurn.runfile.fill(model, first, "first weights") end
         model:init(self.seed + k - 1)
         if self.options.init then lurn.lineage.fill(self, model, k) end
       end
     end
   end
 
+  --- Called by optimisers: an update has been committed, the iteration is to be played to its end.
   function Run:committed ()
     self.dirty = true
     if lurn.signal then lurn.signal.hold(true) end
@@ -253,7 +271,10 @@ return function (lurn)
     end
     self:write_live {event = "end", status = status, seconds = self:seconds()}
     local started = self.done > 0 or self.written
-    if clean and (ok or started) and not self.saved and not self.refused then
+    local wanted = not self.options.wanted or self.options.wanted(self)
+    if self.saved or self.refused then started, ok = false, false      -- the file is as it was
+    elseif not clean then self:mark(status) end
+    if wanted and clean and (ok or started) then
       local saved, why = self:checkpoint(status)
       if not saved and ok then self.status, self.error, self.trace = "failed", why, why end
     end
@@ -262,8 +283,26 @@ return function (lurn)
     self.progress:clear()
   end
 
+  local resume = lurn.signal and lurn.signal.resume or coroutine.resume
+
+  -- One stretch of the script; true when a prompt's Ctrl-C paused it, wherever it was.
+  local function stretch (self)
+    if self.marks then lurn.patience.put_back(self.marks) end
+    self.marks = nil
+    enter(self)
+    local ok, value = resume(self.thread)
+    if coroutine.status(self.thread) == "suspended" then
+      self.status = "waiting"
+      if ok == nil then self.progress:clear() end
+    else
+      close(self, ok, value)
+    end
+    leave(self)
+    return ok == nil
+  end
+
   --- Plays until the script ends, the budget is used up, or something stops it. Never raises for
-  -- what the script does: status, error and trace tell.
+  -- what the script does: status, error and trace tell. Paused, it goes on from there when it is played again.
   function Run:play ()
     if coroutine.status(self.thread) == "dead" then
       error("this run has ended: " .. self.status, 2)
@@ -271,14 +310,12 @@ return function (lurn)
     local free, message = self:take_lock()
     if not free then return refuse(self, message) end
     lurn.manifest.prepare(self)
-    enter(self)
-    local ok, value = coroutine.resume(self.thread)
-    if coroutine.status(self.thread) == "suspended" then
-      self.status = "waiting"
-    else
-      close(self, ok, value)
+    while stretch(self) do
+      self.marks = lurn.patience.mark(self.models)
+      local budget = self.budget      -- others may play it before it is this call's turn again
+      if not lurn.signal.pause() or coroutine.status(self.thread) == "dead" then break end
+      self.budget = budget
     end
-    leave(self)
     return self
   end
 

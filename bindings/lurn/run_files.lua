@@ -17,6 +17,7 @@ return function (lurn, Run)
     return true
   end
 
+  --- Others may write the run file from now on.
   function Run:release_lock ()
     if self.lock then self.lock:release() end
     self.lock = nil
@@ -98,11 +99,20 @@ return function (lurn, Run)
     return ok, message
   end
 
+  --- Says in the run file how the run ended where its state cannot be saved: in half an iteration. The state of the
+  -- last checkpoint stays, from which it is resumed.
+  function Run:mark (status)
+    if not self.on_disk or lurn.sys.identity(self.path) ~= self.identity then return end
+    local ok, message = lurn.runfile.mark(self.path, status)
+    if ok then self.identity = lurn.sys.identity(self.path)
+    else self.progress:say("lurn: the run file does not say that the run ended as %s: %s", status, message) end
+  end
+
   --- Says that an evaluation comes in the next iteration. The run file is renewed before it, so that a signal need
   -- not wait for its end: what the file then holds is one step old. run:fit calls this; reports that come at regular
   -- steps are expected from the second on.
   function Run:expect_report ()
-    self.checkpoint_due = self.checkpoint_due or "plain"
+    if not self.options.sparse then self.checkpoint_due = self.checkpoint_due or "plain" end
   end
 
   --- Whether the run file holds the state of the last boundary, so that what came after it can be played again.

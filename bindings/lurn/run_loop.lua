@@ -59,13 +59,17 @@ return function (lurn, Run)
     self:remember()
     if lurn.signal then lurn.signal.hold(false) end
     local pending = lurn.signal and lurn.signal.pending()
-    if pending then Run.finish(pending == "TERM" and "terminated" or "interrupted") end
+    if pending and not lurn.signal.pause() then
+      Run.finish(pending == "TERM" and "terminated" or "interrupted")
+    end
     look_at_threads(self)
     if self.give_up then Run.finish(self.give_up) end
+    if self.options.on_step then self.options.on_step(self) end
     -- What changes at every step shows at once, what changes at evaluations when their checkpoint is due.
     if loop.done <= 3 or self.checkpoint_due == "keep" then lurn.watch.look(self, loop) end
     if self.done + 1 == self.next_report then self:expect_report() end
-    if self.checkpoint_due or Run.clock() - (self.written or -math.huge) >= RENEW then
+    local since = self.written or self.options.sparse and self.began or -math.huge
+    if self.checkpoint_due or Run.clock() - since >= RENEW then
       local written, message = self:checkpoint()
       -- Nothing is lost yet, and a run whose file cannot be written is better not begun.
       if not written and not self.on_disk then Run.refuse(message) end
@@ -202,6 +206,26 @@ return function (lurn, Run)
     end
   end
 
+  -- What the process has now and what its models plan for this batch, without what they have been given already. The
+  -- plan is made before anything of it is touched, so that a run which asks for too much costs nothing.
+  local function check_memory (self, batch)
+    local T, B, N = batch.T or 1, batch.B or 1, batch.N or 1
+    local room = self.room or {T = 0, B = 0, N = 0, bytes = 0}
+    if T <= room.T and B <= room.B and N <= room.N then return end
+    local used, bytes = lurn.process.memory(lurn.sys.pid()), 0
+    for _, model in ipairs(self.models) do
+      local ok, arena, state = pcall(model:player().plan, model:player(), T, B, N)
+      if not ok then Run.finish("infeasible", (tostring(arena):gsub("^.-no memory", "no memory"))) end
+      bytes = bytes + arena + state
+    end
+    local wanted = used + bytes - room.bytes
+    if wanted > self.options.memory then
+      Run.finish("infeasible", ("a batch of %d steps and %d rows takes %.1f MB, the limit is %.1f MB")
+        :format(T, B, wanted / 1e6, self.options.memory / 1e6))
+    end
+    self.room = {T = math.max(T, room.T), B = math.max(B, room.B), N = math.max(N, room.N), bytes = bytes}
+  end
+
   --- The loop: for batch, step in run:batches(data.train, {batch = 50, seq = 50, epochs = 10}) do ... end
   ---@param split any       a split of a data set, or a feed
   ---@param options? table  batch, seq, stride, epochs or steps, shuffle, bucket
@@ -219,6 +243,7 @@ return function (lurn, Run)
       if loop.done >= total or loop.ended then return nil end
       local epoch, index = locate(feed, loop)
       local batch = assert(feed:batch(epoch, index))
+      if self.options.memory then check_memory(self, batch) end
       loop.playing = true
       self.steps, self.epoch, self.batch = self.done + 1, epoch, batch
       return batch, self.steps, feed

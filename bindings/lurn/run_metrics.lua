@@ -79,7 +79,7 @@ return function (lurn, Run)
 
   --- The value of an evaluation: what the experiment minimises (or maximises). Keeps the weights when it
   -- is the best so far, has a checkpoint written when this iteration is over, and ends the run then
-  -- when it was pruned.
+  -- when it was pruned or paused.
   ---@param value number
   ---@param name? string   of the series; "objective" by default
   ---@return boolean improved
@@ -91,9 +91,10 @@ return function (lurn, Run)
       self.best.value, self.best.step = value + 0.0, self.steps
       keep_weights(self)
     end
-    self.checkpoint_due, self.digest_due = "keep", true
+    self.checkpoint_due, self.digest_due = not self.options.sparse and "keep" or self.checkpoint_due, true
     self.next_report, self.last_report = 2 * self.steps - (self.last_report or 0), self.steps
-    if self.options.pruner and self.options.pruner(self.steps, value) then self.give_up = "pruned" end
+    local verdict = self.options.pruner and self.options.pruner(self.steps, value)
+    if verdict then self.give_up = verdict == true and "pruned" or verdict end
     return improved
   end
 

@@ -12,6 +12,8 @@
 --                     played. Attribute sha256 of each
 --   /weights/PATH     parameters as they are      /best/PATH    those of the best evaluation
 --   /optim/NAME       moments; /optim/numbers JSON /state/NAME   carried state
+--   /first/PATH       what a run with first weights of another one (option init) began with
+--                     attribute sha256 of these five groups: of their tensors, see runfile_tensors.lua
 --   /metrics/NAME/step, /metrics/NAME/value
 --   /digests/step, /digests/hex   the chain of run_digest.lua
 --   /data/vocabulary  one token a line, in hexadecimal; attribute level: char or byte
@@ -22,6 +24,7 @@
 local check = require "lurn.runfile_check"
 
 return function (lurn)
+  local copy = require "lurn.h5_copy" (lurn)
   local M = {}
 
   M.format, M.version = "lurn run", 1
@@ -43,6 +46,25 @@ return function (lurn)
     if getmetatable(a) == World then return nil, a.message, a.code end
     error(a, 0)
   end
+
+  local function damaged (path, what, ...)
+    try(nil, ("%s: damaged run file: %s"):format(path, what:format(...)), "EFORMAT")
+  end
+
+  -- What is there must be whole: a message of the reader is the message of the file.
+  local function read (r, name)
+    return r:exists(name) and try(r:read(name)) or nil
+  end
+
+  local function read_json (r, path, name)
+    local text = read(r, name)
+    if type(text) ~= "string" then damaged(path, "%s is missing", name) end
+    local value, message = lurn.json.decode(text, {nonfinite = true})
+    if value == nil then damaged(path, "%s: %s", name, message) end
+    return value
+  end
+
+  local tensors = require "lurn.runfile_tensors" (lurn, try, damaged)
 
   ---------------------------------------------------------------- what goes into the file
 
@@ -73,20 +95,20 @@ return function (lurn)
   end
 
   local function write_model (w, run, k)
-    local model, s = run.models[k], suffix(k)
+    local model, s, weights = run.models[k], suffix(k), {}
     write_program(w, "/program" .. s, model:source_text())
     write_program(w, "/program_train" .. s, model:program())
-    for _, p in ipairs(model:parameters()) do try(w:write("/weights" .. s .. "/" .. p.path, p.value)) end
-    for name, tensor in next, model:state() or {} do try(w:write("/state" .. s .. "/" .. name, tensor)) end
-    for path, tensor in next, run.best.weights and run.best.weights[k] or {} do
-      try(w:write("/best" .. s .. "/" .. path, tensor))
-    end
+    for _, p in ipairs(model:parameters()) do weights[p.path] = p.value end
+    tensors.write(w, "/weights" .. s, weights)
+    tensors.write(w, "/state" .. s, model:state() or {})
+    tensors.write(w, "/best" .. s, run.best.weights and run.best.weights[k] or {})
+    tensors.write(w, "/first" .. s, run.first[k] or {})
   end
 
   local function write_optim (w, optim, k)
     local saved, s = optim:save(), suffix(k)
     write_json(w, "/optim" .. s .. "/numbers", saved.numbers)
-    for name, tensor in next, saved.tensors do try(w:write("/optim" .. s .. "/" .. name, tensor)) end
+    tensors.write(w, "/optim" .. s, saved.tensors)
   end
 
   -- A step that was abandoned may have logged already; such points are not part of the state.
@@ -108,7 +130,7 @@ return function (lurn)
 
   local function write_attributes (w, run, status)
     local attributes = {format = M.format, version = M.version, name = run.experiment.name, status = status,
-      created = run.created, updated = os.date("!%Y-%m-%dT%H:%M:%SZ"), seed = run.seed, steps = run.done,
+      created = run.created, updated = lurn.manifest.date(), seed = run.seed, steps = run.done,
       precision = lurn.precision, seconds = run:seconds(), best_value = run.best.value, best_step = run.best.step}
     for key, value in next, attributes do try(w:attr("/", key, value)) end
   end
@@ -156,6 +178,34 @@ return function (lurn)
     return guarded(write_all, run, status)
   end
 
+  local function mark_all (path, status)
+    local r <close> = try(copy.h5().open(path))
+    local w <close> = try(copy.h5().create(path))
+    local manifest = read_json(r, path, "/manifest")
+    local attempt = manifest.attempts[#manifest.attempts]
+    local now = lurn.manifest.date()
+    attempt["end"], attempt.status = now, status
+    copy.group(r, "", w, "", "/manifest")
+    copy.attributes(r, "/", w, "/")
+    write_json(w, "/manifest", manifest)
+    try(w:attr("/", "status", status))
+    try(w:attr("/", "updated", now))
+    try(w:commit())
+    return true
+  end
+
+  --- Says in a run file how the run ended, and leaves the state that it holds, which is an earlier one: true, or nil,
+  -- message, code. For ends at which the state in memory is one that cannot be resumed.
+  ---@param path string
+  ---@param status string
+  function M.mark (path, status)
+    local ok, done, message, code = pcall(guarded, mark_all, path, status)
+    if ok then return done, message, code end
+    return nil, tostring(done)
+  end
+
+  ---------------------------------------------------------------- the vocabulary
+
   --- Tokens may be any bytes, which JSON text cannot say: one token a line, in hexadecimal.
   function M.vocabulary_text (tokens)
     local lines = {}
@@ -175,23 +225,6 @@ return function (lurn)
 
   ---------------------------------------------------------------- reading
 
-  local function damaged (path, what, ...)
-    try(nil, ("%s: damaged run file: %s"):format(path, what:format(...)), "EFORMAT")
-  end
-
-  -- What is there must be whole: a message of the reader is the message of the file.
-  local function read (r, name)
-    return r:exists(name) and try(r:read(name)) or nil
-  end
-
-  local function read_json (r, path, name)
-    local text = read(r, name)
-    if type(text) ~= "string" then damaged(path, "%s is missing", name) end
-    local value, message = lurn.json.decode(text, {nonfinite = true})
-    if value == nil then damaged(path, "%s: %s", name, message) end
-    return value
-  end
-
   -- Text and digest of a program, or nil.
   local function read_program (r, path, name)
     local text = read(r, name)
@@ -203,37 +236,25 @@ return function (lurn)
     return text, digest
   end
 
-  local function read_group (r, path, group, except)
-    local out = {}
-    if not r:exists(group) then return out end
-    for _, name in ipairs(try(r:list(group))) do
-      local array = group .. "/" .. name
-      if name ~= except then
-        if not r:shape(array) then damaged(path, "%s is a group among arrays", array) end
-        out[name] = try(r:read(array))
-      end
-    end
-    return out
-  end
-
   local function read_models (r, file)
     file.best.weights = r:exists("/best") and {} or nil
     for k = 1, 1000 do
       local s = suffix(k)
       if not r:exists("/weights" .. s) then break end
-      local model = {weights = read_group(r, file.path, "/weights" .. s),
-        state = read_group(r, file.path, "/state" .. s)}
+      local model = {weights = tensors.read(r, file, "/weights" .. s),
+        state = tensors.read(r, file, "/state" .. s)}
       model.program, model.digest = read_program(r, file.path, "/program" .. s)
       model.train_program, model.train_digest = read_program(r, file.path, "/program_train" .. s)
       if not model.program then damaged(file.path, "/program%s is missing", s) end
       file.models[k] = model
-      if r:exists("/best" .. s) then file.best.weights[k] = read_group(r, file.path, "/best" .. s) end
+      if r:exists("/first" .. s) then file.first[k] = tensors.read(r, file, "/first" .. s) end
+      if r:exists("/best" .. s) then file.best.weights[k] = tensors.read(r, file, "/best" .. s) end
     end
     for k = 1, 1000 do
       local group = "/optim" .. suffix(k)
       if not r:exists(group) then break end
       file.optims[k] = {numbers = read_json(r, file.path, group .. "/numbers"),
-        tensors = read_group(r, file.path, group, "numbers")}
+        tensors = tensors.read(r, file, group, "numbers")}
     end
   end
 
@@ -279,7 +300,7 @@ return function (lurn)
       try(nil, ("%s: a run file of version %d; this lurn knows versions up to %d"):format(path, version, M.version),
         "EFORMAT")
     end
-    local file = {path = path, models = {}, optims = {}, metrics = {}}
+    local file = {path = path, models = {}, optims = {}, metrics = {}, first = {}}
     for key, value in next, try(r:attrs("/")) do file[key] = value end
     file.best = {value = file.best_value, step = file.best_step}
     for _, key in ipairs {"name", "status", "seed", "precision"} do
@@ -289,7 +310,7 @@ return function (lurn)
   end
 
   local function read_script (r, file)
-    file.script = {text = read(r, "/script/text"), lua = read_group(r, file.path, "/script/lua")}
+    file.script = {text = read(r, "/script/text"), lua = tensors.list(r, file.path, "/script/lua")}
     file.script.path = file.script.text and r:attr("/script/text", "path") or nil
   end
 
@@ -343,33 +364,7 @@ return function (lurn)
     if model.touch then model:touch() end      -- what was made of the old values (packs) is stale
   end
 
-  ---------------------------------------------------------------- live metrics
-
-  --- RUN.h5 -> RUN.jsonl
-  function M.live_path (path)
-    return (path:gsub("%.h5$", "")) .. ".jsonl"
-  end
-
-  --- Opens the lines beside the run file for appending. After a resume what was written later than
-  -- the checkpoint is cut off; it will come again.
-  ---@param path string    of the run file
-  ---@param bytes integer  to keep
-  ---@return file*? file
-  ---@return integer? bytes kept
-  function M.open_live (path, bytes)
-    local live = M.live_path(path)
-    local old = bytes > 0 and io.open(live, "rb")
-    local kept = ""
-    if old then
-      kept = old:read(bytes) or ""
-      old:close()
-    end
-    local file = io.open(live, "wb")
-    if not file then return nil end
-    file:write(kept)
-    file:setvbuf("line")
-    return file, #kept
-  end
+  require "lurn.runfile_live" (M)
 
   return M
 end

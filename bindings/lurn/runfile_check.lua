@@ -27,8 +27,11 @@ local function check_manifest (m, need)
   need(is("table", m.data) and is("table", m.files) and is("table", m.attempts),
     "/manifest: data, files or attempts are no lists")
   for _, source in ipairs(m.data or {}) do
-    need(type(source) == "table" and is("string", source.path) and is("string", source.hash)
-      and is("table", source.text), "/manifest: a data set without path or hash")
+    need(type(source) == "table" and is("string", source.path) and is("string", source.hash),
+      "/manifest: a data set without path or hash")
+    for _, how in ipairs {"text", "csv", "npy", "npz", "idx"} do
+      need(is("table", source[how]), "/manifest: how data were read is not a table")
+    end
   end
   for _, attempt in ipairs(m.attempts or {}) do
     need(type(attempt) == "table", "/manifest: an attempt is not a table")

@@ -89,12 +89,16 @@ return function ()
     return best
   end
 
+  local known = setmetatable({}, {__mode = "k"})      -- the names of declarations that were asked for before
+
   local function names_of (declaration)
+    if known[declaration] then return known[declaration] end
     local names = {}
     for name in pairs(declaration) do
       if type(name) == "string" then names[#names + 1] = name end
     end
     table.sort(names)
+    known[declaration] = names
     return names
   end
 

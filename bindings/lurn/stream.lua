@@ -14,7 +14,7 @@ return function (lurn, Model)
 
   ---@class lurn.Stream
   local Stream = {}
-  Stream.__index = Stream
+  Stream.__index, Stream.__name = Stream, "lurn.Stream"
 
   local function one (id) return type(id) == "number" and lurn.ids {{id}} or id end
 
@@ -27,34 +27,30 @@ return function (lurn, Model)
     return core.batch(fields)
   end
 
-  -- What an engine's answer comes to: the output of the step that was played.
-  local function finish (self, ok, message, code)
-    if code == "EINTR" then error(lurn.interrupted, 0) end
-    if ok == nil then error(message, 3) end
+  -- The step was played: its output, which the engine may have given already.
+  local function finish (self, out)
     self.steps = self.steps + 1
-    if ok == true then
-      local out = self.player:output("out")
-      if not out then error("stream:step: the model has no output \"out\"", 3) end
-      ok = out[1][1]
+    if out == true then
+      local all = self.player:output("out")
+      if not all then error("stream:step: the model has no output \"out\"", 3) end
+      out = all[1][1]
     end
-    self.out = ok
-    return ok
+    self.out = out
+    return out
   end
 
   --- One step: an id (from 1) or a vector; returns the output, the logits of a classifier.
   function Stream:step (x)
     if type(x) == "number" and not self.fields then
-      return finish(self, self.player:step(x, self.seed, self.steps))
+      return finish(self, (lurn.patience.attempt(self.player, 2, self.player.step, x, self.seed, self.steps)))
     end
     if type(x) == "table" then x = lurn.tensor {{x}} end
-    local ok, message, code = self.player:forward(batch_of(self, x), self.seed, self.steps, "eval")
-    if ok ~= nil then
-      self.player:commit()
-      ok = true
-    end
-    return finish(self, ok, message, code)
+    lurn.patience.attempt(self.player, 2, self.player.forward, batch_of(self, x), self.seed, self.steps, "eval")
+    self.player:commit()
+    return finish(self, true)
   end
 
+  --- Forgets the state: the next step is the first.
   function Stream:reset ()
     self.player:resetstate()
     self.steps = 0

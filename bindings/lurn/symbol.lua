@@ -88,12 +88,13 @@ return function (lurn)
     return M.sum(x) / x.cols
   end
 
-  --- e^x / sum e^x over the columns, and its logarithm.
+  --- e^x / sum e^x over the columns.
   function M.softmax (x)
     if not is(x) then return x:softmax() end
     return M.exp(x - M.logsumexp(x))
   end
 
+  --- The logarithm of softmax, over the columns.
   function M.log_softmax (x)
     if not is(x) then return x:log_softmax() end
     return x - M.logsumexp(x)

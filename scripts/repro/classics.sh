@@ -15,7 +15,7 @@ play () {
   name=$1; shift
   start=$(date +%s)
   echo "lurn run scripts/$name.lua $*"
-  "$lurn" run "$here/../$name.lua" "$@" --quiet --out "$dir/$name.h5" | sed '/^result/d; s/^/    /'
+  "$lurn" run "$here/../$name.lua" "$@" --quiet --force --out "$dir/$name.h5" | sed '/^result/d; s/^/    /'
   echo "    $(($(date +%s) - start)) s"
 }
 

@@ -84,12 +84,42 @@ describe("the command line", function ()
     assert.equal("", out)
     assert.matches("unknown parameter 'cel', did you mean 'cell'%?", err)
     assert.matches("%-%-a +1 +int 0%.%.9: a digit", err)
-    assert.equal(2, (lurn("run tiny.lua --a 12")))
+    assert.equal(2, (lurn("run tiny.lua --a 1.5")))
     assert.equal(2, (lurn("run tiny.lua --cell z")))
     assert.equal(2, (lurn("run tiny.lua --seed many")))
     assert.equal(2, (lurn("run tiny.lua --precision f16")))
     assert.equal(2, (lurn("run")))
     assert.equal(2, (lurn("run tiny.lua other.lua")))
+  end)
+
+  when_built("writes over a file that is there only with --force", function ()
+    assert.equal(0, (lurn("run tiny.lua --quiet --a 3 --out there.h5")))
+    assert.equal(0, (lurn("run tiny.lua --quiet --a 3 --out other.h5")))
+    write("notes.txt", "something else")
+    local function content (name)
+      local f = assert(io.open(folder .. "/" .. name, "rb"))
+      local text = f:read "a"
+      f:close()
+      return text
+    end
+    local before = content "there.h5"
+    for arguments, said in pairs {["run tiny.lua --out there.h5"] = ", a run file %(done after 0 steps%)",
+                                  ["run --init other.h5 --out there.h5"] = ", a run file %(done after 0 steps%)",
+                                  ["run --fork other.h5 --out there.h5"] = ", a run file %(done after 0 steps%)",
+                                  ["run --resume other.h5 --out there.h5"] = ", a run file %(done after 0 steps%)",
+                                  ["rerun other.h5 --out there.h5"] = ", a run file %(done after 0 steps%)",
+                                  ["run tiny.lua --out notes.txt"] = ""} do
+      local code, out, err = lurn(arguments)
+      assert.equal(2, code, arguments .. err)
+      assert.equal("", out)
+      assert.matches("%-%-out: %S+ is there already" .. said .. "; %-%-force writes over it\n", err)
+      assert.is_false(exists(folder .. "/there.h5.lock"))
+    end
+    assert.is_true(before == content "there.h5")
+    assert.equal("something else", content "notes.txt")
+    assert.equal(0, (lurn("run tiny.lua --quiet --a 4 --force --out there.h5")))
+    assert.is_false(before == content "there.h5")
+    assert.equal(2, (lurn("run tiny.lua --force")))
   end)
 
   when_built("lists a script's parameters with --help", function ()

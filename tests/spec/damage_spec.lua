@@ -19,8 +19,8 @@ end}
 ]]
 
 -- A copy of a run file, object by object, with some of them or of the attributes of / replaced; false leaves one out.
--- `more` are objects beside them.
-local function rewrite (to, objects, attributes, more)
+-- `more` are objects beside them. The digests of groups are left out unless they are asked for.
+local function rewrite (to, objects, attributes, more, digests)
   local r <close> = assert(lurn.h5.open(shell.path "run.h5"))
   local w <close> = assert(lurn.h5.create(shell.path(to)))
   local function put_attributes (path, changed)
@@ -32,7 +32,9 @@ local function rewrite (to, objects, attributes, more)
   local function walk (group)
     for _, name in ipairs(assert(r:list(group))) do
       local path = (group == "/" and "" or group) .. "/" .. name
-      if not r:shape(path) then walk(path)
+      if not r:shape(path) then
+        walk(path)
+        if digests then put_attributes(path, {}) end
       elseif objects[path] ~= false then
         assert(w:write(path, objects[path] or assert(r:read(path))))
         put_attributes(path, {})
@@ -71,6 +73,31 @@ describe("a run file", function ()
     rewrite("copy.h5", {})
     local code, _, err = shell.lurn "run --quiet --resume copy.h5"
     assert.equal(0, code, err)
+  end)
+
+  when_built("in which a number of a tensor is another one is refused, and says in which group", function ()
+    local file = assert(lurn.runfile.read(shell.path "run.h5"))
+    for group, tensors in pairs {["/weights"] = file.models[1].weights, ["/best"] = file.best.weights[1],
+                                 ["/optim"] = file.optims[1].tensors, ["/state"] = file.models[1].state} do
+      local name, tensor = next(tensors)
+      assert.is_truthy(name, group)
+      rewrite("whole.h5", {[group .. "/" .. name] = tensor}, nil, nil, true)
+      assert(lurn.runfile.read(shell.path "whole.h5"))
+      rewrite("bent.h5", {[group .. "/" .. name] = tensor + 1e-3}, nil, nil, true)
+      refused("bent.h5", "damaged run file: " .. group .. ": its tensors are not those that its digest was made of\n$")
+      -- The core of the other precision, to which these bytes are no bytes, knows it too.
+      assert(lurn.f64.runfile.read(shell.path "whole.h5"))
+      assert.matches(group .. ": its tensors", select(2, lurn.f64.runfile.read(shell.path "bent.h5")))
+    end
+  end)
+
+  when_built("in which a single bit has changed is refused", function ()
+    local file = assert(lurn.runfile.read(shell.path "run.h5"))
+    local name, tensor = next(file.optims[1].tensors)
+    local bytes = ("<f"):pack(tensor:totable()[1])
+    shell.write("bit.h5", shell.read "run.h5")
+    assert.is_true(shell.patch("bit.h5", bytes, string.char(bytes:byte(1) ~ 1) .. bytes:sub(2)), name)
+    refused("bit.h5", "damaged run file: /optim: ")
   end)
 
   when_built("of a later version is not read", function ()

@@ -47,16 +47,19 @@ local function fake_h5 (lurn)
       if not o then return nil, name .. " is missing", "EFORMAT" end
       return o.tensor and M.tensor(o.tensor) or o.plain
     end
-    function r.shape (_, name) return d.objects[name] and {} end
+    function r.shape (_, name)
+      if d.objects[name] then return {}, d.objects[name].tensor and "f64" or "text" end
+      return nil, "group"
+    end
     function r.exists (_, name)
       if d.objects[name] then return true end
       for k in pairs(d.objects) do if k:sub(1, #name + 1) == name .. "/" then return true end end
       return false
     end
     function r.list (_, group)
-      local names, seen = {}, {}
+      local names, seen, prefix = {}, {}, group == "/" and "/" or group .. "/"
       for k in pairs(d.objects) do
-        local name = k:sub(1, #group + 1) == group .. "/" and k:sub(#group + 2):match("^[^/]+")
+        local name = k:sub(1, #prefix) == prefix and k:sub(#prefix + 1):match("^[^/]+")
         if name and not seen[name] then
           seen[name] = true
           names[#names + 1] = name
@@ -165,11 +168,19 @@ function M.new ()
   local function part (name) lurn[name] = dofile(assert(package.searchpath("lurn." .. name, package.path)))(lurn) end
   local pending, held
   lurn.signal = {install = function () end, restore = function () end, pending = function () return pending end,
+    pause = function () return false end,
     hold = function (yes) held = yes end, clear = function () pending, held = nil, nil end,
     raise = function (name) pending = name end, stop = function () return pending and not held end}
   lurn.sys = {clock = os.clock, mkdir = function (path) return os.execute("mkdir -p '" .. path .. "'") end,
     isatty = function () return false end, pid = function () return 1 end, identity = function () end,
-    sha256 = function (text) return ("%08x"):format(#text * 65537 + text:byte(-1)) end,
+    sha256 = function (...)
+      local sum = 0
+      for _, piece in ipairs {...} do
+        if type(piece) == "table" then piece = table.concat(piece.values, " ") end
+        sum = (31 * sum + #piece * 65537 + (piece:byte(-1) or 0)) % 2^32
+      end
+      return ("%08x"):format(sum // 1 | 0)
+    end,
     lock = function () return {release = function () end} end}
   lurn.core = {rng = {
     uniform = function (seed, _, name, i) return math.abs(math.sin(seed + #name + i * 1.7)) % 1 end,

@@ -55,7 +55,7 @@ describe("a run file", function ()
     assert.is_true(shell.exists "run.h5.lock")
     local code, err
     for _ = 1, 100 do      -- the process may take a moment to die
-      code, err = select(1, shell.lurn "run long.lua --quiet --steps 5 --out run.h5"), shell.read "err"
+      code, err = select(1, shell.lurn "run long.lua --quiet --steps 5 --force --out run.h5"), shell.read "err"
       if code == 0 then break end
       os.execute "sleep 0.05"
     end

@@ -91,6 +91,19 @@ describe("a file of NumPy", function ()
     assert.equal(2^40, assert(l.npy(path "huge.npy", {as = "list"}))[2])
   end)
 
+  when_numpy("has a hash of its numbers, not of their order and width, nor of who reads them", function ()
+    local function hash (name) return l.source.of(assert(l.npy(path(name), {as = "numbers"}))).hash end
+    for _, name in ipairs {"f_i2", "c_i4", "f_i4", "c_i8", "f_i8"} do
+      assert.equal(hash "c_i2.npy", hash(name .. ".npy"))
+    end
+    for _, name in ipairs {"f_f4", "c_f8", "f_f8"} do assert.equal(hash "c_f4.npy", hash(name .. ".npy")) end
+    assert.equal(hash "c_u1.npy", hash "f_u8.npy")
+    assert.equal(hash "v1.npy", hash "v3.npy")
+    assert.not_equal(hash "c_i4.npy", hash "c_f4.npy")
+    assert.not_equal(hash "c_u4.npy", hash "c_i4.npy")
+    assert.equal(hash "wide.npy", lurn.f32.source.of(assert(lurn.f32.npy(path "wide.npy"))).hash)
+  end)
+
   when_numpy("that is not read is named", function ()
     local function refuses (words, name, options)
       local ok, message, code = l.npy(path(name), options)

@@ -97,8 +97,8 @@ describe("a killed run", function ()
         pending(name .. " (the launcher or the engine is not built)")
       else
         it(name, function ()
-          local run = ("%s run resume.lua --quiet --seed 5 --precision %s --cell %s --out "):format(bin, precision,
-            cell)
+          local run = ("%s run resume.lua --quiet --seed 5 --precision %s --cell %s --force --out "):format(bin,
+            precision, cell)
           local code, err = shell(run .. "straight.h5")
           assert.equal(0, code, err)
           local straight = content("straight.h5", precision)

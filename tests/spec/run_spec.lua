@@ -163,6 +163,28 @@ describe("a run", function ()
     for i, step in ipairs(steps) do assert.equal(i, step) end
   end)
 
+  it("cuts them in a file of their own: whoever is killed meanwhile leaves what there was", function ()
+    local live = lurn.runfile.live_path(path)
+    local function write (text)
+      local f = assert(io.open(live, "wb"))
+      f:write(text)
+      f:close()
+    end
+    write "one\ntwo\nthree\n"
+    local before <close> = assert(io.open(live, "rb"))
+    local file, kept = lurn.runfile.open_live(path, 8)
+    assert.equal(8, kept)
+    file:write "four\n"
+    file:close()
+    assert.equal("one\ntwo\nthree\n", before:read "a")
+    local after <close> = assert(io.open(live, "rb"))
+    assert.equal("one\ntwo\nfour\n", after:read "a")
+    file = lurn.runfile.open_live(path, 13)      -- nothing is cut: it is the same file
+    file:write "five\n"
+    file:close()
+    assert.equal("five\n", after:read "a")
+  end)
+
   describe("with a loss that is not finite", function ()
     local function nan (at, on_nan)
       return start {on_nan = on_nan, model = function (model) model.nan_at = at end}

@@ -151,8 +151,34 @@ describe("a signal", function ()
       -- The step that was committed before the evaluation is played again: the file is of the boundary before it.
       local _, file = content()
       assert.equal(19, file.counters.steps)
+      local status = signal == "INT" and "interrupted" or "terminated"
+      local attempt = file.manifest.attempts[#file.manifest.attempts]
+      assert.same({status, status, 19}, {file.status, attempt.status, attempt.to})
     end)
   end
+
+  when_built("changes nothing else in the run file by saying how the run ended", function ()
+    shell.lurn "run script.lua --quiet --out m.h5 --steps 10"
+    local function plain (value)
+      if type(value) == "userdata" then return value:totable() end
+      local out = value
+      if type(value) == "table" then
+        out = {}
+        for k, v in pairs(value) do out[k] = plain(v) end
+      end
+      return out
+    end
+    local path = shell.path "m.h5"
+    local before = plain(assert(lurn.runfile.read(path)))
+    assert(lurn.runfile.mark(path, "terminated"))
+    local after = plain(assert(lurn.runfile.read(path)))
+    assert.same({"done", "terminated"}, {before.status, after.status})
+    for _, file in ipairs {before, after} do
+      local attempt = file.manifest.attempts[1]
+      file.status, file.updated, attempt.status, attempt["end"] = nil, nil, nil, nil
+    end
+    assert.same(before, after)
+  end)
 
   when_built("in an evaluation of a loop by hand waits for its end unless the run file was renewed before", function ()
     shell.write("loop.lua", LOOP)
@@ -160,7 +186,8 @@ describe("a signal", function ()
       local code, seconds = stop(begin("--times " .. times, "loop.lua"), "TERM")
       assert.equal(143, code, shell.read "err")
       assert.is_true(seconds < MOST + (times == 1 and 1 or 0), seconds)
-      assert.equal(steps, assert(lurn.runfile.read(shell.path "run.h5")).counters.steps)
+      local file = assert(lurn.runfile.read(shell.path "run.h5"))
+      assert.same({steps, "terminated"}, {file.counters.steps, file.status})
     end
   end)
 

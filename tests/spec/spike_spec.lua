@@ -168,6 +168,34 @@ describe("a spike", function ()
     assert.equal(bits(straight.metrics.loss.value), bits(resumed.metrics.loss.value))
   end)
 
+  it("before the first evaluation returns to the weights of --init, after a resume too", function ()
+    local parent = start({steps = 12}, nil, "parent.h5"):play()
+    local seen = {}
+    local function at (step, model)
+      times(0 / 0, 6)(step, model)
+      if step == 7 then seen[#seen + 1] = h.values(model) end
+    end
+    local fit = {on_nan = "rollback", steps = 30}
+    local function begin (name, options)
+      options.out, options.quiet = shell.path(name), true
+      return start(fit, at).experiment:start(nil, options)
+    end
+    local init = assert(l.runfile.read(parent.path))
+    local straight = begin("straight.h5", {init = init}):play()
+    local run = begin("cut.h5", {init = init})
+    run:step(4)
+    assert(run:checkpoint())
+    run:release_lock()
+    os.remove(parent.path)
+    local resumed = begin("cut.h5", {resume = assert(l.runfile.read(shell.path "cut.h5"))}):play()
+    assert.same({"done", "done", 1, 1}, {straight.status, resumed.status, straight.result.skipped,
+      resumed.result.skipped})
+    assert.equal(bits(init.best.weights[1]), bits(seen[1]))
+    assert.equal(bits(seen[1]), bits(seen[2]))
+    assert(whole(straight) == whole(resumed))
+    assert.equal(bits(straight.metrics.loss.value), bits(resumed.metrics.loss.value))
+  end)
+
   it("of a batch leaves gathered gradients as they were", function ()
     local function train (bad)
       local model = h.model_of(l, "gru", "mean")

@@ -1,4 +1,5 @@
--- A short storm (tests/tools/storm.lua; the long one is `make storm`): a few kills at random instants, the same bits.
+-- Short storms (tests/tools/storm.lua, store_storm.lua; the long ones are `make storm` and `make store-storm`): a few
+-- kills at random instants, and the same bits; and no trial lost or counted twice.
 
 local shell = require "shell_helper"
 local when_built = shell.ready and it or pending
@@ -11,5 +12,13 @@ describe("training under fire", function ()
     local text = pipe:read "a"
     assert.is_true(pipe:close(), text)
     assert.matches("storm: %d+ kills, nothing lost\n$", text)
+  end)
+
+  when_built("costs no trial", function ()
+    local few = os.getenv "LURN_CHECK" and "--trials 30 --workers 2 --store dir" or "--trials 150 --workers 3"
+    local pipe = io.popen(("cd %s && lua5.4 tests/tools/store_storm.lua %s 2>&1"):format(shell.here, few))
+    local text = pipe:read "a"
+    assert.is_true(pipe:close(), text)
+    assert.matches("dir +%d+ trials, .* 0 lost, 0 counted twice, %d+ late ones kept as orphans, checks clean", text)
   end)
 end)

@@ -124,7 +124,7 @@ describe("lurn verify", function ()
     for _, e in ipairs(d.differences) do if e.entry:find "blas_core" then cores = {e.was, e.is} end end
     assert.equal("Prescott", cores[2])
     assert.not_equal("Prescott", cores[1])
-    assert.equal(0, (shell.lurn("run tiny.lua --quiet --steps 60 --out o.h5",
+    assert.equal(0, (shell.lurn("run tiny.lua --quiet --steps 60 --force --out o.h5",
       "LURN_ENGINE=openblas OPENBLAS_CORETYPE=Prescott")))
     code, d = verify("o.h5", "OPENBLAS_CORETYPE=Prescott")
     assert.equal(0, code, d.error)
@@ -188,6 +188,20 @@ describe("lurn verify", function ()
       assert.equal(0, code, d.error)
       assert.is_true(d.equal)
       shell.run "mv away/b.h5 a.h5"
+    end
+  end)
+
+  when_built("plays a run with first weights of the other precision again", function ()
+    assert.equal(0, (shell.lurn "run tiny.lua --quiet --precision f64 --steps 60 --out wide.h5"))
+    for precision, parent in pairs {f32 = "wide.h5", f64 = "a.h5"} do
+      local code, _, err = shell.lurn(("run tiny.lua --quiet --precision %s --init %s --steps 30 --force "
+        .. "--out crossed.h5"):format(precision, parent))
+      assert.equal(0, code, err)
+      local d
+      code, d = verify "crossed.h5"
+      assert.equal(0, code, d.error)
+      assert.is_true(d.equal)
+      assert.equal(30, d.steps)
     end
   end)
 end)

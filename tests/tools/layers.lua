@@ -12,6 +12,7 @@ local core = {
   -- ground
   base        = "",
   sys         = "base",
+  process     = "base",
   portable    = "base",
   sha256      = "base",
   rng         = "base portable",
@@ -23,6 +24,8 @@ local core = {
   pool        = "base sys",
   param       = "rng tensor arena portable",
   lr          = "base portable",
+  gauss       = "base portable",
+  parzen      = "rng gauss",
   optim       = "param kernel portable pool",
   -- the compute column
   sink        = "",
@@ -47,7 +50,10 @@ local core = {
   plugin      = "outside lurn",              -- what an op from outside includes
   -- storage
   h5          = "base sys tensor",
-  npy         = "tensor",
+  npy         = "tensor sha256",
+  db          = "base",
+  sqlite      = "db sys",
+  postgres    = "db",
   zip         = "base",
   data        = "h5 batch rng sha256 sys",
   text        = "data",
@@ -55,7 +61,7 @@ local core = {
   -- both: only these see a model and a file at once
   checkpoint  = "h5 conductor optim lr",
   runfile     = "checkpoint data",
-  lurn        = "gradcheck recompute cell loss runfile feed text outside",      -- the umbrella header
+  lurn        = "gradcheck recompute cell loss runfile feed text outside parzen",      -- the umbrella header
 }
 -- A .c file may know one more header than its own header admits. Each with its reason.
 local extra = {
@@ -74,8 +80,8 @@ local only = {
   {"^lauxlib%.h$",           "^bindings/", "^tests/"},
   {"^cblas%.h$",             "^core/blas%.c$"},
   {"^lapacke?%.h$",          "^core/blas%.c$"},
-  {"^hdf5",                  "^core/h5%.c$", "^tests/c/"},
-  {"^H5",                    "^core/h5%.c$"},
+  {"^hdf5",                  "^core/h5%.c$", "^core/h5_disk%.c$", "^tests/c/"},
+  {"^H5",                    "^core/h5%.c$", "^core/h5_disk%.c$"},
   {"^zlib%.h$",              "^core/zip%.c$"},
   {"^sqlite3%.h$",           "^core/sqlite%.c$"},
   {"^libpq%-fe%.h$",         "^core/postgres%.c$"},
@@ -83,13 +89,15 @@ local only = {
   {"^arm_%w+%.h$",           "^core/kernel/vf_"},
   {"^cpuid%.h$",             "^core/kernel/"},
   {"^pthread%.h$",           "^core/pool%.c$", "^core/sys%.c$", "^tests/"},
-  -- what is not standard C lives in one file of core; signals and processes in their bindings
-  {"^sys/",                  "^core/sys%.c$", "^bindings/l_proc%.c$", "^tests/"},
+  -- what is not standard C lives in two files of core, the system's and that of processes; signals in their binding
+  {"^sys/",                  "^core/sys%.c$", "^core/process%.c$", "^tests/"},
   {"^linux/",                "^core/sys%.c$"},
-  {"^sched%.h$",             "^core/sys%.c$", "^core/pool%.c$"},
-  {"^unistd%.h$",            "^core/sys%.c$", "^bindings/", "^tests/"},
-  {"^fcntl%.h$",             "^core/sys%.c$", "^tests/"},
+  {"^poll%.h$",              "^core/process%.c$"},
+  {"^sched%.h$",             "^core/sys%.c$", "^core/process%.c$", "^core/pool%.c$"},
+  {"^unistd%.h$",            "^core/sys%.c$", "^core/process%.c$", "^bindings/", "^tests/"},
+  {"^fcntl%.h$",             "^core/sys%.c$", "^core/process%.c$", "^tests/"},
   {"^dirent%.h$",            "^core/sys%.c$"},
+  {"^poll%.h$",              "^core/sys%.c$"},
   {"^dlfcn%.h$",             "^core/sys%.c$"},
 }
 

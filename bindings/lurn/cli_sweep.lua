@@ -1,0 +1,327 @@
+--- lurn sweep and lurn worker: from the command line to a study that is done.
+
+return function (cli)
+  local runner = require "lurn.cli_run" (cli)
+  local M = {}
+
+  M.FOLDER = "sweeps"      -- of stores and run files, where nothing else is said
+
+  ---------------------------------------------------------------- options
+
+  local function time_of (lurn, options, name)
+    local text = options[name]
+    if not text then return nil end
+    return lurn.sweep.seconds(text) or cli.usage(("--%s must be a time such as 90, 15m or 2h, got '%s'")
+      :format(name:gsub("_", "-"), text))
+  end
+
+  local function limits_of (lurn, options)
+    local text = options.limit_memory
+    local memory = text and (lurn.sweep.bytes(text)
+      or cli.usage(("--limit-memory must be a size such as 500MB or 2GB, got '%s'"):format(text)))
+    return {seconds = time_of(lurn, options, "limit_time"), memory = memory}
+  end
+
+  local function choice_of (lurn, options, name)
+    if not options[name] then return nil end
+    local choice, message = lurn.sweep.parse_choice(options[name])
+    return choice or cli.usage("--" .. name .. ": " .. message)
+  end
+
+  -- All that can be wrong is found before anything is made.
+  local function check_options (lurn, options)
+    time_of(lurn, options, "timeout")
+    time_of(lurn, options, "stall")
+    for name, low in next, {trials = 1, workers = 1, seeds = 1, keep = 0} do
+      if options[name] and options[name] < low then
+        cli.usage(("--%s must be at least %d, got %d"):format(name, low, options[name]))
+      end
+    end
+  end
+
+  -- What the command line says of the study, and which of it was said at all.
+  local function read_options (lurn, options, words)
+    check_options(lurn, options)
+    local o = {words = words, study = options.study, direction = options.direction, trials = options.trials,
+      seeds = options.seeds, seed = options.seed, train_seed = options.train_seed, keep = options.keep,
+      sampler = choice_of(lurn, options, "sampler"), pruner = choice_of(lurn, options, "pruner"),
+      race = not options.all_seeds, limits = limits_of(lurn, options)}
+    local given = {words = next(words) ~= nil, limits = next(o.limits) ~= nil, precision = options.precision ~= nil,
+      race = options.all_seeds ~= nil}
+    for _, name in ipairs {"direction", "seeds", "seed", "train_seed", "keep", "sampler", "pruner"} do
+      given[name] = o[name] ~= nil
+    end
+    return o, given
+  end
+
+  local function load (lurn, path, options)
+    lurn.repro.install {seed = options.train_seed or 1, name = "load", i = 0}
+    local experiment = runner.load_script(lurn, path)
+    for name in next, experiment.declarations do
+      if cli.verbs.sweep.options[name] then
+        cli.usage(("parameter '%s' of %s has the name of an option of lurn sweep"):format(name, path))
+      end
+    end
+    return experiment
+  end
+
+  local function describe (lurn, experiment, o)
+    local study, message = lurn.sweep.describe(experiment, o)
+    if not study then cli.usage(message, runner.parameters_text(experiment)) end
+    return study
+  end
+
+  ---------------------------------------------------------------- the store
+
+  function M.default_store (name) return ("%s/%s.db"):format(M.FOLDER, name) end
+
+  --- An open store, or the end of the command.
+  function M.open_store (lurn, url, create)
+    local folder = not url:find "^%a[%w+]*:" and url:match "^(.*)/[^/]*$"
+    if create and folder then
+      local made, why = lurn.sys.mkdir(folder)
+      if not made then cli.fail(cli.INPUT, why) end
+    end
+    local store, message = lurn.store.open(url, {create = create})
+    return store or cli.fail(cli.INPUT, message)
+  end
+
+  function M.absolute (path)
+    local here = os.getenv "PWD"
+    return path:find "^/" and path or here and here .. "/" .. path or path
+  end
+
+  -- Run files lie beside the store: sweeps/NAME.db and sweeps/NAME/, /shared/study and /shared/study/runs/NAME.
+  local function folder_for (lurn, url, name)
+    local kind, place = lurn.store.parse(url)      -- the store was opened, so it is a good address
+    if kind == "dir" then return ("%s/runs/%s"):format(place, name) end
+    if kind ~= "sqlite" then return M.FOLDER .. "/" .. name end
+    local stem = place:gsub("%.%w+$", "")
+    return stem:match "[^/]*$" == name and stem or stem .. "/" .. name
+  end
+
+  local function make_study (lurn, store, url, now, options)
+    local study, message, code = store:create {name = now.name, direction = now.direction, spec = now.spec}
+    if not study and code == "EEXIST" then return assert(store:study(now.name)) end
+    if not study then cli.fail(cli.INPUT, message) end
+    study:set("trials", now.trials)
+    study:set("folder", M.absolute(options.folder or folder_for(lurn, url, now.name)))
+    return study, true
+  end
+
+  -- The study is taken up where it is; nothing of it may have changed, but how many trials there shall be.
+  local function take_up (lurn, study, now, options, given)
+    local list = lurn.sweep.differences(study, now, given)
+    if list[1] then
+      cli.usage(("the study '%s' was begun with something else:\n  %s\nanother study: --study NAME"):format(study.name,
+        table.concat(list, "\n  ")))
+    end
+    if options.trials and options.trials ~= study:get "trials" then study:set("trials", options.trials) end
+  end
+
+  ---------------------------------------------------------------- enqueue
+
+  local function read_list (lurn, path)
+    local file, message = io.open(path, "rb")
+    local text = file and file:read "a"
+    if file then file:close() end
+    if not text then cli.fail(cli.INPUT, message or path .. ": cannot be read") end
+    if text:find "^%s*[%[{]" then
+      local list, why = lurn.json.decode(text)
+      if type(list) ~= "table" then cli.fail(cli.INPUT, path .. ": " .. (why or "expected a list of objects")) end
+      return list[1] and list or {list}, text
+    end
+    local names, list = nil, {}
+    for line in (text:gsub("\r", "") .. "\n"):gmatch "(.-)\n" do
+      local cells = {}
+      for cell in (line .. ","):gmatch "%s*(.-)%s*," do cells[#cells + 1] = cell end
+      if not names then names = cells
+      elseif line:find "%S" then
+        local row = {}
+        for i, name in ipairs(names) do if cells[i] and cells[i] ~= "" then row[name] = cells[i] end end
+        list[#list + 1] = row
+      end
+    end
+    return list, text
+  end
+
+  -- A value of a configuration, checked as those of the command line are, and against what the study searches.
+  local function value_of (lurn, experiment, spec, entries, name, value)
+    local d, p = experiment.declarations[name], entries[name]
+    if not d then return nil, lurn.schema.unknown("unknown parameter", tostring(name), {table.unpack(experiment.names)}) end
+    local checked, message
+    if type(value) == "string" then checked, message = lurn.experiment.parse(d, value)
+    else checked, message = lurn.experiment.validate(d, value) end
+    if checked == nil then return nil, message end
+    local fixed = spec.fixed[name]
+    if fixed == nil then fixed = d.default end
+    if not p and checked ~= fixed then
+      return nil, ("parameter '%s' is not searched in this study, it is %s"):format(name, tostring(fixed))
+    end
+    local inside = not p or p.kind == "choice" and lurn.space.index(p, checked)
+      or p.kind ~= "choice" and checked >= p.low and checked <= p.high
+    if not inside then
+      return nil, ("parameter '%s' is searched in %s, got %s"):format(name, lurn.space.text(p), tostring(checked))
+    end
+    return checked
+  end
+
+  -- What a configuration does not say is at its default.
+  local function configuration (lurn, experiment, study, path, k, row)
+    local spec, params, entries = study:spec(), lurn.space.defaults(study:spec().space), {}
+    for _, p in ipairs(spec.space) do entries[p.name] = p end
+    for name, value in next, row do
+      local checked, message = value_of(lurn, experiment, spec, entries, name, value)
+      if checked == nil then cli.fail(cli.INPUT, ("%s: configuration %d: %s"):format(path, k, message)) end
+      if entries[name] then params[name] = checked end
+    end
+    local active = lurn.space.conditions(experiment, spec.fixed)(params)
+    for name in next, params do if not active[name] then params[name] = nil end end
+    return params
+  end
+
+  -- The same file is put in once, also when the command is given again.
+  local function enqueue (lurn, experiment, study, path)
+    local list, text = read_list(lurn, path)
+    local key = "enqueued " .. lurn.sys.sha256(text):sub(1, 16)
+    if study:get(key) then return end
+    local seeds, configs, base = study:spec().seeds or 1, {}, 0
+    for _, t in ipairs(assert(study:sync())) do base = math.max(base, t.config + 1) end
+    for k, row in ipairs(list) do
+      local params = configuration(lurn, experiment, study, path, k, row)
+      for seed = 1, seeds do
+        configs[#configs + 1] = {params = params, config = base + k - 1, seed = seed, attrs = {enqueued = true}}
+      end
+    end
+    assert(study:enqueue(configs))
+    study:set(key, #list)
+  end
+
+  ---------------------------------------------------------------- the agent
+
+  -- The same name when it is started again, so that it takes up its own trials at once: that of a job, or the first one
+  -- on this host that no living agent has.
+  local function agent_name (lurn, folder)
+    local job, task = os.getenv "SLURM_ARRAY_JOB_ID", os.getenv "SLURM_ARRAY_TASK_ID"
+    if job and task then return ("slurm-%s_%s"):format(job, task) end
+    if os.getenv "SLURM_JOB_ID" then return "slurm-" .. os.getenv "SLURM_JOB_ID" end
+    local host = lurn.process.host()
+    for k = 1, 10000 do
+      local held = lurn.sys.lock(("%s/%s-%d.agent"):format(folder, host, k))
+      if held then return ("%s-%d"):format(host, k), held end
+    end
+    return ("%s-%d"):format(host, lurn.sys.pid())
+  end
+
+  -- Cores that no other agent on this machine has pinned its trials to. Where they are fewer than slots, the system
+  -- places the rest.
+  local function cores_for (lurn, workers)
+    local list, locks = {}, {}
+    for _, core in ipairs(lurn.process.cores()) do
+      if #list == workers then break end
+      local lock = lurn.sys.lock(("%s/lurn-core-%d.lock"):format(os.getenv "TMPDIR" or "/tmp", core))
+      if lock then list[#list + 1], locks[#locks + 1] = core, lock end
+    end
+    for k = #list + 1, workers do list[k] = false end
+    return list, locks
+  end
+
+  local function view_of (lurn, study, options)
+    return lurn.sweep_view.new {quiet = options.quiet, direction = study.direction, seeds = study:spec().seeds}
+  end
+
+  local codes = {done = cli.OK, stopped = cli.OK, failed = cli.FAILED, INT = cli.INTERRUPTED, TERM = cli.TERMINATED}
+
+  -- Plays trials of the study until it is done or told to stop.
+  local function work (lurn, study, experiment, url, options, workers)
+    local folder = options.folder and M.absolute(options.folder) or study:get "folder"
+      or M.absolute(folder_for(lurn, url, study.name))
+    local made, why = lurn.sys.mkdir(folder)
+    if not made then cli.fail(cli.INPUT, why) end
+    local name, lock = agent_name(lurn, folder)
+    local cores, locks = cores_for(lurn, workers)
+    lurn.manifest.remember_git((experiment.path or ""):match "^(.*)/[^/]*$" or ".")
+    local agent = lurn.agent.new(study, experiment, {folder = folder, workers = workers, name = name, cores = cores,
+      view = view_of(lurn, study, options), timeout = time_of(lurn, options, "timeout"), lease = options.lease,
+      stall = time_of(lurn, options, "stall"), arguments = runner.arguments()})
+    local how, message = agent:run()
+    for _, held in ipairs(locks) do held:release() end
+    if lock then lock:release() end
+    if message and how ~= "done" then io.stderr:write("lurn: ", message, "\n") end
+    return agent, how
+  end
+
+  --- What is left to say when an agent has ended; returns the exit code.
+  local function report (lurn, study, agent, how, options, url)
+    local results = require "lurn.cli_study" (cli)
+    local document = results.document(lurn, study, agent.trials, url)
+    document.status, document.seconds = how, agent.clock() - agent.began
+    document.busy = agent.busy / (#agent.slots * document.seconds)
+    if options.json then cli.document(document)
+    else results.show_best(lurn, study, document) end
+    if how == "done" and document.counts.COMPLETE == 0 then return cli.FAILED end
+    return codes[how]
+  end
+
+  ---------------------------------------------------------------- the verbs
+
+  --- The study that a command line describes, made or taken up where it is. `what` is the verb, which may have a default
+  -- for the store of its own. nil and an exit code when there is nothing more to do.
+  ---@return table? found   {lurn =, experiment =, study =, url =}
+  ---@return integer? code
+  function M.prepare (options, rest, words, what, default)
+    local usage = cli.describe(cli.verbs[what])
+    if not rest[1] then cli.usage("which script?", usage) end
+    if rest[2] then cli.usage(("one script, please; what is '%s'?"):format(rest[2]), usage) end
+    local lurn = cli.lurn(options.precision)
+    local experiment = load(lurn, rest[1], options)
+    if options.help then return nil, runner.help(experiment, what) end
+    local o, given = read_options(lurn, options, words)
+    local now = describe(lurn, experiment, o)
+    if options.dry_run then return nil, require "lurn.cli_dry_run" (cli).run(lurn, experiment, now, options) end
+    local url = options.store or (default or M.default_store)(now.name)
+    local store = M.open_store(lurn, url, true)
+    local study = store:study(now.name)
+    if study and study:spec().precision ~= lurn.precision and not options.precision then
+      store:close()
+      options.precision = study:spec().precision
+      return M.prepare(options, rest, words, what, default)
+    end
+    if study then take_up(lurn, study, now, options, given)
+    else study = make_study(lurn, store, url, now, options) end
+    if options.enqueue then enqueue(lurn, experiment, study, options.enqueue) end
+    return {lurn = lurn, experiment = experiment, study = study, url = url}
+  end
+
+  function M.sweep (options, rest, words)
+    local found, code = M.prepare(options, rest, words, "sweep")
+    if not found then return code end
+    local lurn, study = found.lurn, found.study
+    local agent, how = work(lurn, study, found.experiment, found.url, options, options.workers or lurn.sys.cpus())
+    return report(lurn, study, agent, how, options, found.url)
+  end
+
+  function M.worker (options, rest)
+    if rest[1] then
+      cli.usage(("what is '%s'? The script is in the study"):format(rest[1]), cli.describe(cli.verbs.worker))
+    end
+    if not options.store then cli.usage("which store? --store URL", cli.describe(cli.verbs.worker)) end
+    local lurn = cli.lurn()
+    check_options(lurn, options)
+    local results = require "lurn.cli_study" (cli)
+    local store = M.open_store(lurn, options.store, false)
+    local study = results.study_of(store, options.store, options.study)
+    local precision = study:spec().precision
+    if precision and precision ~= lurn.precision then
+      store:close()
+      lurn = cli.lurn(precision)
+      store = M.open_store(lurn, options.store, false)
+      study = results.study_of(store, options.store, study.name)
+    end
+    local experiment = lurn.sweep.experiment_of(study)
+    local agent, how = work(lurn, study, experiment, options.store, options, options.workers or 1)
+    return report(lurn, study, agent, how, options, options.store)
+  end
+
+  return M
+end

@@ -1,0 +1,77 @@
+--- Errors at a prompt: the message, the user's own lines, and what a misspelt name may have meant.
+
+return function (session)
+  local lurn, schema = session.lurn, session.lurn.schema
+  local M = {}
+
+  local folder = debug.getinfo(1, "S").source:match "^@(.*)/[^/]*$" or "?"
+
+  -- Frames of lurn's own files and of C say nothing about the user's mistake.
+  local function is_own (frame)
+    return not (frame:find("^%s*%[C%]") or frame:find(folder, 1, true) or frame:find "^%s*%.%.%..*/lurn/[%w_]+%.lua"
+      or frame:find "^%s*%(%.%.%.tail calls" or frame:find "^stack traceback")
+  end
+
+  -- Of a message with a traceback in it: the message, and the frames that are worth a line.
+  local function split (text)
+    local message, trace = text:match "^(.-)\nstack traceback:\n(.*)$"
+    local frames = {}
+    for frame in (trace or ""):gmatch "[^\n]+" do
+      if is_own(frame) then frames[#frames + 1] = frame:gsub("^%s+", "  at ") end
+    end
+    return message or text, frames
+  end
+
+  -- The table that `base` in "base.name" of the entry stands for: only plain fields are looked at.
+  local function named (base)
+    local value = session.scope
+    for word in base:gmatch "[%a_][%w_]*" do
+      local ok, found = pcall(function () return value[word] end)
+      if not ok or found == nil then return nil end
+      value = found
+    end
+    return value
+  end
+
+  local function hint (what, name)
+    local names
+    if #name < 3 then return nil end      -- everything short is near to it
+    if what == "global" then
+      names = session.names(session.scope)
+    else
+      local base = (session.text or ""):match("([%a_][%w_.]*)%s*[.:]%s*" .. name .. "%f[^%w_]")
+      local value = base and named(base)
+      if value == nil then return nil end
+      names = session.names(value)
+    end
+    local near = schema.nearest(name, names)
+    return near and near ~= name and ("did you mean '%s'?"):format(near) or nil
+  end
+
+  --- Names that a value has, as completion knows them.
+  function session.names (value)
+    session.complete = session.complete or require "lurn.complete" (session)
+    return session.complete.names(value)
+  end
+
+  --- The text for an error: of a thread that died, or any value.
+  ---@param fault any
+  ---@param thread thread?
+  ---@return string
+  function M.explain (fault, thread)
+    local text = tostring(fault)
+    if fault == lurn.interrupted then return "interrupted" end
+    if type(fault) == "string" and thread and not text:find("\nstack traceback:", 1, true) then
+      text = debug.traceback(thread, text)
+    end
+    local message, frames = split(text)
+    local what, name = message:match "%((%a+) '([%w_]+)'%)"
+    local more = name and hint(what, name)
+    if more then message = message .. "; " .. more end
+    -- The innermost frame stands in the message already.
+    if #frames > 1 then message = message .. "\n" .. table.concat(frames, "\n") end
+    return message
+  end
+
+  return M
+end

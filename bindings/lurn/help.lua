@@ -1,0 +1,162 @@
+--- Help: what a name is about, out of the sources themselves.
+--
+-- There is one documentation: the comments above functions ("---", with @param and @return as LuaCATS has them), the
+-- comments and help texts of families that are defined in a row, the declarations of option tables, and meta.lua for
+-- what is written in C. All of it is read from the Lua files of this folder when help is first asked for.
+
+return function (session)
+  local lurn, schema = session.lurn, session.lurn.schema
+  local docs = require "lurn.help_source" (lurn)
+  local M = {}
+
+  ---------------------------------------------------------------- options
+
+  local KINDS = {}
+  for kind in ("any string number integer boolean table function userdata"):gmatch "%a+" do KINDS[kind] = true end
+
+  local function is_rule (rule)
+    if type(rule) ~= "table" or type(rule[1]) ~= "string" then return false end
+    for kind in rule[1]:gmatch "[^|]+" do if not KINDS[kind] then return false end end
+    return true
+  end
+
+  local function is_declaration (t)
+    if type(t) ~= "table" or getmetatable(t) or next(t) == nil then return false end
+    local named = false
+    for key, rule in next, t do
+      if not is_rule(rule) or type(key) ~= "string" and key ~= 1 then return false end
+      named = named or type(key) == "string"
+    end
+    return named
+  end
+
+  -- What the function hands to schema.check; or, where it only hands its options on to another function of the module,
+  -- what that one does.
+  local function declaration (f, depth)
+    local body = docs.body(f)
+    if not body then return nil end
+    local wanted = {}
+    for name in body:gmatch "schema%.check%(.-[, ]([%a_][%w_]*)[,)][^\n]*" do wanted[name] = true end
+    local found
+    for i = 1, 255 do
+      local name, value = debug.getupvalue(f, i)
+      if not name then break end
+      if is_declaration(value) and (wanted[name] or not found) then found = value end
+    end
+    if found or depth == 0 then return found end
+    for path in body:gmatch "%f[%w](%a+%.[%w_]+)%s*%([^()\n]*options%)" do
+      local target = lurn[path:match "^lurn%.(.*)$" or path:match "^M%.(.*)$"]
+      if type(target) == "table" then target = (getmetatable(target) or {}).__call end
+      local theirs = type(target) == "function" and target ~= f and declaration(target, depth - 1)
+      if theirs then return theirs end
+    end
+  end
+
+  --- The declaration (name -> rule) of the options that a function takes, or nil.
+  ---@param f any
+  ---@return table?
+  function M.options (f)
+    local mt = debug.getmetatable(f)
+    if type(f) == "table" and mt and type(mt.__call) == "function" then
+      f = mt.__call
+    end
+    return type(f) == "function" and declaration(f, 2) or nil
+  end
+
+  ---------------------------------------------------------------- one name
+
+  -- "lurn.lstm", "model:evaluate", "tanh": what is known under the name, exactly or at its end.
+  local function by_name (name)
+    return docs.named(name) or docs.named("lurn." .. name)
+  end
+
+  -- The entry of a value: of a function by the place of its source, of an object by its class.
+  local function by_value (x)
+    local entry = docs.of_value(x)
+    if entry then return entry end
+    if type(x) == "function" then return docs.at(x) end
+    local class = session.show.kind_of(x)
+    return class and docs.named(class)
+  end
+
+  -- What stands under a path at the prompt: lurn.lstm, r.model.evaluate; of a class without an object its method.
+  local function value_of (path)
+    session.complete = session.complete or require "lurn.complete" (session)
+    return session.complete.value_of(path)
+  end
+
+  --- What there is to say of a name or a value; nil when nothing is.
+  ---@param x any
+  ---@return {head: string, text: string, options: table?, members: string[]?}?
+  function M.find (x)
+    local value, entry = x, by_value(x)
+    if type(x) == "string" then
+      local path = x:gsub("%s", "")
+      value = value_of(path)
+      entry = by_name(path) or value ~= nil and by_value(value)
+    end
+    if not entry then return nil end
+    local options = type(value) ~= "string" and value ~= nil and M.options(value) or nil
+    return {head = entry.head, text = entry.text, options = options, members = entry.members}
+  end
+
+  local function print_entry (found)
+    local lines = {found.head}
+    if found.text ~= "" then lines[#lines + 1] = "  " .. found.text:gsub("\n", "\n  ") end
+    if found.options then lines[#lines + 1] = "options:\n" .. schema.help(found.options) end
+    if found.members then lines[#lines + 1] = "members: " .. table.concat(found.members, ", ") end
+    print(table.concat(lines, "\n"))
+  end
+
+  local function overview ()
+    local lines = {"?NAME or help(x)      what a name, a function or a value is about; apropos \"clip\" seeks a word",
+      "Tab                   completes names, methods, options in braces, files and runs in quotes",
+      "Ctrl-C                pauses what is played; continue goes on, to the same bits",
+      "a line ends in ;      its value is not shown; _ is the last value", "words here:"}
+    local names = {}
+    for name in next, session.words do if name ~= "_" then names[#names + 1] = name end end
+    table.sort(names)
+    for _, name in ipairs(names) do
+      local entry = docs.named(name)
+      lines[#lines + 1] = ("  %-12s %s"):format(name, entry and docs.sentence(entry) or "")
+    end
+    for _, name in ipairs {"time", "save", "who"} do
+      local entry = docs.named("%" .. name)
+      lines[#lines + 1] = ("  %%%-11s %s"):format(name, entry and docs.sentence(entry) or "")
+    end
+    print(table.concat(lines, "\n"))
+  end
+
+  --- Prints the help of a name or a value.
+  function M.help (...)
+    if select("#", ...) == 0 then return overview() end
+    local x = ...
+    local found = M.find(x)
+    if found then return print_entry(found) end
+    if type(x) == "string" then
+      local near = schema.nearest(x:match "[%w_]*$", docs.last_names())
+      print(("no help for '%s'%s; apropos \"%s\" looks for the word in all of it"):format(x,
+        near and (", did you mean '%s'?"):format(docs.full(near)) or "", x))
+    else
+      print(session.show.line(x))
+    end
+  end
+
+  --- The options of a name as text, for searching.
+  function docs.options_text (name)
+    local value = value_of(name)
+    local declared = type(value) == "function" and M.options(value)
+    return declared and schema.help(declared)
+  end
+
+  --- Prints the names whose help, options included, has the word in it.
+  ---@param word string
+  function M.apropos (word)
+    local rows = {}
+    for _, entry in ipairs(docs.search(word)) do rows[#rows + 1] = {entry.name, docs.sentence(entry)} end
+    if #rows == 0 then return print(("nothing has '%s' in its help"):format(word)) end
+    print(session.show.screen.table(rows))
+  end
+
+  return M
+end

@@ -1,0 +1,170 @@
+--- Pictures of what a network does: its states along a text, how far back gradients reach, its gates, its mistakes.
+
+return function (session)
+  local lurn, schema = session.lurn, session.lurn.schema
+  local chart = session.part "chart"
+  local screen = session.show.screen
+  local M = {}
+
+  M.attach = require "lurn.attach" (session)
+
+  local FILE = {"string", nil, nil, "FILE.svg or FILE.png, drawn by gnuplot, instead of the screen"}
+
+  ---------------------------------------------------------------- states
+
+  local STATES = {
+    layer = {"string", nil, nil, "\"lstm1\"; the last recurrent one by default"},
+    state = {"string", "h", nil, "of its cell"},
+    units = {"integer", 16, {1, 1e6}, "so many units, those that move most"},
+    title = {"string", nil, nil, "above the picture"},
+    file = FILE,
+  }
+
+  -- A run, or an attached one, stands for its model and for whatever reads its text.
+  local function parts_of (model, data, text, options)
+    if type(data) ~= "string" then return model, data, text, options end
+    local owner = model
+    return owner.model, owner.encode and owner or owner.datasets and owner.datasets[1], data, text
+  end
+
+  local function pick_state (states, o)
+    local names = {}
+    for name in next, states do names[#names + 1] = name end
+    table.sort(names)
+    local fits
+    for _, name in ipairs(names) do
+      local layer, state = name:match "^(.*)%.([^.]*)$"
+      if state == o.state and (not o.layer or layer == o.layer) then fits = name end
+    end
+    return fits or error(("states: no state '%s' of layer '%s' (there are: %s)"):format(o.state, o.layer or "any",
+      table.concat(names, ", ")), 4)
+  end
+
+  -- The state after every id: a list of steps of lists of units.
+  local function trace (model, ids, o)
+    local stream, steps, name = model:stream(), {}, nil
+    for t, id in ipairs(ids) do
+      stream:step(id)
+      local states = stream:state()
+      name = name or pick_state(states, o)
+      steps[t] = states[name]:reshape(-1):totable()
+    end
+    return steps, name
+  end
+
+  -- Numbers of the units that vary most along the text, in their order.
+  local function lively (steps, most)
+    local list = {}
+    for unit = 1, #steps[1] do
+      local sum, squares = 0.0, 0.0
+      for _, row in ipairs(steps) do sum, squares = sum + row[unit], squares + row[unit]^2 end
+      list[unit] = {unit = unit, variance = squares / #steps - (sum / #steps)^2}
+    end
+    table.sort(list, function (a, b)
+      if a.variance ~= b.variance then return a.variance > b.variance end
+      return a.unit < b.unit
+    end)
+    local units = {}
+    for k = 1, math.min(most, #list) do units[k] = list[k].unit end
+    table.sort(units)
+    return units
+  end
+
+  --- states(model, data, text, options), or states(run, text, options); see prompt_words.lua.
+  function M.states (...)
+    local model, data, text, options = parts_of(...)
+    local o = schema.check("states", options, STATES, 2)
+    if not model then error("states: this run has no model yet", 3) end
+    if not data then error("states: nothing here reads a text; give the data set", 3) end
+    local ids, message = data:encode(text)
+    if not ids then error("states: " .. message, 3) end
+    local steps, name = trace(model, ids, o)
+    if not steps[1] then error("states: the text is empty", 3) end
+    local rows, names = {}, {}
+    for k, unit in ipairs(lively(steps, o.units)) do
+      rows[k], names[k] = {}, tostring(unit)
+      for t, row in ipairs(steps) do rows[k][t] = row[unit] end
+    end
+    chart.heat(rows, {labels = text, rows = names, title = o.title or name .. ", units that move most", file = o.file})
+  end
+
+  ---------------------------------------------------------------- gradients, gates
+
+  local LAGS = {
+    layer = {"string", nil, nil, "\"lstm1\"; the first recurrent one by default"},
+    state = {"string", nil, nil, "of its cell; h by default"},
+    file = FILE,
+  }
+
+  --- lags(model, batch, options), see prompt_words.lua.
+  function M.lags (model, batch, options)
+    local o = schema.check("lags", options, LAGS, 2)
+    local list = model:lags(batch, {layer = o.layer, state = o.state})
+    if o.file then
+      local x = {}
+      for k in ipairs(list) do x[k] = k - 1 end
+      return chart.plot({name = "gradient norm by lag", step = x, value = list}, {log = true, file = o.file})
+    end
+    local rows = {}
+    for k, norm in ipairs(list) do rows[k] = {"lag " .. k - 1, norm} end
+    local most = math.max(8, screen.lines() - 4)
+    while #rows > most do
+      local thin = {}
+      for k = 1, #rows, 2 do thin[#thin + 1] = rows[k] end
+      rows = thin
+    end
+    print(lurn.plot.bars(rows, {log = true, width = math.max(10, screen.columns() - 30), utf8 = screen.utf8()}))
+  end
+
+  local function bar (share, width, character) return character:rep(math.floor(share * width + 0.5)) end
+
+  --- gates(model, batch), see prompt_words.lua.
+  function M.gates (model, batch)
+    local d, names, rows = model:diagnose(batch), {}, {}
+    for name in next, d.gates do names[#names + 1] = name end
+    table.sort(names)
+    local shut, open = table.unpack(screen.utf8() and {"░", "█"} or {".", "#"})
+    for k, name in ipairs(names) do
+      local g = d.gates[name]
+      local low, high = g.low or 0, g.high or g.saturated
+      local left, right = bar(low, 30, shut), bar(high, 30, open)
+      local rest = (" "):rep(math.max(0, 30 - screen.width(left) - screen.width(right)))
+      rows[k] = {name, g.kind, left .. rest .. right, ("%5.1f %%"):format(100 * low), ("%5.1f %%"):format(100 * high)}
+    end
+    for name, dead in next, d.dead do
+      rows[#rows + 1] = {name, "relu", bar(dead.share, 30, shut), ("%5.1f %%"):format(100 * dead.share), "dead"}
+    end
+    if not rows[1] then return print "  the model has no gates" end
+    local head = ("%s shut (below 0.1), %s open (above 0.9)"):format(shut, open)
+    table.insert(rows, 1, {"activation", "", head, "shut", "open"})
+    print(screen.table(rows, {[4] = true, [5] = true}))
+  end
+
+  ---------------------------------------------------------------- mistakes
+
+  --- confusion(model, split, options), see prompt_words.lua.
+  function M.confusion (model, split, options)
+    local o = {metrics = {"confusion"}}
+    for key, value in next, options or {} do if key ~= "file" then o[key] = value end end
+    local matrix = model:evaluate(split, o).confusion
+    local classes = split.data and split.data.set.classes or {}
+    local shares, names, rows = {}, {}, {}
+    for i, row in ipairs(matrix) do
+      local sum = 0
+      for _, n in ipairs(row) do sum = sum + n end
+      shares[i], names[i], rows[i + 1] = {}, tostring(classes[i] or i), {tostring(classes[i] or i)}
+      for j, n in ipairs(row) do
+        shares[i][j] = sum > 0 and n / sum or 0
+        rows[i + 1][j + 1] = ("%d"):format(n)
+      end
+    end
+    if (options or {}).file then return chart.heat(shares, {rows = names, labels = names, file = options.file}) end
+    rows[1] = {"is \\ taken for", table.unpack(names)}
+    local right = {}
+    for j = 2, #names + 1 do right[j] = true end
+    if #names <= 20 then print(screen.table(rows, right)) end
+    chart.heat(shares, {rows = names, labels = #names <= 20 and names or nil, title = "share of each true class"})
+  end
+
+  return M
+end

@@ -1,0 +1,169 @@
+--- The words of the prompt: what is at hand there besides Lua and lurn, and commands that are no Lua.
+--
+-- A word stands behind the globals: a script that has a function `plot` of its own keeps it.
+
+return function (session)
+  local schema = session.lurn.schema
+  local words, commands = {}, {}
+
+  local function later (name) return function () return require("lurn." .. name)(session) end end
+
+  -- Parts of the prompt, loaded when they are first asked for.
+  local parts = {help = later "help", chart = later "chart", look = later "look"}
+
+  local function part (name)
+    if type(parts[name]) == "function" then parts[name] = parts[name]() end
+    return parts[name]
+  end
+
+  session.part = part
+
+  ---------------------------------------------------------------- words
+
+  --- What a name, a function or a value is about: its documentation and its options.
+  ---@param x any    "lurn.lstm", "model:evaluate", lurn.lstm, a model
+  function words.help (...) part "help".help(...) end
+
+  --- Names whose help has the word in it.
+  ---@param word string
+  function words.apropos (word) part "help".apropos(word) end
+
+  --- A picture of numbers against their place: a list, a tensor, a metric of a run, or several of them.
+  ---@param ... any       series; the last may be options
+  ---@param options? {log: boolean?, title: string?, width: integer?, height: integer?, file: string?}
+  function words.plot (...) part "chart".plot(...) end
+
+  --- How often which numbers occur: of a tensor, a list, or a model's parameters.
+  ---@param x any
+  ---@param options? {bins: integer?, log: boolean?, title: string?, file: string?}
+  function words.hist (x, options) part "chart".hist(x, options) end
+
+  --- Numbers of a matrix (rows, columns) as shades; `labels` stand beneath the columns, one each.
+  ---@param x any
+  ---@param options? {labels: string|string[]|nil, title: string?, file: string?}
+  function words.heat (x, options) part "chart".heat(x, options) end
+
+  --- What a recurrent layer's state is at every character of a text: a heat map, a row a unit.
+  ---@param model any
+  ---@param data any          whose vocabulary reads the text
+  ---@param text string
+  ---@param options? {layer: string?, state: string?, units: integer?, file: string?}
+  function words.states (model, data, text, options) part "look".states(model, data, text, options) end
+
+  --- Norm of the gradient of the last step's loss in a state, by how many steps before.
+  ---@param model any
+  ---@param batch any
+  ---@param options? {layer: string?, state: string?, file: string?}
+  function words.lags (model, batch, options) part "look".lags(model, batch, options) end
+
+  --- How often each gate is shut or open, layer by layer.
+  ---@param model any
+  ---@param batch any
+  function words.gates (model, batch) part "look".gates(model, batch) end
+
+  --- Which classes a trained model takes for which, as shades and counts.
+  ---@param model any
+  ---@param split any
+  ---@param options? table    of model:evaluate
+  function words.confusion (model, split, options) part "look".confusion(model, split, options) end
+
+  --- The inside of a run file, of a run that is over or still goes on: parameters, curves, the model with its latest
+  -- weights; :fork {lr = 1e-4} starts a new run from its state.
+  ---@param path string    a run file, or the beginning of its name in the folder runs
+  ---@return lurn.Attached
+  function words.attach (path) return part "look".attach(path) end
+
+  --- Plays a function, says on stderr how many seconds it took, and gives what it gave.
+  ---@param f function
+  function words.time (f)
+    local clock = session.lurn.sys.clock
+    local begin = clock()
+    local values = table.pack(f())
+    io.stderr:write(("%.3g s\n"):format(clock() - begin))
+    return table.unpack(values, 1, values.n)
+  end
+
+  --- Loads a module anew. A table of functions keeps its identity and gets the new ones.
+  ---@param name string
+  function words.reload (name)
+    local old = package.loaded[name]
+    package.loaded[name] = nil
+    local ok, new = pcall(require, name)
+    if not ok then
+      package.loaded[name] = old
+      error(new, 2)
+    end
+    if type(old) ~= "table" or type(new) ~= "table" then return new end
+    for key in next, old do if new[key] == nil then old[key] = nil end end
+    for key, value in next, new do old[key] = value end
+    package.loaded[name] = old
+    return old
+  end
+
+  --- Globals that were made at this prompt or by a script, with what they are.
+  function words.who ()
+    local names, lines = {}, {}
+    for name in next, _G do
+      if type(name) == "string" and not session.before[name] then names[#names + 1] = name end
+    end
+    table.sort(names)
+    for _, name in ipairs(names) do
+      lines[#lines + 1] = ("  %-16s %s"):format(name, session.show.line(_G[name]))
+    end
+    print(table.concat(lines, "\n"))
+  end
+
+  session.before = {lurn = true}
+  for name in next, _G do session.before[name] = true end
+
+  ---------------------------------------------------------------- commands
+
+  --- %time EXPRESSION: plays it and says how long it took.
+  function commands.time (rest)
+    return ("return time(function () %s end)"):format(load("return " .. rest) and "return " .. rest or rest)
+  end
+
+  --- %save FILE: writes the entries of this session that did not fail.
+  function commands.save (rest)
+    local path = rest:match "^[\"']?(.-)[\"']?%s*$"
+    if path == "" then return nil, "%save: which file?" end
+    local f, message = io.open(path, "w")
+    if not f then return nil, "%save: " .. message end
+    f:write("local lurn = require \"lurn\"\n", table.concat(session.kept, "\n"), "\n")
+    f:close()
+    io.stderr:write(("%d entries in %s\n"):format(#session.kept, path))
+    return nil
+  end
+
+  --- %who: the names made so far.
+  function commands.who () return "who()" end
+
+  ---------------------------------------------------------------- translation
+
+  --- Whether the line is no Lua but a command: ?NAME, NAME?, %COMMAND.
+  ---@param text string
+  local function is_command (text)
+    return text:find "^%s*%%%a" ~= nil or text:find "^%s*%?" ~= nil or text:find "^%s*[%a_][%w_.:]*%s*%?%s*$" ~= nil
+      or text:find "^%s*continue%s*%(?%s*%)?%s*;?%s*$" ~= nil
+  end
+
+  --- The Lua that an entry stands for; nil when it was done already, with a message when it cannot be.
+  ---@param text string
+  ---@return string? code
+  ---@return string? message
+  local function translate (text)
+    local name, rest = text:match "^%s*%%(%a+)%s*(.-)%s*$"
+    if name then
+      if commands[name] then return commands[name](rest) end
+      local names = {}
+      for known in next, commands do names[#names + 1] = known end
+      return nil, schema.unknown("unknown command", "%" .. name, {}) .. ": known are %"
+        .. table.concat((table.sort(names) or names), ", %")
+    end
+    local asked = text:match "^%s*%?+%s*(.-)%s*$" or text:match "^%s*([%a_][%w_.:]*)%s*%?%s*$"
+    if asked then return ("help(%s)"):format(asked ~= "" and ("%q"):format(asked) or "") end
+    return text
+  end
+
+  return {words = words, commands = commands, is_command = is_command, translate = translate}
+end

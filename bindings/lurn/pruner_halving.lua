@@ -1,0 +1,278 @@
+--- Successive halving: who is not among the best at a rung goes no further.
+--
+-- Rung r is the first report at step min_resource * reduction_factor^(min_early_stopping_rate + r) or later. What a
+-- trial's value at a rung is follows from its reports, so nothing but them has to be kept.
+--
+--   asha        stops trials (Li et al., "Massively Parallel Hyperparameter Tuning", MLSys 2020, without promotion, as
+--               optuna/pruners/_successive_halving.py): at each rung the best 1/reduction_factor of those that came
+--               there so far go on, and while there are fewer than reduction_factor the best one does
+--   hyperband   several asha, one for each min_early_stopping_rate; trials are dealt to these brackets by a checksum of
+--               the study's name and their number (optuna/pruners/_hyperband.py; Li et al., JMLR 2018)
+--   promotion   pauses every trial at every rung, and lets those go on that turn out to be among the best
+--               1/reduction_factor (the algorithm of the MLSys paper itself). A paused one resumes from its checkpoint
+--
+-- "auto" takes the resource from the complete trial that ended first, so it does not change when others end. Trials
+-- that run at that moment are judged at the rungs they come to from then on, and count at those they have passed
+-- (in Optuna they are judged late, and the first trial does not count).
+
+return function (lurn)
+  local schema, kinds = lurn.schema, lurn.pruner.kinds
+
+  local HALVING = {
+    min_resource = {"integer|string", "auto", {1, 2^53}, "the first rung's step; auto: a hundredth of a whole trial"},
+    reduction_factor = {"integer", 4, {2, 2^31}, "one in so many goes on"},
+    min_early_stopping_rate = {"integer", 0, {0, 62}, "rungs left out at the beginning"},
+    bootstrap_count = {"integer", 0, {0, 2^53}, "trials at a rung before anybody goes on from it"},
+  }
+
+  local function check_auto (where, value, bootstrap)
+    if type(value) == "string" and value ~= "auto" then
+      error(("lurn.pruner: %s must be a number or auto, got %s"):format(where, schema.describe(value)), 4)
+    end
+    if value == "auto" and bootstrap > 0 then
+      error(("lurn.pruner: bootstrap_count needs a number for %s, not auto"):format(where), 4)
+    end
+  end
+
+  -- The last step of the complete trial that ended first; nil while there is none.
+  local function first_length (trials)
+    local first, ended
+    for _, trial in ipairs(trials) do
+      local reports = trial.reports
+      if trial.state == "COMPLETE" and reports and reports[1] then
+        local at = trial.ended or math.huge
+        if not first or at < ended then first, ended = reports[#reports][1], at end
+      end
+    end
+    return first
+  end
+
+  -- Position of the first report at a step or later, or nil.
+  local function first_from (reports, step)
+    local low, high = 1, #reports + 1
+    while low < high do
+      local middle = (low + high) // 2
+      if reports[middle][1] >= step then high = middle else low = middle + 1 end
+    end
+    return reports[low] and low
+  end
+
+  -- The trial's value at a rung, "smaller is better"; nil where it was not, or had a NaN. A stopped trial whose last
+  -- report jumped over several rungs was stopped at the first of them.
+  local function value_at_rung (self, trial, step, step_before)
+    local reports = trial.reports
+    local at = reports and first_from(reports, step)
+    if not at then return nil end
+    if trial.state == "PRUNED" and at == #reports and step_before and first_from(reports, step_before) == at then
+      return nil
+    end
+    local value = self.sign * reports[at][2]
+    if value == value then return value end
+  end
+
+  -- The values of the others at a rung.
+  local function others_at (self, trial, trials, step, step_before)
+    local values = {}
+    for _, other in ipairs(trials) do
+      if other.number ~= trial.number then values[#values + 1] = value_at_rung(self, other, step, step_before) end
+    end
+    return values
+  end
+
+  -- Whether a value is good enough to go on from a rung, given those of the others.
+  local function goes_on (self, value, values)
+    values[#values + 1] = value
+    if #values <= self.bootstrap_count then return false end
+    table.sort(values)
+    return value <= values[math.max(#values // self.reduction_factor, 1)]
+  end
+
+  -- Plays all rungs that the newest report is the first to reach.
+  local function halve (self, trial, trials, resource, rate)
+    local reports = trial.reports or {}
+    local newest, before = reports[#reports], reports[#reports - 1]
+    if not newest or not resource then return nil end
+    local step, step_before = resource * self.reduction_factor ^ rate // 1, nil
+    while newest[1] >= step do
+      if not (before and before[1] >= step) then
+        local value = self.sign * newest[2]
+        if value ~= value then return "prune", ("step %d: NaN at a rung"):format(newest[1]) end
+        local values = others_at(self, trial, trials, step, step_before)
+        if not goes_on(self, value, values) then
+          return "prune", ("step %d: %g is not among the best 1/%d of %d at the rung of step %d"):format(newest[1],
+            newest[2], self.reduction_factor, #values, step)
+        end
+      end
+      step_before, step = step, step * self.reduction_factor
+    end
+  end
+
+  -- ---- asha -----------------------------------------------------------------------------------------
+
+  local asha = {declaration = HALVING}
+  kinds.asha = asha
+
+  function asha:start () check_auto("asha: min_resource", self.min_resource, self.bootstrap_count) end
+
+  function asha:decide (trial, trials)
+    local resource = self.min_resource
+    if resource == "auto" then
+      local length = first_length(trials)
+      resource = length and math.max(length // 100, 1)
+    end
+    return halve(self, trial, trials, resource, self.min_early_stopping_rate)
+  end
+
+  -- ---- hyperband ------------------------------------------------------------------------------------
+
+  local hyperband = {declaration = {
+    min_resource = {"integer", 1, {1, 2^53}, "the first rung's step in the first bracket"},
+    max_resource = {"integer|string", "auto", {1, 2^53}, "steps of a whole trial; auto: of the first complete one"},
+    reduction_factor = {"integer", 3, {2, 2^31}, "one in so many goes on"},
+    bootstrap_count = HALVING.bootstrap_count,
+  }}
+  kinds.hyperband = hyperband
+
+  function hyperband:start () check_auto("hyperband: max_resource", self.max_resource, self.bootstrap_count) end
+
+  -- CRC-32 (ISO 3309, the one of zlib), bit by bit: texts are short.
+  local function crc32 (text)
+    local crc = 0xffffffff
+    for i = 1, #text do
+      crc = crc ~ text:byte(i)
+      for _ = 1, 8 do crc = crc >> 1 ~ (crc & 1) * 0xedb88320 end
+    end
+    return crc ~ 0xffffffff
+  end
+
+  --- How many of all trials each bracket gets, as whole numbers that are compared with their sum: of nb brackets
+  -- ceil(nb eta^s / (s + 1)), s = nb - 1 down to 0, nb = floor(log_eta(max / min)) + 1 counted in whole numbers (the
+  -- logarithm of 243 to base 3 is below 5 in floating point). nil while max_resource is not known.
+  ---@param trials? table
+  ---@return integer[]?
+  function hyperband:shares (trials)
+    local eta, most = self.reduction_factor, self.max_resource
+    if most == "auto" then
+      most = first_length(trials or {})
+      if not most then return nil end
+      most = most + 1
+    end
+    local brackets, resource = 1, self.min_resource * eta
+    while resource <= most do brackets, resource = brackets + 1, resource * eta end
+    local shares = {}
+    for s = brackets - 1, 0, -1 do shares[#shares + 1] = (brackets * eta ^ s // 1 + s) // (s + 1) | 0 end
+    return shares
+  end
+
+  local function bracket_in (self, shares, number)
+    local total = 0
+    for _, share in ipairs(shares) do total = total + share end
+    local left = crc32(("%s_%d"):format(self.study, number)) % total
+    for b, share in ipairs(shares) do
+      if left < share then return b - 1 end
+      left = left - share
+    end
+  end
+
+  --- The bracket, from 0, of a configuration's trials; 0 while brackets are not known. All seeds of one are together.
+  ---@param number integer
+  ---@param trials? table
+  function hyperband:bracket (number, trials)
+    local shares = self:shares(trials)
+    return shares and bracket_in(self, shares, number) or 0
+  end
+
+  function hyperband:peers (number, trials)
+    local shares, list = self:shares(trials), {}
+    if not shares then return trials end
+    local bracket = bracket_in(self, shares, number)
+    for _, trial in ipairs(trials) do
+      if bracket_in(self, shares, trial.config or trial.number) == bracket then list[#list + 1] = trial end
+    end
+    return list
+  end
+
+  function hyperband:decide (trial, trials)
+    local number = trial.config or trial.number
+    if not self:shares(trials) then return nil end
+    return halve(self, trial, self:peers(number, trials), self.min_resource, self:bracket(number, trials))
+  end
+
+  -- ---- promotion ------------------------------------------------------------------------------------
+
+  local promotion = {declaration = {
+    min_resource = {"integer", 1, {1, 2^53}, "the first rung's step"},
+    max_resource = {"integer", nil, {1, 2^53}, "no rung from this step on: there a trial goes to its end"},
+    reduction_factor = HALVING.reduction_factor,
+    min_early_stopping_rate = HALVING.min_early_stopping_rate,
+  }}
+  kinds.promotion = promotion
+
+  -- The step of rung r, from 0, or nil when there is no such rung.
+  local function rung_step (self, r)
+    local step = self.min_resource * self.reduction_factor ^ (self.min_early_stopping_rate + r)
+    if step < math.min(self.max_resource or math.huge, 2^53) then return math.tointeger(step) end
+  end
+
+  -- The highest rung that a step reaches, or -1.
+  local function rung_of (self, step)
+    local r = -1
+    while step do
+      local next_step = rung_step(self, r + 1)
+      if not next_step or step < next_step then return r end
+      r = r + 1
+    end
+    return r
+  end
+
+  --- The step up to which a trial may go now; nil: to its end.
+  function promotion:budget (trial)
+    return rung_step(self, rung_of(self, self:last(trial)) + 1)
+  end
+
+  -- Trials at rung r, best first, as {value, trial}.
+  local function at_rung (self, trials, r)
+    local list, step = {}, rung_step(self, r)
+    for _, trial in ipairs(trials) do
+      local value = trial.state ~= "FAIL" and value_at_rung(self, trial, step)
+      if value then list[#list + 1] = {value, trial} end
+    end
+    table.sort(list, function (a, b) return a[1] < b[1] or a[1] == b[1] and a[2].number < b[2].number end)
+    return list
+  end
+
+  --- The paused trial that may go on: the highest rung first, there the best of its best 1/reduction_factor that
+  -- has not gone on yet.
+  ---@param trials table
+  ---@return integer? number
+  function promotion:promote (trials)
+    local highest = -1
+    for _, trial in ipairs(trials) do
+      if trial.state == "PAUSED" then highest = math.max(highest, rung_of(self, self:last(trial))) end
+    end
+    for r = highest, 0, -1 do
+      local list = at_rung(self, trials, r)
+      for k = 1, #list // self.reduction_factor do
+        local trial = list[k][2]
+        if trial.state == "PAUSED" and rung_of(self, self:last(trial)) == r then return trial.number end
+      end
+    end
+  end
+
+  -- The trials with this one as if it were paused.
+  local function if_paused (trial, trials)
+    local list = {}
+    for i, other in ipairs(trials) do list[i] = other.number == trial.number and
+      {number = trial.number, state = "PAUSED", reports = trial.reports} or other end
+    return list
+  end
+
+  function promotion:decide (trial, trials)
+    local step, value = self:last(trial)
+    local before = trial.reports and trial.reports[#trial.reports - 1]
+    if not step or rung_of(self, step) == rung_of(self, before and before[1]) then return nil end
+    if value ~= value then return "prune", ("step %d: NaN at a rung"):format(step) end
+    if self:promote(if_paused(trial, trials)) == trial.number then return nil end
+    return "pause", ("step %d: waits at the rung of step %d"):format(step, rung_step(self, rung_of(self, step)))
+  end
+end

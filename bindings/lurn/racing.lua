@@ -1,0 +1,209 @@
+--- Racing: configurations have several seeds, and only those that may still win get more of them.
+--
+--   local racing = lurn.racing.new {seeds = 5, direction = "minimize", trials = 200}
+--   local place = racing:next(trials)               {config =, seed =} of a new trial, or nil: nothing to do now
+--   local mean, sd, n, bound = racing:score(trials_of_one_configuration)
+--   for rank, r in ipairs(racing:ranking(trials)) do ... r.config, r.mean, r.sd, r.n, r.bound
+--
+-- The incumbent is the configuration with the best bound. Whoever may still beat it gets its next seed before a new
+-- configuration is begun, as in SMAC's intensification (Hutter et al., LION 2011), here with a t-test on the means
+-- instead of a comparison of them: a configuration is hopeless when its mean is worse than the
+-- incumbent's at level alpha (one-sided, equal variances; with one seed the incumbent's variance serves for both).
+-- One that failed or was pruned is hopeless, too. Seed k of every configuration is the same training seed.
+--
+-- Without racing (race = false) every configuration has all its seeds in turn, and who gets what is a function of
+-- the trial's number alone.
+
+return function (lurn)
+  local schema = lurn.schema
+  local M = {}
+
+  local OPTIONS = {
+    seeds = {"integer", 1, {1, 1e6}, "of each configuration, at most"},
+    trials = {"integer", nil, {1, 2^53}, "configurations in all"},
+    direction = {"string", "minimize", {"minimize", "maximize"}, "what is better"},
+    race = {"boolean", true, nil, "false: all seeds of all configurations"},
+    alpha = {"number", 0.1, {1e-6, 0.5}, "level of the test, and of the confidence bound"},
+  }
+
+  ---@class lurn.Racing
+  local Racing = {}
+  Racing.__index = Racing
+
+  ---@param options? table
+  ---@return lurn.Racing
+  function M.new (options)
+    local self = setmetatable(schema.check("lurn.racing", options, OPTIONS), Racing)
+    self.sign = self.direction == "maximize" and -1 or 1
+    return self
+  end
+
+  -- ---- Student's t ------------------------------------------------------------------------------------
+
+  -- The share of Student's t with df degrees of freedom between -t and t (Abramowitz & Stegun 26.7.3, 26.7.4).
+  local function t_inside (t, df)
+    local angle = math.atan(t / math.sqrt(df))
+    local square, term, sum = math.cos(angle)^2, 1, 1
+    if df == 1 then return 2 / math.pi * angle end
+    for k = df % 2 == 0 and 2 or 3, df - 2, 2 do
+      term = term * square * (k - 1) / k
+      sum = sum + term
+    end
+    if df % 2 == 0 then return math.sin(angle) * sum end
+    return 2 / math.pi * (angle + math.sin(angle) * math.cos(angle) * sum)
+  end
+
+  local quantiles = {}        -- asked for again and again; by alpha and df
+
+  --- The t that has the share alpha above it, 0 < alpha < 1/2.
+  ---@param alpha number
+  ---@param df integer
+  function M.t_quantile (alpha, df)
+    local key = ("%a %d"):format(alpha, df)
+    if quantiles[key] then return quantiles[key] end
+    local low, high = 0, 1
+    while t_inside(high, df) < 1 - 2 * alpha do high = 2 * high end
+    for _ = 1, 60 do
+      local middle = (low + high) / 2
+      if t_inside(middle, df) < 1 - 2 * alpha then low = middle else high = middle end
+    end
+    quantiles[key] = (low + high) / 2
+    return quantiles[key]
+  end
+
+  -- ---- scores -----------------------------------------------------------------------------------------
+
+  -- Mean, sum of squared distances from it, and number of the complete trials of a list.
+  local function moments (list)
+    local n, sum, squares = 0, 0, 0
+    for _, trial in ipairs(list) do
+      if trial.state == "COMPLETE" then n, sum = n + 1, sum + trial.value end
+    end
+    local mean = sum / n
+    for _, trial in ipairs(list) do
+      if trial.state == "COMPLETE" then squares = squares + (trial.value - mean)^2 end
+    end
+    return mean, squares, n
+  end
+
+  --- Mean, standard deviation (nil with one seed) and number of the complete trials of one configuration; bound: the
+  -- mean is at least as good with confidence 1 - alpha. A study without seeds has its values as bounds; one seed of
+  -- several says nothing of the spread, so its bound is infinitely bad. nil without a complete trial.
+  ---@param list table
+  ---@return number? mean
+  ---@return number? sd
+  ---@return integer n
+  ---@return number? bound
+  function Racing:score (list)
+    local mean, squares, n = moments(list)
+    if n == 0 then return nil, nil, 0, nil end
+    if self.seeds == 1 then return mean, nil, n, mean end
+    if n == 1 then return mean, nil, 1, self.sign * math.huge end
+    local sd = math.sqrt(squares / (n - 1))
+    return mean, sd, n, mean + self.sign * M.t_quantile(self.alpha, n - 1) * sd / math.sqrt(n)
+  end
+
+  -- Lists of trials by configuration, in order of its number.
+  local function by_config (trials)
+    local by, configs = {}, {}
+    for _, trial in ipairs(trials) do
+      local config = trial.config or trial.number
+      if not by[config] then
+        by[config] = {config = config}
+        configs[#configs + 1] = by[config]
+      end
+      table.insert(by[config], trial)
+    end
+    table.sort(configs, function (a, b) return a.config < b.config end)
+    return configs
+  end
+
+  local lost = {FAIL = true, PRUNED = true}
+
+  local function has_lost (list)
+    for _, trial in ipairs(list) do if lost[trial.state] then return true end end
+    return false
+  end
+
+  --- Configurations by bound, then by mean; those that lost a seed come behind, those without a result not at all.
+  ---@param trials table
+  ---@return {config: integer, mean: number, sd: number?, n: integer, bound: number, lost: boolean, trials: table}[]
+  function Racing:ranking (trials)
+    local list = {}
+    for _, of in ipairs(by_config(trials)) do
+      local mean, sd, n, bound = self:score(of)
+      if mean then
+        list[#list + 1] = {config = of.config, mean = mean, sd = sd, n = n, bound = bound, lost = has_lost(of),
+          trials = of}
+      end
+    end
+    table.sort(list, function (a, b)
+      if a.lost ~= b.lost then return b.lost end
+      if a.bound ~= b.bound then return self.sign * a.bound < self.sign * b.bound end
+      if a.mean ~= b.mean then return self.sign * a.mean < self.sign * b.mean end
+      return a.config < b.config
+    end)
+    return list
+  end
+
+  -- ---- the race -----------------------------------------------------------------------------------------
+
+  --- Whether a configuration's mean is worse than the incumbent's beyond chance. Without any spread known: no.
+  ---@param list table        its trials
+  ---@param incumbent table   an entry of ranking
+  function Racing:hopeless (list, incumbent)
+    if has_lost(list) then return true end
+    local mean, squares, n = moments(list)
+    local best, best_squares, best_n = moments(incumbent.trials)
+    local df = math.max(n - 1, 0) + best_n - 1
+    if n == 0 or df < 1 then return false end
+    local error_of_difference = math.sqrt((squares + best_squares) / df * (1 / n + 1 / best_n))
+    return self.sign * (mean - best) > M.t_quantile(self.alpha, df) * error_of_difference
+  end
+
+  -- The least seed that nobody has begun, or nil.
+  local function free_seed (self, list)
+    local taken = {}
+    for _, trial in ipairs(list) do taken[trial.seed or 1] = true end
+    for seed = 1, self.seeds do if not taken[seed] then return seed end end
+  end
+
+  local function all_done (list)
+    for _, trial in ipairs(list) do
+      if trial.state ~= "COMPLETE" and not lost[trial.state] then return false end
+    end
+    return true
+  end
+
+  -- A seed for whoever may still win, the best first. A configuration is judged when nothing of it is open.
+  local function next_seed (self, trials)
+    local ranking = self:ranking(trials)
+    for _, r in ipairs(ranking) do
+      local seed = all_done(r.trials) and free_seed(self, r.trials)
+      if seed and (r == ranking[1] and not r.lost or not self:hopeless(r.trials, ranking[1])) then
+        return {config = r.config, seed = seed}
+      end
+    end
+  end
+
+  --- What a new trial is to play. number: of that trial; only needed without racing.
+  ---@param trials table
+  ---@param number? integer
+  ---@return {config: integer, seed: integer}?
+  function Racing:next (trials, number)
+    if not self.race or self.seeds == 1 then
+      number = number or #trials
+      local config = number // self.seeds
+      if self.trials and config >= self.trials then return nil end
+      return {config = config, seed = number % self.seeds + 1}
+    end
+    local place = next_seed(self, trials)
+    if place then return place end
+    local config = -1
+    for _, trial in ipairs(trials) do config = math.max(config, trial.config or trial.number) end
+    if self.trials and config + 1 >= self.trials then return nil end
+    return {config = config + 1, seed = 1}
+  end
+
+  return M
+end

@@ -1,0 +1,60 @@
+--- The screen that text is made for: its size, whether it has colour and UTF-8.
+--
+-- COLUMNS and LINES win over the terminal's own answer; NO_COLOR (not empty), TERM=dumb and a file instead of a
+-- terminal mean no colour. Widths are counted in characters, which is right for everything but wide East Asian ones.
+
+return function (lurn)
+  local M = {}
+
+  local function number (name)
+    local n = math.tointeger(tonumber(os.getenv(name) or ""))
+    return n and n > 0 and n or nil
+  end
+
+  function M.columns () return number "COLUMNS" or lurn.sys.columns(1) or 80 end
+  function M.lines () return number "LINES" or 24 end
+
+  --- Whether characters beyond ASCII may be printed.
+  function M.utf8 () return lurn.plot.utf8() end
+
+  function M.color ()
+    return lurn.sys.isatty(1) and (os.getenv "NO_COLOR" or "") == "" and os.getenv "TERM" ~= "dumb"
+  end
+
+  --- Characters of a text; bytes where it is no UTF-8.
+  function M.width (text) return utf8.len(text) or #text end
+
+  --- Cut to so many characters; what is left out shows as dots.
+  function M.cut (text, most)
+    if M.width(text) <= most then return text end
+    local dots = M.utf8() and "…" or "..."
+    local keep = math.max(0, most - M.width(dots))
+    local at = utf8.len(text) and utf8.offset(text, keep + 1) or keep + 1
+    return text:sub(1, at - 1) .. dots
+  end
+
+  --- Blanks behind it, up to so many characters.
+  function M.pad (text, width) return text .. (" "):rep(width - M.width(text)) end
+
+  --- Rows of cells as aligned lines, each cut to the screen. Columns named in `right` (by number) are flush right.
+  ---@param rows string[][]
+  ---@param right? table<integer, boolean>
+  ---@return string
+  function M.table (rows, right)
+    local widths, lines, most = {}, {}, M.columns()
+    for _, row in ipairs(rows) do
+      for k, cell in ipairs(row) do widths[k] = math.max(widths[k] or 0, M.width(cell)) end
+    end
+    for i, row in ipairs(rows) do
+      local cells = {}
+      for k, cell in ipairs(row) do
+        local blanks = (" "):rep(widths[k] - M.width(cell))
+        cells[k] = right and right[k] and blanks .. cell or cell .. blanks
+      end
+      lines[i] = M.cut(("  " .. table.concat(cells, "  ")):gsub(" +$", ""), most)
+    end
+    return table.concat(lines, "\n")
+  end
+
+  return M
+end

@@ -1,0 +1,306 @@
+--- Values as a prompt shows them: what one wants to know of a tensor, a model, a cell, a data set, a run, and tables of
+-- whatever, cut to the screen.
+--
+-- show.text(x) is all of it, show.line(x) one line. What a value is tells its metatable's __name; everything with a
+-- __tostring of its own says it itself.
+
+return function (lurn)
+  local screen = require "lurn.screen" (lurn)
+  local M = {screen = screen}
+  local kinds = {}
+
+  local function kind_of (x)
+    local mt = getmetatable(x)
+    return type(mt) == "table" and rawget(mt, "__name") or nil, mt
+  end
+
+  M.kind_of = kind_of
+
+  --- Bytes as people say them: 950 B, 54.3 kB, 1.20 MB.
+  local function size (bytes)
+    local unit = {"B", "kB", "MB", "GB"}
+    local k = 1
+    while bytes >= 1000 and k < #unit do bytes, k = bytes / 1000, k + 1 end
+    return k == 1 and ("%d B"):format(bytes) or ("%.3g %s"):format(bytes, unit[k])
+  end
+
+  local function shape_text (shape) return "(" .. table.concat(shape, ",") .. ")" end
+
+  ---------------------------------------------------------------- models
+
+  -- Parameters of one layer in short: those of several gates that have the same letter and shape once, "4 Wx (32,64)".
+  local function letters (list)
+    local order, count = {}, {}
+    for _, p in ipairs(list) do
+      local text = ("%s %s"):format(p.path:match "[^.]*$", shape_text(p.value.shape))
+      if not count[text] then order[#order + 1] = text end
+      count[text] = (count[text] or 0) + 1
+    end
+    for i, text in ipairs(order) do if count[text] > 1 then order[i] = count[text] .. " " .. text end end
+    return table.concat(order, "  ")
+  end
+
+  -- Path -> where the program first uses the parameter.
+  local function uses (text)
+    local register, at = {}, {}
+    for r, path in text:gmatch "param (r%d+) (%S+)" do register[r] = path end
+    for place, line in text:gmatch "()([^\n]*=[^\n]*)" do
+      for r in line:gmatch "r%d+" do
+        local path = register[r]
+        if path and not at[path] then at[path] = place end
+      end
+    end
+    return at
+  end
+
+  -- Layers in the order in which the program uses them; parameters come sorted by path.
+  local function layers_of (model)
+    local list, by = {}, {}
+    local at = uses(model:source_text())
+    for _, p in ipairs(model:parameters()) do
+      local name = p.path:match "^[^.]*"
+      if not by[name] then
+        by[name] = {name = name, at = math.huge, numbers = 0}
+        list[#list + 1] = by[name]
+      end
+      local layer = by[name]
+      layer[#layer + 1] = p
+      layer.at, layer.numbers = math.min(layer.at, at[p.path] or math.huge), layer.numbers + p.value:numel()
+    end
+    table.sort(list, function (a, b)
+      if a.at ~= b.at then return a.at < b.at end
+      return a.name < b.name
+    end)
+    return list
+  end
+
+  kinds["lurn.Model"] = function (model)
+    local bytes = lurn.precision == "f64" and 8 or 4
+    local rows, total = {{"layer", "parameters", "numbers", "bytes"}}, 0
+    for _, layer in ipairs(layers_of(model)) do
+      rows[#rows + 1] = {layer.name, letters(layer), ("%d"):format(layer.numbers), size(layer.numbers * bytes)}
+      total = total + layer.numbers
+    end
+    rows[#rows + 1] = {"all", "", ("%d"):format(total), size(total * bytes)}
+    local most = math.max(20, screen.columns() - 46)
+    for _, row in ipairs(rows) do row[2] = screen.cut(row[2], most) end
+    return ("model, %s, %d steps trained; lurn.show prints its program\n%s"):format(lurn.precision, model.step_count,
+      screen.table(rows, {[3] = true, [4] = true}))
+  end
+
+  ---------------------------------------------------------------- cells and layers
+
+  -- The program of one step, for inputs of D = 4 numbers, as the layer's cell writes it.
+  local function program_of (cell, options)
+    local program = lurn.core.program()
+    local x = program:input("x", "real", "time", {4})
+    program:output("out", cell.build(options, program, x, options.name or cell.name .. "1", false, {}))
+    return (program:normalise {}:text():gsub("\n$", ""))
+  end
+
+  local function layer_text (layer)
+    local set = {}
+    for k, v in next, layer.options or {} do
+      if type(k) == "string" and type(v) ~= "table" and type(v) ~= "function" then
+        set[#set + 1] = ("%s = %s"):format(k, type(v) == "string" and ("%q"):format(v) or tostring(v))
+      end
+    end
+    table.sort(set)
+    local head = screen.cut(("layer %s {%s}"):format(layer.name, table.concat(set, ", ")), screen.columns())
+    if not layer.cell then return head end
+    local ok, text = pcall(program_of, layer.cell, layer.options)
+    return ok and head .. "\nwith inputs of 4 numbers:\n" .. text or head
+  end
+
+  ---------------------------------------------------------------- data
+
+  local function quantile (sorted, q) return sorted[math.max(1, math.ceil(q * #sorted))] end
+
+  -- Lengths in up to eight ranges of equal width.
+  local function length_bars (lengths)
+    local sorted = table.move(lengths, 1, #lengths, 1, {})
+    table.sort(sorted)
+    local low, high = sorted[1], sorted[#sorted]
+    if low == high then return ("  every sequence has %d steps"):format(low) end
+    local bins = math.min(8, high - low + 1)
+    local rows, width = {}, (high - low + 1) / bins
+    for k = 1, bins do
+      rows[k] = {("%d-%d"):format(math.ceil(low + (k - 1) * width), math.ceil(low + k * width) - 1), 0}
+    end
+    for _, n in ipairs(sorted) do
+      local k = math.min(bins, (n - low) // width + 1)
+      rows[k][2] = rows[k][2] + 1
+    end
+    return ("  lengths: median %d, nine in ten up to %d\n%s"):format(quantile(sorted, 0.5), quantile(sorted, 0.9),
+      lurn.plot.bars(rows, {width = 30, utf8 = screen.utf8()}))
+  end
+
+  local function first_sequence (data)
+    local sequence = data.set:sequence(1)
+    local x = sequence and sequence.x
+    if not x then return nil end
+    if not data.vocab then return M.text(x) end
+    local ids = x:numel() > 80 and x:reshape(-1):narrow(1, 1, 80) or x:reshape(-1)
+    return ("%q"):format(data:decode(ids:totable())):gsub("\\\n", "\\n")
+  end
+
+  kinds["lurn.Data"] = function (data)
+    local set = data.set
+    local lines = {("data %s: %d sequences, %d %s%s"):format(data.path or "(from tables)", set.n, set.total, data.unit,
+      data.vocab and (", vocabulary of %d"):format(#data.vocab) or "")}
+    local rows = {}
+    for _, name in ipairs {"train", "valid", "test"} do
+      local split = rawget(data, name)
+      local ranges = split and split.split and set.splits[name]
+      if ranges then rows[#rows + 1] = {name, M.line(ranges)} end
+    end
+    if rows[1] then lines[#lines + 1] = screen.table(rows) end
+    if not data.stream then lines[#lines + 1] = length_bars(set.lengths) end
+    local ok, first = pcall(first_sequence, data)
+    if ok and first then lines[#lines + 1] = "  the first one begins\n" .. first end
+    return table.concat(lines, "\n")
+  end
+
+  kinds["lurn.Split"] = function (split) return ("split %s of %s"):format(split.name, tostring(split.data)) end
+
+  ---------------------------------------------------------------- runs
+
+  local function sorted_keys (t)
+    local keys = {}
+    for k in next, t do keys[#keys + 1] = k end
+    table.sort(keys, function (a, b)
+      if type(a) == type(b) and (type(a) == "number" or type(a) == "string") then return a < b end
+      return type(a) < type(b) or type(a) == type(b) and tostring(a) < tostring(b)
+    end)
+    return keys
+  end
+
+  --- Parameters, a line each metric, and the curve of the one that counts. Of runs and of run files.
+  ---@param r {name: string, status: string, steps: integer, params: table, metrics: table, best: table, summary: table}
+  function M.run (r)
+    local lines = {("run %s: %s after %d steps"):format(r.name, r.status, r.steps)}
+    if next(r.params) then lines[#lines + 1] = screen.cut("  " .. M.line(r.params), screen.columns()) end
+    local rows = {{"metric", "last", "best", "at step"}}
+    for _, name in ipairs(sorted_keys(r.summary)) do
+      local s = r.summary[name]
+      rows[#rows + 1] = {name, ("%.6g"):format(s.last), s.best and ("%.6g"):format(s.best) or "",
+        s.step and ("%d"):format(s.step) or ""}
+    end
+    if rows[2] then lines[#lines + 1] = screen.table(rows, {[2] = true, [3] = true, [4] = true}) end
+    local series = r.metrics.loss
+    if series and #series.value > 1 then
+      local chart = require "lurn.chart" {lurn = lurn, show = M}
+      lines[#lines + 1] = chart.curve({{name = "loss", x = series.step, y = series.value}}, {height = 6})
+    end
+    return table.concat(lines, "\n")
+  end
+
+  kinds["lurn.Run"] = function (run)
+    local text = M.run {name = run.experiment.name, status = run.status, steps = run.done, params = run.params,
+      metrics = run.metrics, summary = run:summary()}
+    local at = run.path and lurn.sys.exists(run.path) and "\n  file " .. run.path or ""
+    return text .. at .. (run.status == "waiting" and "\n  r:step(n) plays n steps, r:continue() the rest" or "")
+  end
+
+  kinds["lurn.Experiment"] = function (experiment)
+    local text = ("experiment %s (%s)"):format(experiment.name, experiment.direction)
+    local help = experiment:help()
+    return help ~= "" and text .. "\n" .. help or text
+  end
+
+  ---------------------------------------------------------------- tables
+
+  local DEPTH = 4
+
+  local function key_text (k)
+    if type(k) == "string" then return k:find "^[%a_][%w_]*$" and k or ("[%q]"):format(k) end
+    return "[" .. tostring(k) .. "]"
+  end
+
+  -- One line of anything: what it is, not what it says of itself, which may have many lines.
+  local function atom (x)
+    if type(x) == "string" then return (("%q"):format(x):gsub("\\\n", "\\n")) end
+    if type(x) == "number" or type(x) == "boolean" or x == nil then return tostring(x) end
+    if lurn.is_tensor(x) then return ("tensor %s"):format(shape_text(x.shape)) end
+    local name = kind_of(x)
+    if name then return name:gsub("^lurn%.", "") end
+    if type(x) == "function" then
+      local info = debug.getinfo(x, "S")
+      return info.what == "C" and "function" or ("function %s:%d"):format(info.short_src:match "[^/]*$",
+        info.linedefined)
+    end
+    return type(x)
+  end
+
+  local function is_plain (x) return type(x) == "table" and kind_of(x) == nil and not lurn.is_tensor(x) end
+
+  local function braced (x, depth, above)
+    if above[x] then return "<above>" end
+    if depth == 0 then return "{...}" end
+    above[x] = true
+    local parts, n, length = {}, rawlen(x), 0
+    local function add (text)
+      length = length + #text
+      parts[#parts + 1] = text
+    end
+    local function value (v) return is_plain(v) and braced(v, depth - 1, above) or atom(v) end
+    for i = 1, n do
+      if length > 400 then
+        add(("... %d more"):format(n - i + 1))
+        break
+      end
+      add(value(x[i]))
+    end
+    for _, k in ipairs(sorted_keys(x)) do
+      if length > 400 then
+        add "..."
+        break
+      end
+      if not (math.type(k) == "integer" and k >= 1 and k <= n) then add(key_text(k) .. " = " .. value(x[k])) end
+    end
+    above[x] = nil
+    return "{" .. table.concat(parts, ", ") .. "}"
+  end
+
+  --- One line, cut to the screen.
+  ---@param x any
+  ---@return string
+  function M.line (x)
+    return screen.cut(is_plain(x) and braced(x, DEPTH, {}) or atom(x), screen.columns())
+  end
+
+  -- A table that does not fit on a line: an entry a line, as many as the screen has.
+  local function tall (x)
+    local lines, keys = {"{"}, sorted_keys(x)
+    local most = math.max(8, screen.lines() - 4)
+    for i, k in ipairs(keys) do
+      if i > most then
+        lines[#lines + 1] = ("  ... %d more"):format(#keys - most)
+        break
+      end
+      local text = is_plain(x[k]) and braced(x[k], DEPTH - 1, {[x] = true}) or atom(x[k])
+      lines[#lines + 1] = screen.cut(("  %s = %s,"):format(key_text(k), text), screen.columns())
+    end
+    lines[#lines + 1] = "}"
+    return table.concat(lines, "\n")
+  end
+
+  local function is_layer (x) return type(x.name) == "string" and type(x.apply) == "function" end
+
+  --- What a prompt prints of a value.
+  ---@param x any
+  ---@return string
+  function M.text (x)
+    if type(x) == "string" then return x end
+    local name, mt = kind_of(x)
+    if kinds[name] then return kinds[name](x) end
+    if type(x) == "function" then return atom(x) end
+    if type(x) ~= "table" or type(mt) == "table" and mt.__tostring then return tostring(x) end
+    if is_layer(x) then return layer_text(x) end
+    local line = braced(x, DEPTH, {})
+    if screen.width(line) <= screen.columns() then return line end
+    return tall(x)
+  end
+
+  return M
+end

@@ -1,0 +1,102 @@
+--- Where the data of a run came from: how a file was read, so that it can be read again, and the hash of what was in
+-- it.
+--
+-- The manifest has a source for every data set and every file of arrays: {path, hash, ...} and how it was read:
+--
+--   text = {level, split, min_count}     lurn.text
+--   csv = {options of lurn.csv}          lurn.csv; its split is {shares = {80, 10, 10}, by = ...}
+--   npy = {}, npz = {}, idx = {most}     lurn.npy, lurn.npz, lurn.idx: arrays
+--   none of them                         lurn.open
+--
+-- The hash is one of the content: that of the data set (data.hash), or of the arrays, whatever way they are packed.
+
+return function (lurn)
+  local M = {}
+
+  local ARRAYS = {"npy", "npz", "idx"}
+
+  ---------------------------------------------------------------- arrays
+
+  -- What was read from a file of arrays -> its source. A data set is its own.
+  local read = setmetatable({}, {__mode = "k"})
+
+  --- The source of what a reader of files gave: a data set, or arrays.
+  function M.of (value) return read[value] or value end
+
+  --- Says that the run in progress, if any, uses what was read. A script may read one file several times.
+  ---@param value any
+  function M.adopt (value)
+    local run, source = lurn.current, M.of(value)
+    for _, known in ipairs(run and run.datasets or {}) do
+      if read[value] and known.path == source.path and known.hash == source.hash then return value end
+    end
+    if run then run:adopt("data", source) end
+    return value
+  end
+
+  --- What a reader of arrays gives: the value, whose source is known from now on.
+  ---@param value table|userdata
+  ---@param source table   {path, hash, npy|npz|idx = {...}}
+  function M.arrays (value, source)
+    read[value] = source
+    return M.adopt(value)
+  end
+
+  --- Whether a source of a manifest is one of arrays, and of which reader.
+  ---@return string? name
+  function M.is_arrays (source)
+    for _, name in ipairs(ARRAYS) do if source[name] then return name end end
+  end
+
+  ---------------------------------------------------------------- tables
+
+  --- Options of lurn.csv as a manifest has them. JSON knows lists and objects, and the split is both.
+  function M.written (options)
+    local out = {}
+    for key, value in next, options do out[key] = value end
+    if out.split then
+      out.split = {shares = {table.unpack(options.split)}}
+      for key, value in next, options.split do if type(key) == "string" then out.split[key] = value end end
+    end
+    return out
+  end
+
+  local function options_of (written)
+    local out = {}
+    for key, value in next, written do out[key] = value end
+    if out.split then
+      out.split = {table.unpack(written.split.shares)}
+      for key, value in next, written.split do if key ~= "shares" then out.split[key] = value end end
+    end
+    return out
+  end
+
+  ---------------------------------------------------------------- again
+
+  --- Reads a data set or arrays again, from a file that may be the same: nil, message, code when it cannot be read so.
+  ---@param source table   of a manifest
+  ---@param path string
+  ---@param vocab? table   of a text, frozen
+  function M.open (source, path, vocab)
+    local t, arrays = source.text, M.is_arrays(source)
+    if t then return lurn.text(path, {level = t.level, split = t.split, min_count = t.min_count, vocab = vocab}) end
+    if source.csv then return lurn.csv(path, options_of(source.csv)) end
+    if arrays == "idx" then return lurn.idx(path, source.idx.most) end
+    return lurn[arrays or "open"](path)
+  end
+
+  --- The hash of the content of a file, read as a source was; nil when it cannot be read so. The manifest may be
+  -- anybody's, and so may its options.
+  ---@param source table
+  ---@param path string
+  ---@return string? hash
+  function M.hash (source, path)
+    local run = lurn.current
+    lurn.current = nil        -- what is only looked at is not the run's
+    local ok, value = pcall(M.open, source, path)
+    lurn.current = run
+    return ok and value and M.of(value).hash or nil
+  end
+
+  return M
+end

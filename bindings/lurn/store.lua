@@ -1,0 +1,355 @@
+--- Where the trials of studies are kept, so that none is lost: one interface, several kinds.
+--
+--   local store = assert(lurn.store.open "sweep.db")          -- a file of SQLite: processes of one machine
+--   "dir:/shared/folder"                                      -- a folder that several machines see; no server
+--   "postgresql://user@host/db"                               -- PostgreSQL: many machines
+--   "memory:"                                                 -- nothing is kept
+--
+--   local study = assert(store:create {name = "lr", direction = "minimize", spec = {trials = 100, space = {...}}})
+--   local trial, why = study:claim {worker = "me", lease = 60, propose = function (number) return {params = ...} end}
+--   study:report(trial, {{100, 0.7}})
+--   study:finish(trial, {state = "COMPLETE", value = 0.7})
+--
+-- A worker claims a trial for the length of a lease, which it renews; a lease that ran out is anybody's. Each claim
+-- raises the trial's epoch, and every write says which epoch it is of: what comes too late (from a worker that was
+-- frozen, cut off, or given up for dead) is told so, and its result is kept as an orphan that counts nowhere. The same
+-- result twice is one. Times are seconds since 1970 by the store's own clock.
+--
+-- With a spool, a store that is away costs no result: reports and results wait on the local disk ("spooled") until it is
+-- back; claims and renewals say nil, message, code.
+--
+-- Misuse raises; the outside world (and a trial that was lost) is nil, message, code. Codes: ENOENT, EEXIST, EBUSY (try
+-- again), ECONN (no connection), EIO, EFORMAT, EREADONLY.
+
+return function (lurn)
+  local schema, json, machine = lurn.schema, lurn.json, lurn.store_state
+  local M = {}
+
+  ---------------------------------------------------------------- addresses
+
+  -- As in Optuna and SQLAlchemy: three slashes and a path of the current folder, or four and one from the root.
+  local SCHEMES = {sqlite = "store_sqlite", dir = "store_dir", memory = "store_memory",
+    postgresql = "store_postgres", postgres = "store_postgres"}
+
+  --- Kind and place of a store's address; a text without a scheme is a file of SQLite.
+  ---@param url string         "sweep.db", "sqlite:///sweep.db", "dir:/shared/folder", "postgresql://user@host:5432/db",
+  -- "memory:"
+  ---@return string? kind       "sqlite", "dir", "postgresql", "memory"
+  ---@return string place       a path, or the address as it is; or what is wrong
+  function M.parse (url)
+    local scheme, rest = url:match "^(%a[%w+]*):(.*)$"
+    if not scheme then
+      if url == "" then return nil, "the address of a store is empty" end
+      return "sqlite", url
+    end
+    scheme = scheme:match "^%a+"      -- postgresql+psycopg2, as SQLAlchemy has it
+    if not SCHEMES[scheme] then
+      return nil, ("%s: %s"):format(url, schema.unknown("unknown kind of store", scheme, {"sqlite", "dir", "postgresql",
+        "memory"}))
+    end
+    if scheme == "postgres" or scheme == "postgresql" then return "postgresql", "postgresql:" .. rest end
+    if scheme == "sqlite" then rest = rest:gsub("^///", "") end
+    if rest == "" and scheme ~= "memory" then return nil, ("%s: where? A path is missing"):format(url) end
+    return scheme, rest
+  end
+
+  local OPEN = {create = {"boolean", true, nil, "make the store when it is not there"},
+    read_only = {"boolean", false, nil, "nothing is written"},
+    spool = {"string", nil, nil, "folder for what cannot be written while the store is away"},
+    patience = {"number", 30, {0, 1e6}, "seconds to try again while others write, or while the server is away"},
+    clock = {"function", nil, nil, "instead of the store's clock, for tests"}}
+
+  ---------------------------------------------------------------- checks of what is given
+
+  local function plain (where, what, value)
+    local ok, message = pcall(json.encode, value, {name = what})
+    if not ok then error(("%s: %s"):format(where, message), 3) end
+    return value ~= nil and json.decode(message, {nonfinite = true}) or nil
+  end
+
+  local CLAIM = {worker = {"string", schema.required, nil, "who asks: a name that stays when the process does not"},
+    lease = {"number", 60, {0, 1e9}, "seconds"}, host = {"string"}, pid = {"integer"},
+    propose = {"function", nil, nil, "number -> {params =, config =, seed =, note =, attrs =} or nil"}}
+  local PROPOSED = {params = {"table", schema.required, nil, "values by name"},
+    config = {"integer"}, seed = {"integer"}, note = {"any"}, attrs = {"table"}}
+  local RESULT = {state = {"string", schema.required, {"COMPLETE", "PRUNED", "FAIL"}},
+    reason = {"string", nil, machine.REASONS}, value = {"number"}, run = {"string"}, attrs = {"table"}, id = {"string"}}
+  local KEPT = {run = {"string"}, attrs = {"table"}}
+
+  local function proposal (where, e)
+    e = schema.check(where, e, PROPOSED, 3)
+    for _, key in ipairs {"params", "note", "attrs"} do e[key] = plain(where, key, e[key]) end
+    return e
+  end
+
+  local function event_of (where, trial)
+    if type(trial) ~= "table" or math.type(trial.number) ~= "integer" or math.type(trial.epoch) ~= "integer" then
+      error(("%s: expected a trial as claim gives it, got %s"):format(where, schema.describe(trial)), 3)
+    end
+    return {number = trial.number, epoch = trial.epoch}
+  end
+
+  -- The same end of the same attempt has one name, so that it can be said again when nobody heard the answer.
+  local function id_of (what, trial) return ("%s/%s/%d"):format(what, trial.worker or "", trial.epoch) end
+
+  local function check_points (where, points)
+    for _, p in ipairs(points) do
+      if type(p) ~= "table" or math.type(p[1]) ~= "integer" or type(p[2]) ~= "number" then
+        error(("%s: expected a list of {step, value}, step a whole number"):format(where), 3)
+      end
+      p[2] = p[2] + 0.0
+    end
+    return points
+  end
+
+  -- A result as the event it is.
+  local function result_of (where, trial, result)
+    local e, r = event_of(where, trial), schema.check(where, result, RESULT, 2)
+    if r.state == "COMPLETE" and not r.value then error(where .. ": COMPLETE needs a value", 3) end
+    if r.state == "FAIL" then r.reason, r.value = r.reason or "CRASHED", nil else r.reason = nil end
+    r.attrs = plain(where, "attrs", r.attrs)
+    r.value = r.value and r.value + 0.0
+    r.id = r.id or id_of("finish", trial)
+    for key, value in next, r do e[key] = value end
+    return e
+  end
+
+  local function claim_of (where, options)
+    local c = schema.check(where, options, CLAIM, 2)
+    local propose = c.propose
+    c.propose = propose and function (number)
+      local e = propose(number)
+      return e and proposal(where .. ": propose", e)
+    end
+    return c
+  end
+
+  ---------------------------------------------------------------- a study
+
+  local Study = {}
+  Study.__index = Study
+  M.Study = Study
+
+  --- Name and direction are fields: study.name, study.direction.
+  function Study:spec () return self.kept:spec() end
+
+  --- A plain value of the study as a whole, by name. Setting nil removes it.
+  function Study:set (key, value)
+    return self.kept:set(key, plain("study:set", key, value))
+  end
+  function Study:get (key) return self.kept:get(key) end
+
+  --- Puts configurations in, to be played before anything is proposed.
+  ---@param list {params: table, config: integer?, seed: integer?, attrs: table?}[]
+  function Study:enqueue (list)
+    local checked = {}
+    for k, e in ipairs(list) do checked[k] = proposal("study:enqueue", e) end
+    return self.kept:enqueue(checked)
+  end
+
+  --- A trial for this worker: its own unfinished one; else the lowest of those put back or whose lease ran out; else
+  -- the lowest that was enqueued; else a new number, as long as the study's total allows, with what `propose` gives for
+  -- it. `propose` is called within the transaction: it is quick and asks no store; a number may be proposed for twice.
+  ---@param options table
+  ---@return table? trial    {number, epoch, config, seed, params, attrs, reports, run, attempts, ...}
+  ---@return string? why     "nothing" (others are at work), "done" (nothing runs, waits or may be new), or a message
+  ---@return string? code
+  function Study:claim (options)
+    return self.kept:claim(claim_of("study:claim", options))
+  end
+
+  --- The lease lasts so many seconds from now. nil, "lost" when the trial is somebody else's, or over.
+  function Study:renew (trial, lease)
+    local e = event_of("study:renew", trial)
+    e.lease = lease or 60
+    return self.kept:renew(e)
+  end
+
+  --- Values on the way, by step; a step that was there gets the new value.
+  ---@param points number[][]    {{step, value}, ...}: what pruners look at
+  ---@param metrics? table       other series by name, {NAME = {{step, value}, ...}}
+  function Study:report (trial, points, metrics)
+    local e = event_of("study:report", trial)
+    e.points = check_points("study:report", points or {})
+    for name, series in next, metrics or {} do check_points("study:report: " .. tostring(name), series) end
+    e.metrics = metrics
+    return self.kept:report(e)
+  end
+
+  --- The attempt is over. A crash is forgiven as often as spec.retries.crashed says, being preempted or lost always:
+  -- the trial waits again, and the second value says so. A COMPLETE that is NaN is a FAIL, DIVERGED.
+  -- nil, "lost": the result came too late and is kept as an orphan. true, "spooled": the store is away.
+  ---@param result {state: string, reason: string?, value: number?, run: string?, attrs: table?, id: string?}
+  ---@return true? done
+  ---@return string? state      the trial's from now on; or "lost", or a message
+  ---@return string? code
+  function Study:finish (trial, result)
+    return self.kept:finish(result_of("study:finish", trial, result))
+  end
+
+  -- The end of an attempt that is no result. state: PAUSED, or FAIL with a reason that puts the trial back.
+  local function leave (self, where, trial, state, reason, kept)
+    local e, k = event_of(where, trial), schema.check(where, kept, KEPT, 2)
+    e.state, e.reason, e.run, e.attrs = state, reason, k.run, plain(where, "attrs", k.attrs)
+    e.id = id_of(state, trial)
+    return self.kept:finish(e)
+  end
+
+  --- A result and the next claim in one: where that is possible, both are on disk with one commit.
+  ---@param options table   as for claim
+  ---@return {done: true?, state: string?, trial: table?, why: string?}?   as finish and claim say it
+  ---@return string? message
+  ---@return string? code
+  function Study:turn (trial, result, options)
+    local e, c = result_of("study:turn", trial, result), claim_of("study:turn", options)
+    if self.kept.turn then return self.kept:turn(e, c) end
+    local done, state, code = self.kept:finish(e)
+    if not done and state ~= "lost" then return nil, state, code end
+    local t, why
+    t, why, code = self.kept:claim(c)
+    return {done = done, state = state, trial = t, why = why, code = code}
+  end
+
+  --- The trial rests (PAUSED) until it is promoted. kept: {run = its run file, attrs =}
+  function Study:pause (trial, kept) return leave(self, "study:pause", trial, "PAUSED", nil, kept) end
+
+  --- The trial is given back and waits for whoever comes, its own worker first. reason: "PREEMPTED" by default.
+  function Study:release (trial, reason, kept)
+    return leave(self, "study:release", trial, "FAIL", reason or "PREEMPTED", kept)
+  end
+
+  --- A trial that is PAUSED waits again. nil, "not paused" otherwise.
+  ---@param number integer
+  function Study:promote (number) return self.kept:promote(number) end
+
+  --- All trials in order of number, trial N at N + 1. The list stays the same table; only what changed since the last
+  -- call is read.
+  ---@return table[]? trials
+  function Study:sync () return self.kept:sync() end
+
+  --- How many trials there are in each state: {WAITING =, RUNNING =, PAUSED =, COMPLETE =, PRUNED =, FAIL =}.
+  function Study:counts () return self.kept:counts() end
+
+  --- The attempts of a trial: {epoch, worker, host, pid, started, ended, reason, id, orphans = {what came late}}.
+  function Study:attempts (number)
+    local trials, message, code = self:sync()
+    if not trials then return nil, message, code end
+    local t = trials[number + 1]
+    if not t then return nil, ("there is no trial %s"):format(number), "ENOENT" end
+    return t.attempts
+  end
+
+  --- The other series that were reported of a trial: {NAME = {{step, value}, ...}}.
+  function Study:metrics (number) return self.kept:metrics(number) end
+
+  --- What is wrong in the store, as a list of sentences; empty when all is well.
+  function Study:check () return self.kept:check() end
+
+  --- Copies the study, whole, into another store (or, under another name, into this one).
+  ---@param url string|table    an address, or a store
+  ---@param name? string
+  ---@return table? study       the copy
+  function Study:export (url, name)
+    local store, message, code = url, nil, nil
+    if type(url) == "string" then store, message, code = M.open(url) end
+    if not store then return nil, message, code end
+    local copy
+    copy, message, code = store:create {name = name or self.name, direction = self.direction, spec = self:spec()}
+    if not copy then return nil, message, code end
+    local trials = machine.copy(self:sync())
+    for _, t in ipairs(trials) do t.metrics = self:metrics(t.number) end
+    local ok
+    ok, message, code = copy.kept:put(trials)
+    if not ok then return nil, message, code end
+    for key, value in next, self.kept:keys() do copy:set(key, value) end
+    return copy
+  end
+
+  ---------------------------------------------------------------- a store
+
+  local Store = {}
+  Store.__index = Store
+
+  local function study_of (self, kept, message, code)
+    if not kept then return nil, message, code end
+    return setmetatable({kept = kept, store = self, name = kept.name, direction = kept.direction}, Study)
+  end
+
+  local STUDY = {name = {"string", schema.required},
+    spec = {"table", schema.required, nil, "space, trials, seeds, ..."},
+    direction = {"string", "minimize", {"minimize", "maximize"}}}
+
+  --- A new study. nil, message, "EEXIST" when there is one of that name.
+  ---@param study {name: string, direction: string?, spec: table}
+  function Store:create (study)
+    local s = schema.check("store:create", study, STUDY)
+    if s.name == "" or #s.name > 512 then error("store:create: a name has 1 to 512 bytes", 2) end
+    s.spec = plain("store:create", "spec", s.spec)
+    return study_of(self, self.kept:create(s))
+  end
+
+  --- nil, message, "ENOENT" when there is none of that name.
+  function Store:study (name) return study_of(self, self.kept:study(name)) end
+
+  -- The trial with the best value.
+  local function best (trials, direction)
+    local found
+    for _, t in ipairs(trials) do
+      if t.state == "COMPLETE" then
+        local better = not found or direction == "maximize" and t.value > found.value
+          or direction ~= "maximize" and t.value < found.value
+        if better then found = t end
+      end
+    end
+    return found
+  end
+
+  --- What studies there are, by name: {{name, direction, counts, trials = total, best = {number, value, params}}}.
+  function Store:studies ()
+    local names, message, code = self.kept:names()
+    if not names then return nil, message, code end
+    table.sort(names)
+    local list = {}
+    for _, name in ipairs(names) do
+      local s = self:study(name)
+      local trials = s and s:sync()
+      if trials then
+        local t = best(trials, s.direction)
+        list[#list + 1] = {name = name, direction = s.direction, counts = s:counts(), trials = s:spec().trials,
+          best = t and {number = t.number, value = t.value, params = t.params} or nil}
+      end
+    end
+    return list
+  end
+
+  --- With a spool: writes what waits there into the store. nil, message, code when the store is still away.
+  ---@return true? done
+  function Store:drain ()
+    if not self.kept.spool then return true end
+    return self.kept.spool:drain()
+  end
+
+  --- With a spool: whether something waits there.
+  function Store:waits () return self.kept.spool ~= nil and self.kept.spool:waits() end
+
+  function Store:delete (name) return self.kept:delete(name) end
+  function Store:close () return self.kept:close() end
+
+  --- Opens a store, and makes it unless options.create is false.
+  ---@param url string       see M.parse
+  ---@param options? {create: boolean?, read_only: boolean?, spool: string?, clock: function?}
+  ---@return table? store
+  ---@return string? message
+  ---@return string? code
+  function M.open (url, options)
+    local o = schema.check("lurn.store.open", options, OPEN)
+    local kind, place = M.parse(url)
+    if not kind then return nil, place, "EINVAL" end
+    local kept, message, code = lurn[SCHEMES[kind]].open(place, o)
+    if kept and o.spool then kept, message, code = lurn.store_spool.wrap(kept, url, o.spool) end
+    if not kept then return nil, message, code end
+    return setmetatable({kept = kept, url = url, kind = kind}, Store)
+  end
+
+  return M
+end

@@ -1,0 +1,46 @@
+--- "postgresql://user@host/db": a store on a PostgreSQL server, for many machines. See store_sql.lua.
+
+return function (lurn)
+  local M = {}
+
+  local function enumeration (name, words)
+    return ("DO $do$ BEGIN CREATE TYPE %s AS ENUM (%s); EXCEPTION WHEN duplicate_object THEN NULL; END $do$")
+      :format(name, words)
+  end
+
+  M.dialect = {
+    kind = "postgresql",
+    types = {id = "SERIAL NOT NULL PRIMARY KEY", double = "DOUBLE PRECISION", bigint = "BIGINT", time = "TIMESTAMP",
+      trialstate = "trialstate", studydirection = "studydirection", trialvaluetype = "trialvaluetype",
+      trialintermediatevaluetype = "trialintermediatevaluetype", keyed = "",
+      first = {
+        "SELECT pg_advisory_xact_lock(1819636334)",      -- two who make the tables at once are in each other's way
+        enumeration("trialstate", "'RUNNING', 'COMPLETE', 'PRUNED', 'FAIL', 'WAITING'"),
+        enumeration("studydirection", "'NOT_SET', 'MINIMIZE', 'MAXIMIZE'"),
+        enumeration("trialvaluetype", "'FINITE', 'INF_POS', 'INF_NEG'"),
+        enumeration("trialintermediatevaluetype", "'FINITE', 'INF_POS', 'INF_NEG', 'NAN'")}},
+    begin = "BEGIN", look = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    lock = " FOR UPDATE", skip = " FOR UPDATE SKIP LOCKED",
+    -- Writers do not wait for each other, so what was written last may be seen before what was written first. A change
+    -- bears its transaction's number; whoever looks remembers the oldest transaction that was still at work, and the
+    -- next time looks again at all from that one on.
+    version = "SELECT pg_current_xact_id()::text::bigint + 0 * $1::bigint",
+    counter = "UPDATE lurn_study SET next_number = $1 WHERE study_id = $2 RETURNING pg_current_xact_id()::text::bigint",
+    by_queue = "", by_version = "",
+    mark = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint + 0 * $1::bigint", since = ">=",
+    tables = "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() "
+      .. "AND tablename IN ('studies', 'lurn_study')",
+    optimize = {},
+  }
+
+  --- The time by the server's clock.
+  function M.dialect.now (run) return run "SELECT extract(epoch FROM clock_timestamp())::float8"[1][1] end
+
+  function M.dialect.problems () return {} end
+
+  function M.open (url, options)
+    return lurn.store_sql.open(M.dialect, url, options)
+  end
+
+  return M
+end

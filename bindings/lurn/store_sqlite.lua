@@ -1,0 +1,46 @@
+--- "sweep.db": a store in a file of SQLite, for the processes of one machine. See store_sql.lua.
+
+return function (lurn)
+  local M = {}
+
+  M.dialect = {
+    kind = "sqlite",
+    types = {id = "INTEGER NOT NULL PRIMARY KEY", double = "FLOAT", bigint = "INTEGER", time = "DATETIME",
+      enum = "VARCHAR(8)", trialintermediatevaluetype = "VARCHAR(7)", trialvaluetype = "VARCHAR(7)",
+      keyed = " WITHOUT ROWID"},
+    begin = "BEGIN IMMEDIATE", look = "BEGIN",
+    lock = "", skip = "",
+    -- There is one writer at a time: a number of the study's own tells what changed since.
+    version = "UPDATE lurn_study SET version = version + 1 WHERE study_id = $1 RETURNING version",
+    counter = "UPDATE lurn_study SET next_number = $1, version = version + 1 WHERE study_id = $2 RETURNING version",
+    -- Without statistics its planner takes the primary key, and with it all trials of the study.
+    by_queue = " INDEXED BY lurn_trial_queue", by_version = " INDEXED BY lurn_trial_version",
+    mark = "SELECT version FROM lurn_study WHERE study_id = $1", since = ">",
+    tables = "SELECT count(*) FROM sqlite_master WHERE name IN ('studies', 'lurn_study')",
+    optimize = {"PRAGMA wal_autocheckpoint = 4000"},
+  }
+
+  --- The time: of this machine, as all who use the file are on it.
+  function M.dialect.now () return lurn.sys.time() end
+
+  --- What SQLite itself finds wrong with the file.
+  function M.dialect.problems (run)
+    local list = {}
+    for _, row in ipairs(run "PRAGMA integrity_check") do
+      if row[1] ~= "ok" then list[#list + 1] = "integrity_check: " .. row[1] end
+    end
+    for _, row in ipairs(run "PRAGMA foreign_key_check") do
+      list[#list + 1] = ("foreign_key_check: table %s, row %s"):format(row[1], row[2])
+    end
+    return list
+  end
+
+  function M.open (path, options)
+    if not options.create and not options.read_only and not lurn.sys.exists(path) then
+      return nil, path .. ": there is no such file", "ENOENT"
+    end
+    return lurn.store_sql.open(M.dialect, path, options)
+  end
+
+  return M
+end

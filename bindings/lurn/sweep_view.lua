@@ -1,0 +1,147 @@
+--- What a person sees of a sweep, on stderr: on a terminal one line that renews itself, elsewhere a plain line every
+-- so often; a line of its own for every new best trial and for what goes wrong. Nothing here influences the sweep.
+--
+--   12/100 done  2 running  3 pruned  1 failed  best 1.2345 (trial 7)  ▁▂▂▃▅█  3m05s, 12m left
+
+return function (lurn)
+  local M = {}
+
+  ---@class lurn.SweepView
+  local View = {}
+  View.__index = View
+
+  local BLOCKS, ASCII = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"}, {"_", ".", "-", "~", "=", "+", "*", "#"}
+  local WIDE = 16      -- bars of the sparkline
+
+  local function is_utf8 ()
+    local locale = os.getenv "LC_ALL" or ""
+    if locale == "" then locale = os.getenv "LC_CTYPE" or "" end
+    if locale == "" then locale = os.getenv "LANG" or "" end
+    return locale:lower():find "utf%-?8" ~= nil
+  end
+
+  --- Values as bars, the lowest to the highest; what is not finite is left out.
+  ---@param values number[]
+  ---@param most? integer   so many of the last ones
+  ---@param utf8_too? boolean
+  ---@return string
+  function M.sparkline (values, most, utf8_too)
+    local list, low, high, out = {}, math.huge, -math.huge, {}
+    for _, v in ipairs(values) do
+      if v == v and math.abs(v) < math.huge then list[#list + 1] = v end
+    end
+    local first = math.max(1, #list - (most or WIDE) + 1)
+    for i = first, #list do low, high = math.min(low, list[i]), math.max(high, list[i]) end
+    local bars = utf8_too == false and ASCII or BLOCKS
+    for i = first, #list do
+      local k = high > low and math.floor((list[i] - low) / (high - low) * 7 + 0.5) or 0
+      out[#out + 1] = bars[k + 1]
+    end
+    return table.concat(out)
+  end
+
+  --- options: as for lurn.progress.new; direction, seeds: of the study.
+  function M.new (options)
+    local progress = lurn.progress.new(options)
+    return setmetatable({progress = progress, options = options, seeds = options.seeds or 1, sign = options.direction == "maximize" and -1 or 1,
+      values = {}, shown = -math.huge, utf8 = is_utf8(), ended_here = 0}, View)
+  end
+
+  function View:say (format, ...) self.progress:say("lurn: " .. format, ...) end
+
+  local function params_text (params)
+    local names, list = {}, {}
+    for name in next, params do names[#names + 1] = name end
+    table.sort(names)
+    for i, name in ipairs(names) do
+      local value = params[name]
+      list[i] = ("%s %s"):format(name, math.type(value) == "float" and ("%.4g"):format(value) or tostring(value))
+    end
+    return table.concat(list, ", ")
+  end
+  M.params_text = params_text
+
+  function View.started () end
+  function View.reported () end
+
+  local reasons = {TIMEOUT = "out of time", MEMORYOUT = "out of memory", DIVERGED = "diverged", CRASHED = "crashed",
+    INFEASIBLE = "infeasible", LOST = "lost", ERROR = "failed"}
+
+  --- An attempt ended. Best values and what went wrong get lines of their own.
+  function View:ended (trial, e)
+    if e.state == "COMPLETE" then
+      self.values[#self.values + 1] = e.value
+      if not self.best or self.sign * e.value < self.sign * self.best then
+        self.best, self.best_number = e.value, trial.number
+        local seed = self.seeds > 1 and (" (configuration %d, seed %d)"):format(trial.config, trial.seed) or ""
+        self.progress:say("trial %d%s  %.6g  best   %s", trial.number, seed, e.value, params_text(trial.params))
+      end
+    elseif e.state == "FAIL" or e.reason == "LOST" then
+      local why = e.message and ": " .. e.message or ""
+      self.progress:say("trial %d  %s%s", trial.number, reasons[e.reason] or "failed", why)
+    end
+    if e.state ~= "WAITING" and e.state ~= "PAUSED" then self.ended_here = self.ended_here + 1 end
+  end
+
+  -- What was known before this agent began, and what others find.
+  local function take_in (self, agent)
+    for _, t in ipairs(agent.trials) do
+      if t.state == "COMPLETE" and t.value and (not self.best or self.sign * t.value < self.sign * self.best) then
+        self.best, self.best_number = t.value, t.number
+      end
+    end
+  end
+
+  --- Trials by state: {done, running, pruned, failed, waiting}.
+  ---@param trials table[]
+  function M.count (trials)
+    local c = {COMPLETE = 0, RUNNING = 0, PRUNED = 0, FAIL = 0, WAITING = 0, PAUSED = 0}
+    for _, t in ipairs(trials) do c[t.state] = (c[t.state] or 0) + 1 end
+    return c
+  end
+
+  -- The best value, of several seeds the mean of the configuration that leads the race.
+  local function best_text (self, agent, complete)
+    if not self.best then return nil end
+    if self.seeds == 1 then return ("best %.6g (trial %d)"):format(self.best, self.best_number) end
+    if self.raced ~= complete then
+      local rows = lurn.study_table.configurations(agent.trials, self.options.direction, self.seeds)
+      self.raced, self.leader = complete, rows[1]
+    end
+    local r = self.leader
+    return r.mean and ("best %.6g ± %s of %d (configuration %d)"):format(r.mean, r.sd and ("%.2g"):format(r.sd) or "?",
+      r.n, r.config)
+  end
+
+  local function line (self, agent)
+    local c, now = M.count(agent.trials), agent.clock()
+    local over, spent = c.COMPLETE + c.PRUNED + c.FAIL, now - agent.began
+    local words = {self.total and ("%d/%d done"):format(over, self.total) or over .. " done", c.RUNNING .. " running"}
+    if c.PRUNED > 0 then words[#words + 1] = c.PRUNED .. " pruned" end
+    if c.PAUSED > 0 then words[#words + 1] = c.PAUSED .. " paused" end
+    if c.FAIL > 0 then words[#words + 1] = c.FAIL .. " failed" end
+    words[#words + 1] = best_text(self, agent, c.COMPLETE)
+    if #self.values > 2 then words[#words + 1] = M.sparkline(self.values, WIDE, self.utf8) end
+    local left = self.total and self.ended_here > 0 and (self.total - over) * spent / self.ended_here
+    local duration = lurn.progress.duration
+    words[#words + 1] = left and ("%s, %s left"):format(duration(spent), duration(left)) or duration(spent)
+    return table.concat(words, "  ")
+  end
+
+  --- Shows how things stand: ten times a second on a terminal, else every few seconds.
+  function View:update (agent)
+    local p, now = self.progress, agent.clock()
+    if p.quiet or now - self.shown < (p.tty and 0.25 or p.every) then return end
+    self.shown = now
+    take_in(self, agent)
+    if p.tty then p:renew(line(self, agent)) else p:say("%s", line(self, agent)) end
+  end
+
+  --- The last line.
+  function View:over (agent)
+    take_in(self, agent)
+    if #agent.trials > 0 then self.progress:say("%s", line(self, agent)) end
+  end
+
+  return M
+end

@@ -1,0 +1,15 @@
+/* gauss.h: the normal distribution in double, with the same bits everywhere.
+ *
+ * What a sampler draws and scores must not depend on a machine's libm; like portable.h these are IEEE
+ * additions, multiplications, divisions and square roots in a fixed order. Relative errors are about
+ * 1e-15 near the middle and grow like x^2 times that in the tails (tests/spec/parzen_spec.lua).
+ */
+#ifndef LURN_GAUSS_H
+#define LURN_GAUSS_H
+
+double lurn_gauss_erfc (double x);               /* 2 / sqrt(pi) times the integral of e^-t^2 from x on */
+double lurn_gauss_below (double x);              /* the share of a standard normal below x */
+double lurn_gauss_mass (double a, double b);     /* the share in [a, b], a <= b; no cancellation in the tails */
+double lurn_gauss_quantile (double p);           /* the x that has p below it, 0 < p <= 1/2 */
+
+#endif

@@ -1,0 +1,145 @@
+/* sqlite.c: the only file that knows SQLite. */
+#include "sqlite.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sys.h"
+
+/* ------------------------------------------------------------------ failures */
+
+static const char *code_of (int rc) {
+  switch (rc & 0xff) {
+    case SQLITE_BUSY: case SQLITE_LOCKED: return "EBUSY";
+    case SQLITE_READONLY: case SQLITE_PERM: case SQLITE_AUTH: return "EREADONLY";
+    case SQLITE_CORRUPT: case SQLITE_NOTADB: case SQLITE_FORMAT: case SQLITE_SCHEMA: return "EFORMAT";
+    case SQLITE_CONSTRAINT: return rc == SQLITE_CONSTRAINT_UNIQUE || rc == SQLITE_CONSTRAINT_PRIMARYKEY ? "EEXIST" : "";
+    case SQLITE_IOERR: case SQLITE_FULL: case SQLITE_CANTOPEN: case SQLITE_PROTOCOL: case SQLITE_INTERRUPT:
+    case SQLITE_NOLFS: return "EIO";
+    default: return "";
+  }
+}
+
+static lurn_status fail (lurn_ctx *ctx, lurn_db *db, int rc, const char *what) {
+  if ((rc & 0xff) == SQLITE_NOMEM) return lurn_fail(ctx, LURN_ENOMEM, "%s: out of memory", what);
+  snprintf(db->code, sizeof db->code, "%s", code_of(rc));
+  const char *message = db->link ? sqlite3_errmsg(db->link) : sqlite3_errstr(rc);
+  return lurn_fail(ctx, db->code[0] ? LURN_EIO : LURN_EINVAL, "%s: %s (SQLite code %d)", what, message, rc);
+}
+
+/* ------------------------------------------------------------------ open and close */
+
+/* Asked while another connection writes. SQLite's own handler sleeps longer the longer somebody waits, which lets
+ * whoever comes last win; this one asks more often. */
+static int wait_for_others (void *ud, int asked) {
+  lurn_db *db = ud;
+  if (asked == 0) db->since = lurn_sys_clock();
+  if (lurn_sys_clock() - db->since >= db->patience) return 0;
+  lurn_sys_sleep(0.004 / (1 + (asked < 64 ? asked : 64) / 8));
+  return 1;
+}
+
+static void sqlite_close (lurn_db *db) {
+  for (int k = 0; k < LURN_DB_PLACES; k++) sqlite3_finalize(db->place[k]);
+  memset(db->place, 0, sizeof db->place);
+  sqlite3_close(db->link);
+  db->link = NULL;
+}
+
+static int setup (lurn_db *db, int read_only) {
+  sqlite3_extended_result_codes(db->link, 1);
+  sqlite3_busy_handler(db->link, wait_for_others, db);
+  int rc = read_only ? SQLITE_OK : sqlite3_exec(db->link, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
+  if (rc == SQLITE_OK) rc = sqlite3_exec(db->link, "PRAGMA synchronous = FULL", NULL, NULL, NULL);
+  if (rc == SQLITE_OK) rc = sqlite3_exec(db->link, "PRAGMA foreign_keys = ON", NULL, NULL, NULL);
+  return rc;
+}
+
+static lurn_status sqlite_open (lurn_ctx *ctx, lurn_db *db, const char *path, int read_only) {
+  char network[LURN_SYS_FILESYSTEM];
+  if (lurn_sys_network(path, network)[0]) {
+    snprintf(db->code, sizeof db->code, "EIO");
+    return lurn_fail(ctx, LURN_EIO, "%s: lies on a network file system (%s), on which SQLite loses data. Use a file on a "
+                     "local disk, dir:/shared/folder, or postgresql://", path, network);
+  }
+  int flags = read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  sqlite3 *link = NULL;
+  int rc = sqlite3_open_v2(path, &link, flags | SQLITE_OPEN_NOMUTEX, NULL);
+  db->link = link;
+  if (rc == SQLITE_OK) rc = setup(db, read_only);
+  if (rc == SQLITE_OK) return LURN_OK;
+  lurn_status status = fail(ctx, db, rc, path);
+  sqlite_close(db);
+  return status;
+}
+
+/* ------------------------------------------------------------------ statements */
+
+static lurn_status sqlite_prepare (lurn_ctx *ctx, lurn_db *db, int place, const char *sql) {
+  sqlite3_stmt *statement = NULL;
+  int rc = sqlite3_prepare_v3(db->link, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL);
+  db->place[place] = statement;
+  return rc == SQLITE_OK ? LURN_OK : fail(ctx, db, rc, sql);
+}
+
+static int bind (sqlite3_stmt *statement, int k, const lurn_db_value *v) {
+  switch (v->type) {
+    case LURN_DB_INTEGER: return sqlite3_bind_int64(statement, k, v->i);
+    case LURN_DB_REAL: return sqlite3_bind_double(statement, k, v->d);
+    case LURN_DB_TEXT: return sqlite3_bind_text64(statement, k, v->text, v->size, SQLITE_TRANSIENT, SQLITE_UTF8);
+    default: return sqlite3_bind_null(statement, k);
+  }
+}
+
+static lurn_status sqlite_run (lurn_ctx *ctx, lurn_db *db, int place, int n, const lurn_db_value *values) {
+  sqlite3_stmt *statement = db->place[place];
+  db->current = place;
+  if (sqlite3_bind_parameter_count(statement) != n)
+    return lurn_fail(ctx, LURN_EINVAL, "%s: %d parameters, got %d values", sqlite3_sql(statement),
+                     sqlite3_bind_parameter_count(statement), n);
+  for (int k = 0; k < n; k++) {
+    int rc = bind(statement, k + 1, values + k);
+    if (rc != SQLITE_OK) return fail(ctx, db, rc, sqlite3_sql(statement));
+  }
+  return LURN_OK;
+}
+
+static lurn_status sqlite_row (lurn_ctx *ctx, lurn_db *db, int *columns) {
+  sqlite3_stmt *statement = db->place[db->current];
+  int rc = sqlite3_step(statement);
+  *columns = rc == SQLITE_ROW ? sqlite3_column_count(statement) : 0;
+  if (rc == SQLITE_ROW || rc == SQLITE_DONE) return LURN_OK;
+  return fail(ctx, db, rc, sqlite3_sql(statement));
+}
+
+static lurn_db_value sqlite_column (lurn_db *db, int k) {
+  sqlite3_stmt *statement = db->place[db->current];
+  lurn_db_value v = {0};
+  switch (sqlite3_column_type(statement, k)) {
+    case SQLITE_INTEGER: v.type = LURN_DB_INTEGER; v.i = sqlite3_column_int64(statement, k); break;
+    case SQLITE_FLOAT: v.type = LURN_DB_REAL; v.d = sqlite3_column_double(statement, k); break;
+    case SQLITE_NULL: break;
+    default:
+      v.type = LURN_DB_TEXT;
+      v.text = sqlite3_column_blob(statement, k);
+      v.size = (size_t)sqlite3_column_bytes(statement, k);
+  }
+  return v;
+}
+
+static int64_t sqlite_changes (lurn_db *db) { return sqlite3_changes(db->link); }
+
+static void sqlite_done (lurn_db *db) {
+  sqlite3_stmt *statement = db->place[db->current];
+  sqlite3_reset(statement);
+  sqlite3_clear_bindings(statement);
+}
+
+static const char *sqlite_version (char *text, size_t size) {
+  snprintf(text, size, "%s", sqlite3_libversion());
+  return text;
+}
+
+const lurn_db_driver lurn_sqlite = {"sqlite", sqlite_open, sqlite_close, sqlite_prepare, sqlite_run, sqlite_row,
+                                    sqlite_column, sqlite_changes, sqlite_done, sqlite_version};

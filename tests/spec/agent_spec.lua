@@ -1,0 +1,302 @@
+-- The agent with a store in memory: how trials end, what they leave behind, what they are told.
+
+local lurn = require "lurn"
+local shell = require "shell_helper"
+
+-- One parameter chooses what happens in a trial.
+local SCRIPT = [[
+local lurn = require "lurn"
+return lurn.experiment {name = "ends", params = {x = {0.5, float = {0, 1}}, what = "fine", steps = 12, hidden = 2,
+    T = 5},
+  run = function (run, p)
+    local clock = lurn.sys.clock
+    if p.what == "error" then error "no luck" end
+    if p.what == "none" then return "a text" end
+    if p.what == "nan" then return 0 / 0 end
+    if p.what == "killed" then lurn.process.kill(lurn.sys.pid(), "KILL") end
+    if p.what == "hang" then while true do end end
+    if p.what == "greedy" then
+      local all = {}
+      for k = 1, 1000 do all[k] = ("x"):rep(1 << 22) .. k end
+      return #all
+    end
+    if p.what == "fine" then return p.x end
+    local set = {split = {train = {1, 4}, valid = {5, 6}}}
+    for i = 1, 6 do
+      set[i] = {x = {}, y = {}}
+      for t = 1, p.T do set[i].x[t], set[i].y[t] = (i * t % 7) / 7, (i + t) % 3 / 3 end
+    end
+    local data = lurn.dataset(set)
+    local model = lurn.stack {input = data, lurn.rnn {hidden = p.hidden}, lurn.linear {size = 1},
+      loss = lurn.loss.mse()}
+    local optim = lurn.optim.adam(model, {lr = 0.01 * (1 + p.x)})
+    if p.what == "once" and not lurn.sys.exists(p.what) then
+      local log = run.log
+      function run:log (values)
+        log(self, values)
+        if self.steps == 8 then
+          io.open(p.what, "w"):close()
+          run.checkpoint_due = "plain"
+        elseif self.steps == 10 and not lurn.done_that then lurn.process.kill(lurn.sys.pid(), "KILL") end
+      end
+    end
+    return run:fit {model = model, optim = optim, train = data.train, valid = data.valid, batch = 4, seq = 0,
+      steps = p.steps, eval_every = 4}.loss
+  end}
+]]
+
+local experiment, script
+
+-- A study in memory and its agent. more: fields of the spec, and `agent`, options of the agent.
+local function sweep (what, more, configs)
+  local m = more or {}
+  local spec = {script = script, race = false, fixed = {what = what}, space = lurn.space.of(experiment, {}),
+    sampler = {name = "random"}, pruner = {name = "nop"}, trials = m.trials or 1, seeds = m.seeds or 1,
+    seed = 1, train_seed = 1, limits = m.limits,
+    keep = m.keep or 5, precision = lurn.precision, retries = m.retries}
+  for name, value in pairs(m.fixed or {}) do spec.fixed[name] = value end
+  local store = assert(lurn.store.open "memory:")
+  local study = assert(store:create {name = "s" .. what, spec = spec})
+  if configs then study:enqueue(configs) end
+  local folder = shell.path("runs-" .. what)
+  os.execute("mkdir -p " .. folder)
+  local options = {folder = folder, name = "here", workers = m.workers or 1}
+  for name, value in pairs(m.agent or {}) do options[name] = value end
+  local agent = lurn.agent.new(study, experiment, options)
+  if m.prepare then m.prepare(agent) end
+  local how, why = agent:run()
+  return study:sync(), how, why, folder, agent
+end
+
+local function ending (t) return t.state, t.reason end
+
+describe("an agent", function ()
+  setup(function ()
+    shell.open()
+    shell.write("ends.lua", SCRIPT)
+    experiment = assert(lurn.experiment.load(shell.path "ends.lua"))
+    script = {path = shell.path "ends.lua", text = SCRIPT, sha256 = lurn.sys.sha256(SCRIPT), lua = {}}
+  end)
+  teardown(shell.close)
+
+  it("plays as many trials as there are, and the same with any number of workers", function ()
+    local first
+    for _, workers in ipairs {1, 2, 8} do
+      local trials, how = sweep("fine", {trials = 20, workers = workers})
+      assert.equal("done", how)
+      assert.equal(20, #trials)
+      local seen = {}
+      for k, t in ipairs(trials) do
+        assert.equal("COMPLETE", t.state)
+        assert.equal(t.params.x, t.value)
+        seen[k] = t.params.x
+      end
+      first = first or seen
+      assert.same(first, seen)
+      assert.equal(0.5, seen[1])      -- the defaults
+    end
+  end)
+
+  it("plays a normal run: the same bits as lurn run", function ()
+    local trials, _, _, folder = sweep("train", {trials = 3, workers = 2})
+    for _, t in ipairs(trials) do
+      local value, run = experiment:run({what = "train", x = t.params.x}, {write = false, quiet = true})
+      assert.equal(value, t.value)
+      local file = assert(lurn.runfile.read(("%s/trial-%06d.h5"):format(folder, t.number)))
+      assert.equal("done", file.status)
+      assert.equal(run.digests.hex[#run.digests.hex], file.digests.hex[#file.digests.hex])
+      assert.same({{4, t.reports[1][2]}, {8, t.reports[2][2]}, {12, t.reports[3][2]}}, t.reports)
+      assert.equal(12, t.attrs.steps)
+    end
+  end)
+
+  it("tells how trials end", function ()
+    for what, expected in pairs {error = {"FAIL", "ERROR", 1}, none = {"FAIL", "ERROR", 1},
+      nan = {"FAIL", "DIVERGED", 1}, killed = {"FAIL", "CRASHED", 3}} do
+      local trials = sweep(what)
+      local state, reason = ending(trials[1])
+      assert.equal(expected[1], state, what)
+      assert.equal(expected[2], reason, what)
+      assert.equal(expected[3], #trials[1].attempts, what)
+    end
+  end)
+
+  it("keeps the message of a script's error, and the traceback in a file beside the run", function ()
+    local trials, _, _, folder = sweep "error"
+    assert.matches("ends.lua:6: no luck", trials[1].attrs.error)
+    local log = assert(io.open(folder .. "/trial-000000.log")):read "a"
+    assert.matches("no luck\nstack traceback", log)
+  end)
+
+  it("stops a script that fails from the first trial on", function ()
+    local trials, how, why = sweep("error", {trials = 50})
+    assert.equal("failed", how)
+    assert.equal(5, #trials)
+    assert.matches("no luck", why)
+  end)
+
+  it("ends what takes too long, from outside", function ()
+    local trials = sweep("hang", {limits = {seconds = 0.3}})
+    assert.same({"FAIL", "TIMEOUT"}, {ending(trials[1])})
+  end)
+
+  it("ends what takes too much memory, from outside", function ()
+    local trials = sweep("greedy", {limits = {memory = 80 << 20}})
+    assert.same({"FAIL", "MEMORYOUT"}, {ending(trials[1])})
+  end)
+
+  it("does not begin what plans for more than there may be", function ()
+    local trials, _, _, folder = sweep("train", {limits = {memory = 100 << 20}, fixed = {hidden = 200, T = 20000}})
+    assert.same({"FAIL", "INFEASIBLE"}, {ending(trials[1])})
+    assert.matches("a batch of 20000 steps and 4 rows takes .* MB, the limit is 104.9 MB", trials[1].attrs.error)
+    assert.same({}, trials[1].reports)
+    assert.is_false(lurn.sys.exists(folder .. "/trial-000000.h5"))
+    assert.same({"COMPLETE"}, {ending(sweep("train", {limits = {memory = 100 << 20}})[1])})
+  end)
+
+  it("gives up a trial that does not move", function ()
+    local _, how, _, _, agent = sweep("hang", {agent = {stall = 0.2, timeout = 1}})
+    assert.equal("stopped", how)
+    local attempts = agent.trials[1].attempts
+    assert.equal("LOST", attempts[1].reason)
+    assert.is_true(#attempts > 1)
+  end)
+
+  it("takes up a trial that crashed where its last checkpoint is", function ()
+    os.remove "once"
+    local trials = sweep "once"
+    assert.is_true(os.remove "once")
+    local t = trials[1]
+    assert.equal("COMPLETE", t.state)
+    assert.equal(2, #t.attempts)
+    assert.equal("CRASHED", t.attempts[1].reason)
+    assert.equal((experiment:run({what = "train", x = t.params.x}, {write = false, quiet = true})), t.value)
+  end)
+
+  it("keeps the run files of the best only", function ()
+    local trials, _, _, folder = sweep("fine", {trials = 12, workers = 2, keep = 3})
+    table.sort(trials, function (a, b) return a.value < b.value end)
+    for rank, t in ipairs(trials) do
+      assert.equal(rank <= 3, lurn.sys.exists(("%s/trial-%06d.h5"):format(folder, t.number)), rank)
+    end
+  end)
+
+  it("ends pruned trials at their report, and goes on with paused ones later", function ()
+    local verdicts, promoted = {[0] = "pause", [1] = "prune"}, nil
+    local trials, how = sweep("train", {trials = 3, prepare = function (agent)
+      agent.spec.pruner.name = "by hand"
+      function agent.choose.decide (t)
+        return #t.reports == 1 and #t.attempts <= 1 and verdicts[t.number] or nil
+      end
+      function agent.choose.promote (list)
+        if promoted or not list[3] or list[3].state ~= "COMPLETE" then return nil end
+        promoted = true
+        return 0
+      end
+    end})
+    assert.equal("done", how)
+    assert.is_true(promoted)
+    assert.same({"COMPLETE", "PRUNED", "COMPLETE"}, {trials[1].state, trials[2].state, trials[3].state})
+    assert.equal(1, #trials[2].reports)
+    assert.equal(2, #trials[1].attempts)
+    assert.same({4, 8, 12}, {trials[1].reports[1][1], trials[1].reports[2][1], trials[1].reports[3][1]})
+    -- Paused and resumed from its checkpoint, it has the bits of a run that never stopped.
+    assert.equal((experiment:run({what = "train", x = trials[1].params.x}, {write = false, quiet = true})),
+      trials[1].value)
+  end)
+
+  it("has seeds of a configuration share its parameters and differ in the training seed", function ()
+    local trials = sweep("train", {trials = 2, seeds = 3})
+    assert.equal(6, #trials)
+    for k, t in ipairs(trials) do
+      assert.equal((k - 1) // 3, t.config)
+      assert.equal((k - 1) % 3 + 1, t.seed)
+      assert.same(trials[(k - 1) // 3 * 3 + 1].params, t.params)
+      assert.equal((experiment:run({what = "train", x = t.params.x}, {write = false, quiet = true, seed = t.seed})),
+        t.value)
+    end
+    assert.not_equal(trials[1].value, trials[2].value)
+    local rows = lurn.study_table.configurations(trials, "minimize", 3)
+    assert.equal(2, #rows)
+    assert.equal(3, rows[1].n)
+    assert.is_true(rows[1].bound < rows[2].bound and rows[1].bound > rows[1].mean and rows[1].sd > 0)
+  end)
+
+  it("goes on while the store is away, and tells it all when it is back", function ()
+    local away, back, said = 0, nil, {}
+    local view = setmetatable({say = function (_, format, ...) said[#said + 1] = format:format(...) end},
+      {__index = function () return function () end end})
+    local trials, how, _, folder, agent = sweep("train", {trials = 4, workers = 2, agent = {view = view},
+      prepare = function (a)
+        local study = a.handle
+        for _, name in ipairs {"claim", "report", "finish", "renew", "sync"} do
+          local method = study[name]
+          study[name] = function (...)
+            if #a.trials >= 2 then back = back or lurn.sys.clock() + 0.3 end
+            if back and lurn.sys.clock() < back then
+              away = away + 1
+              return nil, "the store is away", "ECONN"
+            end
+            return method(...)
+          end
+        end
+      end})
+    assert.equal("done", how)
+    assert.is_true(away > 2)
+    for _, t in ipairs(trials) do
+      assert.equal("COMPLETE", t.state)
+      assert.equal(3, #t.reports)
+      assert.equal(1, #t.attempts)
+      assert.equal((experiment:run({what = "train", x = t.params.x}, {write = false, quiet = true})), t.value)
+    end
+    assert.equal(0, agent.outbox:count())
+    assert.is_false(lurn.sys.exists(folder .. "/here.outbox"))
+    assert.same({"store: the store is away; trials go on, new ones wait", "store: it answers again"}, said)
+  end)
+
+  it("leaves for its next start what it could not tell", function ()
+    local path = shell.path "left.outbox"
+    local study = assert(assert(lurn.store.open "memory:"):create {name = "left", spec = {trials = 1}})
+    local trial = study:claim {worker = "here-1", propose = function () return {params = {x = 1}} end}
+    local gone = setmetatable({}, {__index = function () return function () return nil, "away", "ECONN" end end})
+    local before = lurn.outbox.new(gone, path)
+    assert.is_true(before:report(trial, {{1, 0 / 0}, {2, 0.5}}))
+    assert.is_true(before:finish(trial, {state = "COMPLETE", value = 0.25, id = "a"}))
+    assert.is_false(before:drain())
+    for _ = 1, 2 do      -- told twice, counted once
+      os.execute(("cp %s %s.again"):format(path, path))
+      local after = lurn.outbox.new(study, path)
+      assert.equal(2, after:count())
+      assert.is_true(after:drain())
+      os.rename(path .. ".again", path)
+    end
+    local t = study:sync()[1]
+    assert.same({"COMPLETE", 0.25}, {t.state, t.value})
+    assert.is_true(t.reports[1][2] ~= t.reports[1][2] and t.reports[2][2] == 0.5)
+    assert.is_nil(t.attempts[1].orphans)
+  end)
+
+  it("loads data once for all trials", function ()
+    local path = shell.path "data.lua"
+    shell.write("text.txt", ("to be or not to be "):rep(50))
+    shell.write("data.lua", [[
+      local lurn = require "lurn"
+      return lurn.experiment {name = "data", params = {x = {0.5, float = {0, 1}}, path = "text.txt"},
+        run = function (run, p)
+          local import, imports = lurn.core.text, 0
+          lurn.core.text = function (...) imports = imports + 1 return import(...) end
+          local data = assert(lurn.text(p.path))
+          assert(run.datasets[1] == data and #data.vocab == 7)
+          return imports
+        end}]])
+    local other = assert(lurn.experiment.load(path))
+    local store = assert(lurn.store.open "memory:")
+    local study = assert(store:create {name = "data", spec = {script = {path = path, text = other.script, lua = {}},
+      fixed = {path = shell.path "text.txt"}, space = lurn.space.of(other, {}), sampler = {name = "random"},
+      pruner = {name = "nop"}, trials = 4, seeds = 1, seed = 1, keep = 0}})
+    lurn.agent.new(study, other, {folder = shell.folder, name = "here"}):run()
+    local values = {}
+    for k, t in ipairs(study:sync()) do values[k] = t.value end
+    assert.same({1, 0, 0, 0}, values)
+  end)
+end)

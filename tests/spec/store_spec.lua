@@ -1,0 +1,173 @@
+-- The store of trials: what a worker is given, and what becomes of what it gives back.
+
+local lurn = require "lurn"
+
+local stores = require "store_helper"
+
+local SPEC = {trials = 4, seeds = 1, retries = {crashed = 2}, space = {
+  {name = "lr", kind = "float", low = 1e-5, high = 1.0, log = true},
+  {name = "hidden", kind = "int", low = 1, high = 512}, {name = "cell", kind = "choice", choice = {"rnn", "lstm"}}}}
+
+local function propose (number)
+  return {params = {lr = 0.5 / (number + 1), hidden = number + 1, cell = "lstm"}, note = {seen = "0-" .. number}}
+end
+
+describe("an address", function ()
+  local function parse (url) return {lurn.store.parse(url)} end
+
+  it("says kind and place", function ()
+    assert.same({"sqlite", "sweep.db"}, parse "sweep.db")
+    assert.same({"sqlite", "/tmp/a b.db"}, parse "/tmp/a b.db")
+    assert.same({"sqlite", "sweep.db"}, parse "sqlite:///sweep.db")
+    assert.same({"sqlite", "/tmp/sweep.db"}, parse "sqlite:////tmp/sweep.db")
+    assert.same({"dir", "/shared/study"}, parse "dir:/shared/study")
+    assert.same({"postgresql", "postgresql://me@host/db"}, parse "postgresql+psycopg2://me@host/db")
+    assert.same({"postgresql", "postgresql://me@host/db"}, parse "postgres://me@host/db")
+    assert.same({"memory", ""}, parse "memory:")
+  end)
+
+  it("that is none is told so", function ()
+    assert.matches("unknown kind of store 'postgressql', did you mean 'postgresql'", parse "postgressql://h"[2])
+    assert.matches("A path is missing", parse "dir:"[2])
+    assert.matches("empty", parse ""[2])
+  end)
+end)
+
+stores.with_server()
+teardown(stores.close)
+
+for kind, url in pairs(stores.urls) do
+describe("a study in " .. kind, function ()
+  local now, store, study
+  before_each(function ()
+    now = 1000.0
+    stores.clear(kind)
+    store = assert(lurn.store.open(url, {clock = function () return now end}))
+    study = assert(store:create {name = "s", spec = SPEC})
+  end)
+  after_each(function () store:close() end)
+
+  local function claim (worker, lease) return study:claim {worker = worker, lease = lease or 10, propose = propose} end
+
+  it("is there once", function ()
+    local none, message, code = store:create {name = "s", spec = SPEC}
+    assert.same({nil, "there is a study 's' already", "EEXIST"}, {none, message, code})
+    assert.equal("ENOENT", select(3, store:study "t"))
+    assert.same(SPEC, store:study "s":spec())
+    study:set("k", {1, "a"})
+    assert.same({1, "a"}, store:study "s":get "k")
+  end)
+
+  it("gives numbers in turn up to the total, and says when all is done", function ()
+    for number = 0, 3 do
+      local t = claim("w" .. number)
+      assert.same({number, number, 1, 1, "RUNNING", 1000.0}, {t.number, t.config, t.seed, t.epoch, t.state, t.started})
+      assert.equal(number + 1, t.params.hidden)
+    end
+    assert.same({nil, "nothing"}, {claim "w9"})
+    for number, t in ipairs(study:sync()) do
+      assert.same({true, "COMPLETE"}, {study:finish(t, {state = "COMPLETE", value = number})})
+    end
+    assert.same({nil, "done"}, {claim "w9"})
+    assert.equal(4, study:counts().COMPLETE)
+    assert.same({number = 0, value = 1.0, params = propose(0).params}, store:studies()[1].best)
+    assert.same({}, study:check())
+  end)
+
+  it("gives a worker its own trial back, under a new epoch", function ()
+    local first = claim "a"
+    claim "b"
+    local again = claim "a"
+    assert.same({0, 2, "LOST"}, {again.number, again.epoch, again.attempts[1].reason})
+    assert.same({nil, "lost"}, {study:report(first, {{1, 0.5}})})
+    assert.same({nil, "lost"}, {study:renew(first, 10)})
+    assert.is_true(study:report(again, {{2, 0.25}, {1, 0.5}}))
+    assert.same({{1, 0.5}, {2, 0.25}}, study:sync()[1].reports)
+  end)
+
+  it("gives away a trial whose lease ran out; what comes late is an orphan, and counts nowhere", function ()
+    local late = claim "a"
+    now = 1010.0
+    assert.equal(1, claim "b".number)      -- the lease lasts up to and with its last instant
+    now = 1010.5
+    local mine = claim "c"
+    assert.same({0, 2, "c"}, {mine.number, mine.epoch, mine.worker})
+    local result = {state = "COMPLETE", value = 1}
+    assert.same({nil, "lost"}, {study:finish(late, result)})
+    assert.same({nil, "lost"}, {study:finish(late, result)})
+    assert.is_true(study:finish(mine, {state = "COMPLETE", value = 2}))
+    assert.is_true(study:finish(mine, {state = "COMPLETE", value = 2}))
+    local t = study:sync()[1]
+    assert.same({2.0, "COMPLETE", 1, 1.0}, {t.value, t.state, #t.attempts[1].orphans, t.attempts[1].orphans[1].value})
+    assert.same({}, study:check())
+  end)
+
+  it("forgives crashes so often, preemption always, a limit never", function ()
+    for _ = 1, 5 do assert.is_true(study:release(claim "a")) end
+    assert.same({true, "WAITING"}, {study:finish(claim "a", {state = "FAIL", reason = "CRASHED"})})
+    assert.same({true, "WAITING"}, {study:finish(claim "b", {state = "FAIL", reason = "CRASHED"})})
+    assert.same({true, "FAIL"}, {study:finish(claim "c", {state = "FAIL", reason = "CRASHED"})})
+    local t = claim "a"
+    assert.equal(1, t.number)
+    assert.same({true, "FAIL"}, {study:finish(t, {state = "FAIL", reason = "TIMEOUT"})})
+    t = claim "a"
+    assert.same({true, "FAIL"}, {study:finish(t, {state = "COMPLETE", value = 0 / 0})})
+    assert.same({"FAIL", "DIVERGED"}, {study:sync()[3].state, study:sync()[3].reason})
+  end)
+
+  it("plays what was enqueued first, what was put back before that, its own before all", function ()
+    local params = {lr = 0.1, hidden = 3, cell = "rnn"}
+    study:enqueue {{params = params}, {params = params, seed = 2}}
+    local a, b = claim "a", claim "b"
+    assert.same({0, 1, 2}, {a.number, b.number, b.seed})
+    local c, d = claim "c", claim "d"
+    assert.same({2, 3}, {c.number, d.number})
+    study:release(d)
+    study:release(b)
+    study:release(c)
+    assert.equal(3, claim "d".number)
+    assert.equal(1, claim "e".number)
+  end)
+
+  it("pauses and promotes", function ()
+    local t = claim "a"
+    study:report(t, {{1, 0.5}})
+    assert.is_true(study:pause(t, {run = "trial-0.h5"}))
+    assert.equal(1, claim "b".number)
+    assert.same({nil, "not paused"}, {study:promote(1)})
+    assert.is_true(study:promote(0))
+    t = claim "c"
+    assert.same({0, 2, "trial-0.h5", "PAUSED"}, {t.number, t.epoch, t.run, t.attempts[1].reason})
+    assert.same({{1, 0.5}}, t.reports)
+  end)
+
+  it("asks for new numbers within its own transaction, and may be told that there are none now", function ()
+    assert.same({nil, "done"}, {study:claim {worker = "a", propose = function () end}})
+    assert.same({nil, "nothing"}, {study:claim {worker = "a"}})
+    assert.has_error(function () study:claim {worker = "a", propose = function () return {parms = {}} end} end)
+    assert.equal(0, claim "a".number)
+  end)
+
+  it("is copied whole", function ()
+    local t = claim "a"
+    study:report(t, {{1, 0.5}}, {loss = {{1, 2.0}}})
+    study:finish(t, {state = "PRUNED", value = 0.5, attrs = {why = "slow"}})
+    claim "b"
+    study:set("k", 1)
+    local copy = assert(study:export("memory:", "copy"))
+    assert.same(study:sync(), copy:sync())
+    assert.same({loss = {{1, 2.0}}}, copy:metrics(0))
+    assert.equal(1, copy:get "k")
+  end)
+
+  it("refuses what makes no sense", function ()
+    assert.has_error(function () study:finish({}, {state = "COMPLETE", value = 1}) end)
+    assert.has_error(function () study:finish(claim "a", {state = "COMPLETE"}) end,
+      "study:finish: COMPLETE needs a value")
+    assert.has_error(function () study:report(claim "a", {{1.5, 2}}) end)
+    assert.has_error(function () study:claim {wroker = "a"} end)
+  end)
+end)
+end
+
+if stores.why then pending("a study in postgresql: " .. stores.why) end

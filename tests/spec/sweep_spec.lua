@@ -1,0 +1,336 @@
+-- lurn sweep, worker and study as a person uses them: real processes, SQLite, kills.
+
+local lurn = require "lurn"
+local shell = require "shell_helper"
+local when_built = shell.ready and it or pending
+
+local QUICK = [[
+local lurn = require "lurn"
+return lurn.experiment {name = "quick", params = {
+    x = {0.5, float = {-2, 2}}, k = {1, int = {0, 2}}, lr = {1e-3, float = {1e-5, 1e-1}, log = true}, note = "plain",
+    cell = {"a", choice = {"a", "b", "c"}},
+    y = {0.1, float = {0, 1}, when = function (p) return p.cell == "b" end}},
+  run = function (run, p) return (p.x - 0.3)^2 + p.k / 10 + (p.cell == "b" and p.y or 0.2) end}
+]]
+
+-- Trains for some seconds, with steps of 10 ms and more; says in a file that it is on its way.
+local SLOW = [[
+local lurn = require "lurn"
+return lurn.experiment {name = "slow", params = {x = {0.5, float = {0, 1}}, steps = 60},
+  run = function (run, p)
+    local set = {split = {train = {1, 4}, valid = {5, 6}}}
+    for i = 1, 6 do
+      set[i] = {x = {}, y = {}}
+      for t = 1, 5 do set[i].x[t], set[i].y[t] = (i * t % 7) / 7, (i + t) % 3 / 3 end
+    end
+    local data = lurn.dataset(set)
+    local model = lurn.stack {input = data, lurn.rnn {hidden = 3}, lurn.linear {size = 1}, loss = lurn.loss.mse()}
+    local optim = lurn.optim.adam(model, {lr = 0.01 * (1 + p.x)})
+    local log = run.log
+    function run:log (values)
+      log(self, values)
+      local till = lurn.sys.clock() + (lurn.sys.exists "slow.lua" and 0.01 or 0)
+      while lurn.sys.clock() < till do end
+      if self.steps == 20 then
+        io.open("on-my-way", "a"):write(lurn.sys.pid(), "\n"):close()
+        if lurn.sys.exists "renew" then self.checkpoint_due = "plain" end
+      end
+    end
+    return run:fit {model = model, optim = optim, train = data.train, valid = data.valid, batch = 4, seq = 0,
+      steps = p.steps, eval_every = 10}.loss
+  end}
+]]
+
+local function document (out)
+  return assert(lurn.json.decode(out, {nonfinite = true}))
+end
+
+-- Starts a sweep in the background and waits until so many trials are on their way; its process.
+local function begin (arguments, many)
+  os.remove(shell.path "on-my-way")
+  os.remove(shell.path "code")
+  assert(os.execute(("cd %s && { (env --default-signal=INT %s %s >out 2>err </dev/null & echo $! >pid; wait $!; "
+    .. "echo $? >code.tmp; mv code.tmp code) & }"):format(shell.folder, shell.bin, arguments)))
+  for _ = 1, 400 do
+    local lines = shell.exists "on-my-way" and select(2, shell.read "on-my-way":gsub("\n", "")) or 0
+    if lines >= many then return tonumber(shell.read "pid") end
+    lurn.process.poll({}, 0.02)
+  end
+  error("it did not begin: " .. shell.read "err")
+end
+
+local function gone (pid, seconds)
+  local till = lurn.sys.clock() + seconds
+  while lurn.sys.clock() < till do
+    if not os.execute(("kill -0 %d 2>/dev/null"):format(pid)) then return true end
+    lurn.process.poll({}, 0.02)
+  end
+  return false
+end
+
+local function trials_of (url, name)
+  local store = assert(lurn.store.open(shell.path(url), {create = false}))
+  local study = assert(store:study(name))
+  local list = study:sync()
+  local problems = study:check()
+  store:close()
+  assert.same({}, problems)
+  return list
+end
+
+local function straight ()
+  local experiment = assert(lurn.experiment.load(shell.path "slow.lua"))
+  return function (x) return (experiment:run({x = x, steps = 60}, {write = false, quiet = true})) end
+end
+
+describe("lurn sweep", function ()
+  setup(function ()
+    shell.open()
+    shell.write("quick.lua", QUICK)
+    shell.write("slow.lua", SLOW)
+  end)
+  teardown(shell.close)
+  before_each(function () os.execute(("cd %s && rm -rf sweeps *.db* other renew"):format(shell.folder)) end)
+
+  when_built("needs no option, and says the best, how to play it again and where its weights are", function ()
+    local code, out, err = shell.lurn "sweep quick.lua --sampler random --trials 12"
+    assert.equal(0, code, err)
+    assert.matches("^best 0%.%d+, trial %d+\n", out)
+    local command = out:match "\nagain: lurn (run quick.lua [^\n]+)\n"
+    local best = tonumber(out:match "^best (%S+),")
+    local _, again = shell.lurn(command)
+    assert.is_true(math.abs(tonumber(again:match "result (%S+)") - best) < 1e-6)
+    assert.is_true(lurn.sys.exists(out:match "\nweights: ([^\n]+)"))
+    assert.matches("trial 0  0.34  best   cell a", err)
+    assert.matches("12/12 done", err)
+    assert.equal(12, #trials_of("sweeps/quick.db", "quick"))
+  end)
+
+  when_built("goes on with its study: totals, not so many more", function ()
+    assert.equal(0, (shell.lurn "sweep quick.lua --sampler random --trials 5 --quiet"))
+    local before = trials_of("sweeps/quick.db", "quick")
+    assert.equal(0, (shell.lurn "sweep quick.lua --sampler random --trials 5 --quiet"))
+    assert.same(before, trials_of("sweeps/quick.db", "quick"))
+    local code, out = shell.lurn "sweep quick.lua --sampler random --trials 8 --quiet --json"
+    assert.equal(0, code)
+    local d = document(out)
+    assert.equal("done", d.status)
+    assert.equal(8, d.counts.COMPLETE)
+    assert.equal("number", type(d.best.value))
+    assert.equal(8, #trials_of("sweeps/quick.db", "quick"))
+  end)
+
+  when_built("refuses to go on with something else, and says what", function ()
+    assert.equal(0, (shell.lurn "sweep quick.lua --sampler random --trials 3 --x 0..1 --quiet"))
+    for arguments, pattern in pairs {["--x 0..2"] = "parameter 'x' was float 0..1 and is float 0..2 now",
+      ["--x 0.5"] = "parameter 'x' was float 0..1 and is not searched now",
+      ["--x 0..1 --note other"] = "parameter 'note' was not fixed, now it is other",
+      ["--seed 4"] = "seed was 1 and is 4 now", ["--sampler grid:points=2"] = 'sampler was {"name":"random"}'} do
+      local code, out, err = shell.lurn("sweep quick.lua --sampler random --trials 3 --quiet " .. arguments)
+      assert.equal(2, code, arguments)
+      assert.equal("", out)
+      assert.truthy(err:find(pattern, 1, true), err)
+    end
+    shell.write("quick.lua", (QUICK:gsub("0%.3", "0.4")))
+    local code, _, err = shell.lurn "sweep quick.lua --sampler random --trials 3 --quiet"
+    shell.write("quick.lua", QUICK)
+    assert.equal(2, code)
+    assert.matches("the script: line 6 was", err)
+    assert.matches("%(p.x %- 0%.4%)", err)
+    assert.equal(0, (shell.lurn "sweep quick.lua --sampler random --trials 3 --quiet --study second"))
+  end)
+
+  when_built("fixes and narrows parameters, keeps logarithms, and leaves out what means nothing", function ()
+    local code, _, err = shell.lurn("sweep quick.lua --sampler random --trials 30 --quiet --x 0.25 --lr 1e-4..1e-2 "
+      .. "--cell b,c --k 0..1")
+    assert.equal(0, code, err)
+    local low = 0
+    for _, t in ipairs(trials_of("sweeps/quick.db", "quick")) do
+      assert.is_nil(t.params.x)
+      assert.is_true(t.params.lr >= 1e-4 and t.params.lr <= 1e-2)
+      if t.params.lr < 1e-3 then low = low + 1 end
+      assert.is_true(t.params.cell == "b" or t.params.cell == "c")
+      assert.is_true(t.params.k <= 1)
+      assert.equal(t.params.cell == "b", t.params.y ~= nil)
+    end
+    assert.is_true(low > 8)      -- one in ten on a scale that is not logarithmic
+  end)
+
+  when_built("plays the same trials with 1, 2 and 8 workers", function ()
+    for _, sampler in ipairs {"random", "grid:points=3", "sobol"} do
+      if lurn.sampler.kinds[sampler:match "^%w+"] then
+        local first
+        for _, workers in ipairs {1, 2, 8} do
+          local code, _, err = shell.lurn(("sweep quick.lua --quiet --pruner none --trials 16 --sampler %s --workers %d "
+            .. "--store w%d.db"):format(sampler, workers, workers))
+          assert.equal(0, code, err)
+          local seen = {}
+          for k, t in ipairs(trials_of(("w%d.db"):format(workers), "quick")) do
+            seen[k] = {t.number, t.config, t.params, t.value, t.state}
+          end
+          first = first or seen
+          assert.equal(16, #seen)
+          assert.same(first, seen)
+        end
+        os.execute(("cd %s && rm -rf w*"):format(shell.folder))
+      end
+    end
+  end)
+
+  when_built("begins with the configurations of a file, once", function ()
+    shell.write("first.json", '[{"x": 0.3, "k": 0, "cell": "b", "y": 0}, {"x": -1, "note": "plain"}]')
+    shell.write("second.csv", "x,cell\n0.25,c\n")
+    for _ = 1, 2 do
+      assert.equal(0, (shell.lurn "sweep quick.lua --sampler random --trials 4 --quiet --enqueue first.json"))
+    end
+    local list = trials_of("sweeps/quick.db", "quick")
+    assert.equal(4, #list)
+    assert.equal(0.0, list[1].value)
+    assert.equal(-1.0, list[2].params.x)
+    assert.equal(0, (shell.lurn "sweep quick.lua --sampler random --trials 6 --quiet --enqueue second.csv"))
+    list = trials_of("sweeps/quick.db", "quick")
+    assert.same({"c", 0.25}, {list[5].params.cell, list[5].params.x})
+    shell.write("wrong.json", '[{"x": 0.3}, {"hiden": 4}]')
+    local code, _, err = shell.lurn "sweep quick.lua --sampler random --trials 6 --quiet --enqueue wrong.json"
+    assert.equal(3, code)
+    assert.matches("wrong.json: configuration 2: unknown parameter 'hiden'", err)
+    shell.write("wrong.json", '[{"x": 3}]')
+    code, _, err = shell.lurn "sweep quick.lua --sampler random --trials 6 --quiet --enqueue wrong.json"
+    assert.equal(3, code)
+    assert.matches("configuration 1: parameter 'x' is searched in float %-2%.%.2, got 3", err)
+    shell.write("wrong.json", '[{"note": "b"}]')
+    code, _, err = shell.lurn "sweep quick.lua --sampler random --trials 6 --quiet --enqueue wrong.json"
+    assert.equal(3, code)
+    assert.matches("parameter 'note' is not searched in this study, it is plain", err)
+  end)
+
+  when_built("says with --dry-run what it would search and what a trial costs", function ()
+    local code, out, err = shell.lurn "sweep slow.lua --sampler random --dry-run --json --trials 10 --workers 2"
+    assert.equal(0, code, err)
+    local d = document(out)
+    assert.equal(60, d.cost.total)
+    assert.is_true(d.cost.step >= 0.01 and d.cost.step < 0.1, d.cost.step)
+    assert.is_true(d.cost.plan > 0 and d.cost.memory > d.cost.plan)
+    assert.equal("x", d.continuous)
+    code, out = shell.lurn "sweep quick.lua --sampler random --dry-run --lr 1e-3 --x 0.5 --y 0"
+    assert.equal(0, code)
+    assert.matches("a grid has 9 configurations", out)
+    code, out = shell.lurn "sweep quick.lua --sampler random --dry-run"
+    assert.equal(0, code)
+    assert.matches("y +0.1 +float 0%.%.1 +%(means something in %d+ %% of all%)", out)
+    assert.is_false(shell.exists "sweeps/quick.db")
+  end)
+
+  when_built("takes a killed trial up again and finishes what a killed agent left", function ()
+    shell.write("renew", "")
+    local pid = begin("sweep slow.lua --sampler random --pruner none --trials 4 --workers 2", 2)
+    local child = tonumber(shell.read "on-my-way":match "%d+")
+    os.execute("kill -9 " .. child)
+    lurn.process.poll({}, 0.3)
+    os.execute("kill -9 " .. pid)
+    assert.is_true(gone(pid, 2))
+    for line in shell.read "on-my-way":gmatch "%d+" do assert.is_true(gone(tonumber(line), 2), "a child outlived it") end
+    local code, _, err = shell.lurn "sweep slow.lua --sampler random --pruner none --trials 4 --workers 2"
+    assert.equal(0, code, err)
+    local value, crashed, lost = straight(), 0, 0
+    for _, t in ipairs(trials_of("sweeps/slow.db", "slow")) do
+      assert.equal("COMPLETE", t.state)
+      assert.equal(value(t.params.x), t.value)
+      for _, a in ipairs(t.attempts) do
+        if a.reason == "CRASHED" then crashed = crashed + 1 elseif a.reason == "LOST" then lost = lost + 1 end
+      end
+    end
+    assert.equal(1, crashed)
+    assert.is_true(lost >= 1)
+  end)
+
+  for signal, expected in pairs {INT = 130, TERM = 143} do
+    when_built(("leaves checkpoints and exit code %d on SIG%s, and goes on from them"):format(expected, signal),
+      function ()
+        local pid = begin("sweep slow.lua --sampler random --pruner none --trials 3 --workers 2", 2)
+        os.execute(("kill -%s %d"):format(signal, pid))
+        for _ = 1, 300 do if shell.exists "code" then break end lurn.process.poll({}, 0.02) end
+        assert.equal(expected, tonumber(shell.read "code"), shell.read "err")
+        local waiting = 0
+        for _, t in ipairs(trials_of("sweeps/slow.db", "slow")) do
+          if t.state == "WAITING" then
+            waiting = waiting + 1
+            assert.equal("PREEMPTED", t.attempts[1].reason)
+            assert.is_true(lurn.sys.exists(("%s/sweeps/slow/trial-%06d.h5"):format(shell.folder, t.number)))
+          end
+        end
+        assert.is_true(waiting >= 1)
+        assert.equal(0, (shell.lurn "sweep slow.lua --sampler random --pruner none --trials 3 --workers 2 --quiet"))
+        local value = straight()
+        for _, t in ipairs(trials_of("sweeps/slow.db", "slow")) do assert.equal(value(t.params.x), t.value) end
+      end)
+  end
+
+  when_built("has other agents take part, and stops after --timeout", function ()
+    local code, out = shell.lurn "sweep slow.lua --sampler random --pruner none --trials 6 --workers 2 --timeout 1 --json --quiet"
+    assert.equal(0, code)
+    assert.equal("stopped", document(out).status)
+    local _, err
+    code, _, err = shell.run(("%s worker --store sweeps/slow.db --quiet --workers 2 >w1 & %s worker --store sweeps/slow.db "
+      .. "--study slow --quiet >w2; wait"):format(shell.bin, shell.bin))
+    assert.equal(0, code, err)
+    local list, workers = trials_of("sweeps/slow.db", "slow"), {}
+    assert.equal(6, #list)
+    for _, t in ipairs(list) do
+      assert.equal("COMPLETE", t.state)
+      workers[t.worker:match "^(.*)%-%d+$"] = true
+    end
+    assert.truthy(next(workers, next(workers)))
+  end)
+
+  when_built("is told apart from mistakes by one message", function ()
+    shell.write("plain.lua", 'return require "lurn".experiment {name = "plain", params = {lr = 1}, run = function () end}')
+    for arguments, pattern in pairs {["sweep"] = "which script%?", ["sweep quick.lua --trials 0"] = "%-%-trials must be at least 1",
+      ["sweep quick.lua --trails 4"] = "unknown parameter 'trails'", ["sweep plain.lua"] = "there is nothing to search",
+      ["sweep quick.lua --x 0..much"] = "'x' must be a number",
+      ["sweep quick.lua --timeout soon"] = "%-%-timeout must be a time", ["sweep quick.lua --sampler tipi"] =
+      "unknown sampler 'tipi'", ["sweep quick.lua --sampler random --pruner asap"] = "unknown pruner",
+      ["sweep quick.lua --limit-memory lots"] = "%-%-limit%-memory must be a size", ["sweep quick.lua --lr 0.1..0.01"] =
+      "low to high", ["worker"] = "which store%?", ["study shwo"] = "did you mean 'show'"} do
+      local code, out, err = shell.lurn(arguments)
+      assert.equal(2, code, arguments .. err)
+      assert.equal("", out)
+      assert.matches(pattern, err)
+      assert.not_matches("traceback", err)
+    end
+    assert.equal(3, (shell.lurn "worker --store nowhere.db"))
+    assert.equal(3, (shell.lurn "study list"))
+    assert.equal(3, (shell.lurn "sweep nowhere.lua"))
+  end)
+
+  when_built("shows, exports, copies and deletes studies", function ()
+    assert.equal(0, (shell.lurn "sweep quick.lua --sampler random --trials 6 --seeds 2 --all_seeds --quiet --pruner none"))
+    local _, out = shell.lurn "study list --csv"
+    assert.matches("\nquick,sweeps/quick.db,6,12,0,0,0,0", out)
+    _, out = shell.lurn "study show"
+    assert.matches("quick %(minimize%): 12 complete, 0 running, 0 pruned, 0 failed of 12\n", out)
+    assert.matches("trial +state +seeds +mean +deviation +best", out)
+    _, out = shell.lurn "study show quick --trial 3 --json"
+    assert.equal(3, document(out).number)
+    _, out = shell.lurn "study best quick"
+    assert.matches("mean %S+, deviation %S+, of 2 seeds", out)
+    _, out = shell.lurn "study export"
+    assert.equal(13, select(2, out:gsub("\n", "")))
+    assert.matches("number,config,seed,state,reason,value,", out)
+    assert.equal(0, (shell.lurn "study export quick -o all.json"))
+    assert.equal(12, #document(shell.read "all.json").list)
+    assert.equal(0, (shell.lurn "study import sweeps/quick.db --store copy.db"))
+    assert.equal(12, #trials_of("copy.db", "quick"))
+    assert.equal(2, (shell.lurn "study delete quick"))
+    assert.equal(0, (shell.lurn "study delete quick --yes"))
+    _, out = shell.lurn "study list --json"
+    assert.same({}, document(out))
+  end)
+
+  when_built("limits trials in time and memory from outside", function ()
+    local code, _, err = shell.lurn "sweep slow.lua --sampler random --trials 1 --limit-time 0.2 --pruner none"
+    assert.equal(1, code)
+    assert.matches("trial 0  out of time", err)
+    assert.equal("TIMEOUT", trials_of("sweeps/slow.db", "slow")[1].reason)
+  end)
+end)

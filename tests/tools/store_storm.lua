@@ -1,0 +1,231 @@
+-- store_storm.lua: the store of trials under fire. Worker processes claim tiny trials and finish them; they are
+-- killed with kill -9 at random instants, one by one and all at once (with the database server, where there is one),
+-- started again under their old names, and frozen past their leases and woken. What a worker was told is finished it
+-- writes down in a file of its own. In the end every result that was acknowledged must be in the store, as it was,
+-- once; every trial done; every frozen worker's result kept as an orphan; and the store's own checks clean.
+--
+--   lua5.4 tests/tools/store_storm.lua [--store sqlite,dir,postgresql] [--trials 10000] [--workers 16] [--seed 1]
+--
+-- part of .ci/run: make storm. From the environment: LUA_PATH and LUA_CPATH that find the module; STORES, a folder for
+-- the stores (a temporary one). Exit code 1 when something was lost or counted twice.
+
+package.path = "tests/spec/?.lua;" .. package.path
+local lurn = require "lurn"
+
+local LEASE = 1.5      -- seconds: short, so that frozen workers lose theirs soon
+local FREEZES = 3
+
+local function value_of (trial) return trial.number + trial.epoch / 1024 end
+
+---------------------------------------------------------------- a worker
+
+-- Lines on disk before anything goes on: "done NUMBER EPOCH", "lost ...", "frozen ...".
+local function work (url, name, notes, freeze)
+  local store = assert(lurn.store.open(url))
+  local study = assert(store:study "storm")
+  local function write (word, t)
+    assert(lurn.sys.append(notes, ("%s %d %d\n"):format(word, t.number, t.epoch)))
+  end
+  local function propose (number) return {params = {x = number % 1000 / 1000}} end
+  while true do
+    local t, why, code = study:claim {worker = name, lease = LEASE, pid = lurn.sys.pid(), propose = propose}
+    if t then
+      if t.number % 10 == 0 then study:report(t, {{1, t.number / 2}, {2, t.number / 4}}) end
+      if freeze then
+        write("frozen", t)
+        os.execute("kill -STOP " .. lurn.sys.pid())
+      end
+      local done, what = study:finish(t, {state = "COMPLETE", value = value_of(t)})
+      if done or what == "lost" then write(done and "done" or "lost", t) end
+      if freeze then return end
+    elseif why == "done" then return
+    elseif why == "nothing" or code then lurn.sys.sleep(0.05) end
+  end
+end
+
+---------------------------------------------------------------- the storm
+
+local stores, folder
+
+local function fail (...) error("store_storm: " .. string.format(...), 0) end
+
+local function spawn (url, name, freeze)
+  local command = ("%s %s --work '%s' %s %s/%s.notes %s"):format(os.getenv "LUA" or "lua5.4",
+    "tests/tools/store_storm.lua", url, name, folder, name, freeze and "freeze" or "")
+  local pipe = io.popen(("%s >>%s/err 2>&1 </dev/null & echo $!"):format(command, folder))
+  local pid = pipe:read "n"
+  pipe:close()
+  return pid
+end
+
+local function signal (name, pids)
+  if #pids > 0 then os.execute(("kill -%s %s 2>/dev/null"):format(name, table.concat(pids, " "))) end
+end
+
+-- Whether it runs, or is stopped; not what is left of a dead one until somebody asks for it.
+local function alive (pid)
+  local f = io.open(("/proc/%d/stat"):format(pid))
+  local state = f and f:read "a":match "%) (%a)"
+  if f then f:close() end
+  return state ~= nil and state ~= "Z" and state ~= "X", state
+end
+
+local function notes_of (name)
+  local list, f = {}, io.open(("%s/%s.notes"):format(folder, name))
+  for line in f and f:lines() or function () end do
+    local word, number, epoch = line:match "^(%a+) (%d+) (%d+)$"
+    if word then list[#list + 1] = {word = word, number = tonumber(number), epoch = tonumber(epoch)} end
+  end
+  if f then f:close() end
+  return list
+end
+
+-- Frozen in the middle of a trial until another has done it, then woken.
+local Sleeper = {}
+Sleeper.__index = Sleeper
+
+function Sleeper:look (study, url)
+  if not self.pid then self.pid = spawn(url, self.name, true) end
+  local _, state = alive(self.pid)
+  if state ~= "T" then return end
+  local note = notes_of(self.name)[1]
+  local t = study:sync()[note.number + 1]
+  if t and t.state == "COMPLETE" then
+    signal("CONT", {self.pid})
+    self.woken = note
+  end
+end
+
+local function kill_server ()
+  local pid = stores.postmaster()
+  signal("9", {pid})
+  for _ = 1, 100 do
+    if stores.start_server() then return end      -- its children take a moment to see that it is gone
+    lurn.sys.sleep(0.1)
+  end
+  fail("the server does not start again")
+end
+
+-- One blow: a worker, or all of them at once, and the server with them.
+local function strike (workers, counts, kind)
+  local all, pids = math.random() < 0.1, {}
+  for k = 1, counts.workers do
+    if all or math.random() < 1 / counts.workers then pids[#pids + 1] = workers["w" .. k] end
+  end
+  signal("9", pids)
+  counts.kills = counts.kills + #pids
+  if all then counts.all = counts.all + 1 end
+  if all and kind == "postgresql" then
+    kill_server()
+    counts.server = counts.server + 1
+  end
+end
+
+-- Plays until every trial is done: kills, restarts, sleepers.
+local function rage (kind, url, study, o)
+  local workers, sleepers = {}, {}
+  local counts = {workers = o.workers, kills = 0, all = 0, server = 0}
+  local started = lurn.sys.clock()
+  for k = 1, FREEZES do sleepers[k] = setmetatable({name = "sleeper" .. k}, Sleeper) end
+  while true do
+    local c = study:counts()
+    local over = c and c.COMPLETE == o.trials
+    for _, s in ipairs(sleepers) do
+      s:look(study, url)
+      over = over and s.woken and not alive(s.pid)
+    end
+    if over then return counts, sleepers, lurn.sys.clock() - started end
+    if lurn.sys.clock() - started > o.limit then fail("%s: not done after %d s", kind, o.limit) end
+    for k = 1, o.workers do
+      local name = "w" .. k
+      if not workers[name] or not alive(workers[name]) then workers[name] = spawn(url, name) end
+    end
+    lurn.sys.sleep(0.05 + 0.3 * math.random())
+    strike(workers, counts, kind)
+  end
+end
+
+---------------------------------------------------------------- the reckoning
+
+local function reckon (kind, study, o, sleepers)
+  local trials = assert(study:sync())
+  if #trials ~= o.trials then fail("%s: %d trials of %d", kind, #trials, o.trials) end
+  local acknowledged, late = {}, 0
+  for k = 1, o.workers + FREEZES do
+    for _, n in ipairs(notes_of(k <= o.workers and "w" .. k or "sleeper" .. k - o.workers)) do
+      local t = trials[n.number + 1]
+      if n.word == "done" then
+        if acknowledged[n.number] then fail("%s: trial %d was acknowledged twice", kind, n.number) end
+        acknowledged[n.number] = true
+        if t.state ~= "COMPLETE" or t.value ~= value_of(n) then
+          fail("%s: trial %d, epoch %d was acknowledged and is lost", kind, n.number, n.epoch)
+        end
+      elseif n.word == "lost" then
+        late = late + 1
+        local orphans = t.attempts[n.epoch].orphans
+        if not orphans or #orphans ~= 1 or orphans[1].value ~= value_of(n) then
+          fail("%s: the late result of trial %d, epoch %d is no orphan", kind, n.number, n.epoch)
+        end
+      end
+    end
+  end
+  for _, t in ipairs(trials) do
+    local counted = 0
+    for _, a in ipairs(t.attempts) do counted = counted + (a.reason == "COMPLETE" and 1 or 0) end
+    if t.state ~= "COMPLETE" or counted ~= 1 then fail("%s: trial %d has %d results", kind, t.number, counted) end
+  end
+  for _, s in ipairs(sleepers) do
+    local n = s.woken
+    if not trials[n.number + 1].attempts[n.epoch].orphans then fail("%s: %s was not fenced", kind, s.name) end
+  end
+  local problems = assert(study:check())
+  if #problems > 0 then fail("%s: %s", kind, table.concat(problems, "\n")) end
+  local n = 0
+  for _ in pairs(acknowledged) do n = n + 1 end
+  return n, late
+end
+
+local function storm (kind, url, o)
+  stores.clear(kind)
+  os.execute(("rm -f %s/*.notes"):format(folder))
+  local store = assert(lurn.store.open(url))
+  local space = {{name = "x", kind = "float", low = 0.0, high = 1.0}}
+  local study = assert(store:create {name = "storm", spec = {trials = o.trials, space = space}})
+  local counts, sleepers, seconds = rage(kind, url, study, o)
+  local acknowledged, late = reckon(kind, study, o, sleepers)
+  store:close()
+  print(("%-10s %d trials, %d workers, %.0f s: %d kill -9, %d times everything%s, %d workers frozen past their lease; "
+    .. "%d results acknowledged, 0 lost, 0 counted twice, %d late ones kept as orphans, checks clean"):format(kind,
+    o.trials, o.workers, seconds, counts.kills, counts.all, counts.server > 0 and " (and the server)" or "", #sleepers,
+    acknowledged, late))
+  io.stdout:flush()
+end
+
+local function parse (words)
+  local o = {store = "sqlite,dir,postgresql", trials = 10000, workers = 16, seed = 1, limit = 1800}
+  for i = 1, #words, 2 do
+    local name = words[i]:match "^%-%-(%a+)$"
+    if not name or o[name] == nil then error("store_storm: what is " .. words[i] .. "?", 0) end
+    o[name] = name == "store" and words[i + 1] or math.tointeger(tonumber(words[i + 1]))
+      or error(("store_storm: --%s needs a whole number"):format(name), 0)
+  end
+  return o
+end
+
+local function main (words)
+  if words[1] == "--work" then return work(words[2], words[3], words[4], words[5]) end
+  local o = parse(words)
+  stores = require "store_helper"
+  folder = stores.folder
+  math.randomseed(o.seed)
+  for kind in o.store:gmatch "%w+" do
+    local url = stores.urls[kind]
+    if kind == "postgresql" then url = stores.with_server() end
+    if url then storm(kind, url, o) else print(("%-10s left out: %s"):format(kind, stores.why or "no such store")) end
+  end
+  stores.close()
+end
+
+local ok, message = pcall(main, arg)
+if not ok then io.stderr:write(tostring(message), folder and "\nthe folder is kept: " .. folder or "", "\n") end
+os.exit(ok)
