@@ -85,7 +85,7 @@ static ALWAYS_INLINE void block_piece (const int rows, const int panels, const i
   }
 }
 
-/* c = chain over the pieces' k of fma(a, b, acc), from init; then the same for the rows below, `repeat` times in all. */
+/* c = chain over the pieces' k of fma(a, b, acc), from init; then the same for the rows below, `repeat` times. */
 static ALWAYS_INLINE void block (const int rows, const int panels, const int vecs, const lurn_block *t) {
   vf acc[ACCUMULATORS];
   ptrdiff_t down = 0;
