@@ -380,10 +380,31 @@ static int loop_threads (const lurn_wave *w, const lurn_section *u, int count, i
   return threads_for(w, size);
 }
 
+/* Reals per row and step that some sections leave over time. */
+static size_t left_per_row (const lurn_wave *w, const lurn_section *u, int count) {
+  size_t cols = 0;
+  for (int k = 0; k < count; k++)
+    for (int j = u[k].first; j < u[k].first + u[k].count; j++)
+      cols += (size_t)w->program->reg[w->program->instr[w->schedule->order[j]].out].cols;
+  return cols;
+}
+
+/* Steps of a span, when nobody chose them: as many as leave what is made ahead of the steps, or of them, in the
+ * second-level cache; all, where these would be too few rows for weights that pass once per span. */
+enum { SPAN_BYTES = 393216, SPAN_ROWS = 96 };
+
+static int span_of (const lurn_wave *w, const lurn_section *u) {
+  size_t ahead = left_per_row(w, u + 1, u->before), behind = left_per_row(w, u + 1 + u->before + u->step, u->after);
+  size_t bytes = sizeof(real) * (size_t)w->batch->B * (ahead > behind ? ahead : behind);
+  size_t steps = bytes ? SPAN_BYTES / bytes : 0;
+  return steps * (size_t)w->batch->B >= SPAN_ROWS ? (int)steps : 0;
+}
+
 static lurn_status play_loop (lurn_wave *w, const lurn_section *u) {
   const lurn_scan *s = &w->program->scans[u->scan];
   const lurn_section *before = u + 1, *step = before + u->before, *after = step + u->step;
   int T = along(w, s->axis)->T, span = w->schedule->choices.span, threads = loop_threads(w, step, u->step, s->axis);
+  if (span <= 0) span = span_of(w, u);
   if (span <= 0 || span > T) span = T;
   pack_for_steps(w, step, u->step);
   for (int k = 0; k < u->step; k++) lurn_ready_section(w, &step[k]);

@@ -33,7 +33,8 @@ static void ready_product (const lurn_wave *w, lurn_ready *a, int n, lurn_reg be
   a->in[0] = acc ? spot_of(w, i->in[0]) : (lurn_spot){0, 0, 0, 0};
   a->in[1] = spot_of(w, i->in[1]);
   a->job = (lurn_product){.N = N, .K = K, .lda = K, .packed = w->packed[w->schedule->packed[n]],
-                          .ldi = acc && acc->axis == LURN_ONCE ? 0 : N, .ldc = N, .follows = before >= 0 && i->in[0] == before};
+                          .ldi = acc && acc->axis == LURN_ONCE ? 0 : N, .ldc = N,
+                          .follows = before >= 0 && i->in[0] == before};
 }
 
 void lurn_ready_section (lurn_wave *w, const lurn_section *u) {

@@ -32,6 +32,7 @@
 typedef struct lurn_piece {
   int K;
   const real *a; ptrdiff_t row, step;
+  ptrdiff_t ahead;                   /* of one panel: this far behind it lies what will be needed after it */
   const real *b[MOST_PANELS];
 } lurn_piece;
 
@@ -55,19 +56,23 @@ static ALWAYS_INLINE void block_store (real *p, vf x, int n) {
   else vf_store_n(p, x, n);
 }
 
-/* A hint that this place is needed soon. Integers, as it may be beyond the array. */
+/* Hints that this place is needed soon, or somewhat later. Integers, as it may be beyond the array. */
 static ALWAYS_INLINE void block_expect (const real *p, ptrdiff_t offset) {
   __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)offset * sizeof(real)));
+}
+static ALWAYS_INLINE void block_expect_later (const real *p, ptrdiff_t offset) {
+  __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)offset * sizeof(real)), 0, 2);
 }
 
 /* One piece; rows, panels and vecs are constants where this is inlined. */
 static ALWAYS_INLINE void block_piece (const int rows, const int panels, const int vecs, vf *acc,
                                        const lurn_piece *q, ptrdiff_t first, ptrdiff_t stride) {
-  const ptrdiff_t row = q->row, step = q->step;
+  const ptrdiff_t row = q->row, step = q->step, ahead = q->ahead;
   const real *a = q->a + first * row, *b[MOST_PANELS];
   UNROLL for (int p = 0; p < panels; p++) b[p] = q->b[p];
   for (int k = q->K; k > 0; k--, a += step) {
     vf w[ACCUMULATORS];
+    if (panels == 1) block_expect_later(b[0], ahead);
     UNROLL for (int p = 0; p < panels; p++) {
       UNROLL for (int v = 0; v < vecs; v++) w[p * vecs + v] = vf_load(b[p] + v * VL);
       b[p] += stride;
@@ -80,7 +85,7 @@ static ALWAYS_INLINE void block_piece (const int rows, const int panels, const i
   }
 }
 
-/* c = chain over the pieces' k of fma(a, b, acc), from init; then the same for the rows below, `repeat` times in all. */
+/* c = chain over the pieces' k of fma(a, b, acc), from init; then the same for the rows below, `repeat` times. */
 static ALWAYS_INLINE void block (const int rows, const int panels, const int vecs, const lurn_block *t) {
   vf acc[ACCUMULATORS];
   ptrdiff_t down = 0;

@@ -53,6 +53,7 @@ static void outer_panel (const lurn_outer *o, int n, const real *packed) {
   piece.row = 1;
   piece.step = -o->lda;
   piece.b[0] = packed;
+  piece.ahead = 0;
   t.piece = &piece;
   t.pieces = 1;
   t.stride = vecs * VL;

@@ -61,12 +61,13 @@ static inline lurn_chain chain_at (const lurn_product *p, int n) {
 
 static inline const lurn_product *chain_end (const lurn_chain *c) { return &c->link[c->links - 1]; }
 
-/* Panel p of a piece is that at column n. */
+/* Panel p of a piece is that at column n; weights that fit into no cache are asked for a panel ahead. */
 static inline void piece_of (lurn_piece *q, const lurn_product *l, int p, int n) {
   q->K = l->K;
   q->a = l->a;
   q->row = l->lda;
   q->step = 1;
+  q->ahead = (ptrdiff_t)pack_count(l->K, PANEL);
   q->b[p] = l->packed + pack_count(l->K, n);
 }
 
