@@ -119,7 +119,8 @@ return function (cli)
     print("again: " .. best.command)
     if best.run then print("weights: " .. best.run) end
     if (study:spec().seeds or 1) == 1 and document.counts.COMPLETE < 2 then return end
-    print(("all: lurn study show %s"):format(study.name))
+    local usual = document.store == require "lurn.cli_sweep" (cli).default_store(study.name)
+    print(("all: lurn study show %s%s"):format(study.name, usual and "" or " --store " .. quoted(document.store)))
   end
 
   ---------------------------------------------------------------- verbs
@@ -185,7 +186,11 @@ return function (cli)
   local function show_trial (lurn, study, trials, options)
     local t = trials[options.trial + 1]
       or cli.fail(cli.INPUT, ("%s has trials 0 to %d"):format(study.name, #trials - 1))
-    if options.json then return cli.document(t) end
+    local metrics = assert(study:metrics(t.number))
+    if options.json then
+      t.metrics = metrics
+      return cli.document(t)
+    end
     print(("trial %d  %s%s%s"):format(t.number, t.state:lower(), t.reason and " " .. t.reason:lower() or "",
       t.value and ("  %.9g"):format(t.value) or ""))
     for _, name in ipairs(lurn.study_table.names {t}) do
@@ -193,6 +198,10 @@ return function (cli)
     end
     if t.attrs.error then print("error: " .. t.attrs.error) end
     for _, r in ipairs(t.reports) do print(("  step %d  %.6g"):format(r[1], r[2])) end
+    for _, name in ipairs(lurn.study_table.names {{params = metrics}}) do
+      local last = metrics[name][#metrics[name]]
+      print(("  %s %.6g at step %d"):format(name, last[2], last[1]))
+    end
     for _, a in ipairs(t.attempts) do
       print(("attempt by %s, process %s: %s"):format(a.worker, a.pid or "?", (a.reason or "running"):lower()))
     end

@@ -1,6 +1,7 @@
 --- Verbs that play a run again: rerun, and verify, which says whether it comes out the same to the last bit.
 --
--- Both execute the script inside the run file. All other verbs that read run files execute nothing of them.
+-- Both execute the script inside the run file, as `lurn run` does to go on with one. All other verbs that read run
+-- files execute nothing of them.
 
 return function (cli)
   local M = {}

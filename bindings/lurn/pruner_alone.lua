@@ -1,4 +1,5 @@
---- Pruners that look at a trial alone. patient and health can have another one inside, `pruner = {name =, ...}`.
+--- Pruners that look at a trial alone. patient and health can have another one inside, `pruner = {name =, ...}` or its
+-- name.
 --
 --   threshold   stop when the newest value is below lower, above upper or NaN (optuna/pruners/_threshold.py)
 --   patient     stop, or ask the pruner inside, when the last patience + 1 reports brought nothing better than those
@@ -26,12 +27,13 @@ return function (lurn)
 
   -- ---- one inside another ------------------------------------------------------------------------------
 
-  local INSIDE = {"table", nil, nil, "another pruner, {name =, options}, that is asked then"}
+  local INSIDE = {"table|string", nil, nil, "another pruner, a name or {name =, options}, that is asked then"}
 
   -- Makes the pruner inside. Its promote, budget and peers are those of the whole.
   local function start_inside (self)
     local given = self.pruner
     if not given then return end
+    if type(given) == "string" then given = {name = given} end
     local options = {direction = self.direction, study = self.study}
     for key, value in pairs(given) do if key ~= "name" then options[key] = value end end
     self.inside = pruner.new(given.name, options)

@@ -256,6 +256,8 @@ describe("health", function ()
     local q = lurn.pruner.new("health", {pruner = {name = "promotion", reduction_factor = 2}})
     assert.equal("pause", (q:decide(trial(0, "RUNNING", {1}, 1), {trial(0, "RUNNING", {1}, 1)})))
     assert.equal(1, q:budget(trial(0, "WAITING", {})))
+    local plain = lurn.pruner.new("health", {pruner = "promotion"})      -- as the command line has it
+    assert.equal("pause", (plain:decide(trial(0, "RUNNING", {1}, 1), {trial(0, "RUNNING", {1}, 1)})))
   end)
 end)
 
