@@ -1,8 +1,8 @@
 --- Whose weights stay on the disk: those of the best configurations of a study, of each the seed that did best. All
 -- other run files go when their trials are over; parameters and metrics are in the store.
 --
--- With seeds the best are those of the race (racing.lua). While it goes on, a configuration that has not had its seeds
--- yet may still win, so the best by mean keep theirs, too.
+-- With seeds the best are those of the race (racing.lua). While it goes on, whoever has not had all seeds and may still
+-- win keeps a file, too, and so do the best of those that have had them: others may yet fall behind these.
 
 return function (lurn)
   local M = {}
@@ -11,12 +11,12 @@ return function (lurn)
   local Keeper = {}
   Keeper.__index = Keeper
 
-  ---@param spec table        of the study: keep, of how many configurations (5); seeds (1)
+  ---@param spec table        of the study: keep, of how many configurations (5); seeds (1); race
   ---@param direction string  "minimize" or "maximize"
   function M.new (spec, direction)
     local seeds = spec.seeds or 1
     return setmetatable({most = spec.keep or 5, seeds = seeds, trials = {}, files = {},
-      racing = lurn.racing.new {seeds = seeds, direction = direction}}, Keeper)
+      racing = lurn.racing.new {seeds = seeds, direction = direction, race = spec.race ~= false}}, Keeper)
   end
 
   -- The trial of a configuration whose file is the one to keep: the best of those that have one.
@@ -29,11 +29,19 @@ return function (lurn)
     return best
   end
 
-  local function choose (self, rows, chosen)
-    for k = 1, math.min(self.most, #rows) do
-      local t = best_file(self, rows[k])
-      if t then chosen[t.number] = true end
-    end
+  local function choose (self, row, chosen)
+    local t = best_file(self, row)
+    if t then chosen[t.number] = true end
+  end
+
+  local function choose_first (self, rows, chosen)
+    for k = 1, math.min(self.most, #rows) do choose(self, rows[k], chosen) end
+  end
+
+  -- Whether a configuration gets another seed, now or later.
+  local function is_open (self, row, first)
+    if row.lost or #row.trials >= self.seeds then return false end
+    return not self.racing.race or not self.racing:hopeless(row.trials, first)
   end
 
   local function in_order (trials)
@@ -45,15 +53,14 @@ return function (lurn)
 
   -- Numbers of the trials whose files are to stay.
   local function chosen_of (self, over)
-    local rows, chosen, sign = self.racing:ranking(in_order(self.trials)), {}, self.racing.sign
-    choose(self, rows, chosen)
-    if self.seeds == 1 or over then return chosen end
-    table.sort(rows, function (a, b)
-      if a.lost ~= b.lost then return b.lost end
-      if a.mean ~= b.mean then return sign * a.mean < sign * b.mean end
-      return a.config < b.config
-    end)
-    choose(self, rows, chosen)
+    local rows, chosen, settled = self.racing:ranking(in_order(self.trials)), {}, {}
+    choose_first(self, rows, chosen)
+    if self.seeds == 1 or over or self.most == 0 then return chosen end
+    for _, row in ipairs(rows) do
+      if is_open(self, row, rows[1]) then choose(self, row, chosen)
+      elseif row.lost or #row.trials >= self.seeds then settled[#settled + 1] = row end
+    end
+    choose_first(self, settled, chosen)
     return chosen
   end
 
