@@ -12,7 +12,7 @@ local folder = ...
 folder = folder:gsub("%.cli$", "")
 
 local function part (name) return require(folder .. "." .. name) end
-local schema, json = part "schema" {}, part "json" {}
+local schema, json, shell = part "schema" {}, part "json" {}, part "shell" {}
 
 M.OK, M.FAILED, M.USAGE, M.INPUT, M.INTERRUPTED, M.TERMINATED = 0, 1, 2, 3, 130, 143
 
@@ -160,8 +160,6 @@ function M.verbs.version.call (options)
   return M.OK
 end
 
-local function shell_quote (text) return "'" .. text:gsub("'", "'\\''") .. "'" end
-
 function M.verbs.env.call ()
   local cli = package.searchpath(folder .. ".cli", package.path)
   local root = cli:match("^(.*)/[^/]+/cli%.lua$")
@@ -169,8 +167,8 @@ function M.verbs.env.call ()
   local native = package.searchpath(folder .. ".f32", package.cpath) or package.cpath:match("^[^;]*")
   local paths = {root .. "/?.lua", root .. "/?/init.lua"}
   if root:find("/bindings$") then paths[3] = parent .. "/?.lua" end
-  print("export LUA_PATH=" .. shell_quote(table.concat(paths, ";") .. ";;"))
-  print("export LUA_CPATH=" .. shell_quote(native:gsub("/" .. folder .. "/f32%.so$", "/?.so") .. ";;"))
+  print("export LUA_PATH=" .. shell.quote(table.concat(paths, ";") .. ";;"))
+  print("export LUA_CPATH=" .. shell.quote(native:gsub("/" .. folder .. "/f32%.so$", "/?.so") .. ";;"))
   print("unset LUA_PATH_5_4 LUA_CPATH_5_4")
   return M.OK
 end
@@ -180,16 +178,6 @@ end
 --- Prints the one JSON document of a verb.
 function M.document (value)
   io.stdout:write(json.encode(value, {indent = true, name = "document"}), "\n")
-end
-
---- Bytes as people say them: 950 bytes, 54.3 kB, 1.20 MB.
----@param bytes integer
-function M.size (bytes)
-  if bytes < 1000 then return bytes .. " bytes" end
-  for _, unit in ipairs {"kB", "MB", "GB", "TB"} do
-    bytes = bytes / 1000
-    if bytes < 1000 or unit == "TB" then return ("%.1f %s"):format(bytes, unit) end
-  end
 end
 
 function M.unknown_verb (word)

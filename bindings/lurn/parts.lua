@@ -20,6 +20,8 @@ return {
 
   {"schema", inner = true},
   {"json"},
+  {"shell", inner = true},
+  {"quantity", inner = true},
   {"patience", inner = true},
   {"symbol", inner = true, spread = true},
   {"pascanu", inner = true},
