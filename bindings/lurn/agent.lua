@@ -202,7 +202,7 @@ return function (lurn)
     if limits.seconds and slot.spent + now - slot.began > limits.seconds then return kill(slot, "TIMEOUT") end
     if limits.memory and process.memory(slot.pid) > limits.memory then return kill(slot, "MEMORYOUT") end
     if now - slot.moved > self.o.stall then
-      self.view:say("trial %d has not moved for %s: ended", slot.trial.number, lurn.progress.duration(now - slot.moved))
+      self.view:say("trial %d has not moved for %s: ended", slot.trial.number, lurn.quantity.duration(now - slot.moved))
       kill(slot, "LOST")
     end
   end

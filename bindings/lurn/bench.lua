@@ -41,11 +41,10 @@ return function (cli)
     return kilobytes and tonumber(kilobytes) * 1024 or lurn.sys.peak_rss()
   end
 
-  local function quote (text) return "'" .. text:gsub("'", "'\\''") .. "'" end
-
   -- A row's first step in a process of its own: how long building, drawing weights and that step take, and how much
   -- memory the process has had.
   local function alone (row, options)
+    local quote = lurn.shell.quote
     local given = options.chorales and " --chorales " .. quote(options.chorales) or ""
     local f = io.popen(("%s bench --first %s%s --json 2> /dev/null"):format(quote(arg[0]), quote(row.name), given))
     local answer = json.decode(f:read "a")

@@ -4,7 +4,7 @@ return function (lurn, work)
   local time = require "lurn.bench_time" (lurn)
   local M = {}
 
-  local function quote (text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+  local quote = lurn.shell.quote
 
   ---------------------------------------------------------------- a text on disk
 

@@ -9,7 +9,7 @@ return function (lurn)
 
   ---------------------------------------------------------------- a process
 
-  local function quote (text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+  local quote = lurn.shell.quote
 
   -- In a checkout the peers lie beside the module; an installed lurn has none and measures itself alone.
   local function script (name)

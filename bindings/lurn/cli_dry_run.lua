@@ -53,7 +53,7 @@ return function (cli)
   end
 
   local function show_cost (lurn, d)
-    local duration, cost = lurn.progress.duration, d.cost
+    local duration, cost = lurn.quantity.duration, d.cost
     print(("%d configurations (%s, pruner %s)%s"):format(d.trials, d.sampler, d.pruner,
       d.seeds > 1 and (", %d seeds each"):format(d.seeds) or ""))
     if not cost then print("one trial: " .. d.trouble) return end
@@ -61,8 +61,8 @@ return function (cli)
       print(("one trial with the defaults: %d steps of %.3g ms, %s, without evaluations"):format(cost.total,
         1e3 * cost.step, duration(d.seconds)))
     else print(("one trial with the defaults: %.2g s"):format(cost.seconds)) end
-    print(("memory: %s planned for its models, %s of the process at most"):format(cli.size(cost.plan),
-      cli.size(cost.memory)))
+    print(("memory: %s planned for its models, %s of the process at most"):format(lurn.quantity.size(cost.plan),
+      lurn.quantity.size(cost.memory)))
     print(("all of it on %d core%s: about %s if none is pruned"):format(d.workers, d.workers == 1 and "" or "s",
       duration(d.all)))
     if d.infeasible then print("the defaults take more than --limit-memory") end

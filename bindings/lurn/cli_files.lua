@@ -27,13 +27,13 @@ return function (cli)
 
   local function print_run (lurn, file)
     print(("%s: run '%s', %s after %d steps, %s"):format(file.path, file.name, file.status, file.steps or 0,
-      lurn.progress.duration(file.seconds or 0)))
+      lurn.quantity.duration(file.seconds or 0)))
     if file.best_value then print(("best %.6g at step %d"):format(file.best_value, file.best_step)) end
     print(("seed %d, %s, created %s, updated %s"):format(file.seed, file.precision, file.created, file.updated))
     local bytes, kept = lurn.run.Run.sizes(file.path, file.counters.rotation and file.counters.rotation.steps)
     for _, line in ipairs(lurn.lineage.lines(file.lineage)) do print(line) end
-    print("size " ..  cli.size(bytes))
-    for _, k in ipairs(kept) do print(("kept %s, %s"):format(k.path, cli.size(k.bytes))) end
+    print("size " ..  lurn.quantity.size(bytes))
+    for _, k in ipairs(kept) do print(("kept %s, %s"):format(k.path, lurn.quantity.size(k.bytes))) end
     print("parameters:")
     local names = {}
     for name in next, file.params do names[#names + 1] = name end

@@ -214,11 +214,11 @@ return function (cli)
   end
 
   local function say_end (lurn, run)
-    local duration, file = lurn.progress.duration(run:seconds()), ""
+    local duration, file = lurn.quantity.duration(run:seconds()), ""
     local bytes, kept = run.sizes(run.path or "", run.rotation and run.rotation.steps)
-    if run.written and run.path then file = ("; run file %s (%s)"):format(run.path, cli.size(bytes)) end
+    if run.written and run.path then file = ("; run file %s (%s)"):format(run.path, lurn.quantity.size(bytes)) end
     run.progress:say("%s: %s after %d steps, %s%s", run.experiment.name, run.status, run.done, duration, file)
-    for _, k in ipairs(kept) do run.progress:say("kept %s (%s)", k.path, cli.size(k.bytes)) end
+    for _, k in ipairs(kept) do run.progress:say("kept %s (%s)", k.path, lurn.quantity.size(k.bytes)) end
     say_next(run)
   end
 

@@ -64,15 +64,6 @@ return function (cli)
 
   ---------------------------------------------------------------- results
 
-  local function quoted (text)
-    text = tostring(text)
-    return text:find "^[%w_./:+-]+$" and text or "'" .. text:gsub("'", "'\\''") .. "'"
-  end
-
-  local function exact (lurn, value)
-    return type(value) == "number" and lurn.json.number(value):gsub('"', "") or tostring(value)
-  end
-
   --- The command that plays a trial again.
   function M.command (lurn, spec, trial)
     local all, names, words = {}, {}, {}
@@ -81,11 +72,11 @@ return function (cli)
     for name, value in next, trial.params do all[name] = value end
     for name in next, all do names[#names + 1] = name end
     table.sort(names)
-    for i, name in ipairs(names) do words[i] = ("--%s %s"):format(name, quoted(exact(lurn, all[name]))) end
+    for i, name in ipairs(names) do words[i] = ("--%s %s"):format(name, lurn.shell.word(lurn.json.plain(all[name]))) end
     local seed = (spec.train_seed or 1) + trial.seed - 1
     if seed ~= 1 then words[#words + 1] = "--seed " .. seed end
     if spec.precision and spec.precision ~= "f32" then words[#words + 1] = "--precision " .. spec.precision end
-    return ("lurn run %s %s"):format(quoted(spec.script.path), table.concat(words, " "))
+    return ("lurn run %s %s"):format(lurn.shell.word(spec.script.path), table.concat(words, " "))
   end
 
   local function best_of (lurn, study, rows)
@@ -114,7 +105,7 @@ return function (cli)
       print(("mean %.6g, deviation %s, of %d seeds"):format(best.mean, deviation, best.n))
     end
     for _, name in ipairs(lurn.study_table.names {{params = best.params}}) do
-      print(("  %s %s"):format(name, exact(lurn, best.params[name])))
+      print(("  %s %s"):format(name, lurn.json.plain(best.params[name])))
     end
     print("again: " .. best.command)
     if best.run then print("weights: " .. best.run) end
@@ -194,7 +185,7 @@ return function (cli)
     print(("trial %d  %s%s%s"):format(t.number, t.state:lower(), t.reason and " " .. t.reason:lower() or "",
       t.value and ("  %.9g"):format(t.value) or ""))
     for _, name in ipairs(lurn.study_table.names {t}) do
-      print(("  %s %s"):format(name, exact(lurn, t.params[name])))
+      print(("  %s %s"):format(name, lurn.json.plain(t.params[name])))
     end
     if t.attrs.error then print("error: " .. t.attrs.error) end
     for _, r in ipairs(t.reports) do print(("  step %d  %.6g"):format(r[1], r[2])) end

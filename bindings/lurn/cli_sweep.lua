@@ -11,13 +11,13 @@ return function (cli)
   local function time_of (lurn, options, name)
     local text = options[name]
     if not text then return nil end
-    return lurn.sweep.seconds(text) or cli.usage(("--%s must be a time such as 90, 15m or 2h, got '%s'")
+    return lurn.quantity.seconds(text) or cli.usage(("--%s must be a time such as 90, 15m or 2h, got '%s'")
       :format(name:gsub("_", "-"), text))
   end
 
   local function limits_of (lurn, options)
     local text = options.limit_memory
-    local memory = text and (lurn.sweep.bytes(text)
+    local memory = text and (lurn.quantity.bytes(text)
       or cli.usage(("--limit-memory must be a size such as 500MB or 2GB, got '%s'"):format(text)))
     return {seconds = time_of(lurn, options, "limit_time"), memory = memory}
   end

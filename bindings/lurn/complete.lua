@@ -169,8 +169,7 @@ return function (session)
 
   -- What `ls` says of a folder: folders end in a slash.
   local function entries (folder)
-    local quoted = "'" .. folder:gsub("'", "'\\''") .. "'"
-    local pipe = io.popen(("LC_ALL=C ls -1Ap -- %s 2>/dev/null"):format(quoted))
+    local pipe = io.popen(("LC_ALL=C ls -1Ap -- %s 2>/dev/null"):format(session.lurn.shell.quote(folder)))
     local list = {}
     for name in pipe:lines() do list[#list + 1] = name end
     pipe:close()

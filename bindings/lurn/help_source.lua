@@ -132,7 +132,7 @@ return function (lurn)
     end
   end
 
-  local pipe = io.popen(("ls '%s'"):format((source_folder:gsub("'", "'\\''"))))
+  local pipe = io.popen("ls -- " .. lurn.shell.quote(source_folder))
   local files = {}
   for name in pipe:lines() do files[#files + 1] = name:match "^([%w_]+)%.lua$" end
   pipe:close()

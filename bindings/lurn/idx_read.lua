@@ -14,7 +14,7 @@ local MOST = 1 << 24              -- numbers of one item: an image of 4096 x 409
 
 local function fail (path, format, ...) error({path .. ": " .. format:format(...), "EINVAL"}, 0) end
 
-local function shell_quote (text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+local quote = require "lurn.shell" ().quote
 
 -- The bytes of a file, unpacked; and whether gzip unpacks them.
 local function open_bytes (path)
@@ -30,7 +30,7 @@ local function open_bytes (path)
     return file, false
   end
   file:close()
-  return assert(io.popen(("gzip -dc -- %s 2>/dev/null"):format(shell_quote(path)), "r")), true
+  return assert(io.popen(("gzip -dc -- %s 2>/dev/null"):format(quote(path)), "r")), true
 end
 
 ---@class lurn.IdxReader

@@ -9,55 +9,36 @@
 local folder = ...
 folder = (folder or "lurn"):gsub("%.init$", "")
 
--- In order of dependence: a module finds those before it already in the instance.
-local parts = {
-  "schema", "json", "patience", "symbol", "pascanu", "cell", "layers", "conv", "cells", "loss", "probe", "model", "op",
-  "optim", "sample", "source", "data", "progress", "repro", "lock", "manifest", "runfile", "spike", "fit", "run",
-  "watch", "experiment",
-}
--- What many programs never ask for is read when it is first asked for: reading all of the Lua half takes longer than
--- some runs have to wait for their first step.
-local late = {
-  "metrics", "plot", "csv", "npy", "idx", "moving", "tasks", "lineage",
-  "store_state", "store_memory", "store_schema", "store_optuna", "store_foreign", "store_sql_study", "store_sql",
-  "store_sqlite", "store_postgres", "store_dir", "store_spool", "store",
-  "space", "sampler", "pruner", "racing",
-  "channel", "warm", "trial", "attempt", "keeper", "study_table", "sweep", "sweep_cost", "sweep_view", "agent",
-  "slurm",
-}
--- What adds to a part, and comes with it.
-local additions = {
-  sampler = {"sobol", "tpe"},
-  pruner = {"pruner_percentile", "pruner_alone", "pruner_halving"},
-}
+local parts = require(folder .. ".parts")
 
 local instances = {}
 
--- Functions of these modules are lurn's own: lurn.tanh, lurn.lstm, lurn.text.
-local spread = {symbol = true, layers = true, conv = true, data = {"text", "dataset", "open", "import_text"},
-  csv = {"csv", "import_csv"}, npy = {"npy", "npz", "import_npy"}, idx = {"idx", "import_idx"}, moving = {"moving"},
-  op = {"load_op", "check_op"},
-  model = {"stack", "model", "show", "gradcheck", "from_program"}}
+-- Parts by name, what adds to a part, and names that a late part will define -> the part.
+local rows, additions, promised = {}, {}, {}
+for _, row in ipairs(parts) do
+  local name = row[1]
+  rows[name] = row
+  if row.adds_to then
+    additions[row.adds_to] = additions[row.adds_to] or {}
+    table.insert(additions[row.adds_to], name)
+  end
+  if row.late then
+    promised[name] = name
+    for _, k in ipairs(row.spread or {}) do promised[k] = name end
+  end
+end
 
-local function adopt (lurn, name, module)
-  local names = spread[name]
+local function adopt (lurn, names, module)
   if names == true then for k, v in next, module do lurn[k] = v end end
   if type(names) == "table" then for _, k in ipairs(names) do lurn[k] = module[k] end end
 end
 
 local load_part
 function load_part (lurn, name)
-  local module = require(folder .. "." .. name)(lurn)
+  local module = rows[name].native and lurn.core[name] or require(folder .. "." .. name)(lurn)
   if rawget(lurn, name) == nil then lurn[name] = module end
-  adopt(lurn, name, module)
+  adopt(lurn, rows[name].spread, module)
   for _, addition in ipairs(additions[name] or {}) do load_part(lurn, addition) end
-end
-
--- Names that a late part will define -> the part.
-local promised = {}
-for _, name in ipairs(late) do
-  promised[name] = name
-  for _, k in ipairs(type(spread[name]) == "table" and spread[name] or {}) do promised[k] = name end
 end
 
 local make
@@ -73,7 +54,7 @@ end
 
 -- Who looks through everything finds everything.
 function Instance.__pairs (lurn)
-  for _, name in ipairs(late) do if rawget(lurn, name) == nil then load_part(lurn, name) end end
+  for _, row in ipairs(parts) do if row.late and rawget(lurn, row[1]) == nil then load_part(lurn, row[1]) end end
   return next, lurn
 end
 
@@ -82,11 +63,10 @@ function make (precision)
   local lurn = {core = core, version = core.version, precision = precision, interrupted = setmetatable({}, {
     __tostring = function () return "interrupted" end})}
   instances[precision] = lurn
-  for _, name in ipairs {"h5", "sys", "signal", "process", "rng", "batch"} do lurn[name] = core[name] end
   for name, f in next, core.tensor do lurn[name] = f end
   setmetatable(lurn, Instance)
-  for _, name in ipairs(parts) do load_part(lurn, name) end
-  lurn.load, lurn.engine, lurn.threads = lurn.experiment.load, core.engine, core.threads
+  for _, row in ipairs(parts) do if not row.late and not row.adds_to then load_part(lurn, row[1]) end end
+  lurn.engine, lurn.threads = core.engine, core.threads
   --- A prompt in this interpreter; what `lurn` without arguments starts.
   function lurn.repl (options) return require(folder .. ".repl")(lurn, options) end
   return lurn

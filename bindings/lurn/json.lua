@@ -43,6 +43,10 @@ return function ()
     end
   end
 
+  --- A value outside of a document: a number with all its digits, anything else as tostring has it.
+  ---@return string
+  function M.plain (x) return type(x) == "number" and (M.number(x):gsub('"', "")) or tostring(x) end
+
   local encode
 
   local function is_array (t)

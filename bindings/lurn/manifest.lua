@@ -50,7 +50,7 @@ return function (lurn)
     return out
   end
 
-  local function quoted (text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+  local quoted = lurn.shell.quote
 
   -- One shell asks git everything. No hook, no pager, no program that a repository's configuration names is started.
   local QUESTIONS = "cd -- %s && g='git -c core.fsmonitor=false' && $g rev-parse HEAD --abbrev-ref HEAD && "

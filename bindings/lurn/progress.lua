@@ -3,6 +3,7 @@
 -- respected. Nothing here has any influence on the run.
 
 return function (lurn)
+  local quantity = lurn.quantity
   local M = {}
 
   ---@class lurn.Progress
@@ -22,28 +23,6 @@ return function (lurn)
     if wide > 0 then return wide end
     wide = lurn.sys and lurn.sys.columns and lurn.sys.columns(2) or 0
     return wide > 0 and wide or 80
-  end
-
-  --- Seconds as people say them: 12s, 3m05s, 2h07m.
-  ---@param s number
-  ---@return string
-  function M.duration (s)
-    if s ~= s or s == math.huge then return "?" end
-    local whole = math.floor(s + 0.5)
-    if whole < 60 then return whole .. "s" end
-    if whole < 3600 then return ("%dm%02ds"):format(whole // 60, whole % 60) end
-    if whole < 86400 then return ("%dh%02dm"):format(whole // 3600, whole % 3600 // 60) end
-    return ("%dd%02dh"):format(whole // 86400, whole % 86400 // 3600)
-  end
-
-  --- A rate with a prefix: 950, 54.3k, 1.20M.
-  ---@param x number
-  ---@return string
-  function M.rate (x)
-    if x ~= x or x == math.huge then return "?" end
-    if x >= 1e6 then return ("%.2fM"):format(x / 1e6) end
-    if x >= 1e3 then return ("%.1fk"):format(x / 1e3) end
-    return x >= 10 and ("%.0f"):format(x) or ("%.2g"):format(x)
   end
 
   local DEFAULTS = {tty = nil, stream = nil, color = nil, clock = clock, every = 5, unit = "chars", quiet = false}
@@ -106,10 +85,10 @@ return function (lurn)
     if info.epoch then add(8, "epoch %d", info.epoch) end
     if self.loss then add(1, "loss %.4f", self.loss) end
     if info.best then add(6, "best %.4f", info.best) end
-    if self.speed and self.count > 0 then add(4, "%s %s/s", M.rate(self.speed), self.unit) end
+    if self.speed and self.count > 0 then add(4, "%s %s/s", quantity.rate(self.speed), self.unit) end
     if info.grad_norm then add(7, "norm %.3g", info.grad_norm) end
     local left = info.total and self.step_seconds and (info.total - info.step) * self.step_seconds
-    add(3, left and "%s, %s left" or "%s", M.duration(now - self.began), left and M.duration(left))
+    add(3, left and "%s, %s left" or "%s", quantity.duration(now - self.began), left and quantity.duration(left))
     return list
   end
 

@@ -13,7 +13,7 @@ return function ()
 
   local function exact (cell)
     if cell == false or cell == nil then return "" end
-    local text = type(cell) == "number" and json.number(cell):gsub('"', "") or tostring(cell)
+    local text = json.plain(cell)
     return text:find '[",\r\n]' and '"' .. text:gsub('"', '""') .. '"' or text
   end
 

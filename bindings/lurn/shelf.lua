@@ -38,8 +38,8 @@ return function (lurn)
   ---@return string[]
   function M.paths (folder)
     local list = {}
-    local quoted = "'" .. folder:gsub("'", "'\\''") .. "'"
-    local pipe = io.popen(("find -L %s -type f -name '*.h5' ! -name '.*' -print0 2>/dev/null"):format(quoted))
+    local pipe = io.popen(("find -L %s -type f -name '*.h5' ! -name '.*' -print0 2>/dev/null")
+      :format(lurn.shell.quote(folder)))
     for path in (pipe and pipe:read "a" or ""):gmatch "([^%z]+)%z" do
       if not is_kept(path) then list[#list + 1] = path end
     end

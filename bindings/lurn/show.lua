@@ -5,7 +5,7 @@
 -- __tostring of its own says it itself.
 
 return function (lurn)
-  local screen = require "lurn.screen" (lurn)
+  local quantity, screen = lurn.quantity, require "lurn.screen" (lurn)
   local M = {screen = screen}
   local kinds = {}
 
@@ -15,14 +15,6 @@ return function (lurn)
   end
 
   M.kind_of = kind_of
-
-  --- Bytes as people say them: 950 B, 54.3 kB, 1.20 MB.
-  local function size (bytes)
-    local unit = {"B", "kB", "MB", "GB"}
-    local k = 1
-    while bytes >= 1000 and k < #unit do bytes, k = bytes / 1000, k + 1 end
-    return k == 1 and ("%d B"):format(bytes) or ("%.3g %s"):format(bytes, unit[k])
-  end
 
   local function shape_text (shape) return "(" .. table.concat(shape, ",") .. ")" end
 
@@ -90,10 +82,10 @@ return function (lurn)
     local bytes = lurn.precision == "f64" and 8 or 4
     local rows, total = {{"layer", "parameters", "numbers", "bytes"}}, 0
     for _, layer in ipairs(layers_of(model)) do
-      rows[#rows + 1] = {layer.name, letters(layer), ("%d"):format(layer.numbers), size(layer.numbers * bytes)}
+      rows[#rows + 1] = {layer.name, letters(layer), ("%d"):format(layer.numbers), quantity.size(layer.numbers * bytes)}
       total = total + layer.numbers
     end
-    rows[#rows + 1] = {"all", "", ("%d"):format(total), size(total * bytes)}
+    rows[#rows + 1] = {"all", "", ("%d"):format(total), quantity.size(total * bytes)}
     local most = math.max(20, screen.columns() - 46)
     for _, row in ipairs(rows) do row[2] = screen.cut(row[2], most) end
     return ("model, %s, %d steps trained; lurn.show prints its program\n%s"):format(lurn.precision, model.step_count,

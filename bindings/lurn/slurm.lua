@@ -7,12 +7,12 @@
 -- the same task then takes up its own trials: its place in the array is its name in the store. Options behind -- go
 -- to sbatch and win over those in the script.
 
-return function ()
+return function (lurn)
   local M = {}
 
   local NOTICE = 120      -- seconds before the limit; Slurm's clock may call a minute earlier
 
-  local function quote (text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+  local quote, word_of = lurn.shell.quote, lurn.shell.word
 
   -- wait returns when a trapped signal came, too: the loop asks whether the worker is really gone. A worker that was
   -- killed (137: out of memory, or by hand) leaves trials whose leases run out; its task is queued again for the rest.
@@ -46,7 +46,7 @@ exit $code
   ---@return string
   function M.script (o)
     local words = {}
-    for i, word in ipairs(o.command) do words[i] = word:find "[^%w_./:=@%%+-]" and quote(word) or word end
+    for i, word in ipairs(o.command) do words[i] = word_of(word) end
     return SCRIPT:format(o.study, o.tasks, o.workers, o.output, NOTICE, table.concat(words, " "))
   end
 

@@ -466,7 +466,7 @@ return function (lurn)
     local gone = ("%s/.deleted.%s"):format(self.folder, new_id())
     local done, message = os.rename(folder_of(self, name), gone)
     if not done then return nil, message, sys.exists(folder_of(self, name)) and "EIO" or "ENOENT" end
-    os.execute("rm -rf '" .. gone:gsub("'", "'\\''") .. "'")
+    os.execute("rm -rf -- " .. lurn.shell.quote(gone))
     return true
   end
 

@@ -30,25 +30,6 @@ return function (lurn)
     return out
   end
 
-  local UNITS = {[""] = 1, s = 1, m = 60, h = 3600, d = 86400}
-  local BYTES = {[""] = 1, k = 1e3, kb = 1e3, m = 1e6, mb = 1e6, g = 1e9, gb = 1e9, kib = 1024, mib = 1024^2,
-    gib = 1024^3}
-
-  local function quantity (text, units)
-    local number, unit = text:match "^([%d.]+)%s*(%a*)$"
-    local factor = unit and units[unit:lower()]
-    return factor and tonumber(number) and tonumber(number) * factor or nil
-  end
-
-  --- "90", "15m", "2h" in seconds; nil when it is none.
-  function M.seconds (text) return quantity(text, UNITS) end
-
-  --- "500MB", "2g" in bytes; nil when it is none.
-  function M.bytes (text)
-    local bytes = quantity(text, BYTES)
-    return bytes and math.tointeger(bytes // 1)
-  end
-
   ---------------------------------------------------------------- a study
 
   local function options_of (choice, more)

@@ -124,7 +124,7 @@ return function (lurn)
     words[#words + 1] = best_text(self, agent, c.COMPLETE)
     if #self.values > 2 then words[#words + 1] = M.sparkline(self.values, WIDE, self.utf8) end
     local left = not is_last and self.total and self.ended_here > 0 and (self.total - over) * spent / self.ended_here
-    local duration = lurn.progress.duration
+    local duration = lurn.quantity.duration
     words[#words + 1] = left and ("%s, %s left"):format(duration(spent), duration(left)) or duration(spent)
     return table.concat(words, "  ")
   end

@@ -1,0 +1,17 @@
+--- What is handed to a shell.
+
+return function ()
+  local M = {}
+
+  --- A word as a shell takes it for itself, whatever is in it.
+  ---@param text string
+  ---@return string
+  function M.quote (text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+
+  --- The same for people to read and copy: quoted only where it must be.
+  ---@param text string
+  ---@return string
+  function M.word (text) return text:find "^[%w_./:@%%+-][%w_./:=@%%+-]*$" and text or M.quote(text) end
+
+  return M
+end
