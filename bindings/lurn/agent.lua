@@ -114,8 +114,8 @@ return function (lurn)
     for epoch, a in ipairs(trial.attempts) do
       if epoch < trial.epoch and a.host == process.host() and a.pid then earlier[a.pid] = true end
     end
-    return {earlier = earlier, script = spec.script, params = params, unused = unused, seed = (spec.train_seed or 1) + trial.seed - 1,
-      path = path, log = (path:gsub("%.h5$", ".log")), ask = spec.pruner.name ~= "nop",
+    return {script = spec.script, params = params, unused = unused, seed = (spec.train_seed or 1) + trial.seed - 1,
+      path = path, earlier = earlier, log = (path:gsub("%.h5$", ".log")), ask = spec.pruner.name ~= "nop",
       arguments = self.o.arguments, memory = spec.limits and spec.limits.memory}
   end
 

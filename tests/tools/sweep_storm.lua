@@ -1,8 +1,8 @@
--- sweep_storm.lua: a sweep under fire. `lurn sweep` and `lurn worker` with several slots each play one study; agents and
--- the processes of single trials are killed with kill -9 at random instants, now and then everything (with the database
--- server, where there is one), and started again. Agents are frozen until another one has taken a trial of theirs over
--- and finished it, and are woken: what they then say must be kept as an orphan. In the end every trial is done once, its
--- value is that of its parameters, and `lurn study check` finds nothing.
+-- sweep_storm.lua: a sweep under fire. `lurn sweep` and `lurn worker` with several slots each play one study; agents
+-- and the processes of single trials are killed with kill -9 at random instants, now and then everything (with the
+-- database server, where there is one), and started again. Agents are frozen until another one has taken a trial of
+-- theirs over and finished it, and are woken: what they then say must be kept as an orphan. In the end every trial is
+-- done once, its value is that of its parameters, and `lurn study check` finds nothing.
 --
 --   lua5.4 tests/tools/sweep_storm.lua [--store sqlite,dir,postgresql] [--trials 300] [--agents 3] [--slots 3]
 --     [--freezes 2] [--seed 1] [--limit 900]
