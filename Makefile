@@ -9,6 +9,7 @@
 #   make isa        the same with the kernels of each instruction set this machine has
 #   make store-storm   workers of each kind of trial store killed, its server, too: no result lost or counted twice
 #   make cluster    a sweep on two Slurm hosts, one of which dies, the other loses its network: nothing lost (root)
+#   make sweep-storm   agents of sweeps on each kind of store killed and frozen, trials, too: every trial once
 #   make storm      every script killed at random instants and resumed, ARGS='--kills 50': the same bits
 #   make bench      the speed table, ARGS='--rows layers'
 #   make count      instructions of the main loops beside their baseline, ARGS=--record: a new baseline
@@ -283,7 +284,7 @@ book:
 
 # ---- tests ------------------------------------------------------------------------------------
 
-.PHONY: test suite check isa storm store-storm cluster optuna bench count
+.PHONY: test suite check isa storm store-storm sweep-storm cluster optuna bench count
 test:
 	@.ci/packages.sh $(if $(MISSING),build) test --try clock picture shells pq server
 	@$(MAKE) all checks
@@ -330,6 +331,11 @@ storm: all
 store-storm: all
 	@.ci/packages.sh --try server
 	@$(ENV) $(LUA) tests/tools/store_storm.lua $(ARGS)
+
+# The same for sweeps: ARGS='--trials 1000 --agents 4 --slots 4'.
+sweep-storm: all
+	@.ci/packages.sh --try server
+	@$(ENV) $(LUA) tests/tools/sweep_storm.lua $(ARGS)
 
 cluster:
 	@.ci/packages.sh $(if $(MISSING),build) cluster

@@ -112,9 +112,12 @@ return function (lurn)
   local function job_of (self, trial)
     local spec = self.spec
     local params, unused = lurn.sweep.whole(spec, self.active, trial.params)
-    local path = self:path(trial.number)
+    local path, earlier = self:path(trial.number), {}
+    for epoch, a in ipairs(trial.attempts) do
+      if epoch < trial.epoch and a.host == process.host() and a.pid then earlier[a.pid] = true end
+    end
     return {script = spec.script, params = params, unused = unused, seed = (spec.train_seed or 1) + trial.seed - 1,
-      path = path, log = (path:gsub("%.h5$", ".log")), ask = spec.pruner.name ~= "nop",
+      path = path, earlier = earlier, log = (path:gsub("%.h5$", ".log")), ask = spec.pruner.name ~= "nop",
       arguments = self.o.arguments, memory = spec.limits and spec.limits.memory}
   end
 
@@ -136,6 +139,7 @@ return function (lurn)
       return nil, fd, code
     end
     slot.pid, slot.channel = pid, lurn.channel.new(fd)
+    slot.id = ("%s:%d:%d:%d"):format(slot.worker, trial.number, trial.epoch, pid)
     self.view:started(trial)
     return true
   end
@@ -182,6 +186,7 @@ return function (lurn)
   end
 
   local function fill (self)
+    self:say_again()
     if self.stopping or self.finished then return end
     for _, slot in ipairs(self.slots) do
       if self.retry and self.clock() < self.retry or self.stopping or self.finished then return end
@@ -198,7 +203,9 @@ return function (lurn)
 
   local function check_limits (self, slot, now)
     local limits = self.spec.limits or {}
-    if slot.outcome or slot.killed then return end
+    if slot.killed then return end
+    -- All is said, and it does not end.
+    if slot.outcome then return now - slot.moved > self.o.grace and kill(slot, "LOST") end
     if limits.seconds and slot.spent + now - slot.began > limits.seconds then return kill(slot, "TIMEOUT") end
     if limits.memory and process.memory(slot.pid) > limits.memory then return kill(slot, "MEMORYOUT") end
     if now - slot.moved > self.o.stall then
@@ -220,13 +227,15 @@ return function (lurn)
   local function look_after (self)
     local now = self.clock()
     for _, slot in ipairs(self.slots) do
-      if slot.trial then
+      if slot.pid then
         check_limits(self, slot, now)
         renew(self, slot, now)
       end
     end
     if self.stopping and now > self.stopping + self.o.grace then
-      for _, slot in ipairs(self.slots) do if slot.trial then kill(slot, "PREEMPTED") end end
+      for _, slot in ipairs(self.slots) do
+        if slot.pid then kill(slot, "PREEMPTED") elseif slot.trial then self:give_up(slot) end
+      end
     end
   end
 
@@ -236,7 +245,7 @@ return function (lurn)
     if self.stopping then return end
     self.stopping, self.why = self.clock(), why
     for _, slot in ipairs(self.slots) do
-      if slot.trial and not slot.outcome then process.kill(slot.pid, "TERM") end
+      if slot.pid and not slot.outcome then process.kill(slot.pid, "TERM") end
     end
   end
 

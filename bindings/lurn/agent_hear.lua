@@ -14,9 +14,8 @@ return function (lurn, Agent)
     local run = slot.outcome and slot.outcome.run
     if e.state == "PAUSED" then return self.handle:pause(trial, {run = run}) end
     if e.state == "WAITING" then return self.handle:release(trial, e.reason, {run = run}) end
-    local id = ("%s:%d:%d:%s"):format(slot.worker, trial.number, trial.epoch, slot.pid)
     return self.handle:finish(trial, {state = e.state, reason = e.reason, value = e.value, run = run,
-      attrs = lurn.attempt.attributes(slot, e), id = id})
+      attrs = lurn.attempt.attributes(slot, e), id = slot.id})
   end
 
   -- A script that fails from the first trial on is not tried a hundred times.
@@ -46,29 +45,65 @@ return function (lurn, Agent)
     end
   end
 
-  -- The attempt is over: the store is told, and the slot becomes free.
+  -- The slot's trial is over, whatever the store was told.
+  local function set_free (slot)
+    slot.trial, slot.lost, slot.over, slot.unsaid = nil, nil, nil, nil
+  end
+
+  -- The store is told how the attempt ended, and the slot becomes free. Where neither the store nor its spool takes
+  -- it, the slot keeps it, and says it again (say_again). Of a trial that somebody else has by now nothing is counted
+  -- here, and its files are not ours. Whether the result counts.
+  local function tell (self, slot, e)
+    local held, message = write_end(self, slot, e)
+    slot.pid, slot.channel = nil, nil
+    if not held and message ~= "lost" then
+      slot.unsaid = e
+      self:store_trouble(message)
+      return true
+    end
+    if message == "spooled" then self:store_trouble(message) end
+    if held then
+      tidy(self, slot, e)
+      self.view:ended(slot.trial, e)
+      count_errors(self, e)
+    else
+      self.view:say("trial %d: somebody else has it by now; what this attempt found is kept with it", slot.trial.number)
+    end
+    set_free(slot)
+    if not self.trouble then self.retry = nil end
+    return held
+  end
+
   local function finish (self, slot, e)
     self.busy = self.busy + self.clock() - slot.began
-    local held, message = write_end(self, slot, e)
-    if not held and message == "lost" then
-      self.view:say("trial %d: somebody else has it by now; what this attempt found is kept with it", slot.trial.number)
-    elseif not held or message == "spooled" then self:store_trouble(message) end
-    tidy(self, slot, e)
-    self.view:ended(slot.trial, e)
-    count_errors(self, e)
-    slot.trial, slot.pid, slot.channel, slot.lost, slot.over = nil, nil, nil, nil, nil
-    if not self.trouble then self.retry = nil end
+    return tell(self, slot, e)
+  end
+
+  --- Results that nobody could be told of are said again, before anything new is asked for.
+  function Agent:say_again ()
+    if self.retry and self.clock() < self.retry then return end
+    for _, slot in ipairs(self.slots) do
+      if slot.unsaid then tell(self, slot, slot.unsaid) end
+      if slot.unsaid then return end
+    end
+  end
+
+  --- The agent ends, and nobody can be told: the trial is played again when its lease has run out.
+  function Agent:give_up (slot)
+    self.view:say("trial %d: its result could be written nowhere; it will be played again", slot.trial.number)
+    set_free(slot)
   end
 
   -- A trial is complete. What its process still does (weights of the best are written) is waited for elsewhere, and the
   -- next trial can begin.
   local function complete (self, slot, message)
-    local keep, number = self.keeper:wants(slot.trial, message.done), slot.trial.number
-    slot.channel:send {keep = keep}
+    local keep, channel = self.keeper:wants(slot.trial, message.done), slot.channel
+    local number = slot.trial.number
     slot.outcome = {status = "done", value = message.done, steps = message.steps, seconds = message.seconds,
       metrics = message.metrics, run = keep and self:path(number) or nil}
-    self.tails[#self.tails + 1] = {pid = slot.pid, channel = slot.channel, number = number, since = self.clock()}
-    finish(self, slot, lurn.attempt.judge(slot))
+    self.tails[#self.tails + 1] = {pid = slot.pid, channel = channel, number = number, since = self.clock()}
+    local counts = finish(self, slot, lurn.attempt.judge(slot))
+    channel:send {keep = keep and counts or false}
   end
 
   -- Processes whose trials are complete.
@@ -169,9 +204,9 @@ return function (lurn, Agent)
   function Agent:reap ()
     for _, slot in ipairs(self.slots) do
       local ended, code, signal
-      if slot.trial then ended, code, signal = process.ended(slot.pid) end
+      if slot.pid then ended, code, signal = process.ended(slot.pid) end
       if ended then hear_all(self, slot) end
-      if ended and slot.trial then
+      if ended and slot.pid then
         slot.channel:close()
         finish(self, slot, lurn.attempt.judge(slot, code, signal, self.stopping ~= nil))
       end

@@ -117,11 +117,14 @@ function M.value_of (rule)
 end
 
 local function option_lines (options)
-  local names, lines = {}, {}
-  for name in pairs(options) do names[#names + 1] = name end
+  local names, words, lines, width = {}, {}, {}, 22
+  for name in pairs(options) do
+    names[#names + 1], words[name] = name, "--" .. name:gsub("_", "-") .. M.value_of(options[name])
+    width = math.max(width, #words[name])
+  end
   table.sort(names)
   for _, name in ipairs(names) do
-    lines[#lines + 1] = ("  %-22s %s"):format("--" .. name .. M.value_of(options[name]), options[name][2])
+    lines[#lines + 1] = ("  %-" .. width .. "s %s"):format(words[name], options[name][2])
   end
   return table.concat(lines, "\n")
 end

@@ -27,13 +27,6 @@ return function (cli)
     return size
   end
 
-  local function choice_text (choice)
-    local words = {}
-    for key, value in next, choice do if key ~= "name" then words[#words + 1] = ("%s=%s"):format(key, value) end end
-    table.sort(words)
-    return choice.name .. (words[1] and ":" .. table.concat(words, ",") or "")
-  end
-
   local function default_text (value) return type(value) == "number" and ("%.6g"):format(value) or tostring(value) end
 
   local function show_space (lurn, experiment, document)
@@ -49,7 +42,9 @@ return function (cli)
       print(("  %-" .. width .. "s  %s, fixed"):format(name, default_text(value)))
     end
     if document.grid then print(("a grid has %d configurations"):format(document.grid))
-    else print(("no whole grid: %s is continuous (grid:points=5 takes 5 values)"):format(document.continuous)) end
+    elseif not document.sampler:find "^grid" then
+      print(("no whole grid: %s is continuous (grid:points=5 takes 5 values)"):format(document.continuous))
+    end
   end
 
   local function show_cost (lurn, d)
@@ -80,8 +75,9 @@ return function (cli)
     local seconds = cost and (cost.step and cost.total and cost.start + cost.step * cost.total or cost.seconds)
     local document = {study = now.name, direction = now.direction, space = spec.space, fixed = spec.fixed, grid = size,
       continuous = continuous, meaningful = shares(lurn, experiment, now), trials = now.trials, seeds = spec.seeds,
-      sampler = choice_text(spec.sampler), pruner = choice_text(spec.pruner), cost = cost, trouble = trouble,
-      workers = workers, seconds = seconds, all = seconds and seconds * now.trials * spec.seeds / workers}
+      sampler = lurn.sweep.choice_text(spec.sampler), pruner = lurn.sweep.choice_text(spec.pruner), cost = cost,
+      trouble = trouble, workers = workers, seconds = seconds,
+      all = seconds and seconds * now.trials * spec.seeds / workers}
     document.infeasible = cost and spec.limits.memory and cost.memory > spec.limits.memory or nil
     if options.json then cli.document(document) return cli.OK end
     show_space(lurn, experiment, document)

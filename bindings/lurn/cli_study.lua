@@ -213,8 +213,10 @@ return function (cli)
     if not options.csv then
       local c, total = lurn.sweep_view.count(trials), study:get "trials"
       total = total and (" of %d"):format(total * (study:spec().seeds or 1)) or ""
-      print(("%s (%s): %d complete, %d running, %d pruned, %d failed%s"):format(study.name, study.direction,
-        c.COMPLETE, c.RUNNING, c.PRUNED, c.FAIL, total))
+      local rest = (c.WAITING > 0 and (", %d waiting"):format(c.WAITING) or "")
+        .. (c.PAUSED > 0 and (", %d paused"):format(c.PAUSED) or "")
+      print(("%s (%s): %d complete, %d running, %d pruned, %d failed%s%s"):format(study.name, study.direction,
+        c.COMPLETE, c.RUNNING, c.PRUNED, c.FAIL, rest, total))
     end
     show_table(lurn, study, trials, options)
   end

@@ -257,7 +257,10 @@ return function (cli)
     local how, message = agent:run()
     for _, held in ipairs(locks) do held:release() end
     if lock then lock:release() end
-    if message and how ~= "done" then io.stderr:write("lurn: ", message, "\n") end
+    if message and how ~= "done" then
+      local more = how == "failed" and "" or "; the same command again goes on"
+      io.stderr:write("lurn: ", message, more, "\n")
+    end
     return agent, how
   end
 

@@ -45,7 +45,9 @@ return function (lurn)
     if not kind then
       local names = {}
       for known in pairs(M.kinds) do names[#names + 1] = known end
-      error(schema.unknown("lurn.pruner: unknown pruner", tostring(name), names), 2)
+      table.sort(names)
+      error(("%s (known: %s)"):format(schema.unknown("lurn.pruner: unknown pruner", tostring(name), names),
+        table.concat(names, ", ")), 2)
     end
     kind.__index = kind
     setmetatable(kind, Pruner)

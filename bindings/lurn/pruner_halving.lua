@@ -125,6 +125,7 @@ return function (lurn)
   function hyperband:start ()
     check_auto("hyperband: max_resource", self.max_resource, self.bootstrap_count)
     self.sums = {}                -- checksums by number, worked out once
+    self.dealt = setmetatable({}, {__mode = "k"})
   end
 
   -- CRC-32 (ISO 3309, the one of zlib), bit by bit: texts are short.
@@ -178,14 +179,35 @@ return function (lurn)
     return shares and bracket_in(self, shares, number) or 0
   end
 
-  function hyperband:peers (number, trials)
-    local shares, list = self:shares(trials), {}
-    if not shares then return trials end
-    local bracket = bracket_in(self, shares, number)
-    for _, trial in ipairs(trials) do
-      if bracket_in(self, shares, trial.config or trial.number) == bracket then list[#list + 1] = trial end
+  local finished = {COMPLETE = true, PRUNED = true, FAIL = true}
+
+  -- Trials by bracket, in order; `open` says where those stand that are not finished, and may be other tables by now.
+  local function deal (self, trials, shares)
+    local d = self.dealt[trials]
+    if not d or d.brackets ~= #shares then
+      d = {brackets = #shares, seen = 0, open = {}}
+      for b = 0, #shares - 1 do d[b] = {} end
+      self.dealt[trials] = d
     end
-    return list
+    for i = d.seen + 1, #trials do
+      local list = d[bracket_in(self, shares, trials[i].config or trials[i].number)]
+      list[#list + 1] = trials[i]
+      d.open[#d.open + 1] = {i = i, list = list, at = #list}
+    end
+    d.seen = #trials
+    local left = {}
+    for _, o in ipairs(d.open) do
+      o.list[o.at] = trials[o.i]
+      if not finished[trials[o.i].state] then left[#left + 1] = o end
+    end
+    d.open = left
+    return d
+  end
+
+  --- Those of the same bracket: one list, which grows with the trials.
+  function hyperband:peers (number, trials)
+    local shares = self:shares(trials)
+    return shares and deal(self, trials, shares)[bracket_in(self, shares, number)] or trials
   end
 
   function hyperband:decide (trial, trials)

@@ -44,7 +44,9 @@ return function (lurn)
     if not kind then
       local names = {}
       for known in pairs(M.kinds) do names[#names + 1] = known end
-      error(schema.unknown("lurn.sampler: unknown sampler", tostring(name), names), 2)
+      table.sort(names)
+      error(("%s (known: %s)"):format(schema.unknown("lurn.sampler: unknown sampler", tostring(name), names),
+        table.concat(names, ", ")), 2)
     end
     kind.__index = kind
     setmetatable(kind, Sampler)

@@ -51,7 +51,9 @@ return function (lurn)
       file = {path = path, lock = lock, at = 0, own = true}
       self.files[#self.files + 1] = file
     end
-    return sys.append(file.path, json.encode {study = study, op = op, e = e} .. "\n")
+    local done, message, code = sys.append(file.path, json.encode {study = study, op = op, e = e} .. "\n")
+    if not done then file.own = false end      -- a line may have been cut off there: nothing may follow it
+    return done, message, code
   end
 
   -- One line into the store. true: it is there, or nobody wants it; nil, message, code: the store is away.

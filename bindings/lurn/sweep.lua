@@ -30,6 +30,16 @@ return function (lurn)
     return out
   end
 
+  --- The other way round.
+  ---@param choice table
+  ---@return string
+  function M.choice_text (choice)
+    local words = {}
+    for key, value in next, choice do if key ~= "name" then words[#words + 1] = ("%s=%s"):format(key, value) end end
+    table.sort(words)
+    return choice.name .. (words[1] and ":" .. table.concat(words, ",") or "")
+  end
+
   ---------------------------------------------------------------- a study
 
   local function options_of (choice, more)
@@ -116,6 +126,7 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
 
   local function text (value)
     if value == nil then return "(none)" end
+    if type(value) == "table" and value.name then return M.choice_text(value) end
     return type(value) == "table" and json.encode(value) or tostring(value)
   end
 

@@ -45,7 +45,8 @@ return function (lurn)
   function M.new (options)
     local progress = lurn.progress.new(options)
     return setmetatable({progress = progress, options = options, seeds = options.seeds or 1, values = {},
-      sign = options.direction == "maximize" and -1 or 1, shown = -math.huge, utf8 = is_utf8(), ended_here = 0}, View)
+      sign = options.direction == "maximize" and -1 or 1, shown = -math.huge, took = 0, utf8 = is_utf8(),
+      ended_here = 0}, View)
   end
 
   function View:say (format, ...) self.progress:say("lurn: " .. format, ...) end
@@ -129,13 +130,15 @@ return function (lurn)
     return table.concat(words, "  ")
   end
 
-  --- Shows how things stand: ten times a second on a terminal, else every few seconds.
+  --- Shows how things stand: four times a second on a terminal, else every few seconds; more seldom where there are
+  -- so many trials that to count them would take more than a hundredth of the time.
   function View:update (agent)
     local p, now = self.progress, agent.clock()
-    if p.quiet or now - self.shown < (p.tty and 0.25 or p.every) then return end
+    if p.quiet or now - self.shown < math.max(p.tty and 0.25 or p.every, 100 * self.took) then return end
     self.shown = now
     take_in(self, agent)
     if p.tty then p:renew(line(self, agent)) else p:say("%s", line(self, agent)) end
+    self.took = agent.clock() - now
   end
 
   --- The last line.

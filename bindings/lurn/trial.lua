@@ -17,7 +17,8 @@ return function (lurn)
   local M = {}
 
   M.STOPPED = 143          -- exit code of one that was told to stop before it had begun
-  local PATIENCE = 10      -- seconds to wait for the lock of the run file: its last owner may be about to end
+  local PATIENCE = 10      -- seconds to wait for the lock of the run file
+  local ENDING = 1         -- seconds of these that its last owner has to end by itself
 
   ---------------------------------------------------------------- the experiment
 
@@ -55,12 +56,26 @@ return function (lurn)
     return file
   end
 
-  local function take_lock (path)
+  -- Whether the process is one that an earlier attempt's agent started on this host.
+  local function is_of_earlier_attempt (job, pid, host)
+    local f = host == process.host() and io.open(("/proc/%s/stat"):format(pid))
+    local parent = f and f:read "a":match "%) %a (%d+)"
+    if f then f:close() end
+    return parent and job.earlier and job.earlier[tonumber(parent)] or false
+  end
+
+  -- The lock of the run file. Where an earlier attempt has it still, its agent was given up for dead and is not (it was
+  -- frozen, say): the trial is ours, and that process is in the way.
+  local function take_lock (job)
     local clock = lurn.sys.clock
-    local till = clock() + PATIENCE
+    local began = clock()
     while true do
-      local lock, message = lurn.lock.take(path)
-      if lock or clock() > till then return lock, message end
+      local lock, message = lurn.lock.take(job.path)
+      if lock or clock() - began > PATIENCE then return lock, message end
+      local pid, host = message:match "by process (%d+) on host (%S+)"
+      if pid and clock() - began > ENDING and is_of_earlier_attempt(job, pid, host) then
+        process.kill(tonumber(pid), "KILL")
+      end
       process.poll({}, 0.05)
     end
   end
@@ -128,8 +143,8 @@ return function (lurn)
     local params, message = experiment:resolve(job.params)
     if not params then error(message, 0) end
     local lock
-    lock, message = take_lock(job.path)
-    if not lock then error(message, 0) end
+    lock, message = take_lock(job)
+    if not lock then return {status = "terminated", message = message} end      -- given back: later it may be free
     local report, saved = pruner(job, channel), saved_state(job, params)
     channel:send {begin = {saved and saved.counters.steps or 0, saved and saved.counters.seconds or 0}}
     local function start (file)
@@ -145,7 +160,7 @@ return function (lurn)
     if run.refused and saved then      -- by another lurn, or another model: what was saved is of no use
       io.stderr:write("lurn: begun anew: ", tostring(run.error), "\n")
       run.release_lock(run)
-      lock = assert(take_lock(job.path))
+      lock = assert(take_lock(job))
       run = start(nil):play()
     end
     if run.status == "failed" then io.stderr:write("lurn: ", run.trace or "", "\n") end
@@ -162,7 +177,7 @@ return function (lurn)
   end
 
   --- Plays a trial and ends the process.
-  ---@param job table   script, params, seed, path, ask, memory, core, arguments
+  ---@param job table   script, params, seed, path, ask, memory, core, arguments; earlier: pids of agents, as a set
   ---@param fd integer  the child's end of the socket
   function M.main (job, fd)
     local channel = lurn.channel.new(fd)

@@ -332,6 +332,66 @@ describe("an agent", function ()
     assert.equal("store: it answers again", said[2])
   end)
 
+  it("keeps a result that neither the store nor its spool takes, and says it again", function ()
+    local refused, ids = 0, {}
+    local trials, how = sweep("fine", {trials = 3, prepare = function (agent)
+      local finish = agent.handle.finish
+      function agent.handle.finish (handle, t, result)
+        if t.number ~= 1 or refused == 2 then return finish(handle, t, result) end
+        refused, ids[result.id] = refused + 1, true
+        return nil, "no space left on device", "ENOSPC"
+      end
+    end})
+    assert.equal("done", how)
+    assert.equal(2, refused)
+    assert.is_nil(next(ids, (next(ids))))      -- by one name
+    for _, t in ipairs(trials) do assert.same({"COMPLETE", 1}, {t.state, #t.attempts}) end
+  end)
+
+  it("counts nothing of a trial that somebody else has by now, and leaves its files alone", function ()
+    local path, ended = nil, 0
+    local view = setmetatable({ended = function () ended = ended + 1 end}, {__index = function ()
+      return function () end
+    end})
+    local trials = sweep("fine", {keep = 1, agent = {view = view, lease = 0.05}, prepare = function (agent)
+      local finish = agent.handle.finish
+      function agent.handle.finish (handle, t, result)
+        lurn.sys.sleep(0.1)
+        local other = assert(handle:claim {worker = "other"})
+        path = agent:path(t.number)
+        io.open(path, "w"):close()
+        local done, why = finish(handle, t, result)
+        assert.same({nil, "lost"}, {done, why})
+        assert.is_true(finish(handle, other, {state = "PRUNED", value = 1}))
+        return done, why
+      end
+    end})
+    assert.equal(0, ended)
+    assert.same({"PRUNED", 1, 0.5}, {trials[1].state, trials[1].value, trials[1].attempts[1].orphans[1].value})
+  end)
+
+  it("ends what an earlier attempt left behind, when it is in the way", function ()
+    local folder, began = shell.path "runs-fine", lurn.sys.clock()
+    os.execute("mkdir -p " .. folder)
+    -- Its agent stands in for one that was frozen: it has the lock, and a trial of it is another's by now.
+    local pid, fd = lurn.process.fork()
+    if pid == 0 then
+      local child = lurn.process.fork()
+      if child == 0 then assert(lurn.lock.take(folder .. "/trial-000000.h5")) end
+      while true do lurn.process.poll({}, 1) end
+    end
+    while not lurn.sys.exists(folder .. "/trial-000000.h5.lock") do lurn.sys.sleep(0.01) end
+    local trials = sweep("fine", {prepare = function (agent)
+      agent.handle:claim {worker = "frozen", host = lurn.process.host(), pid = pid, lease = 0, propose = function (n)
+        return agent.choose.propose(n, {})
+      end}
+    end})
+    lurn.process.kill(pid, "KILL")
+    lurn.process.close(fd)
+    assert.same({"COMPLETE", 2}, {trials[1].state, #trials[1].attempts})
+    assert.is_true(lurn.sys.clock() - began < 9)
+  end)
+
   it("loads data once for all trials", function ()
     local path = shell.path "data.lua"
     shell.write("text.txt", ("to be or not to be "):rep(50))

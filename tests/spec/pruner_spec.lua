@@ -153,6 +153,20 @@ describe("hyperband", function ()
     local mine = {}
     for i, t in ipairs(p:peers(8, trials)) do mine[i] = t.number end
     assert.same({0, 8, 16, 18}, mine)
+    -- The list grows, and has trials as they are now.
+    for number = 20, 60 do trials[number + 1] = trial(number, "RUNNING", {number}, 1) end
+    p:peers(0, trials)
+    trials[42] = trial(41, "COMPLETE", {3}, 1)
+    for number = 0, 60 do
+      local expected = {}
+      for _, t in ipairs(trials) do
+        if p:bracket(t.number) == p:bracket(number) then expected[#expected + 1] = t.number end
+      end
+      for i, t in ipairs(p:peers(number, trials)) do
+        assert.equal(expected[i], t.number)
+        assert.equal(trials[t.number + 1], t)
+      end
+    end
     assert.equal("prune", (p:decide(trial(1, "RUNNING", {19.5}, 1), trials)))
     assert.is_nil(p:decide(trial(8, "RUNNING", {19.5}, 1), trials))        -- bracket 1 begins at step 3
     assert.equal("prune", (p:decide(trial(8, "RUNNING", {1, 1, 9}, 1), {trial(0, "COMPLETE", {1, 1, 1}, 1)})))

@@ -82,4 +82,26 @@ describe("a store that is away", function ()
       end
     end)
   end)
+
+  it("is told nothing false by a disk that was full", function ()
+    local path, append = stores.urls.dir:sub(5), lurn.sys.append
+    stores.clear "dir"
+    local store = assert(lurn.store.open(stores.urls.dir, {spool = spool, patience = 0.2}))
+    local study = assert(store:create {name = "s", spec = SPEC})
+    local t = study:claim {worker = "a", lease = 60, propose = propose}
+    assert(os.rename(path, path .. ".gone"))
+    function lurn.sys.append (name, text)      -- luacheck: ignore
+      append(name, text:sub(1, #text // 2))
+      return nil, "no space left on device", "EIO"
+    end
+    local done, message = study:finish(t, {state = "COMPLETE", value = 1})
+    lurn.sys.append = append      -- luacheck: ignore
+    assert.same({nil, "no space left on device"}, {done, message})
+    assert.same({true, "spooled"}, {study:finish(t, {state = "COMPLETE", value = 1})})
+    assert(os.rename(path .. ".gone", path))
+    assert.is_true(store:drain())
+    assert.same({"COMPLETE", 1.0}, {study:sync()[1].state, study:sync()[1].value})
+    assert.same({}, names())
+    store:close()
+  end)
 end)

@@ -1,5 +1,6 @@
--- Short storms (tests/tools/storm.lua, store_storm.lua; the long ones are `make storm` and `make store-storm`): a few
--- kills at random instants, and the same bits; and no trial lost or counted twice.
+-- Short storms (tests/tools/storm.lua, store_storm.lua, sweep_storm.lua; the long ones are `make storm`, `make
+-- store-storm` and `make sweep-storm`): a few kills at random instants, and the same bits; and no trial lost or counted
+-- twice.
 
 local shell = require "shell_helper"
 local when_built = shell.ready and it or pending
@@ -21,5 +22,14 @@ describe("training under fire", function ()
     local text = pipe:read "a"
     assert.is_true(pipe:close(), text)
     assert.matches("dir +%d+ trials, .* 0 lost, 0 counted twice, %d+ late ones kept as orphans, checks clean", text)
+  end)
+
+  when_built("costs no trial of a sweep", function ()
+    local few = os.getenv "LURN_CHECK" and "--trials 30 --agents 2 --slots 2 --freezes 0 --store dir"
+      or "--trials 60 --agents 2 --freezes 1 --store sqlite,dir"
+    local pipe = io.popen(("cd %s && lua5.4 tests/tools/sweep_storm.lua %s 2>&1"):format(shell.here, few))
+    local text = pipe:read "a"
+    assert.is_true(pipe:close(), text)
+    assert.matches("dir +%d+ trials, .* 0 lost, 0 counted twice, %d+ late results kept as orphans, checks clean", text)
   end)
 end)

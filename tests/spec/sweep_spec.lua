@@ -125,7 +125,8 @@ describe("lurn sweep", function ()
     for arguments, pattern in pairs {["--x 0..2"] = "parameter 'x' was float 0..1 and is float 0..2 now",
       ["--x 0.5"] = "parameter 'x' was float 0..1 and is not searched now",
       ["--x 0..1 --note other"] = "parameter 'note' was not fixed, now it is other",
-      ["--seed 4"] = "seed was 1 and is 4 now", ["--sampler grid:points=2"] = 'sampler was {"name":"random"}'} do
+      ["--seed 4"] = "seed was 1 and is 4 now",
+      ["--sampler grid:points=2"] = "sampler was random and is grid:points=2 now"} do
       local code, out, err = shell.lurn("sweep quick.lua --sampler random --trials 3 --quiet " .. arguments)
       assert.equal(2, code, arguments)
       assert.equal("", out)

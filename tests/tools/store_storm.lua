@@ -9,8 +9,10 @@
 -- `make store-storm`, part of .ci/run. From the environment: LUA_PATH and LUA_CPATH that find the module; STORES, a
 -- folder for the stores (a temporary one). Exit code 1 when something was lost or counted twice.
 
-package.path = "tests/spec/?.lua;" .. package.path
+package.path = "tests/spec/?.lua;tests/tools/?.lua;" .. package.path
 local lurn = require "lurn"
+local blows = require "blows"
+local signal, alive = blows.signal, blows.alive
 
 local LEASE = 1.5      -- seconds: short, so that frozen workers lose theirs soon
 local FREEZES = 3
@@ -58,18 +60,6 @@ local function spawn (url, name, freeze)
   return pid
 end
 
-local function signal (name, pids)
-  if #pids > 0 then os.execute(("kill -%s %s 2>/dev/null"):format(name, table.concat(pids, " "))) end
-end
-
--- Whether it runs, or is stopped; not what is left of a dead one until somebody asks for it.
-local function alive (pid)
-  local f = io.open(("/proc/%d/stat"):format(pid))
-  local state = f and f:read "a":match "%) (%a)"
-  if f then f:close() end
-  return state ~= nil and state ~= "Z" and state ~= "X", state
-end
-
 local function notes_of (name)
   local list, f = {}, io.open(("%s/%s.notes"):format(folder, name))
   for line in f and f:lines() or function () end do
@@ -96,16 +86,6 @@ function Sleeper:look (study, url)
   end
 end
 
-local function kill_server ()
-  local pid = stores.postmaster()
-  signal("9", {pid})
-  for _ = 1, 100 do
-    if stores.start_server() then return end      -- its children take a moment to see that it is gone
-    lurn.sys.sleep(0.1)
-  end
-  fail("the server does not start again")
-end
-
 -- One blow: a worker, or all of them at once, and the server with them.
 local function strike (workers, counts, kind)
   local all, pids = math.random() < 0.1, {}
@@ -116,7 +96,7 @@ local function strike (workers, counts, kind)
   counts.kills = counts.kills + #pids
   if all then counts.all = counts.all + 1 end
   if all and kind == "postgresql" then
-    kill_server()
+    blows.kill_server(stores)
     counts.server = counts.server + 1
   end
 end
