@@ -9,7 +9,7 @@
  *                              whoever resumed it to pause in turn (signal.pause), after putting things in order
  *   signal.pause()             yields when a signal is pending; true when a prompt is there, false when there is none
  *   signal.whole(yes)          begins, or ends, a piece that is paused nowhere but where it asks for it (signal.pause);
- *                              they may be nested
+ *                              they may be nested. What signal.resume plays in one is a matter of its own
  *   signal.coroutines(yes)     replaces coroutine.resume and coroutine.wrap, or puts them back
  *
  * Where a coroutine cannot yield (in a comparison that table.sort calls, say) the signal waits a moment for that to
@@ -107,9 +107,13 @@ static int answer (lua_State *L, int n) {
 static int s_resume (lua_State *L) {
   lua_State *co = thread_at(L, 1);
   if (!can_resume(L, co)) return answer(L, -1);
+  l_signals *s = l_signal_of(L);
+  int whole = s->whole;
+  s->whole = 0;
   int n = play(L, co, lua_gettop(L) - 1);
+  s->whole = whole;
   if (n != -2) return answer(L, n);
-  l_signal_of(L)->caught = SIGINT;
+  s->caught = SIGINT;
   lua_pushnil(L);
   return 1;
 }
@@ -185,6 +189,7 @@ static int s_pause (lua_State *L) {
 static int s_whole (lua_State *L) {
   l_signals *s = l_signal_of(L);
   s->whole += lua_toboolean(L, 1) ? 1 : -1;
+  if (s->whole < 0) s->whole = 0;       /* a coroutine that was paused in a piece has been closed */
   if (s->whole <= 0 && s->caught && s->prompt) l_pause_ask(L);
   return 0;
 }

@@ -110,23 +110,25 @@ int l_player_new (lua_State *L) {
   return 1;
 }
 
-/* Both copies of the carried state and the reset flags, in one mapping; what was carried stays. Without
- * memory nothing has changed. */
+/* The copies of the carried state and the reset flags, in one mapping; what was carried stays. Without memory nothing
+ * has changed. */
 static lurn_status place_states (player *p, int B, int N) {
   size_t bytes = sizeof(real) * (size_t)N + LURN_ALIGN, at = 0;
-  for (int k = 0; k < p->nstate; k++) bytes += 2 * lurn_align(p->state[k].size * (size_t)B);
+  for (int k = 0; k < p->nstate; k++) bytes += 3 * lurn_align(p->state[k].size * (size_t)B);
   char *to = lurn_sys_map(bytes);
   if (!to) return lurn_fail(p->ctx, LURN_ENOMEM, "no memory for the carried state of %d rows", B);
   for (int k = 0; k < p->nstate; k++) {
     carried *c = &p->state[k];
-    char *committed = to + at, *pending = committed + lurn_align(c->size * (size_t)B);
+    size_t one = lurn_align(c->size * (size_t)B);
+    char *committed = to + at, *pending = committed + one;
     if (p->states) {
       memcpy(committed, c->committed, c->size * (size_t)p->committed_B);
       memcpy(pending, c->pending, c->size * (size_t)p->B);
     }
     c->committed = committed;
     c->pending = pending;
-    at += 2 * lurn_align(c->size * (size_t)B);
+    c->entry = pending + one;
+    at += 3 * one;
   }
   p->fresh = (real *)(void *)(to + at);
   if (p->states) lurn_sys_unmap(p->states, p->states_bytes);
@@ -198,10 +200,10 @@ static int y_plan (lua_State *L) {
 
 /* ---------- playing ---------- */
 
-static void zero_state (player *p, int pending_only) {
+static void zero_state (player *p) {
   for (int k = 0; k < p->nstate; k++) {
     memset(p->state[k].pending, 0, p->state[k].size * (size_t)p->wave.most.B);
-    if (!pending_only) memset(p->state[k].committed, 0, p->state[k].size * (size_t)p->wave.most.B);
+    memset(p->state[k].committed, 0, p->state[k].size * (size_t)p->wave.most.B);
   }
 }
 
@@ -214,6 +216,17 @@ static void roll_back (player *p) {
 
 static int y_rollback (lua_State *L) {
   roll_back(l_checkplayer(L, 1));
+  return 0;
+}
+
+/* The pass that was interrupted never was: a forward pass that waited for its backward has left its state. */
+static int y_undo (lua_State *L) {
+  player *p = l_checkplayer(L, 1);
+  if (!p->played) return 0;
+  for (int k = 0; k < p->nstate; k++) memcpy(p->state[k].pending, p->state[k].entry,
+                                             p->state[k].size * (size_t)p->wave.most.B);
+  p->B = p->entry_B;
+  p->played = 0;
   return 0;
 }
 
@@ -230,7 +243,7 @@ static int y_commit (lua_State *L) {
 
 static int y_resetstate (lua_State *L) {
   player *p = l_checkplayer(L, 1);
-  if (p->states) zero_state(p, 0);
+  if (p->states) zero_state(p);
   p->B = p->committed_B = 0;
   return 0;
 }
@@ -247,7 +260,8 @@ static void add_fresh_flags (player *p, int anew) {
       p->fresh};
 }
 
-/* Checks p->batch; only then a batch that starts anew clears the pending state. */
+/* Checks p->batch; what it carries on, zeros when it starts anew, is copied: the pending state stays until the pass has
+ * gone through. */
 static lurn_status bind (player *p) {
   int anew = !p->batch.carry || p->B == 0;
   if (!anew && p->batch.B > p->B)
@@ -256,8 +270,13 @@ static lurn_status bind (player *p) {
   add_fresh_flags(p, anew);
   lurn_status status = lurn_wave_bind(&p->wave, &p->batch, &p->moment);
   if (status != LURN_OK) return status;
-  if (anew) zero_state(p, 1);
-  for (int k = 0; k < p->nstate; k++) p->wave.base[p->state[k].in] = p->state[k].pending;
+  for (int k = 0; k < p->nstate; k++) {
+    const carried *c = &p->state[k];
+    size_t bytes = c->size * (size_t)p->wave.most.B;
+    if (anew) memset(c->entry, 0, bytes); else memcpy(c->entry, c->pending, bytes);
+    p->wave.base[c->in] = c->entry;
+  }
+  p->entry_B = anew ? 0 : p->B;
   return LURN_OK;
 }
 
@@ -292,11 +311,7 @@ lurn_status l_player_forward (player *p, const lurn_batch *b) {
   p->played = 0;
   if ((status = bind(p)) != LURN_OK) return status;
   pack_weights(p);
-  status = l_player_play(p, 0);
-  if (status != LURN_OK) {                        /* the pending state may have been cleared */
-    if (!b->carry) roll_back(p);
-    return status;
-  }
+  if ((status = l_player_play(p, 0)) != LURN_OK) return status;
   p->played = 1;
   take_state(p);
   return LURN_OK;
@@ -421,7 +436,7 @@ static int y_setstate (lua_State *L) {
 
 static const luaL_Reg methods[] = {
   {"plan", y_plan}, {"forward", y_forward}, {"backward", y_backward}, {"commit", y_commit}, {"rollback", y_rollback},
-  {"step", l_player_step},
+  {"undo", y_undo}, {"step", l_player_step},
   {"resetstate", y_resetstate}, {"state", y_state}, {"setstate", y_setstate}, {"close", y_close}, {NULL, NULL}
 };
 static const luaL_Reg meta[] = {{"__gc", y_close}, {"__close", y_close}, {NULL, NULL}};

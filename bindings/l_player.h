@@ -3,9 +3,10 @@
  * A player is one use of a model (one wave): a variant of the program, a schedule, an arena, carried state. Training,
  * evaluation and a stepping stream are players of one model and never touch each other.
  *
- * Carried state has two copies: committed, and pending, which a forward pass that went through
- * leaves and the next one starts from. commit makes pending the committed one; rollback takes
- * back what was not committed. So an abandoned step has never happened.
+ * Carried state has three copies: committed; pending, which a forward pass that went through leaves and the next one
+ * starts from; and entry, a copy of what the last pass started from, which it reads. commit makes pending the committed
+ * one; rollback takes back what was not committed. So an abandoned step has never happened. undo takes back a single
+ * pass: a forward pass that was interrupted has changed nothing but entry, one whose backward was is played again from it.
  */
 #ifndef L_PLAYER_H
 #define L_PLAYER_H
@@ -19,7 +20,7 @@ typedef struct carried {        /* one state of one scan */
   int cols;
   size_t size;                  /* bytes per row */
   lurn_reg in, out;             /* where the program reads it, and where it leaves it */
-  char *committed, *pending;    /* (B, cols) */
+  char *committed, *pending, *entry;              /* (B, cols) */
 } carried;
 
 typedef struct player {
@@ -34,10 +35,10 @@ typedef struct player {
   int ready;                    /* program and schedule are made */
   void *arena; size_t arena_bytes;
   carried *state; int nstate;                     /* as many as the program has inputs "state:..." */
-  char *states; size_t states_bytes;              /* both copies of all of them */
+  char *states; size_t states_bytes;              /* all copies of all of them */
   real *fresh;                  /* (N) reset flags of a batch that starts anew; 1 in its first step */
   int B;                        /* rows of the pending state; 0: none yet */
-  int committed_B;
+  int committed_B, entry_B;
   uint64_t packed;              /* version of the weights that are packed */
   int blas;                     /* and the engine that they were packed for */
   int played;                   /* 1: a forward pass waits for its backward */

@@ -68,9 +68,7 @@ static int y_blame (lua_State *L) {
   lurn_status status = lurn_wave_bind(&twin->wave, &p->batch, &p->moment);
   real *grad = lua_newuserdatauv(L, sizeof(real) * (p->m->params.count + 1) + LURN_ALIGN, 0);
   lurn_wave_params(&twin->wave, p->m->value, p->variant.grad ? grad : NULL);
-  for (int k = 0; k < p->nstate; k++) lurn_wave_input(&twin->wave, p->state[k].name, p->state[k].committed);
-  for (int k = 0; k < twin->nstate && !p->batch.carry; k++) lurn_wave_input(&twin->wave, twin->state[k].name,
-      twin->state[k].pending);
+  for (int k = 0; k < p->nstate; k++) lurn_wave_input(&twin->wave, p->state[k].name, p->state[k].entry);
   if (status == LURN_OK) status = l_player_play(twin, 0);
   if (status == LURN_OK && p->variant.grad) status = l_player_play(twin, 1);
   if (status == LURN_OK) found = lurn_twin_blame(&twin->wave, text, sizeof text);

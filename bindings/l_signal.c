@@ -12,6 +12,8 @@
  *   signal.stop()         whether the engine is told
  *   signal.clear()        forgets what came and catches again
  *   signal.restore()      back to the default actions
+ *   signal.raise(k)       for tests: SIGINT at the k-th look that the engine takes from now on; 0: now; nil: never.
+ *                         Returns how many looks were left of the last one that was asked for
  *   signal.prompt(yes)    a prompt is there from now on: Ctrl-C pauses what it plays (l_pause.c), again and again;
  *                         one that has not been heeded for two seconds lets the next one end the process.
  *                         install and restore do nothing meanwhile
@@ -19,6 +21,8 @@
  * Signals belong to the process, so this is the one binding with state of its own.
  */
 #define _POSIX_C_SOURCE 200809L      /* sigaction */
+
+#include <limits.h>
 
 #include "l_signal.h"
 
@@ -124,9 +128,29 @@ static int l_prompt (lua_State *L) {
   return 0;
 }
 
+static void interrupt (void) {
+  if (s->prompt) prompt_handler(SIGINT); else handler(SIGINT);
+}
+
+/* Threads of one pass look at the same time; one of them is the k-th. */
+static void count_look (lurn_ctx *ctx) {
+  (void)ctx;
+  if (atomic_load(&s->looks) > 0 && atomic_fetch_sub(&s->looks, 1) == 1) interrupt();
+}
+
+static int l_raise (lua_State *L) {
+  int left = atomic_load(&s->looks), never = lua_isnoneornil(L, 1);
+  int k = never ? 0 : (int)lb_integer(L, 1, 0, INT_MAX, "looks");
+  atomic_store(&s->looks, k);
+  lb_ctx(L)->looked = k > 0 ? count_look : NULL;
+  if (k == 0 && !never) interrupt();
+  lua_pushinteger(L, left > 0 ? left : 0);
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
   {"install", l_install}, {"pending", l_pending}, {"hold", l_hold}, {"stop", l_stop}, {"clear", l_clear},
-  {"restore", l_restore}, {"prompt", l_prompt}, {NULL, NULL}
+  {"restore", l_restore}, {"raise", l_raise}, {"prompt", l_prompt}, {NULL, NULL}
 };
 
 int l_signal_open (lua_State *L) {

@@ -7,6 +7,7 @@
 #define L_SIGNAL_H
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #include "lb.h"
@@ -17,6 +18,7 @@ typedef struct l_signals {
   volatile sig_atomic_t held;           /* an iteration that has committed is played to its end */
   volatile sig_atomic_t prompt;         /* Ctrl-C pauses what a prompt plays; it ends nothing */
   volatile sig_atomic_t pausing;        /* the coroutine that yields now was paused, it did not ask for it */
+  atomic_int looks;                     /* of the engine until the signal that a test asked for; 0: none is */
   int whole;                            /* so many pieces are played that a pause must not cut in two */
   volatile time_t since;                /* when the signal came, by time() */
   lua_State *volatile running;          /* the innermost coroutine of what a prompt plays, or NULL */

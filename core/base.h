@@ -51,8 +51,15 @@ typedef struct lurn_ctx {
   const struct lurn_kernels *kernels;
   lurn_pool *pool;              /* threads that play with the caller; NULL: none */
   int blas;                     /* 1: all products by OpenBLAS (engine = "openblas") */
-  const volatile int *stop;     /* polled between time steps; may be NULL */
+  const volatile int *stop;     /* polled between time steps, by lurn_stopped; may be NULL */
+  void (*looked) (struct lurn_ctx *ctx);          /* called before each such look, by any thread; may be NULL */
 } lurn_ctx;
+
+/* Whether what is played is to be abandoned. */
+static inline int lurn_stopped (lurn_ctx *ctx) {
+  if (ctx->looked) ctx->looked(ctx);
+  return ctx->stop && *ctx->stop;
+}
 
 /* Sets the message (printf format) and returns `status`, so that callers write
  * `return lurn_fail(ctx, LURN_EINVAL, ...)`. */

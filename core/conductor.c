@@ -311,7 +311,7 @@ static lurn_status play_steadily (lurn_wave *w, const lurn_section *u, int n, in
     int span = share < 1 && stretches(w, u) ? (int)(b->T * share) + 1 : to - from, done = from;
     do {
       int end = to - done < span ? to : done + span;
-      if (w->ctx->stop && *w->ctx->stop) return lurn_fail(w->ctx, LURN_EINTR, "interrupted");
+      if (lurn_stopped(w->ctx)) return lurn_fail(w->ctx, LURN_EINTR, "interrupted");
       play_sections(w, u, 1, done, end, 0);
       done = end;
     } while (done < to);
@@ -352,7 +352,7 @@ static void play_steps (void *arg, int part, int parts) {
   h.in_step = 1;
   for (int k = 0; k < p->to - p->from; k++) {
     int t = p->scan->reverse ? p->to - 1 - k : p->from + k;
-    if (w->ctx->stop && *w->ctx->stop) { p->interrupted = 1; return; }
+    if (lurn_stopped(w->ctx)) { p->interrupted = 1; return; }
     if (along(w, p->scan->axis)->live[t] <= h.row) continue;
     enter_step(&h, p->scan, t);
     for (int u = 0; u < p->count; u++) play_section(&h, &p->u[u], t, t + 1);
@@ -426,7 +426,7 @@ static lurn_status play_loop (lurn_wave *w, const lurn_section *u) {
 static lurn_status play_block (lurn_wave *w, const lurn_section *u) {
   int T = along(w, section_axis(w, u + 1))->T, steps = lurn_wave_block(w);
   for (int to = T, from; to > 0; to = from) {
-    if (w->ctx->stop && *w->ctx->stop) return lurn_fail(w->ctx, LURN_EINTR, "interrupted");
+    if (lurn_stopped(w->ctx)) return lurn_fail(w->ctx, LURN_EINTR, "interrupted");
     from = to > steps ? to - steps : 0;
     play_sections(w, u + 1, u->before, from, to, to < T ? 2 : 1);
   }
@@ -442,7 +442,7 @@ lurn_status lurn_conductor_play (lurn_wave *w, int first_unit, int last_unit) {
   for (int k = first_unit; k < last_unit; k++) {
     const lurn_section *u = &w->schedule->unit[k];
     lurn_status status = LURN_OK;
-    if (w->ctx->stop && *w->ctx->stop) return lurn_fail(w->ctx, LURN_EINTR, "interrupted");
+    if (lurn_stopped(w->ctx)) return lurn_fail(w->ctx, LURN_EINTR, "interrupted");
     if (is_there(w, k)) continue;
     if (u->kind == LURN_SECTION_LOOP) status = play_loop(w, u);
     else if (u->kind == LURN_SECTION_BLOCK) status = play_block(w, u);

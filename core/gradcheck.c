@@ -91,7 +91,7 @@ lurn_status lurn_gradcheck (lurn_ctx *ctx, const lurn_program *source, const lur
       for (size_t j = 0; j < n; j++)
         check_element(&w, p, n == p->count ? j : (size_t)lurn_random_below(key, j, p->count), loss, r);
     }
-    if (ctx->stop && *ctx->stop) status = lurn_fail(ctx, LURN_EINTR, "interrupted");
+    if (lurn_stopped(ctx)) status = lurn_fail(ctx, LURN_EINTR, "interrupted");
   }
   close_work(&w);
   return status;

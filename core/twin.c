@@ -79,7 +79,7 @@ lurn_status lurn_twin_play (lurn_wave *w, int first_instr, int last_instr) {
   const lurn_program *p = w->program;
   for (int n = first_instr; n < last_instr; ) {
     int end = n + 1, scan = p->instr[n].scan;
-    if (w->ctx->stop && *w->ctx->stop) return lurn_fail(w->ctx, LURN_EINTR, "interrupted");
+    if (lurn_stopped(w->ctx)) return lurn_fail(w->ctx, LURN_EINTR, "interrupted");
     while (scan >= 0 && end < last_instr && p->instr[end].scan == scan) end++;
     if (scan >= 0) play_scan(w, n, end);
     else play_outside(w, n);

@@ -89,7 +89,7 @@ return function (lurn)
 
   local function wrap (program, info)
     local self = setmetatable({source = program, native = core.model(program), info = info or {}, step_count = 0,
-      passes = 0, seed = 1}, Model)
+      seed = 1}, Model)
     lurn.patience.know(self)
     return self
   end
@@ -148,15 +148,16 @@ return function (lurn)
     return self.train_player
   end
 
-  local attempt, whole = lurn.patience.attempt, lurn.patience.whole
+  local patience = lurn.patience
+  local attempt, whole = patience.attempt, patience.whole
 
-  -- A pass and the note of it belong together. One that is interrupted has left nothing: it is played anew.
+  -- A pass and the note of it belong together.
   local function forward (self, batch, level)
     local _ <close> = whole()
-    self.passes, self.stage = self.passes + 1, nil
+    patience.step_aside(self)
     local player = self:player()
     local loss = attempt(player, level + 1, player.forward, batch, self.seed, self.step_count, "train")
-    self.batch, self.stage = batch, "forward"
+    self.batch = batch
     return loss
   end
 
@@ -172,8 +173,11 @@ return function (lurn)
   -- the penalties add to the loss.
   function Model:backward ()
     local _ <close> = whole()
+    local before = self.train_player
+    patience.step_aside(self)
+    patience.keep_gradients(self)
     local player, batch, again = self:player(), self.batch, false
-    self.stage = nil
+    if player ~= before and batch then forward(self, batch, 2) end      -- that pass is paused, too
     attempt(player, 2, function ()
       local loss, message, code = true, nil, nil
       if again then loss, message, code = player:forward(batch, self.seed, self.step_count, "train") end
@@ -181,7 +185,6 @@ return function (lurn)
       if loss == nil then return nil, message, code end
       return player:backward()
     end)
-    self.stage = "backward"
     if not self.penalties then return end
     self.penalty = 0.0
     for _, term in ipairs(self.penalties) do self.penalty = self.penalty + term:add(self) end
@@ -202,14 +205,11 @@ return function (lurn)
   --- The step is committed: called by the optimiser.
   function Model:commit ()
     self:player():commit()
-    self.step_count, self.stage = self.step_count + 1, nil
+    self.step_count = self.step_count + 1
   end
 
   --- The step never was: what the last pass left of its carried state is forgotten.
-  function Model:rollback ()
-    self:player():rollback()
-    self.stage = nil
-  end
+  function Model:rollback () self:player():rollback() end
 
   --- The committed carried state, name -> tensor (B, H); setstate takes the same.
   function Model:state () return self:player():state() end

@@ -1,5 +1,6 @@
 --- Passes of the engine that a signal interrupts. Under `lurn run` that ends the run; at a prompt it is a pause: the
--- pass has changed nothing, so it is played anew, to the same bits, when the prompt goes on with it.
+-- pass is taken back, so it is played anew, to the same bits, when the prompt goes on with it. What is played at the
+-- prompt meanwhile is played beside what is paused, not with it.
 
 return function (lurn)
   local M = {}
@@ -14,8 +15,11 @@ return function (lurn)
       local value, more, code = play(player, ...)
       if value ~= nil then return value, more end
       if code ~= "EINTR" then error(more, level + 1) end
-      player:rollback()
-      if not (lurn.signal and lurn.signal.pause()) then error(lurn.interrupted, 0) end
+      player:undo()
+      if not (lurn.signal and lurn.signal.pause()) then
+        player:rollback()
+        error(lurn.interrupted, 0)
+      end
     end
   end
 
@@ -42,25 +46,63 @@ return function (lurn)
     return list
   end
 
-  --- Where models stand in their step, for put_back: what they have played of it, which is what a pause must leave.
+  -- Marks that nobody has put back. The training player of such a model is left as it stands: its outputs, its carried
+  -- state, what its backward pass finds. Who plays the model meanwhile gets another.
+  local waiting = setmetatable({}, {__mode = "k"})
+
+  --- Where models stand, for put_back.
+  ---@param models any[]
+  ---@return table
   function M.mark (models)
     local marks = {}
     for k, model in ipairs(models) do
-      marks[k] = {model = model, passes = model.passes, batch = model.batch, stage = model.stage}
+      marks[k] = {model = model, player = model.train_player, batch = model.batch, penalty = model.penalty}
+      waiting[marks[k]] = true
     end
     return marks
   end
 
-  --- What was played with the models at the prompt meanwhile is taken back: what they had played of their step when
-  -- they were marked is played again.
+  local function marks_of (model)
+    local list = {}
+    for m in next, waiting do if m.model == model and m.player == model.train_player then list[#list + 1] = m end end
+    return list
+  end
+
+  --- Called before a pass of the training player: while that waits another one is made, which starts from the
+  -- committed state.
+  function M.step_aside (model)
+    if not next(waiting) or not model.train_player or not marks_of(model)[1] then return end
+    local state = model:state()
+    model.train_player = nil
+    model:player():setstate(state)
+  end
+
+  local function copies (model)
+    local list = {}
+    for k, p in ipairs(model:parameters()) do list[k] = p.grad:clone() end
+    return list
+  end
+
+  --- Called before gradients are written: a model has one place for them, whoever plays it.
+  function M.keep_gradients (model)
+    local kept
+    for m in next, waiting do
+      if m.model == model and not m.gradients then
+        kept = kept or copies(model)
+        m.gradients = kept
+      end
+    end
+  end
+
+  --- Who was marked goes on: its models are as it left them. Marks of what stands at the same place are void.
   function M.put_back (marks)
     for _, m in ipairs(marks) do
       local model = m.model
-      if model.passes ~= m.passes then
-        model:rollback()
-        model.batch = m.batch
-        if m.stage then model:forward(m.batch) end
-        if m.stage == "backward" then model:backward() end
+      if waiting[m] then
+        model.train_player, model.batch, model.penalty = m.player, m.batch, m.penalty
+        for k, p in ipairs(m.gradients and model:parameters() or {}) do p.grad:copy(m.gradients[k]) end
+        for _, same in ipairs(marks_of(model)) do waiting[same] = nil end
+        waiting[m] = nil
       end
     end
   end

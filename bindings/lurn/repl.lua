@@ -78,12 +78,8 @@ return function (lurn, options)
       say("nothing is paused\n")
       return false
     end
-    local ok, message = pcall(lurn.patience.put_back, marks)
-    signal.clear()
-    if ok then return play(thread) end
-    session.paused, session.marks = thread, marks
-    say(faults.explain(message), "; continue tries again\n")
-    return false
+    lurn.patience.put_back(marks)
+    return play(thread)
   end
 
   -- One entry: a command of the prompt, or Lua. `continue` is a command because only here nothing else is played.

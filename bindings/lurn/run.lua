@@ -290,14 +290,15 @@ return function (lurn)
 
   local resume = lurn.signal and lurn.signal.resume or coroutine.resume
 
-  -- One stretch of the script; true when a prompt's Ctrl-C paused it, wherever it was.
+  -- One stretch of the script; true when a prompt's Ctrl-C paused it, wherever it was. While it waits its models are
+  -- marked: who plays with them at the prompt leaves them as they were.
   local function stretch (self)
     if self.marks then lurn.patience.put_back(self.marks) end
     self.marks = nil
     enter(self)
     local ok, value = resume(self.thread)
     if coroutine.status(self.thread) == "suspended" then
-      self.status = "waiting"
+      self.status, self.marks = "waiting", lurn.patience.mark(self.models)
       if ok == nil then self.progress:clear() end
     else
       close(self, ok, value)
@@ -312,11 +313,11 @@ return function (lurn)
     if coroutine.status(self.thread) == "dead" then
       error("this run has ended: " .. self.status, 2)
     end
+    local _ <close> = lurn.patience.whole()      -- but for the script, which signal.resume plays
     local free, message = self:take_lock()
     if not free then return refuse(self, message) end
     lurn.manifest.prepare(self)
     while stretch(self) do
-      self.marks = lurn.patience.mark(self.models)
       local budget = self.budget      -- others may play it before it is this call's turn again
       if not lurn.signal.pause() or coroutine.status(self.thread) == "dead" then break end
       self.budget = budget

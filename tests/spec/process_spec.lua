@@ -4,9 +4,12 @@ local lurn = require "lurn"
 local process = lurn.process
 local shell = require "shell_helper"
 
+-- Longer than anything takes that is waited for, on whatever machine.
+local PATIENCE = 60
+
 -- A child that plays f (fd) and leaves with code 0; pid and descriptor.
 local function child (f)
-  local pid, fd = process.fork()
+  local pid, fd = assert(process.fork())
   if pid == 0 then
     local ok = pcall(f, fd)
     process.exit(ok and 0 or 9)
@@ -14,16 +17,27 @@ local function child (f)
   return pid, fd
 end
 
-local function wait (pid)
-  for _ = 1, 1000 do
-    local ended, code, signal = process.ended(pid)
-    if ended then return code, signal end
+-- What f gives as soon as that is something.
+local function eventually (f)
+  local start = lurn.sys.clock()
+  while lurn.sys.clock() - start < PATIENCE do
+    local found = f()
+    if found then return found end
     process.poll({}, 0.005)
   end
-  error "it does not end"
+end
+
+local function wait (pid)
+  local how
+  assert(eventually(function ()
+    how = table.pack(process.ended(pid))
+    return how[1]
+  end), "it does not end")
+  return how[2], how[3]
 end
 
 local function alive (pid) return process.kill(pid, "CONT") and process.memory(pid) > 0 end
+local function dies (pid) return eventually(function () return not alive(pid) end) end
 
 describe("a child", function ()
   setup(shell.open)
@@ -35,7 +49,7 @@ describe("a child", function ()
       t[1] = t[1] + 1
       process.write(to, "I have " .. t[1])
     end)
-    assert.same({{true}, 1}, {process.poll({fd}, 5)})
+    assert.same({{true}, 1}, {process.poll({fd}, PATIENCE)})
     assert.equal("I have 2", process.read(fd))
     assert.equal(1, t[1])
     assert.same({0}, {wait(pid)})
@@ -72,34 +86,31 @@ describe("a child", function ()
   end)
 
   it("does not outlive its parent", function ()
-    local path = shell.path "pid"
-    local pid = child(function ()
-      local grandchild = child(function () process.poll({}, 60) end)
-      io.open(path, "w"):write(grandchild):close()
+    local pid, fd = child(function (to)
+      local grandchild = child(function () process.poll({}, PATIENCE) end)
+      process.write(to, tostring(grandchild))
       process.kill(lurn.sys.pid(), "KILL")
     end)
+    process.poll({fd}, PATIENCE)
+    local grandchild = tonumber(process.read(fd))
     wait(pid)
-    local grandchild = tonumber(shell.read "pid")
-    for _ = 1, 200 do if not alive(grandchild) then break end process.poll({}, 0.01) end
-    assert.is_false(alive(grandchild))
+    process.close(fd)
+    assert.is_true(dies(grandchild))
   end)
 
   it("takes what it started with it when it is killed: they are a group of their own", function ()
     local pid = child(function () os.execute "exec sleep 60" end)
-    local inner
-    for _ = 1, 500 do
+    local inner = eventually(function ()
       local p = io.popen(("ps -A -o pid=,pgid= | awk '$2 == %d && $1 != %d {print $1}'"):format(pid, pid))
-      inner = tonumber(p:read "a":match "%d+")
+      local found = tonumber(p:read "a":match "%d+")
       p:close()
-      if inner then break end
-      process.poll({}, 0.01)
-    end
+      return found
+    end)
     assert.truthy(inner)
     assert.is_true(alive(inner))
     process.kill(pid, "KILL")
     wait(pid)
-    for _ = 1, 200 do if not alive(inner) then break end process.poll({}, 0.01) end
-    assert.is_false(alive(inner))
+    assert.is_true(dies(inner))
   end)
 
   it("is pinned, limited and redirected", function ()
@@ -134,7 +145,7 @@ describe("a child", function ()
       process.read(to)
       return #all
     end)
-    process.poll({fd}, 5)
+    process.poll({fd}, PATIENCE)
     assert.equal("now", process.read(fd))
     local bytes = process.memory(pid)
     assert.is_true(bytes > 64 << 20 and bytes < 400 << 20, bytes)
