@@ -18,7 +18,7 @@ local parts = {
 -- What many programs never ask for is read when it is first asked for: reading all of the Lua half takes longer than
 -- some runs have to wait for their first step.
 local late = {
-  "metrics", "plot", "csv", "npy", "idx", "moving", "tasks", "lineage",
+  "metrics", "beside", "plot", "csv", "npy", "idx", "moving", "tasks", "lineage",
   "store_state", "store_memory", "store_schema", "store_optuna", "store_foreign", "store_sql_study", "store_sql",
   "store_sqlite", "store_postgres", "store_dir", "store_spool", "store",
   "space", "sampler", "pruner", "racing",
