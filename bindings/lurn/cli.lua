@@ -431,6 +431,15 @@ function M.describe (verb)
   return text
 end
 
+--- A text for people, broken between words where it goes to a terminal: 1 stdout, 2 stderr.
+function M.fit (text, descriptor) return part "screen" (M.lurn()).fit(text, descriptor) end
+
+--- Characters in a line of stdout where that is a terminal, or nil.
+function M.width ()
+  local lurn = M.lurn()
+  return lurn.sys.isatty(1) and part "screen" (lurn).columns() or nil
+end
+
 local function overview ()
   local lines = {"lurn: recurrent neural networks, scripted in Lua", "", "  lurn                   a Lua prompt",
     "  lurn -i SCRIPT         the same behind a script", "  lurn -e CODE           plays a line of Lua"}
@@ -443,10 +452,10 @@ local function overview ()
 end
 
 function M.verbs.help.call (_, rest)
-  if not rest[1] then print(overview()) return M.OK end
+  if not rest[1] then print(M.fit(overview(), 1)) return M.OK end
   local verb = M.verbs[rest[1]]
   if not verb then M.unknown_verb(rest[1]) end
-  print(verb.help .. "\n" .. M.describe(verb))
+  print(M.fit(verb.help .. "\n" .. M.describe(verb), 1))
   return M.OK
 end
 
@@ -526,7 +535,7 @@ local function dispatch (args)
   if not verb.words or words[1] == "--help" then options, rest, parameters = M.parse(verb, words) end
   if options.json then M.keep_stdout_clean() end
   if options.help and not (verb.parameters and rest[1]) then
-    print(verb.help .. "\n" .. M.describe(verb))
+    print(M.fit(verb.help .. "\n" .. M.describe(verb), 1))
     return M.OK
   end
   local call = verb.call or part(verb.from)(M)[name]
@@ -544,7 +553,7 @@ local function report_failure (e, as_json)
     e = {code = M.FAILED, message = e}
   end
   say(e.message, "\n")
-  if e.more then io.stderr:write(e.more, "\n") end
+  if e.more then io.stderr:write(M.fit(e.more, 2), "\n") end
   if as_json then M.document {status = "failed", error = e.message, code = e.code} end
   return e.code
 end
