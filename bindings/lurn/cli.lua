@@ -552,8 +552,13 @@ local function report_failure (e, as_json)
   if getmetatable(e) ~= M then
     e = {code = M.FAILED, message = e}
   end
+  local loaded, lurn = pcall(M.lurn)
+  if e.more and loaded and lurn.sys.isatty(2) then      -- a long list must not push the message off the screen
+    io.stderr:write(M.fit(e.more, 2), "\n")
+    e.more = nil
+  end
   say(e.message, "\n")
-  if e.more then io.stderr:write(M.fit(e.more, 2), "\n") end
+  if e.more then io.stderr:write(e.more, "\n") end
   if as_json then M.document {status = "failed", error = e.message, code = e.code} end
   return e.code
 end
