@@ -7,47 +7,43 @@
  *
  *   signal.resume(co, ...)     as coroutine.resume; nil when it was paused. Then the signal is pending again, for
  *                              whoever resumed it to pause in turn (signal.pause), after putting things in order
- *   signal.pause()             yields when a signal is pending; true when a prompt is there, false when there is none
+ *   signal.pause()             yields when a signal is pending, as soon as it can; true when a prompt is there, false when
+ *                              there is none, or when it is asked for again where it cannot yield
  *   signal.whole(yes)          begins, or ends, a piece that is paused nowhere but where it asks for it (signal.pause);
  *                              they may be nested. What signal.resume plays in one is a matter of its own
  *   signal.coroutines(yes)     replaces coroutine.resume and coroutine.wrap, or puts them back
  *
- * Where a coroutine cannot yield (in a comparison that table.sort calls, say) the signal waits a moment for that to
- * end, and is an error after it.
+ * Where a coroutine cannot yield (in a comparison that table.sort calls, say) the signal waits for that to end, so that
+ * nothing is lost by it; a second one is an error there.
  */
 #include "l_signal.h"
 
 #define SOME_INSTRUCTIONS 1000
-#define MOST_TRIES 10000              /* ten million instructions, some 0.1 s */
-
-static int tries;
 
 static void heed (lua_State *L, l_signals *s) {
   lua_sethook(L, NULL, 0, 0);
   s->caught = 0;
   s->stop = 0;
+  s->insist = 0;
 }
 
 static void on_count (lua_State *L, lua_Debug *ar) {
   l_signals *s = l_signal_of(L);
   (void)ar;
   if (!s->caught) { lua_sethook(L, NULL, 0, 0); return; }
-  if (s->whole > 0) {
-    lua_sethook(L, on_count, LUA_MASKCOUNT, SOME_INSTRUCTIONS);
-  } else if (lua_isyieldable(L)) {
+  if (s->whole == 0 && s->blocked == 0 && lua_isyieldable(L)) {
     heed(L, s);
     s->pausing = 1;
     lua_yield(L, 0);
-  } else if (tries++ < MOST_TRIES) {
-    lua_sethook(L, on_count, LUA_MASKCOUNT, SOME_INSTRUCTIONS);
-  } else {
+  } else if (s->whole == 0 && s->insist) {
     heed(L, s);
     luaL_error(L, "interrupted");
+  } else {
+    lua_sethook(L, on_count, LUA_MASKCOUNT, SOME_INSTRUCTIONS);
   }
 }
 
 void l_pause_ask (lua_State *L) {
-  tries = 0;
   lua_sethook(L, on_count, LUA_MASKCOUNT, 1);
 }
 
@@ -77,6 +73,16 @@ static int play (lua_State *L, lua_State *co, int n) {
   }
   lua_xmove(co, L, results);
   return results;
+}
+
+/* The same for a coroutine within what is played: where the one around it cannot yield, it does not pause either. */
+static int play_within (lua_State *L, lua_State *co, int n) {
+  l_signals *s = l_signal_of(L);
+  int blocks = !lua_isyieldable(L);
+  s->blocked += blocks;
+  n = play(L, co, n);
+  s->blocked -= blocks;
+  return n;
 }
 
 /* What coroutine.resume checks; a message on top of L when it cannot be resumed. */
@@ -142,19 +148,19 @@ static int finish (lua_State *L, int n, int wrapped) {
 static int go_on (lua_State *L, int status, lua_KContext wrapped) {
   (void)status;
   lua_State *co = wrapped ? lua_tothread(L, lua_upvalueindex(1)) : lua_tothread(L, 1);
-  return finish(L, play(L, co, 0), (int)wrapped);
+  return finish(L, play_within(L, co, 0), (int)wrapped);
 }
 
 static int c_resume (lua_State *L) {
   lua_State *co = thread_at(L, 1);
   if (!can_resume(L, co)) return answer(L, -1);
-  return finish(L, play(L, co, lua_gettop(L) - 1), 0);
+  return finish(L, play_within(L, co, lua_gettop(L) - 1), 0);
 }
 
 static int wrapped_call (lua_State *L) {
   lua_State *co = lua_tothread(L, lua_upvalueindex(1));
   if (!can_resume(L, co)) return finish(L, -1, 1);
-  return finish(L, play(L, co, lua_gettop(L)), 1);
+  return finish(L, play_within(L, co, lua_gettop(L)), 1);
 }
 
 static int c_wrap (lua_State *L) {
@@ -177,9 +183,13 @@ static int paused (lua_State *L, int status, lua_KContext whole) {
 
 static int s_pause (lua_State *L) {
   l_signals *s = l_signal_of(L);
-  int whole = s->whole;
-  if (!s->prompt || !lua_isyieldable(L)) { lua_pushboolean(L, 0); return 1; }
-  if (!s->caught) return paused(L, LUA_OK, whole);
+  int whole = s->whole, can = s->blocked == 0 && lua_isyieldable(L);
+  if (!s->prompt || (!can && s->insist)) { lua_pushboolean(L, 0); return 1; }
+  if (s->caught && !can) {              /* what was asked whether it pauses here plays on, and does so later */
+    s->stop = 0;
+    l_pause_ask(L);
+  }
+  if (!s->caught || !can) return paused(L, LUA_OK, whole);
   heed(L, s);
   s->whole = 0;
   s->pausing = 1;

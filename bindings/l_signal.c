@@ -16,7 +16,9 @@
  *                         Returns how many looks were left of the last one that was asked for
  *   signal.prompt(yes)    a prompt is there from now on: Ctrl-C pauses what it plays (l_pause.c), again and again;
  *                         one that has not been heeded for two seconds lets the next one end the process.
+ *                         SIGTERM pauses, too, and is then to be heeded (leave); a second one ends the process.
  *                         install and restore do nothing meanwhile
+ *   signal.leave()        whether SIGTERM came since there is a prompt
  *
  * Signals belong to the process, so this is the one binding with state of its own.
  */
@@ -53,6 +55,11 @@ static void handler (int number) {
 static void prompt_handler (int number) {
   if (s->caught && time(NULL) - s->since >= PATIENCE) signal(SIGINT, SIG_DFL);
   if (!s->caught) s->since = time(NULL);
+  else s->insist = 1;
+  if (number == SIGTERM) {
+    s->leave = 1;
+    signal(SIGTERM, SIG_DFL);
+  }
   s->caught = number;
   s->stop = 1;
   if (s->running) l_pause_ask(s->running);
@@ -97,6 +104,7 @@ static void catch_for_prompt (void) {
   struct sigaction action = {.sa_handler = prompt_handler};
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, NULL);
+  if (!s->leave) sigaction(SIGTERM, &action, NULL);
 }
 
 static int l_clear (lua_State *L) {
@@ -104,6 +112,7 @@ static int l_clear (lua_State *L) {
   s->caught = 0;
   s->held = 0;
   s->stop = 0;
+  s->insist = 0;
   if (!again) return 0;
   if (s->prompt) catch_for_prompt();
   else l_install(L);
@@ -120,11 +129,15 @@ static int l_restore (lua_State *L) {
 
 static int l_prompt (lua_State *L) {
   s->prompt = lua_toboolean(L, 1);
-  s->whole = 0;
+  s->whole = s->blocked = 0;
   s->caught = 0;
   s->stop = 0;
+  s->insist = s->leave = 0;
   if (s->prompt) catch_for_prompt();
-  else signal(SIGINT, SIG_DFL);
+  else {
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+  }
   return 0;
 }
 
@@ -148,9 +161,14 @@ static int l_raise (lua_State *L) {
   return 1;
 }
 
+static int l_leave (lua_State *L) {
+  lua_pushboolean(L, s->leave);
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
   {"install", l_install}, {"pending", l_pending}, {"hold", l_hold}, {"stop", l_stop}, {"clear", l_clear},
-  {"restore", l_restore}, {"raise", l_raise}, {"prompt", l_prompt}, {NULL, NULL}
+  {"restore", l_restore}, {"raise", l_raise}, {"prompt", l_prompt}, {"leave", l_leave}, {NULL, NULL}
 };
 
 int l_signal_open (lua_State *L) {

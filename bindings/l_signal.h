@@ -19,7 +19,10 @@ typedef struct l_signals {
   volatile sig_atomic_t prompt;         /* Ctrl-C pauses what a prompt plays; it ends nothing */
   volatile sig_atomic_t pausing;        /* the coroutine that yields now was paused, it did not ask for it */
   atomic_int looks;                     /* of the engine until the signal that a test asked for; 0: none is */
+  volatile sig_atomic_t insist;         /* Ctrl-C came again before the first was heeded */
+  volatile sig_atomic_t leave;          /* SIGTERM came at a prompt: it pauses, saves what it has, and ends */
   int whole;                            /* so many pieces are played that a pause must not cut in two */
+  int blocked;                          /* so many coroutines were resumed where the one around them cannot yield */
   volatile time_t since;                /* when the signal came, by time() */
   lua_State *volatile running;          /* the innermost coroutine of what a prompt plays, or NULL */
 } l_signals;

@@ -2,7 +2,7 @@
 
 return function (lurn, work)
   local time = require "lurn.bench_time" (lurn)
-  local M = {}
+  local M = require "lurn.bench_prompt" (lurn, work)
 
   local quote = lurn.shell.quote
 

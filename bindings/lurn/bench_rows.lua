@@ -2,7 +2,7 @@
 --
 -- A row says its work in the words of bench_work.lua, and its table: "step" (whole training steps and the like, beside
 -- PyTorch), "layers" (recurrent layers alone, beside oneDNN), "own" (beside lurn itself), "figure" (one number, which
--- bench_figures.lua measures), "growth" (curves, bench_growth.lua). Goals are those of the design.
+-- bench_figures.lua and bench_prompt.lua measure), "growth" (curves). Goals are those of the design.
 
 return function (lurn)
   local M = {}
@@ -155,6 +155,10 @@ return function (lurn)
     local text = size("char-rnn", {kind = "train", cell = "lstm", vocab = 65})
     add {table = "figure", name = "loader stall", figure = "stall", case = text, goal = {share = 0.01}}
     add {table = "figure", name = "start-up", figure = "start_up", case = text, goal = {ms = 60}}
+    add {table = "figure", name = "prompt", figure = "prompt", goal = {ms = 30}}
+    add {table = "figure", name = "prompt completion", figure = "completion", goal = {ms = 50}}
+    add {table = "figure", name = "progress", figure = "progress", goal = {share = 0.001},
+      case = size("sweep-small", {kind = "train", cell = "lstm"})}
     for _, what in ipairs {"T", "B", "H"} do
       add {table = "growth", name = "growth with " .. what, vary = what, goal = {exponent = 1.1, excess = 40e6}}
     end

@@ -264,28 +264,39 @@ return function (session)
     return 16 + 36 * 5 + 6 * rest + rest
   end
 
+  -- In colour white is zero: numbers on both sides of it lie between equally strong blue and red, others on one side.
+  local function ends (low, high, color)
+    if not color then return low, high end
+    local most = math.max(math.abs(low), math.abs(high))
+    return -most, most
+  end
+
   local function shade (x, low, high, color)
     if not finite(x) then return "?" end
+    low, high = ends(low, high, color)
     local share = high > low and (x - low) / (high - low) or 0.5
     if color then return ("\27[48;5;%dm \27[0m"):format(color_of(share)) end
     local scale = screen.utf8() and BLOCKS or LETTERS
     return scale[math.min(#scale, math.floor(share * #scale) + 1)]
   end
 
-  -- A character for every column: what would move the cursor becomes a dot.
-  local function label_list (labels_given, n)
+  -- A character for every column, or `wide` of them: what would move the cursor becomes a dot.
+  local function label_list (labels_given, n, wide)
     local list = {}
     if type(labels_given) == "string" then
       for _, c in utf8.codes(labels_given, true) do list[#list + 1] = c < 32 and "." or utf8.char(c) end
     else
-      for i, text in ipairs(labels_given or {}) do list[i] = text:match(utf8.charpattern) or " " end
+      for i, text in ipairs(labels_given or {}) do
+        local at = utf8.len(text) and utf8.offset(text, wide + 1) or wide + 1
+        list[i] = screen.pad(text:sub(1, (at or #text + 1) - 1), wide)
+      end
     end
     return list[1] and table.move(list, 1, n, 1, {}) or nil
   end
 
   --- A matrix (list of rows) as lines; blocks of columns where the screen is narrower than it.
   ---@param rows number[][]
-  ---@param options? {labels: any, rows: string[]?, title: string?}
+  ---@param options? {labels: any, rows: string[]?, title: string?, wide: integer?}   wide: characters of a number
   ---@return string
   function M.map (rows, options)
     local o = options or {}
@@ -295,14 +306,14 @@ return function (session)
       names[i] = names[i] or tostring(i)
       width = math.max(width, screen.width(names[i]))
     end
-    local color, columns = screen.color(), #rows[1]
-    local most = math.max(10, screen.columns() - width - 4)
-    local labels_here, lines = label_list(o.labels, columns), {o.title and "  " .. o.title or nil}
+    local color, columns, wide = screen.color(), #rows[1], o.wide or 1
+    local most = math.max(10, screen.columns() - width - 4) // wide
+    local labels_here, lines = label_list(o.labels, columns, wide), {o.title and "  " .. o.title or nil}
     for first = 1, columns, most do
       local last = math.min(columns, first + most - 1)
       for i, row in ipairs(rows) do
         local cells = {}
-        for j = first, last do cells[#cells + 1] = shade(row[j], low, high, color) end
+        for j = first, last do cells[#cells + 1] = shade(row[j], low, high, color):rep(wide) end
         local name = (" "):rep(width - screen.width(names[i])) .. names[i]
         lines[#lines + 1] = ("  %s %s"):format(name, table.concat(cells))
       end
@@ -318,6 +329,7 @@ return function (session)
   local HEAT = {
     labels = {"string|table", nil, nil, "a character for every column, beneath it"},
     rows = {"table", nil, nil, "names of the rows"},
+    wide = {"integer", 1, {1, 20}, "characters of a column"},
     title = OPTIONS.title,
     file = OPTIONS.file,
   }

@@ -137,6 +137,15 @@ function M.describe (verb)
   return text
 end
 
+--- A text for people, broken between words where it goes to a terminal: 1 stdout, 2 stderr.
+function M.fit (text, descriptor) return part "screen" (M.lurn()).fit(text, descriptor) end
+
+--- Characters in a line of stdout where that is a terminal, or nil.
+function M.width ()
+  local lurn = M.lurn()
+  return lurn.sys.isatty(1) and part "screen" (lurn).columns() or nil
+end
+
 local function overview ()
   local lines = {"lurn: recurrent neural networks, scripted in Lua", "", "  lurn                   a Lua prompt",
     "  lurn -i SCRIPT         the same behind a script", "  lurn -e CODE           plays a line of Lua"}
@@ -149,10 +158,10 @@ local function overview ()
 end
 
 function M.verbs.help.call (_, rest)
-  if not rest[1] then print(overview()) return M.OK end
+  if not rest[1] then print(M.fit(overview(), 1)) return M.OK end
   local verb = M.verbs[rest[1]]
   if not verb then M.unknown_verb(rest[1]) end
-  print(verb.help .. "\n" .. M.describe(verb))
+  print(M.fit(verb.help .. "\n" .. M.describe(verb), 1))
   return M.OK
 end
 
@@ -220,7 +229,7 @@ local function dispatch (args)
   if not verb.words or words[1] == "--help" then options, rest, parameters = M.parse(verb, words) end
   if options.json then M.keep_stdout_clean() end
   if options.help and not (verb.parameters and rest[1]) then
-    print(verb.help .. "\n" .. M.describe(verb))
+    print(M.fit(verb.help .. "\n" .. M.describe(verb), 1))
     return M.OK
   end
   local call = verb.call or part(verb.from)(M)[name]
@@ -236,6 +245,11 @@ end
 local function report_failure (e, as_json)
   if getmetatable(e) ~= M then
     e = {code = M.FAILED, message = e}
+  end
+  local loaded, lurn = pcall(M.lurn)
+  if e.more and loaded and lurn.sys.isatty(2) then      -- a long list must not push the message off the screen
+    io.stderr:write(M.fit(e.more, 2), "\n")
+    e.more = nil
   end
   say(e.message, "\n")
   if e.more then io.stderr:write(e.more, "\n") end

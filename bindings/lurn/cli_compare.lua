@@ -8,7 +8,7 @@ return function (cli)
   local function show (options, head, rows, document)
     if options.json then cli.document(document)
     elseif options.csv then print(sheet.csv(head, rows))
-    else print(sheet.text(head, rows)) end
+    else print(cli.fit(sheet.text(head, rows, cli.width()), 1)) end
   end
 
   -- A missing value is an empty cell; false is a value.

@@ -51,8 +51,8 @@ return function (cli)
   --- What a verb says to --help behind a script.
   function M.help (experiment, verb)
     if experiment.help_line then print(experiment.help_line) end
-    print(cli.describe(cli.verbs[verb or "run"]))
-    print(parameters_text(experiment))
+    print(cli.fit(cli.describe(cli.verbs[verb or "run"]), 1))
+    print(cli.fit(parameters_text(experiment), 1))
     return cli.OK
   end
 
@@ -213,12 +213,28 @@ return function (cli)
     end
   end
 
+  -- What a run that was stopped had come to: what it measured, without norms and diagnoses.
+  local function say_metrics (run)
+    local names, summary = {}, run:summary()
+    for name in next, summary do
+      if name ~= "grad_norm" and name ~= "penalty" and not name:find "/" then names[#names + 1] = name end
+    end
+    table.sort(names)
+    for _, name in ipairs(names) do
+      local s = summary[name]
+      local best = s.best and s.step and (", best %.4f at step %d"):format(s.best, s.step) or ""
+      run.progress:say("  %s %.4f%s", name, s.last, best)
+    end
+  end
+
   local function say_end (lurn, run)
     local duration, file = lurn.quantity.duration(run:seconds()), ""
     local bytes, kept = run.sizes(run.path or "", run.rotation and run.rotation.steps)
     if run.written and run.path then file = ("; run file %s (%s)"):format(run.path, lurn.quantity.size(bytes)) end
-    run.progress:say("%s: %s after %d steps, %s%s", run.experiment.name, run.status, run.done, duration, file)
+    local text = ("%s: %s after %d steps, %s%s"):format(run.experiment.name, run.status, run.done, duration, file)
+    run.progress:say("%s", cli.fit(text, 2))
     for _, k in ipairs(kept) do run.progress:say("kept %s (%s)", k.path, lurn.quantity.size(k.bytes)) end
+    if run.status == "interrupted" or run.status == "terminated" then say_metrics(run) end
     say_next(run)
   end
 

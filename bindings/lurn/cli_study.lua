@@ -135,7 +135,7 @@ return function (cli)
     end
     if options.json then return cli.document(documents) end
     local head = {"study", "store", "trials", "seeds", "complete", "running", "pruned", "failed", "best", "deviation"}
-    print((options.csv and sheet.csv or sheet.text)(head, rows))
+    print(options.csv and sheet.csv(head, rows) or cli.fit(sheet.text(head, rows, cli.width()), 1))
   end
 
   local function seconds_of (t)
@@ -171,7 +171,7 @@ return function (cli)
       cells[#cells + 1] = seconds_of(t)
       rows[k] = add_params(cells, names, t.params)
     end
-    print((options.csv and sheet.csv or sheet.text)(head, rows))
+    print(options.csv and sheet.csv(head, rows) or cli.fit(sheet.text(head, rows, cli.width()), 1))
   end
 
   local function show_trial (lurn, study, trials, options)

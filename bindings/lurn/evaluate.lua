@@ -21,17 +21,28 @@ return function (lurn, Model)
     return setmetatable({}, {__close = function () if held then signal.hold(true) end end})
   end
 
+  -- Within a run, what the evaluation is at shows in the run's line; closed like the above.
+  local function show (what, total)
+    local progress = lurn.current and lurn.current.progress
+    if progress and progress.begin then progress:begin(what, total)
+    else progress = nil end
+    return setmetatable({}, {__close = function () if progress then progress:finish() end end}), progress
+  end
+
   -- Plays the split's batches in order on a player whose state is carried from window to window.
-  local function play (model, player, split, o, each)
+  local function play (model, player, split, o, what, each)
     local stream = split.data and split.data.stream
     local feed = split:feed {batch = o.batch or (stream and 1 or 32), seq = o.seq, shuffle = stream and nil or false}
     local _ <close> = listen()
+    local shown, progress = show(what, feed.steps)
+    local _ <close> = shown
     player:resetstate()
     for step = 1, feed.steps do
       local batch = feed:batch(1, step)
       local loss, weight = lurn.patience.attempt(player, 3, player.forward, batch, model.seed, step, "eval")
       each(batch, loss, weight or 1)
       player:commit()
+      if progress then progress:part(step) end
     end
   end
 
@@ -43,7 +54,7 @@ return function (lurn, Model)
     -- Taken away while it is used: who evaluates at a prompt while this one is paused gets another.
     local player, sum, count = self.eval_player or self.native:player {carry = not self.info.no_carry}, 0.0, 0.0
     self.eval_player = nil
-    play(self, player, split, o, function (batch, loss, weight)
+    play(self, player, split, o, "evaluation", function (batch, loss, weight)
       if type(loss) == "number" then sum, count = sum + loss * weight, count + weight end
       if not collector then return end
       local out = player:output "out" or error("model:evaluate: metrics are of an output 'out'; the model has none", 0)
@@ -96,7 +107,7 @@ return function (lurn, Model)
     local player = self.predict_player or self.native:player {carry = not self.info.no_carry, infer = true}
     self.predict_player = nil
     local pieces, over_time = {}, self:output_axis() == "time"
-    play(self, player, split, o, function (batch)
+    play(self, player, split, o, "prediction", function (batch)
       local out, seq = player:output "out", batch.seq
       for r, length in ipairs(batch.lengths) do
         local key = seq[r]

@@ -6,7 +6,7 @@
 
 return function (session)
   local lurn, schema = session.lurn, session.lurn.schema
-  local docs = require "lurn.help_source" (lurn)
+  local docs, screen = require "lurn.help_source" (lurn), session.show.screen
   local M = {}
 
   ---------------------------------------------------------------- options
@@ -109,7 +109,7 @@ return function (session)
     if found.text ~= "" then lines[#lines + 1] = "  " .. found.text:gsub("\n", "\n  ") end
     if found.options then lines[#lines + 1] = "options:\n" .. schema.help(found.options) end
     if found.members then lines[#lines + 1] = "members: " .. table.concat(found.members, ", ") end
-    print(table.concat(lines, "\n"))
+    print(screen.fit(table.concat(lines, "\n"), 1))
   end
 
   local function overview ()
@@ -128,7 +128,7 @@ return function (session)
       local entry = docs.named("%" .. name)
       lines[#lines + 1] = ("  %%%-11s %s"):format(name, entry and docs.sentence(entry) or "")
     end
-    print(table.concat(lines, "\n"))
+    print(screen.fit(table.concat(lines, "\n"), 1))
   end
 
   --- Prints the help of a name or a value.

@@ -1,4 +1,5 @@
---- Pictures of what a network does: its states along a text, how far back gradients reach, its gates, its mistakes.
+--- Pictures of what a network does: its states along a text, how far back gradients reach, its gates, its mistakes,
+-- what it says beside what is so.
 
 return function (session)
   local lurn, schema = session.lurn, session.lurn.schema
@@ -163,7 +164,28 @@ return function (session)
     local right = {}
     for j = 2, #names + 1 do right[j] = true end
     if #names <= 20 then print(screen.table(rows, right)) end
-    chart.heat(shares, {rows = names, labels = #names <= 20 and names or nil, title = "share of each true class"})
+    local wide = 1
+    for _, name in ipairs(names) do wide = math.max(wide, math.min(8, screen.width(name) + 1)) end
+    if #names > 20 then wide = 1 end
+    chart.heat(shares, {rows = names, labels = #names <= 20 and names or nil, wide = wide,
+      title = "share of each true class"})
+  end
+
+  ---------------------------------------------------------------- what it says
+
+  --- beside(model, split, options), or beside(run, options); see prompt_words.lua.
+  function M.beside (model, split, options)
+    if model.datasets then
+      local data = model.datasets[1] or error("beside: this run has no data yet", 3)
+      model, split, options = model.model, data.valid or data.train, split
+    end
+    local o, file = {}, nil
+    for key, value in next, options or {} do if key == "file" then file = value else o[key] = value end end
+    local b = lurn.beside(model, split, o)
+    if not file then return print(b) end
+    if b.numeric then return chart.plot(b.is, b.says, {names = {"is", "says"}, file = file}) end
+    if not (b.surprise and b.surprise[1]) then error("beside: labels without places have no picture", 3) end
+    chart.heat({b.surprise}, {labels = b.is, rows = {"-ln p"}, file = file})
   end
 
   return M

@@ -224,6 +224,23 @@ return function (lurn)
     return {bytes = arena + state, arena = arena, state = state}
   end
 
+  --- Floating-point operations of the products in a training step on a batch, a multiplication and an addition each:
+  -- forward, and backward the gradients of weights and of what is no data. Element by element work is not counted.
+  ---@param batch any     or its numbers {N = live frames, B = rows}
+  ---@return number
+  function Model:operations (batch)
+    local cost = self.cost
+    if not cost then       -- a program's products grow with its frames and its rows, each by itself
+      local player = self:player()
+      local one = player:products(1, 1)
+      local frame = player:products(2, 1) - one
+      local row = player:products(1, 2) - one - frame
+      cost = {once = 2 * (one - frame - row), frame = 2 * frame, row = 2 * row}
+      self.cost = cost
+    end
+    return cost.once + batch.N * cost.frame + batch.B * cost.row
+  end
+
   require "lurn.evaluate" (lurn, Model)      -- evaluate, predict
   require "lurn.diagnose" (lurn, Model)      -- lags, gradient_norms, diagnose
   require "lurn.stream" (lurn, Model)        -- stream

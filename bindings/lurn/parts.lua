@@ -49,6 +49,7 @@ return {
   {"experiment", spread = {"load"}},
 
   {"metrics", late = true},
+  {"beside", late = true},
   {"plot", late = true},
   {"csv", late = true, spread = {"csv", "import_csv"}},
   {"npy", late = true, spread = {"npy", "npz", "import_npy"}},

@@ -55,6 +55,7 @@ return function ()
       local x = o.log and math.log(math.max(r[2], 0), 10) or r[2]
       local share = finite(x) and high > low and (x - low) / (high - low) or 0
       local number = r[2] == r[2] and ("%.3g"):format(r[2]) or "NaN"
+      if math.type(r[2]) == "integer" then number = ("%d"):format(r[2]) end
       local line = ("  %" .. longest .. "s  %9s  %s"):format(tostring(r[1]), number,
         bar(width * math.max(0, math.min(1, share)), blocks))
       lines[i] = line:gsub(" +$", "")

@@ -67,6 +67,13 @@ return function (session)
   ---@param options? table    of model:evaluate
   function words.confusion (model, split, options) part "look".confusion(model, split, options) end
 
+  --- What a model says of a sequence beside what is so, wrong places marked; beside(run, options) takes a run's own
+  -- model and its validation data. The picture in a file: both curves, or -ln p of what is so at every place.
+  ---@param model any
+  ---@param split any
+  ---@param options? table    of lurn.beside; file
+  function words.beside (model, split, options) part "look".beside(model, split, options) end
+
   --- The inside of a run file, of a run that is over or still goes on: parameters, curves, the model with its latest
   -- weights; :fork {lr = 1e-4} starts a new run from its state.
   ---@param path string    a run file, or the beginning of its name in the folder runs

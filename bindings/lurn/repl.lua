@@ -3,6 +3,7 @@
 --   > model = lurn.stack {input = {dim = 4}, lurn.lstm {hidden = 8}}      a value shows itself (show.lua)
 --   > r:continue()                       Ctrl-C pauses whatever is played, a run in the middle of a step too
 --   > continue                           goes on with it, to the same bits
+--                                        SIGTERM pauses as well, writes the checkpoints of runs, and leaves
 --   > ?lurn.lstm                         help; the key Tab completes names, methods, options, files, runs
 --
 -- A chunk is played in a coroutine, which is what can be paused (l_pause.c). Globals are those of Lua; the prompt's own
@@ -31,6 +32,11 @@ return function (lurn, options)
   session.scope, session.words, session.commands = scope, words, prompt.commands
 
   local function say (...) io.stderr:write(...) end
+
+  -- A message, broken between words where the screen ends.
+  local function tell (text)
+    say(interactive and show.screen.wrap(text, show.screen.columns()) or text, "\n")
+  end
 
   ---------------------------------------------------------------- playing
 
@@ -62,9 +68,9 @@ return function (lurn, options)
     signal.clear()
     if ok == nil then
       session.paused, session.marks = thread, lurn.patience.mark(lurn.patience.models())
-      say("paused; continue goes on with it\n")
+      if not signal.leave() then say("paused; continue goes on with it\n") end
     elseif not ok then
-      say(faults.explain(message, thread), "\n")
+      tell(faults.explain(message, thread))
       coroutine.close(thread)
     end
     session.good = ok
@@ -78,8 +84,12 @@ return function (lurn, options)
       say("nothing is paused\n")
       return false
     end
-    lurn.patience.put_back(marks)
-    return play(thread)
+    local ok, message = pcall(lurn.patience.put_back, marks)
+    signal.clear()
+    if ok then return play(thread) end
+    session.paused, session.marks = thread, marks
+    tell(faults.explain(message) .. "; continue tries again")
+    return false
   end
 
   -- One entry: a command of the prompt, or Lua. `continue` is a command because only here nothing else is played.
@@ -87,14 +97,14 @@ return function (lurn, options)
     if text:find "^%s*continue%s*%(?%s*%)?%s*;?%s*$" then return go_on() end
     local code, message = prompt.translate(text)
     if not code then
-      if message then say(message, "\n") end
+      if message then tell(message) end
       return not message
     end
     local chunk
     chunk, message = compile(code)
     if not chunk then
       session.good = false
-      say(message, "\n")
+      tell(message)
       return false
     end
     session.text = code
@@ -123,7 +133,7 @@ return function (lurn, options)
   end
 
   local function converse ()
-    while true do
+    while not signal.leave() do
       local text = read_entry()
       if text == nil then break end
       if text and text:find "%S" then
@@ -162,9 +172,16 @@ return function (lurn, options)
     if not enter(text) then return 1 end
   end
   if o.script then play_script(o.script) end
-  if o.chunks and not o.stay then return 0 end
+  if o.chunks and not o.stay and not signal.leave() then return 0 end
   if interactive then say(("lurn %s, %s; ? for help, Ctrl-D leaves\n"):format(lurn.version or "", _VERSION)) end
   converse()
   if interactive then say("\n") end
+  if signal.leave() then      -- SIGTERM: runs that were played here can be gone on with
+    for _, run in ipairs(lurn.run.terminate()) do
+      local file = run.written and run.path and "; run file " .. run.path or ""
+      say(("%s: %s after %d steps%s\n"):format(run.experiment.name, run.status, run.done, file))
+    end
+    return 143
+  end
   return (interactive or session.good ~= false) and 0 or 1
 end

@@ -97,6 +97,9 @@ return function (lurn)
     return os.date("%Y%m%d-%H%M%S-") .. bytes:gsub(".", function (c) return ("%02x"):format(c:byte()) end)
   end
 
+  -- All runs that there are: a prompt that is told to end saves what has begun.
+  local all = setmetatable({}, {__mode = "k"})
+
   --- A run that waits for step or continue. Experiment:start is the usual way to one.
   ---@return lurn.Run
   function M.new (experiment, params, options)
@@ -108,7 +111,7 @@ return function (lurn)
       seed = o.resume and saved.seed or o.seed or saved and saved.seed or 1,
       path = o.out, lock = o.lock, status = "waiting", steps = 0, done = 0, kept = 0,
       state = saved and saved.state or {},
-      lost = {}, models = {}, optims = {}, datasets = {}, sources = {}, loops = {},
+      lost = {}, unseen = 0, models = {}, optims = {}, datasets = {}, sources = {}, loops = {},
       metrics = saved and saved.metrics or {},
       best = saved and saved.best or {}, first = saved and saved.first or {},
       spent = saved and saved.counters.seconds or 0, saved = saved,
@@ -123,6 +126,7 @@ return function (lurn)
     self.progress = o.progress or lurn.progress.new {quiet = o.quiet}
     self.thread = coroutine.create(function () return experiment.body(self, Run.copy(params)) end)
     self.boundary = {}
+    all[self] = true
     return self
   end
 
@@ -323,6 +327,32 @@ return function (lurn)
       self.budget = budget
     end
     return self
+  end
+
+  -- A paused run ends as a signal ends one that is played: its file holds the last boundary between two iterations. One
+  -- that was paused behind its update is played up to the next boundary when its file cannot give it back.
+  local function terminate (self)
+    if self.dirty and not self:is_saved() then
+      self.budget = 0
+      stretch(self)
+    end
+    if self.status ~= "waiting" then return end
+    enter(self)
+    close(self, false, setmetatable({status = "terminated"}, End))
+    leave(self)
+    coroutine.close(self.thread)
+  end
+
+  --- Ends all runs that wait in the middle, with a checkpoint: for a prompt that is told to end.
+  ---@return lurn.Run[]
+  function M.terminate ()
+    local list = {}
+    for run in next, all do
+      if run.status == "waiting" and run.loops[1] then list[#list + 1] = run end
+    end
+    table.sort(list, function (a, b) return (a.path or "") < (b.path or "") end)
+    for _, run in ipairs(list) do terminate(run) end
+    return list
   end
 
   --- Plays n iterations (1 by default), then waits: for a prompt.

@@ -238,6 +238,7 @@ return function (lurn, Run)
     tell_schedules(self, total)
     local loop = open_loop(self, total)
     if loop.over then return function () end end
+    self.epochs = not feed.varies and math.ceil(total / feed.steps) or nil
     return function ()
       at_boundary(self, loop)
       if loop.done >= total or loop.ended then return nil end

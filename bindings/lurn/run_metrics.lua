@@ -44,12 +44,36 @@ return function (lurn, Run)
     self:write_live(line)
   end
 
+  -- Operations of a step of the models that played this one.
+  local function work_of (self)
+    local work = 0
+    for _, model in ipairs(self.models) do
+      if model.batch == self.batch and self.batch then work = work + model:operations(self.batch) end
+    end
+    return work
+  end
+
+  -- What came since it was shown last is smoothed, as far back as smoothing remembers.
+  local function show_step (self, values)
+    local progress, list = self.progress, self.metrics.loss
+    if progress.smooth and list and values.loss then
+      local n = #list.value
+      for i = math.max(1, n - math.min(self.unseen, 150) + 1), n - 1 do progress:smooth(list.value[i]) end
+    end
+    progress:update {step = self.steps, total = self.total, epoch = self.epoch, epochs = self.epochs,
+      best = self.best.value, loss = values.loss, grad_norm = values.grad_norm, steps = self.unseen,
+      count = self.batch and Run.frames(self.batch), work = work_of(self)}
+    self.unseen = 0
+  end
+
   --- Notes numbers of this step and shows them: run:log {loss = loss, grad_norm = norm}. Once a step.
   ---@param values table<string, number>
   function Run:log (values)
     self:note(values)
-    self.progress:update {step = self.steps, total = self.total, epoch = self.epoch, best = self.best.value,
-      loss = values.loss, grad_norm = values.grad_norm, count = self.batch and Run.frames(self.batch)}
+    local progress = self.progress
+    if progress.quiet then return end
+    self.unseen = self.unseen + 1
+    if self.unseen >= (progress.ahead or 1) or self.steps == self.total then show_step(self, values) end
   end
 
   --- Targets in a batch, for speeds: characters of a text.

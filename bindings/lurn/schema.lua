@@ -220,11 +220,14 @@ return function ()
   ---@param declaration table
   ---@return string
   function M.help (declaration)
-    local lines = {}
+    local lines, longest = {}, 14
+    for _, name in ipairs(names_of(declaration)) do longest = math.max(longest, #tostring(name)) end
     for _, name in ipairs(names_of(declaration)) do
       local rule = declaration[name]
       local default = rule[2] == nil and "" or (" = " .. tostring(rule[2]))
-      lines[#lines + 1] = ("  %-14s %s%s%s"):format(name, rule[1], default, rule[4] and ("   " .. rule[4]) or "")
+      if rule[2] == M.required then default = ", required" end
+      local help = rule[4] and "   " .. rule[4] or ""
+      lines[#lines + 1] = ("  %-" .. longest .. "s  %s%s%s"):format(name, rule[1], default, help)
     end
     return table.concat(lines, "\n")
   end

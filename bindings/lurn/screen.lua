@@ -11,7 +11,7 @@ return function (lurn)
     return n and n > 0 and n or nil
   end
 
-  function M.columns () return number "COLUMNS" or lurn.sys.columns(1) or 80 end
+  function M.columns () return number "COLUMNS" or lurn.sys.columns(1) or lurn.sys.columns(2) or 80 end
   function M.lines () return number "LINES" or 24 end
 
   --- Whether characters beyond ASCII may be printed.
@@ -35,6 +35,35 @@ return function (lurn)
 
   --- Blanks behind it, up to so many characters.
   function M.pad (text, width) return text .. (" "):rep(width - M.width(text)) end
+
+  --- Characters of the widest cell in a column of rows.
+  function M.widest (rows, column)
+    local width = 0
+    for _, row in ipairs(rows) do width = math.max(width, M.width(row[column] or "")) end
+    return width
+  end
+
+  --- Lines that are longer than `most`, broken between words. What goes on stands below the second column, where there
+  -- is one in the left half, or a little further to the right than the line.
+  function M.wrap (text, most)
+    local lines = {}
+    for line in (text .. "\n"):gmatch "(.-)\n" do
+      local column = line:match "^%s*%S.-%s%s+()%S"
+      local indent = column and column <= most // 2 and (" "):rep(column - 1) or line:match "^%s*" .. "  "
+      while M.width(line) > most do
+        local at = utf8.len(line) and utf8.offset(line, most + 1) or most + 1
+        local head = line:sub(1, at):match "^(.*%S)%s+%S*$"
+        if not head or #head <= #indent then break end
+        lines[#lines + 1] = head
+        line = indent .. line:sub(#head + 1):match "^%s*(.*)$"
+      end
+      lines[#lines + 1] = line
+    end
+    return table.concat(lines, "\n")
+  end
+
+  --- A text for stdout (1) or stderr (2): wrapped where that is a terminal.
+  function M.fit (text, descriptor) return lurn.sys.isatty(descriptor) and M.wrap(text, M.columns()) or text end
 
   --- Rows of cells as aligned lines, each cut to the screen. Columns named in `right` (by number) are flush right.
   ---@param rows string[][]

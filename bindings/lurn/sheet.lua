@@ -17,11 +17,23 @@ return function ()
     return text:find '[",\r\n]' and '"' .. text:gsub('"', '""') .. '"' or text
   end
 
-  --- Columns side by side; numbers end where their column ends, texts begin where it begins.
+  -- So many of the columns, two blanks apart, fit into that many characters; the first always does.
+  local function fitting (width, most)
+    local sum = width[1] or 0
+    for c = 2, #width do
+      sum = sum + 2 + width[c]
+      if sum > most then return c - 1 end
+    end
+    return #width
+  end
+
+  --- Columns side by side; numbers end where their column ends, texts begin where it begins. With `most` characters
+  -- columns at the right that do not fit are left out, and named below.
   ---@param head string[]
   ---@param rows any[][]
+  ---@param most? integer
   ---@return string
-  function M.text (head, rows)
+  function M.text (head, rows, most)
     local width, right, lines = {}, {}, {}
     for c, name in ipairs(head) do
       width[c] = utf8.len(name) or #name
@@ -31,9 +43,10 @@ return function ()
         right[c] = right[c] or type(row[c]) == "number"
       end
     end
+    local kept = most and fitting(width, most) or #head
     local function add (row)
       local cells = {}
-      for c = 1, #head do
+      for c = 1, kept do
         local text = shown(row[c])
         local pad = (" "):rep(width[c] - (utf8.len(text) or #text))
         cells[c] = right[c] and pad .. text or text .. pad
@@ -42,6 +55,9 @@ return function ()
     end
     add(head)
     for _, row in ipairs(rows) do add(row) end
+    if kept < #head then
+      lines[#lines + 1] = ("(too narrow for %s; --csv has them)"):format(table.concat(head, ", ", kept + 1))
+    end
     return table.concat(lines, "\n")
   end
 

@@ -86,8 +86,9 @@ return function (lurn)
       total = total + layer.numbers
     end
     rows[#rows + 1] = {"all", "", ("%d"):format(total), quantity.size(total * bytes)}
-    local most = math.max(20, screen.columns() - 46)
-    for _, row in ipairs(rows) do row[2] = screen.cut(row[2], most) end
+    local others = 2
+    for _, k in ipairs {1, 3, 4} do others = others + 2 + screen.widest(rows, k) end
+    for _, row in ipairs(rows) do row[2] = screen.cut(row[2], math.max(20, screen.columns() - others)) end
     return ("model, %s, %d steps trained; lurn.show prints its program\n%s"):format(lurn.precision, model.step_count,
       screen.table(rows, {[3] = true, [4] = true}))
   end
@@ -145,18 +146,26 @@ return function (lurn)
     if not x then return nil end
     if not data.vocab then return M.text(x) end
     local ids = x:numel() > 80 and x:reshape(-1):narrow(1, 1, 80) or x:reshape(-1)
-    return ("%q"):format(data:decode(ids:totable())):gsub("\\\n", "\\n")
+    local text = ("%q"):format(data:decode(ids:totable())):gsub("\\\n", "\\n")
+    return screen.cut(text, screen.columns())
+  end
+
+  local function ranges_text (ranges)
+    local words = {}
+    for i, range in ipairs(ranges) do words[i] = ("%d to %d"):format(range[1], range[2]) end
+    return table.concat(words, ", ")
   end
 
   kinds["lurn.Data"] = function (data)
     local set = data.set
-    local lines = {("data %s: %d sequences, %d %s%s"):format(data.path or "(from tables)", set.n, set.total, data.unit,
+    local lines = {("data %s: %d sequence%s, %d %s%s"):format(data.path or "(from tables)", set.n,
+      set.n == 1 and "" or "s", set.total, data.unit,
       data.vocab and (", vocabulary of %d"):format(#data.vocab) or "")}
     local rows = {}
     for _, name in ipairs {"train", "valid", "test"} do
       local split = rawget(data, name)
       local ranges = split and split.split and set.splits[name]
-      if ranges then rows[#rows + 1] = {name, M.line(ranges)} end
+      if ranges then rows[#rows + 1] = {name, ranges_text(ranges)} end
     end
     if rows[1] then lines[#lines + 1] = screen.table(rows) end
     if not data.stream then lines[#lines + 1] = length_bars(set.lengths) end

@@ -123,11 +123,16 @@ return function (lurn)
     if c.PAUSED > 0 then words[#words + 1] = c.PAUSED .. " paused" end
     if c.FAIL > 0 then words[#words + 1] = c.FAIL .. " failed" end
     words[#words + 1] = best_text(self, agent, c.COMPLETE)
-    if #self.values > 2 then words[#words + 1] = M.sparkline(self.values, WIDE, self.utf8) end
     local left = not is_last and self.total and self.ended_here > 0 and (self.total - over) * spent / self.ended_here
     local duration = lurn.quantity.duration
-    words[#words + 1] = left and ("%s, %s left"):format(duration(spent), duration(left)) or duration(spent)
-    return table.concat(words, "  ")
+    local times = left and ("%s, %s left"):format(duration(spent), duration(left)) or duration(spent)
+    -- The bars get the room that there is, on a line that is cut to the terminal.
+    local text = table.concat(words, "  ")
+    local room = self.progress.tty and self.progress:room() - (utf8.len(text) or #text) - #times - 4 or WIDE
+    if #self.values > 2 and room > 2 then
+      text = text .. "  " .. M.sparkline(self.values, math.min(room, WIDE), self.utf8)
+    end
+    return text .. "  " .. times
   end
 
   --- Shows how things stand: four times a second on a terminal, else every few seconds; more seldom where there are

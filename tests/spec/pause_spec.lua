@@ -101,16 +101,93 @@ describe("a prompt's Ctrl-C", function ()
     assert.is_true(clock() - begin < (os.getenv "LURN_CHECK" and 3 or 0.3), clock() - begin)
   end)
 
-  it("is an error where a coroutine cannot yield", function ()
-    interrupt(0.05)
-    local ok, message = signal.resume(coroutine.create(function ()
-      local t = {}
-      for i = 1, 100 do t[i] = i end
-      table.sort(t, function () while true do end end)
-    end))
+  -- A comparison that table.sort calls: no coroutine can yield there.
+  local function sort (seconds)
+    local t, clock, n = {}, lurn.sys.clock, 0
+    for i = 1, 100 do t[i] = i * 37 % 101 end
+    local till = clock() + seconds
+    table.sort(t, function (a, b)
+      n = n + 1
+      while n == 1 and clock() < till do math.sin(1) end
+      return a < b
+    end)
+    for _ = 1, 1e5 do n = n + 1 end
+    return t[1], t[100]
+  end
+
+  -- Signals that are late find nobody.
+  local function drain ()
+    os.execute "sleep 0.2"
     signal.clear()
-    assert.is_false(ok)
+  end
+
+  -- Plays to the end, whatever comes; how often it was paused, and what it gave.
+  local function to_end (thread)
+    for pauses = 0, math.huge do
+      local found = table.pack(signal.resume(thread))
+      signal.clear()
+      if found[1] ~= nil then
+        drain()
+        return pauses, table.unpack(found, 1, found.n)
+      end
+    end
+  end
+
+  it("waits where a coroutine cannot yield, and pauses as soon as it can", function ()
+    for _, within in ipairs {function (f) return f end, coroutine.wrap} do
+      local thread = coroutine.create(function () return within(function () return sort(0.6) end)() end)
+      interrupt(0.1)
+      assert.same({1, true, 1, 100}, {to_end(thread)})
+    end
+  end)
+
+  it("pauses a coroutine within such a place no earlier", function ()
+    local thread = coroutine.create(function ()
+      local t = {3, 1, 2}
+      table.sort(t, function (a, b)
+        return coroutine.wrap(function ()
+          local till = lurn.sys.clock() + 0.15
+          while lurn.sys.clock() < till do math.sin(1) end
+          return a < b
+        end)()
+      end)
+      for _ = 1, 1e5 do math.sin(1) end
+      return t[1], t[2], t[3]
+    end)
+    interrupt(0.1)
+    assert.same({1, true, 1, 2, 3}, {to_end(thread)})
+  end)
+
+  it("is an error there when it comes again", function ()
+    interrupt(0.1)
+    interrupt(0.3)
+    local pauses, ok, message = to_end(coroutine.create(function () return sort(1e9) end))
+    assert.same({0, false}, {pauses, ok})
     assert.matches("interrupted", message)
+  end)
+
+  it("does not end a run that sorts, nor one whose comparison plays its model", function ()
+    local straight, once = start(30):continue(), true
+    local slow = lurn.experiment {name = "pause", run = function (r)
+      function r.options.on_step (self)
+        if self.steps ~= 10 or not once then return end
+        once = false
+        local batch = lurn.batch {x = lurn.ids {{1}, {2}, {3}}, y = lurn.ids {{2}, {3}, {4}}}
+        local t, till = {2, 1}, lurn.sys.clock() + 0.5
+        table.sort(t, function (a, b)
+          repeat self.model:forward(batch) until lurn.sys.clock() > till
+          self.model:rollback()
+          return a < b
+        end)
+      end
+      return experiment(30).body(r, {})
+    end}
+    local run = slow:start({}, {write = false, quiet = true, seed = 3})
+    interrupt(0.3)
+    local _, ok, message = to_end(coroutine.create(function () run:continue() end))
+    assert.is_true(ok, message)
+    assert.equal("done", run.status, run.trace)
+    assert.same({bits(straight)}, {bits(run)})
   end)
 
   it("pauses a run within a step; it goes on to the same bits, whatever was looked at meanwhile", function ()

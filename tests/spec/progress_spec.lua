@@ -41,6 +41,65 @@ describe("progress", function ()
     assert.not_matches("[\r\27]", text())
   end)
 
+  it("says operations a second, and leaves out of speeds what was no training", function ()
+    local p, text, at = reporter {tty = false}
+    at(1)
+    p:update {step = 1, total = 10, count = 100, work = 3e9}
+    for step = 2, 5 do
+      at(2 * step)
+      p:begin("evaluation", 4)
+      at(2 * step + 1)
+      p:part(2)
+      p:finish()
+      at(2 * step + 2)
+      p:update {step = step, total = 10, count = 100, work = 3e9}
+    end
+    -- From 1 s to 12 s, four of which were evaluations: 400 characters and 12 billion operations in 7 s.
+    assert.matches("57 chars/s  1%.7 GF/s  12s", text())
+  end)
+
+  it("of something within a step that takes long shows how far it is, ten times a second at most", function ()
+    local p, text, at = reporter {tty = true, color = false, columns = 80}
+    at(1)
+    p:update {step = 30, total = 100, loss = 1}
+    p:begin("evaluation", 1000)
+    for k = 1, 1000 do
+      at(1 + k / 100)
+      p:part(k)
+    end
+    p:finish()
+    local last = text():match "([^\r]+)$"
+    assert.matches("^ 30%%  step 30  evaluation %d+%%  %d+/1000  %ds left of it", last)
+    local shown = select(2, text():gsub("evaluation", ""))
+    assert.is_true(shown > 80 and shown <= 91, shown)
+    p, text, at = reporter {tty = false}
+    p:begin("evaluation", 100)
+    for k = 1, 100 do
+      at(k / 10)
+      p:part(k)
+    end
+    assert.same({2, "evaluation 50%  50/100  5s left of it\n"}, {select(2, text():gsub("\n", "")),
+      text():match "[^\n]+\n"})
+  end)
+
+  it("need not hear of every step where steps are short", function ()
+    local p, _, at = reporter {tty = true, columns = 80}
+    local heard, unseen = 0, 0
+    for step = 1, 100000 do
+      at(step * 1e-4)
+      unseen = unseen + 1
+      if unseen >= p.ahead then
+        p:update {step = step, total = 100000, loss = 1, count = 10, steps = unseen}
+        heard, unseen = heard + 1, 0
+      end
+    end
+    assert.is_true(heard >= 500 and heard < 1000, heard)
+    assert.equal(1000000, p.count + 10 * unseen)
+    at(20)
+    p:update {step = 100001, total = 100000}
+    assert.equal(1, p.ahead)      -- a long one, and nothing is skipped
+  end)
+
   it("says nothing when quiet", function ()
     local p, text, at = reporter {tty = true, quiet = true}
     play(p, at, 10, 1)

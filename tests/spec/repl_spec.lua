@@ -217,5 +217,8 @@ describe("the prompt", function ()
       line("f = a:fork({steps = 1000000}, {quiet = true, out = 'runs/fork.h5'})", ""), line("f:step(3);", ""),
       line("f.lineage.kind, f.lineage.parent", "fork.*live"), line("f.steps > 20", "true"), leave}
     shell.run "kill $(cat pid); sleep 0.2"
+    local code, out = shell.lurn "inspect runs/fork.h5"
+    assert.equal(0, code)
+    assert.matches("fork of [^\n]*live[^\n]* at step %d+", out)
   end)
 end)

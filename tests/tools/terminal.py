@@ -15,16 +15,16 @@ ends the dialogue.
 import fcntl, json, os, pty, re, select, signal, struct, sys, termios, time
 
 
-def set_size(fd, columns):
-    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+def set_size(fd, columns, lines=24):
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
 
 class Terminal:
-    def __init__(self, command):
+    def __init__(self, command, columns=80, lines=24, env=None):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
-            os.execvp(command[0], command)
-        set_size(self.fd, 80)
+            set_size(0, columns, lines)                 # before the program can ask
+            os.execvpe(command[0], command, env or os.environ)
         self.all, self.seen = b"", 0
 
     def read(self, seconds):
@@ -109,4 +109,5 @@ def main():
         json.dump({"steps": played, "code": code, "output": terminal.all.decode(errors="replace")}, f)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+-- What a model says beside what is so: of a text, of labels without places, of sequences, of numbers.
+
+local lurn = require "lurn"
+local prompt = require "prompt_helper"
+
+local ENV = {COLUMNS = "80", LINES = "24", LC_ALL = "C.UTF-8"}
+
+local function text_of (b) return prompt.printed(ENV, function () print(b) end) end
+
+-- A model that says what `f` computes of its one-hot input.
+local function copier (data, f)
+  return lurn.model(function (_, batch)
+    local out = f(lurn.one_hot(batch.x, #data.vocab))
+    return {loss = lurn.mean(out * out), out = out}
+  end, {input = data})
+end
+
+describe("lurn.beside", function ()
+  it("shows the next characters of a text and marks those that are wrong", function ()
+    local path = os.tmpname()
+    local f = assert(io.open(path, "w"))
+    f:write(("abcaab\n"):rep(40))
+    f:close()
+    local data = assert(lurn.text(path))
+    os.remove(path)
+    local model = copier(data, function (x) return 5 * x end)      -- says that the next one is the same
+    local b = lurn.beside(model, data.train, {length = 14})
+    assert.equal("abcaab\nabcaab\n", table.concat(b.reads))
+    assert.equal("bcaab\nabcaab\na", table.concat(b.is))
+    assert.equal(table.concat(b.reads), table.concat(b.says))
+    assert.equal(12, b.errors)
+    assert.is_true(b.wrong[1] and not b.wrong[4] and b.wrong[5])
+    assert.near(math.log(math.exp(5) + 3) - 5, b.surprise[4], 1e-5)
+    local lines = {}
+    for line in text_of(b):gmatch "[^\n]+" do lines[#lines + 1] = line end
+    assert.same({"  reads  abcaab↵abcaab↵", "  is     bcaab↵abcaab↵a", "  says   abcaab↵abcaab↵",
+      "         ^^^ ^^^^^^ ^^^", "  12 of 14 wrong (85.7 %)"}, lines)
+    -- The second window is read behind the first.
+    assert.same(b.is, lurn.beside(model, data.train, {length = 14, sequence = 2}).is)
+    assert.has_error(function () lurn.beside(model, data.train, {sequence = 1000}) end)
+    assert.has_error(function () lurn.beside(model, data.train, {lenght = 3}) end)
+  end)
+
+  it("lays what a model of lurn.loss.ctc spells along the labels", function ()
+    local x = {}
+    for t, id in ipairs {1, 2, 2, 1, 3, 4} do
+      x[t] = {0, 0, 0, 0}
+      x[t][id] = 9
+    end
+    local data = assert(lurn.dataset {{x = x, labels = {2, 3, 3, 4}}, {x = x, labels = {3, 4}}})
+    local model = lurn.model(function (_, batch)
+      return {loss = lurn.mean(batch.x * batch.x), out = lurn.identity(batch.x)}
+    end, {input = data})
+    local b = lurn.beside(model, data.train)
+    assert.same({{"2", "3", "3", "4"}, "234", 4, 1}, {b.is, table.concat(b.says), #b.says, b.errors})
+    b = lurn.beside(model, data.train, {sequence = 2})
+    assert.same({{"", "3", "4"}, {"2", "3", "4"}, {true, false, false}, 1}, {b.is, b.says, b.wrong, b.errors})
+    assert.matches("  is     ·34\n  says   234\n         ^\n  1 of 2 wrong %(50.0 %%%)", text_of(b))
+  end)
+
+  it("shows classes of whole sequences by name, and numbers as curves", function ()
+    local data = assert(lurn.dataset {{x = {{1, 0}}, y = 1}, {x = {{0, 1}}, y = 2}, {x = {{0, 1}}, y = 1},
+      classes = {"up", "down"}})
+    local model = lurn.model(function (_, batch)
+      local out = lurn.last(batch.x)
+      return {loss = lurn.mean(out * out), out = out}
+    end, {input = data})
+    local b = lurn.beside(model, data.train)
+    assert.same({{"up", "down", "up"}, {"up", "down", "down"}, {false, false, true}}, {b.is, b.says, b.wrong})
+    assert.matches("  is     up   down up\n  says   up   down down\n                   ^", text_of(b))
+    data = assert(lurn.dataset {{x = {{1}, {2}, {3}}, y = {{1}, {3}, {5}}}})
+    model = lurn.model(function (_, batch)
+      local out = batch.x * 2
+      return {loss = lurn.mean(out * out), out = out}
+    end, {input = data})
+    b = lurn.beside(model, data.train)
+    assert.same({{1, 3, 5}, {2, 4, 6}}, {b.is, b.says})
+    assert.matches("is +.*says", text_of(b))
+  end)
+
+  it("is a word of the prompt that takes a run", function ()
+    local data = assert(lurn.dataset {{x = {1, 2, 1, 2}, y = {1, 2, 1, 1}}, vocab = {"a", "b"}})
+    local model = copier(data, function (x) return x end)
+    local session = prompt.session()
+    local run = {datasets = {data}, model = model}
+    local out = prompt.printed(ENV, function () session.words.beside(run, {length = 3}) end)
+    assert.matches("0 of 3 wrong", out)
+  end)
+end)
