@@ -15,6 +15,9 @@
 -- frozen, cut off, or given up for dead) is told so, and its result is kept as an orphan that counts nowhere. The same
 -- result twice is one. Times are seconds since 1970 by the store's own clock.
 --
+-- A result, a report, a pause that was acknowledged is on disk. A claim in a file of SQLite need not be: it outlives
+-- every process, but a power cut, which ends its worker too, may take it; then its number is given again.
+--
 -- With a spool, a store that is away costs no result: reports and results wait on the local disk ("spooled") until it
 -- is back; claims and renewals say nil, message, code.
 --

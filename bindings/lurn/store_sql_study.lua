@@ -181,8 +181,10 @@ return function (lurn)
     return false, open and "nothing" or "done"
   end
 
+  -- A claim (and a renewal) is no promise to anybody but this worker, so it need not be on disk before it is played; the
+  -- next result, report or pause takes it there.
   function Handle:claim (c)
-    local t, why, code = self.link:write(function (run) return claim(self, run, c) end)
+    local t, why, code = self.link:write(function (run) return claim(self, run, c) end, true)
     return t or nil, why, code
   end
 
@@ -205,7 +207,7 @@ return function (lurn)
       local row = held(self, run, e)
       return row and run("UPDATE lurn_trial SET lease = $1, version = $2 WHERE study_id = $3 AND number = $4",
         self.link:now(run) + e.lease, version(self, run), self.id, e.number) and true
-    end))
+    end, true))
   end
 
   local function write_series (self, run, e, trial_id)

@@ -9,6 +9,9 @@ return function (lurn)
       enum = "VARCHAR(8)", trialintermediatevaluetype = "VARCHAR(7)", trialvaluetype = "VARCHAR(7)",
       keyed = " WITHOUT ROWID"},
     begin = "BEGIN IMMEDIATE", look = "BEGIN",
+    -- All who use the file are on this machine: a power cut that takes a claim has taken its worker too, and the number
+    -- is given again, to be played from the start. The end of processes takes nothing.
+    loose = true,
     lock = "", skip = "",
     -- There is one writer at a time: a number of the study's own tells what changed since.
     version = "UPDATE lurn_study SET version = version + 1 WHERE study_id = $1 RETURNING version",
