@@ -49,6 +49,7 @@ return function (lurn)
   local function once (self, begin, f, loose)
     connect(self)
     loosen(self, loose and self.dialect.loose or false)
+    self.version = nil
     run(self, begin)
     local a, b, c = f(self.run)
     run(self, "COMMIT")

@@ -15,7 +15,6 @@ return function (lurn)
     lock = "", skip = "",
     -- There is one writer at a time: a number of the study's own tells what changed since.
     version = "UPDATE lurn_study SET version = version + 1 WHERE study_id = $1 RETURNING version",
-    counter = "UPDATE lurn_study SET next_number = $1, version = version + 1 WHERE study_id = $2 RETURNING version",
     -- Without statistics its planner takes the primary key, and with it all trials of the study.
     by_queue = " INDEXED BY lurn_trial_queue", by_version = " INDEXED BY lurn_trial_version",
     mark = "SELECT version FROM lurn_study WHERE study_id = $1", since = ">",
