@@ -343,10 +343,13 @@ cluster:
 	@$(ENV) tests/tools/cluster.sh $(ARGS)
 
 # Optuna and its dashboard, in a virtual environment of the build's: with them, specs see them read what lurn writes.
+# A browser that needs no screen is welcome too: a spec looks at the dashboard with it.
 optuna: $(BUILD)/venv/ready
+	@.ci/packages.sh --try browser
 $(BUILD)/venv/ready:
+	@.ci/packages.sh --try optuna
 	python3 -m venv $(BUILD)/venv
-	$(BUILD)/venv/bin/pip install -q optuna optuna-dashboard scikit-learn
+	$(BUILD)/venv/bin/pip install -q --retries 1 --timeout 15 optuna optuna-dashboard scikit-learn
 	@touch $@
 
 # Peers are welcome, not needed.

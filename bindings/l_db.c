@@ -2,6 +2,7 @@
  *
  *   db.open("sqlite" | "postgresql", where, read_only, patience)    a connection, or nil, message, code
  *   c:run(sql, ...)        rows (lists; NULL is nil) and how many were written, or nil, message, code; sql with $1, $2
+ *   c:durable(on)          whether commits wait for the disk; true, or nil, message, code
  *   c:close()
  *   db.version(kind)       of the library; nil: built without
  *
@@ -150,6 +151,16 @@ static int c_run (lua_State *L) {
   return 2;
 }
 
+static int c_durable (lua_State *L) {
+  connection *c = luaL_checkudata(L, 1, CONNECTION);
+  luaL_argcheck(L, c->db.driver, 1, "the connection is closed");
+  lurn_status status = LURN_OK;
+  if (c->db.driver->durable) status = c->db.driver->durable(lb_ctx(L), &c->db, lua_toboolean(L, 2));
+  if (status != LURN_OK) return failed(L, &c->db, status);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 static int d_version (lua_State *L) {
   char text[32];
   const char *version = drivers[lb_choice(L, 1, names, "kind of database")]->version(text, sizeof text);
@@ -161,7 +172,7 @@ static int d_version (lua_State *L) {
 int l_db_open (lua_State *L);
 int l_db_open (lua_State *L) {
   static const luaL_Reg functions[] = {{"open", d_open}, {"version", d_version}, {NULL, NULL}};
-  static const luaL_Reg methods[] = {{"run", c_run}, {"close", c_close}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"run", c_run}, {"durable", c_durable}, {"close", c_close}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", c_close}, {"__close", c_close}, {NULL, NULL}};
   lb_type(L, CONNECTION, methods, meta);
   luaL_newlib(L, functions);

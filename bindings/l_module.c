@@ -26,6 +26,7 @@ int l_process_open (lua_State *L);
 int l_db_open (lua_State *L);
 int l_parzen_open (lua_State *L);
 int l_line_open (lua_State *L);
+int l_json_open (lua_State *L);
 
 #ifdef __GNUC__
 #define EXPORT __attribute__((visibility("default")))
@@ -39,6 +40,7 @@ static const struct { const char *name; lua_CFunction open; } rooms[] = {
       {NULL, l_info_open}, {"tensor", l_tensor_open},
   {"rng", l_rng_open}, {"h5", l_h5_open}, {"sys", l_sys_open}, {"npy", l_npy_open}, {"db", l_db_open},
   {"signal", l_signal_open}, {"process", l_process_open}, {"parzen", l_parzen_open}, {"line", l_line_open},
+  {"json", l_json_open},
 };
 
 static void merge (lua_State *L, int into) {

@@ -156,7 +156,8 @@ static const char *postgres_version (char *text, size_t size) {
 }
 
 const lurn_db_driver lurn_postgres = {"postgresql", postgres_open, postgres_close, postgres_prepare, postgres_run,
-                                      postgres_row, postgres_column, postgres_changes, postgres_done, postgres_version};
+                                      postgres_row, postgres_column, postgres_changes, postgres_done, NULL,
+                                      postgres_version};
 
 #else
 

@@ -136,10 +136,19 @@ static void sqlite_done (lurn_db *db) {
   sqlite3_clear_bindings(statement);
 }
 
+/* FULL writes the log of writes through to the disk with each commit, and with it what earlier commits left in memory.
+ * Without, a commit survives the end of every process, and a power cut takes the last ones, in order, whole. This
+ * pragma does its work when it is prepared, so it can't have a place. */
+static lurn_status sqlite_durable (lurn_ctx *ctx, lurn_db *db, int on) {
+  const char *sql = on ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL";
+  int rc = sqlite3_exec(db->link, sql, NULL, NULL, NULL);
+  return rc == SQLITE_OK ? LURN_OK : fail(ctx, db, rc, sql);
+}
+
 static const char *sqlite_version (char *text, size_t size) {
   snprintf(text, size, "%s", sqlite3_libversion());
   return text;
 }
 
 const lurn_db_driver lurn_sqlite = {"sqlite", sqlite_open, sqlite_close, sqlite_prepare, sqlite_run, sqlite_row,
-                                    sqlite_column, sqlite_changes, sqlite_done, sqlite_version};
+                                    sqlite_column, sqlite_changes, sqlite_done, sqlite_durable, sqlite_version};

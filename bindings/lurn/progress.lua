@@ -195,7 +195,7 @@ return function (lurn)
     if info then list[#list + 1] = {rank = 3, text = ("step %d"):format(info.step)} end
     list[#list + 1] = {rank = 1, text = ("%s %d%%"):format(inner.what, 100 * done // math.max(1, inner.total))}
     list[#list + 1] = {rank = 5, text = ("%d/%d"):format(done, inner.total)}
-    list[#list + 1] = {rank = 4, text = M.duration(left) .. " left of it"}
+    list[#list + 1] = {rank = 4, text = quantity.duration(left) .. " left of it"}
     if self.tty then draw(self, list)
     else self.stream:write(join(list), "\n") end
   end

@@ -15,6 +15,9 @@
 -- frozen, cut off, or given up for dead) is told so, and its result is kept as an orphan that counts nowhere. The same
 -- result twice is one. Times are seconds since 1970 by the store's own clock.
 --
+-- A result, a report, a pause that was acknowledged is on disk. A claim in a file of SQLite need not be: it outlives
+-- every process, but a power cut, which ends its worker too, may take it; then its number is given again.
+--
 -- With a spool, a store that is away costs no result: reports and results wait on the local disk ("spooled") until it
 -- is back; claims and renewals say nil, message, code.
 --
@@ -61,7 +64,22 @@ return function (lurn)
 
   ---------------------------------------------------------------- checks of what is given
 
+  -- What JSON gives back as it was: true, and a copy; nothing of it is a table, or a number or a text it has to bend.
+  local function flat (value)
+    if type(value) ~= "table" then return false end
+    local out = {}
+    for k, v in next, value do
+      local kind = type(v)
+      local same = kind == "number" and v - v == 0 or kind == "boolean" or kind == "string" and utf8.len(v)
+      if not same or type(k) ~= "string" or not utf8.len(k) then return false end
+      out[k] = v
+    end
+    return true, out
+  end
+
   local function plain (where, what, value)
+    local same, copy = flat(value)
+    if same then return copy end
     local ok, message = pcall(json.encode, value, {name = what})
     if not ok then error(("%s: %s"):format(where, message), 3) end
     return value ~= nil and json.decode(message, {nonfinite = true}) or nil

@@ -25,7 +25,6 @@ return function (lurn)
     -- bears its transaction's number; whoever looks remembers the oldest transaction that was still at work, and the
     -- next time looks again at all from that one on.
     version = "SELECT pg_current_xact_id()::text::bigint + 0 * $1::bigint",
-    counter = "UPDATE lurn_study SET next_number = $1 WHERE study_id = $2 RETURNING pg_current_xact_id()::text::bigint",
     by_queue = "", by_version = "",
     mark = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint + 0 * $1::bigint", since = ">=",
     tables = "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() "

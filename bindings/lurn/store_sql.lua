@@ -29,7 +29,7 @@ return function (lurn)
     local d = self.dialect
     local db, message, code = lurn.core.db.open(d.kind, self.place, self.options.read_only, self.patience)
     if not db then error({message = message, code = code}, 0) end
-    self.db, self.pid = db, lurn.sys.pid()
+    self.db, self.pid, self.loose = db, lurn.sys.pid(), false
     for _, sql in ipairs(d.optimize) do run(self, sql) end
   end
 
@@ -38,8 +38,18 @@ return function (lurn)
     self.db = nil
   end
 
-  local function once (self, begin, f)
+  -- Whether the transactions to come may be lost to a power cut.
+  local function loosen (self, loose)
+    if self.loose == loose then return end
+    local done, message, code = self.db:durable(not loose)
+    if not done then error({message = message, code = code}, 0) end
+    self.loose = loose
+  end
+
+  local function once (self, begin, f, loose)
     connect(self)
+    loosen(self, loose and self.dialect.loose or false)
+    self.version = nil
     run(self, begin)
     local a, b, c = f(self.run)
     run(self, "COMMIT")
@@ -57,11 +67,12 @@ return function (lurn)
   -- code when the world does not let it. Errors that are misuse are raised.
   ---@param begin string
   ---@param f fun(run: function): any
-  function Link:transact (begin, f)
+  ---@param loose? boolean    a power cut may take it, where that harms nobody: see the dialect's `loose`
+  function Link:transact (begin, f, loose)
     local started, pause = lurn.sys.clock(), 0.01
     if self.away and started < self.away then return nil, self.trouble.message, self.trouble.code end
     while true do
-      local ok, a, b, c = pcall(once, self, begin, f)
+      local ok, a, b, c = pcall(once, self, begin, f, loose)
       if ok then
         self.away = nil
         return a, b, c
@@ -80,7 +91,7 @@ return function (lurn)
     end
   end
 
-  function Link:write (f) return self:transact(self.dialect.begin, f) end
+  function Link:write (f, loose) return self:transact(self.dialect.begin, f, loose) end
   function Link:look (f) return self:transact(self.dialect.look, f) end
 
   --- The time by the store's clock.

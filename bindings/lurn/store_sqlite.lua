@@ -9,10 +9,12 @@ return function (lurn)
       enum = "VARCHAR(8)", trialintermediatevaluetype = "VARCHAR(7)", trialvaluetype = "VARCHAR(7)",
       keyed = " WITHOUT ROWID"},
     begin = "BEGIN IMMEDIATE", look = "BEGIN",
+    -- All who use the file are on this machine: a power cut that takes a claim has taken its worker too, and the number
+    -- is given again, to be played from the start. The end of processes takes nothing.
+    loose = true,
     lock = "", skip = "",
     -- There is one writer at a time: a number of the study's own tells what changed since.
     version = "UPDATE lurn_study SET version = version + 1 WHERE study_id = $1 RETURNING version",
-    counter = "UPDATE lurn_study SET next_number = $1, version = version + 1 WHERE study_id = $2 RETURNING version",
     -- Without statistics its planner takes the primary key, and with it all trials of the study.
     by_queue = " INDEXED BY lurn_trial_queue", by_version = " INDEXED BY lurn_trial_version",
     mark = "SELECT version FROM lurn_study WHERE study_id = $1", since = ">",

@@ -86,6 +86,22 @@ describe("Optuna", function ()
     store:close()
   end)
 
+  -- What the scripts of the dashboard's page make of the study, seen by chromium without a screen.
+  when_there("shows it in a browser", function ()
+    if os.execute "command -v chromium >/dev/null" ~= true then return pending "no chromium here (make optuna)" end
+    local store = assert(lurn.store.open(stores.folder .. "/seen.db"))
+    local study = assert(store:create {name = "seen", spec = SPEC})
+    fill(study)
+    local expected = expected_of(study)
+    local best = study:sync()[expected.best + 1]
+    local code, text = run("optuna_look.py", "sqlite:///" .. stores.folder .. "/seen.db", "seen",
+      os.getenv "PICTURE" or stores.folder .. "/seen.png", "seen (id=", ("%d Trials"):format(#expected.trials),
+      ("Best Trial (number=%d)"):format(best.number), lurn.json.number(best.value):sub(1, 12))
+    store:close()
+    if code == 77 then return pending(text) end
+    assert.equal(0, code, text)
+  end)
+
   when_there("wrote a study that lurn reads, leaves alone, and copies", function ()
     local path = stores.folder .. "/theirs.db"
     local code, text = run("optuna_writes.py", "sqlite:///" .. path, "theirs")
