@@ -1,7 +1,6 @@
 -- A pass that is interrupted is played anew to the same bits, wherever the signal comes: at the k-th look that the
--- engine takes at its stop flag, for every k, and between any two instructions of Lua. Meanwhile a prompt plays with
--- the same model.
-
+-- engine takes at its stop flag (some dozens of k, spread over all looks of a run; then at the 2k-th, the 4k-th from
+-- there), and between two instructions of Lua. Meanwhile a prompt plays with the same model.
 local lurn = require "lurn"
 local shell = require "shell_helper"
 local signal = lurn.signal
@@ -162,7 +161,7 @@ describe("an interrupted pass", function ()
 
   -- Of the script's coroutine, and of the one around it, whose turn comes when a pause is over.
   for _, where in ipairs {"script", "prompt"} do
-    it("may be paused between any two instructions of the " .. where, function ()
+    it("may be paused between instructions of the " .. where, function ()
       threads(1)
       local straight = {}
       for _, hand in ipairs {false, true} do straight[hand] = bits(start("lstm", hand):continue()) end
