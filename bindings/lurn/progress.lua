@@ -228,10 +228,10 @@ return function (lurn)
     if not self.inner then self.aside = self.aside + self.clock() - inner.began end
   end
 
-  --- Wipes the renewing line, so that something else can be written.
+  --- Wipes the renewing line, so that something else can be written; with it the ^C that a terminal writes behind it.
   function Progress:clear ()
     if self.tty and self.width > 0 then
-      self.stream:write("\r", (" "):rep(self.width), "\r")
+      self.stream:write("\r", (" "):rep(math.min(self.width + 2, self:room())), "\r")
       self.width = 0
     end
   end
