@@ -15,7 +15,8 @@ return function (lurn, work)
   -- the prompt itself, which is asked, has had by its first entry.
   local function start_once (program)
     local begin = lurn.sys.clock()
-    local command = "printf 'os.clock()\\n\\004' | TERM=xterm script -qfc %s /dev/null 2>&1"
+    -- At the end of its input script would wait a quarter of a second: that comes later.
+    local command = "(printf 'os.clock()\\n\\004'; sleep 0.5) | TERM=xterm script -qfc %s /dev/null 2>&1"
     local pipe = io.popen(command:format(quote(program)))
     local text, seconds = "", nil
     while true do

@@ -109,16 +109,16 @@ return function (lurn)
   end
 
   local function fit_to (list, width)
-    local line = join(list)
-    while #line > width and #list > 1 do
+    local length = -2
+    for _, item in ipairs(list) do length = length + #item.text + 2 end
+    while length > width and #list > 1 do
       local worst = 1
       for i, item in ipairs(list) do
         if item.rank > list[worst].rank then worst = i end
       end
-      table.remove(list, worst)
-      line = join(list)
+      length = length - #table.remove(list, worst).text - 2
     end
-    return line:sub(1, math.max(0, width))
+    return join(list):sub(1, math.max(0, width))
   end
 
   --- Characters that the renewing line may have: the last column stays free, or it would break.
@@ -143,7 +143,7 @@ return function (lurn)
   local function look_ahead (self, now, steps)
     local each = (now - self.looked) / steps
     self.looked = now
-    self.ahead = each > 0 and math.max(1, math.min(2 * self.ahead, 1000, 0.02 // each)) or 1
+    self.ahead = each > 0 and math.max(1, math.min(2 * self.ahead, 1000, 0.04 // each)) or 1
   end
 
   --- One iteration is done, or the last of `steps` that the reporter did not want to hear of one by one (ahead). info:
@@ -207,10 +207,10 @@ return function (lurn)
     if not self.inner then self.aside = self.aside + self.clock() - inner.began end
   end
 
-  --- Wipes the renewing line, so that something else can be written.
+  --- Wipes the renewing line, so that something else can be written; with it the ^C that a terminal writes behind it.
   function Progress:clear ()
     if self.tty and self.width > 0 then
-      self.stream:write("\r", (" "):rep(self.width), "\r")
+      self.stream:write("\r", (" "):rep(math.min(self.width + 2, self:room())), "\r")
       self.width = 0
     end
   end
