@@ -1,6 +1,7 @@
 /* l_json.c: JSON's everyday half, for Lua: what json.lua reads, read many times faster.
  *
  *   json.decode(text, null, nonfinite)      true and the value; false when there is something here for json.lua
+ *   json.copy(value)                        of plain values: tables are copied, however deep; no table holds itself
  *
  * The logs of sweeps are read line by line, 200,000 of them in a large study. Whatever is rare (escapes but the short
  * ones, deep nesting) or wrong is left to json.lua, which has the messages: the two never say different things of a text.
@@ -180,9 +181,33 @@ static int decode (lua_State *L) {
   return 2;
 }
 
+/* Pushes a copy of the table at that index. */
+static void copy_table (lua_State *L, int from, int depth) {
+  if (depth > DEEPEST) luaL_error(L, "json.copy: tables nested too deeply, or one that holds itself");
+  luaL_checkstack(L, 8, "json.copy");
+  lua_createtable(L, (int)lua_rawlen(L, from), 0);
+  for (lua_pushnil(L); lua_next(L, from); ) {
+    lua_pushvalue(L, -2);
+    if (lua_istable(L, -2)) {
+      copy_table(L, lua_absindex(L, -2), depth + 1);
+      lua_remove(L, -3);
+    } else {
+      lua_insert(L, -2);
+    }
+    lua_rawset(L, -4);
+  }
+}
+
+static int copy (lua_State *L) {
+  luaL_checkany(L, 1);
+  lua_settop(L, 1);
+  if (lua_istable(L, 1)) copy_table(L, 1, 1);
+  return 1;
+}
+
 int l_json_open (lua_State *L);
 int l_json_open (lua_State *L) {
-  static const luaL_Reg functions[] = {{"decode", decode}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"decode", decode}, {"copy", copy}, {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

@@ -10,7 +10,7 @@
 -- Events are plain values. The memory store plays them as they come, the shared folder replays what its files tell; the
 -- SQL stores do the same things in SQL and share `outcome`, `total` and the words below.
 
-return function ()
+return function (lurn)
   local M = {}
 
   M.OVER = {COMPLETE = true, PRUNED = true, FAIL = true}
@@ -227,12 +227,7 @@ return function ()
 
   ---------------------------------------------------------------- looks
 
-  local function copy (value)
-    if type(value) ~= "table" then return value end
-    local out = {}
-    for k, v in next, value do out[k] = copy(v) end
-    return out
-  end
+  local copy = lurn.core.json.copy
   M.copy = copy
 
   --- Brings a view, {trials = {}, at = 0} at first, up to date: only what changed since is copied.

@@ -58,4 +58,27 @@ describe("json", function ()
     end
     assert.equal(false, json.decode " false ")
   end)
+
+  it("reads the same in C as in Lua", function ()
+    local quick = require "lurn".json
+    local words = {"{", "}", "[", "]", ",", ":", " ", "\n", '"a"', '"b\\n\\"c"', '"\\u00e4"', '"NaN"', '"\127"', "0",
+      "-0.0", "1e5", "12345678901234567890", "0.1", "01", "true", "false", "null", "nul", "x", '"'}
+    local x, read = 0.5, 0
+    for _ = 1, 20000 do
+      local parts = {}
+      for k = 1, 1 + x * 9 // 1 do
+        x = (x * 997.13 + 0.01) % 1
+        parts[k] = words[1 + x * #words // 1 | 0]
+      end
+      local text = table.concat(parts)
+      for _, options in ipairs {{}, {nonfinite = true, null = json.null}} do
+        local ours, why = json.decode(text, options)
+        local value, message = quick.decode(text, options)
+        assert.equal(why, message)
+        assert.equal(json.encode(ours), json.encode(value))
+        if not why then read = read + 1 end
+      end
+    end
+    assert.is_true(read > 1000)
+  end)
 end)

@@ -3,8 +3,8 @@
 --
 --   lua5.4 tests/tools/store_bench.lua [--store sqlite,dir,postgresql,memory] [--most 100000] [--params 10]
 --
--- A line per kind and number n of trials that are there: milliseconds a trial, over WINDOW trials from n on, of claim
--- and finish as two commits; of `turn`, which is one; of bringing the list of trials up to date after each; and how
+-- A line per kind and number n of trials that are there, put in whole: milliseconds a trial, over WINDOW trials from n on,
+-- of claim and finish as two commits; of `turn`, which is one; of bringing the list of trials up to date after each; and how
 -- long a process needs to read the whole study. From the environment: LUA_PATH, LUA_CPATH; STORES, a folder on the
 -- disk to measure. Beside it, by tests/tools/optuna_bench.py where Optuna is: the same with Optuna and its SQLite.
 
@@ -34,6 +34,64 @@ end
 
 local RESULT = {state = "COMPLETE", value = 0.5}
 
+-- A trial that is over, as it would have been played.
+local function played (number, params)
+  local at = 1.7e9 + number
+  return {number = number, config = number, seed = 1, params = params, attrs = {}, state = "COMPLETE", value = 0.5,
+    epoch = 1, worker = "w", started = at, ended = at + 0.5, reports = {}, attempts = {{epoch = 1, worker = "w",
+      host = "h", pid = 1, started = at, ended = at + 0.5, reason = "COMPLETE", id = "finish/w/1"}}}
+end
+
+-- A shared folder gets the logs that eight workers left: to put trials in one by one would wait for the disk each time.
+local function fill_folder (folder, n, params)
+  local json = lurn.json
+  for w = 0, 7 do
+    local f = assert(io.open(("%s/logs/filled.%d.jsonl"):format(folder, w), "w"))
+    f:write(json.encode {log = "filled." .. w}, "\n")
+    local last
+    for number = w, n - 1, 8 do
+      f:write(json.encode {["do"] = "put", number = number, k = 1, trial = played(number, params), last = last}, "\n")
+      last = true
+    end
+    f:write(json.encode {last = true}, "\n")
+    f:close()
+  end
+end
+
+local function fill (kind, study, n, params)
+  if kind == "dir" then return fill_folder(study.kept.folder, n, params) end
+  local list = {}
+  for number = 0, n - 1 do list[number + 1] = played(number, params) end
+  assert(study.kept:put(list))
+end
+
+local function measure (kind, store, n, space, params)
+  local study = assert(store:create {name = "bench" .. n, spec = {space = space}})
+  fill(kind, study, n, params)
+  local options = {worker = "w", host = "h", pid = 1, lease = 60, propose = function () return {params = params} end}
+  study:sync()
+  local trial = assert(study:claim(options))
+  assert(trial.number == n)
+  local function turn () trial = assert(study:turn(trial, RESULT, options)).trial end
+  local function two ()
+    assert(study:finish(trial, RESULT))
+    trial = assert(study:claim(options))
+  end
+  timed(WINDOW // 10, turn)
+  local both, both_cpu = timed(WINDOW, two)
+  local one, one_cpu = timed(WINDOW, turn)
+  study:sync()
+  local synced = timed(WINDOW, function ()
+    turn()
+    study:sync()
+  end)
+  local reader = assert(store:study("bench" .. n))
+  local read, read_cpu = timed(1, function () assert(#reader:sync() > n) end)
+  print(("%-10s %6d trials: claim + finish %.3f ms (CPU %.3f), turn %.3f ms (CPU %.3f), turn + sync %.3f ms; all "
+    .. "read in %.2f s (CPU %.2f)"):format(kind, n, both, both_cpu, one, one_cpu, synced, read / 1e3, read_cpu / 1e3))
+  io.stdout:flush()
+end
+
 local function bench (kind, url, o)
   stores.clear(kind)
   local store = assert(lurn.store.open(url))
@@ -42,33 +100,9 @@ local function bench (kind, url, o)
     space[k] = {name = ("p%02d"):format(k), kind = "float", low = 0.0, high = 1.0}
     params[space[k].name] = 1 / (k + 1)
   end
-  local study = assert(store:create {name = "bench", spec = {space = space}})
-  local options = {worker = "w", host = "h", pid = 1, lease = 60, propose = function () return {params = params} end}
-  local trial = assert(study:claim(options))
-  local function turn ()
-    local r = assert(study:turn(trial, RESULT, options))
-    trial = r.trial
-  end
-  local function two ()
-    assert(study:finish(trial, RESULT))
-    trial = assert(study:claim(options))
-  end
   local n = 1000
   while n <= o.most do
-    while trial.number < n do turn() end
-    study:sync()
-    local both, both_cpu = timed(WINDOW, two)
-    local one, one_cpu = timed(WINDOW, turn)
-    study:sync()
-    local synced = timed(WINDOW, function ()
-      turn()
-      study:sync()
-    end)
-    local reader = assert(store:study "bench")
-    local read = timed(1, function () reader:sync() end)
-    print(("%-10s %6d trials: claim + finish %.3f ms (CPU %.3f), turn %.3f ms (CPU %.3f), turn + sync %.3f ms; all "
-      .. "read in %.2f s"):format(kind, n, both, both_cpu, one, one_cpu, synced, read / 1e3))
-    io.stdout:flush()
+    measure(kind, store, n, space, params)
     n = 10 * n
   end
   store:close()
