@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "pool.h"
-#include "wave.h"
+#include "ready.h"
 
 /* ---------- who plays what ---------- */
 
@@ -157,83 +157,41 @@ static void play_call (const hand *h, int n, int from, int to) {
   }
 }
 
-/* ---------- a strip ---------- */
+/* ---------- what is ready: strips and lists ---------- */
 
-typedef struct lane {           /* one instruction of a strip: where its rows are */
-  lurn_map_fn f;                /* NULL: no map, its op plays it */
-  int n;
-  real k;
-  real *out;
+/* Rows row .. row + n - 1 of a map, of a step whose frames begin at `start`. */
+static void play_map (const lurn_ready *a, const char *scratch, int start, int row, int n) {
   const real *in[3];
-  ptrdiff_t out_move, move[3];  /* elements per row passed before the block; 0 in scratch */
-  ptrdiff_t row[3];             /* elements per row within the block; 0: the operand stands still */
-  int still;
-} lane;
-
-static real *strip_place (const hand *h, lurn_reg r, int t, int first, ptrdiff_t *move) {
-  const lurn_schedule *s = h->w->schedule;
-  const lurn_register *x = &h->w->program->reg[r];
-  *move = 0;
-  if (x->kind == LURN_REG_VALUE && s->store[s->root[r]] <= LURN_KEEP_STRIP)
-    return (real *)(void *)(h->scratch + (size_t)s->slot[r] * h->w->slot_bytes);
-  *move = row_step(x);
-  return (real *)(void *)address(h->w, r, t, first);
-}
-
-static void open_lane (const hand *h, lane *l, int n, int t, int first) {
-  const lurn_program *p = h->w->program;
-  const lurn_instr *i = &p->instr[n];
-  const lurn_register *out = &p->reg[i->out];
-  *l = (lane){.f = i->op < LURN_NMAPS ? h->w->kernels->map[i->op] : NULL, .n = n, .k = (real)i->k};
-  l->out = strip_place(h, i->out, t, first, &l->out_move);
-  for (int j = 0; j < 3; j++) {
-    if (i->in[j] < 0) continue;
-    int still = p->reg[i->in[j]].axis == LURN_ONCE && out->axis != LURN_ONCE;
-    l->in[j] = strip_place(h, i->in[j], t, first, &l->move[j]);
-    l->row[j] = still ? 0 : out->cols;
-    l->still |= still;
+  real *out = lurn_spot_at(&a->out, scratch, start, row);
+  for (int j = 0; j < 3; j++) in[j] = lurn_spot_at(&a->in[j], scratch, start, row);
+  if (!a->still) { a->f(out, in[0], in[1], in[2], a->k, (size_t)a->cols * (size_t)n); return; }
+  for (int m = 0; m < n; m++, out += a->cols) {
+    a->f(out, in[0], in[1], in[2], a->k, (size_t)a->cols);
+    for (int j = 0; j < 3; j++) if (a->in[j].row || a->in[j].own) in[j] += a->cols;
   }
 }
 
 /* The same of an op that is no map; operands may be indices. */
-static void play_filler (const hand *h, const lane *l, int t, int r, int n) {
-  const lurn_instr *i = &h->w->program->instr[l->n];
+static void play_filler (const hand *h, int at, int start, int row, int n) {
+  const lurn_ready *a = &h->w->ready[at];
   lurn_call c;
-  prepare(h, &c, l->n);
-  c.out = l->out + l->out_move * r;
-  for (int j = 0; j < 3; j++) {
-    if (i->in[j] < 0) continue;
-    c.in[j] = (const char *)(const void *)l->in[j] + (ptrdiff_t)element(&h->w->program->reg[i->in[j]]) * l->move[j] * r;
-  }
-  c.t = t;
+  prepare(h, &c, at);
+  c.out = lurn_spot_at(&a->out, h->scratch, start, row);
+  for (int j = 0; j < h->w->op[at]->nin; j++) c.in[j] = lurn_spot_at(&a->in[j], h->scratch, start, row);
   c.rows = n;
-  h->w->op[l->n]->play(&c);
+  h->w->op[at]->play(&c);
 }
 
-/* Rows r .. r+n of a lane. */
-static void play_lane (const lane *l, int r, int n, size_t cols) {
-  const real *in[3];
-  real *out = l->out + l->out_move * r;
-  for (int j = 0; j < 3; j++) in[j] = l->in[j] ? l->in[j] + l->move[j] * r : NULL;
-  if (!l->still) { l->f(out, in[0], in[1], in[2], l->k, cols * (size_t)n); return; }
-  for (int m = 0; m < n; m++, out += cols) {
-    l->f(out, in[0], in[1], in[2], l->k, cols);
-    for (int j = 0; j < 3; j++) if (in[j]) in[j] += l->row[j];
-  }
-}
-
-static void play_strip_rows (const hand *h, const lurn_section *u, int t, int first, int rows, int cols) {
-  lane lanes[LURN_STRIP_MOST];
+static void play_strip_rows (const hand *h, const lurn_section *u, int start, int first, int rows, int cols) {
   const int *order = h->w->schedule->order + u->first;
+  const lurn_ready *ready = h->w->ready;
   int block = h->w->schedule->choices.strip / cols;
-  if (rows <= 0) return;
   if (block < 1) block = 1;
-  for (int k = 0; k < u->count; k++) open_lane(h, &lanes[k], order[k], t, first);
   for (int r = 0; r < rows; r += block) {
     int n = rows - r < block ? rows - r : block;
     for (int k = 0; k < u->count; k++)
-      if (lanes[k].f) play_lane(&lanes[k], r, n, (size_t)cols);
-      else play_filler(h, &lanes[k], t, r, n);
+      if (ready[order[k]].f) play_map(&ready[order[k]], h->scratch, start, first + r, n);
+      else play_filler(h, order[k], start, first + r, n);
   }
 }
 
@@ -250,13 +208,36 @@ static void play_strip (const hand *h, const lurn_section *u, int from, int to) 
   for (int k = 0; !h->in_step && k < u->count; k++) if (by_step(w, &w->program->instr[order[k]])) stride = 1;
   for (int t = from; t < to; t += stride) {
     share_rows(h, start[t + stride] - start[t], &first, &rows);
-    play_strip_rows(h, u, t, first, rows, x->cols);
+    play_strip_rows(h, u, start[t], first, rows, x->cols);
   }
 }
 
+/* No product of a list must be met step by step. */
+static void play_list (const hand *h, const lurn_section *u, int from, int to) {
+  const lurn_wave *w = h->w;
+  const int *order = w->schedule->order + u->first;
+  lurn_product job[LURN_LIST_MOST];
+  int axis = w->axis[order[0]], start = 0, first = 0, rows = axis == LURN_ONCE ? 1 : w->batch->B;
+  if (on_time(axis)) {
+    start = along(w, axis)->start[from];
+    share_rows(h, along(w, axis)->start[to] - start, &first, &rows);
+  } else if (h->part > 0) return;
+  if (rows <= 0) return;
+  for (int k = 0; k < u->count; k++) {
+    const lurn_ready *a = &w->ready[order[k]];
+    job[k] = a->job;
+    job[k].M = rows;
+    job[k].a = lurn_spot_at(&a->in[1], NULL, start, first);
+    job[k].init = lurn_spot_at(&a->in[0], NULL, start, first);
+    job[k].c = lurn_spot_at(&a->out, NULL, start, first);
+  }
+  w->kernels->product(job, u->count);
+}
+
 static void play_section (const hand *h, const lurn_section *u, int from, int to) {
-  if (u->kind == LURN_SECTION_STRIP) { play_strip(h, u, from, to); return; }
-  for (int k = 0; k < u->count; k++) play_call(h, h->w->schedule->order[u->first + k], from, to);
+  if (u->kind == LURN_SECTION_STRIP) play_strip(h, u, from, to);
+  else if (u->kind == LURN_SECTION_LIST && !h->w->ctx->blas) play_list(h, u, from, to);
+  else for (int k = 0; k < u->count; k++) play_call(h, h->w->schedule->order[u->first + k], from, to);
 }
 
 /* ---------- together ---------- */
@@ -300,6 +281,7 @@ static void play_sections (lurn_wave *w, const lurn_section *u, int n, int from,
     const int32_t *start = along(w, section_axis(w, u))->start;
     size_t size = on_time(p->reg[i->out].axis) || (lurn_op_info(i->op)->flags & LURN_OP_SPLITS)
       ? (size_t)(start[to] - start[from]) * (size_t)p->reg[i->out].cols : 0;
+    lurn_ready_section(w, u);
     if (threads_for(w, size) > 1) lurn_pool_run(w->ctx->pool, play_piece, &work);
     else play_piece(&work, 0, 1);
   }
@@ -398,12 +380,34 @@ static int loop_threads (const lurn_wave *w, const lurn_section *u, int count, i
   return threads_for(w, size);
 }
 
+/* Reals per row and step that some sections leave over time. */
+static size_t left_per_row (const lurn_wave *w, const lurn_section *u, int count) {
+  size_t cols = 0;
+  for (int k = 0; k < count; k++)
+    for (int j = u[k].first; j < u[k].first + u[k].count; j++)
+      cols += (size_t)w->program->reg[w->program->instr[w->schedule->order[j]].out].cols;
+  return cols;
+}
+
+/* Steps of a span, when nobody chose them: as many as leave what is made ahead of the steps, or of them, in the
+ * second-level cache; all, where these would be too few rows for weights that pass once per span. */
+enum { SPAN_BYTES = 393216, SPAN_ROWS = 96 };
+
+static int span_of (const lurn_wave *w, const lurn_section *u) {
+  size_t ahead = left_per_row(w, u + 1, u->before), behind = left_per_row(w, u + 1 + u->before + u->step, u->after);
+  size_t bytes = sizeof(real) * (size_t)w->batch->B * (ahead > behind ? ahead : behind);
+  size_t steps = bytes ? SPAN_BYTES / bytes : 0;
+  return steps * (size_t)w->batch->B >= SPAN_ROWS ? (int)steps : 0;
+}
+
 static lurn_status play_loop (lurn_wave *w, const lurn_section *u) {
   const lurn_scan *s = &w->program->scans[u->scan];
   const lurn_section *before = u + 1, *step = before + u->before, *after = step + u->step;
   int T = along(w, s->axis)->T, span = w->schedule->choices.span, threads = loop_threads(w, step, u->step, s->axis);
+  if (span <= 0) span = span_of(w, u);
   if (span <= 0 || span > T) span = T;
   pack_for_steps(w, step, u->step);
+  for (int k = 0; k < u->step; k++) lurn_ready_section(w, &step[k]);
   for (int done = 0; done < T; done += span) {
     int n = T - done < span ? T - done : span;
     int from = s->reverse ? T - done - n : done;

@@ -26,7 +26,7 @@ static int is_constant (const lurn_program *p, const uint8_t *known, const lurn_
 
 /* A unit is one as a whole: its instructions come in order, so each finds those before it. */
 static int unit_is_constant (const lurn_schedule *s, const lurn_section *u, uint8_t *known) {
-  int all = u->kind == LURN_SECTION_CALL || u->kind == LURN_SECTION_STRIP;
+  int all = u->kind != LURN_SECTION_LOOP && u->kind != LURN_SECTION_BLOCK;
   for (int k = u->first; all && k < u->first + u->count; k++) {
     const lurn_instr *i = &s->program->instr[s->order[k]];
     all = known[i->out] = (uint8_t)is_constant(s->program, known, i);

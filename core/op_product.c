@@ -36,7 +36,7 @@ void lurn_acc_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
 /* ---------- product: acc + x W ---------- */
 
 void lurn_multiply (const lurn_call *c, const lurn_product *job, const real *w, int ldw, int trans) {
-  if (!c->ctx->blas) { c->kernels->product(job); return; }
+  if (!c->ctx->blas) { c->kernels->product(job, 1); return; }
   size_t bytes = sizeof(real) * (size_t)job->N;
   for (int m = 0; m < job->M; m++) {
     real *out = job->c + m * job->ldc;

@@ -127,6 +127,18 @@ static int in_strips (const lurn_instr *i) {
   return i->op < LURN_NMAPS || i->op == LURN_OP_EXPAND || i->op == LURN_OP_UNPICK;
 }
 
+static int is_output (const lurn_program *p, lurn_reg r) {
+  for (int k = 0; k < p->noutput; k++) if (p->output[k].reg == r) return 1;
+  return 0;
+}
+
+static int is_next (const lurn_program *p, lurn_reg r) {
+  int scan = p->reg[r].scan;
+  for (int k = 0; scan >= 0 && k < p->scans[scan].nstate; k++)
+    if (p->scans[scan].state[k].next == r) return 1;
+  return 0;
+}
+
 /* What can be one strip: the same rows and columns. */
 static int same_strip (const lurn_program *p, const lurn_instr *a, const lurn_instr *b) {
   const lurn_register *x = &p->reg[a->out], *y = &p->reg[b->out];
@@ -182,6 +194,55 @@ static void place_strip (work *w, list l, int n) {
   }
 }
 
+/* An accumulator that nobody but the product reads, and that has its shape. */
+static int continues (const work *w, const lurn_instr *i) {
+  const lurn_program *p = w->p;
+  lurn_reg acc = i->in[0];
+  return lurn_accumulates(lurn_op_info(i->op)) && acc >= 0 && p->reg[acc].kind == LURN_REG_VALUE
+    && p->reg[acc].axis == p->reg[i->out].axis && p->reg[acc].cols == p->reg[i->out].cols
+    && w->uses[acc] == 1 && !is_output(p, acc) && !is_next(p, acc) && w->known[acc] == w->known[i->out];
+}
+
+/* Weights that are packed ahead, rows that are vectors, nothing that must be met step by step: what the conductor
+ * can hand to the kernels as a list. */
+static int is_plain_product (const lurn_program *p, const lurn_instr *i) {
+  int acc = i->in[0] < 0 ? LURN_ONCE : p->reg[i->in[0]].axis;
+  return i->op == LURN_OP_PRODUCT && p->reg[i->in[2]].kind == LURN_REG_PARAM && p->reg[i->out].rank == 1
+    && (acc == LURN_ONCE || acc == p->reg[i->out].axis);
+}
+
+/* Reads operand k or a later one from that unit. */
+static int reads_unit (const work *w, int unit, const lurn_instr *i, int k) {
+  for (; k < LURN_MAX_IN; k++) {
+    int from = i->in[k] >= 0 && w->p->reg[i->in[k]].kind == LURN_REG_VALUE ? w->p->reg[i->in[k]].index : -1;
+    if (from >= 0 && w->flag[from] && w->unit_of[from] == unit) return 1;
+  }
+  return 0;
+}
+
+/* A product, and those that go on with its sums one after the other: a chain. */
+static void place_chain (work *w, list l, int unit, int n) {
+  place(w, unit, n);
+  for (int m = n + 1; m < l.end && w->s->unit[unit].count < LURN_LIST_MOST; m++) {
+    const lurn_instr *i = &w->p->instr[m];
+    if (!pending(w, l, m) || !ready(w, l, m) || !is_plain_product(w->p, i) || reads_unit(w, unit, i, 1)) continue;
+    if (i->in[0] != w->p->instr[n].out || !continues(w, i)) continue;
+    place(w, unit, m);
+    n = m;
+  }
+}
+
+/* With a product go all chains that begin with products of the same rows. */
+static void place_products (work *w, list l, int n) {
+  const lurn_program *p = w->p;
+  int plain = is_plain_product(p, &p->instr[n]), unit = open_unit(w, plain ? LURN_SECTION_LIST : LURN_SECTION_CALL);
+  if (!plain || !chosen(w, w->s->choices.fuse) || stays_alone(w, l, n)) { place(w, unit, n); return; }
+  place_chain(w, l, unit, n);
+  for (int m = n + 1; m < l.end && w->s->unit[unit].count < LURN_LIST_MOST; m++)
+    if (pending(w, l, m) && ready(w, l, m) && is_plain_product(p, &p->instr[m])
+        && p->instr[m].in[1] == p->instr[n].in[1] && !reads_unit(w, unit, &p->instr[m], 0)) place_chain(w, l, unit, m);
+}
+
 /* Products and the like as soon as they can, then maps in runs as long as they come. */
 static int place_list (work *w, list l) {
   int before = w->s->nunit;
@@ -193,7 +254,7 @@ static int place_list (work *w, list l) {
       if (!pending(w, l, n) || !ready(w, l, n)) continue;
       left = 1;
       if (in_strips(&w->p->instr[n])) { if (map < 0) map = n; continue; }
-      place(w, open_unit(w, LURN_SECTION_CALL), n);
+      place_products(w, l, n);
     }
     if (map >= 0 && !pending(w, l, map)) continue;
     if (map >= 0) place_strip(w, l, map);
@@ -253,30 +314,13 @@ static void number_tops (work *w) {
 
 /* ---------- storage ---------- */
 
-static int is_output (const lurn_program *p, lurn_reg r) {
-  for (int k = 0; k < p->noutput; k++) if (p->output[k].reg == r) return 1;
-  return 0;
-}
-
-static int is_next (const lurn_program *p, lurn_reg r) {
-  int scan = p->reg[r].scan;
-  for (int k = 0; scan >= 0 && k < p->scans[scan].nstate; k++)
-    if (p->scans[scan].state[k].next == r) return 1;
-  return 0;
-}
-
 /* An accumulator that only its product reads lives where the product is written. Instructions come
  * in order, so the accumulator's own root is settled: a root's root is itself. */
 static void alias_accumulators (work *w) {
   const lurn_program *p = w->p;
   for (int n = 0; n < p->ninstr; n++) {
     const lurn_instr *i = &p->instr[n];
-    lurn_reg acc = i->in[0];
-    if (!lurn_accumulates(lurn_op_info(i->op)) || acc < 0 || !w->s->choices.alias) continue;
-    if (p->reg[acc].kind != LURN_REG_VALUE || p->reg[acc].axis != p->reg[i->out].axis
-        || p->reg[acc].cols != p->reg[i->out].cols) continue;
-    if (w->uses[acc] != 1 || is_output(p, acc) || is_next(p, acc) || w->known[acc] != w->known[i->out]) continue;
-    w->s->root[i->out] = w->s->root[acc];
+    if (w->s->choices.alias && continues(w, i)) w->s->root[i->out] = w->s->root[i->in[0]];
   }
 }
 
@@ -317,7 +361,7 @@ static void store_all (work *w) {
       store_operand(w, n, p->instr[n].in[k]);
       if (w->again[n] >= 0) need_store(w, p->instr[n].in[k], LURN_KEEP_FULL);
     }
-    if (w->s->unit[w->unit_of[n]].kind == LURN_SECTION_CALL) need_store(w, p->instr[n].out, LURN_KEEP_STEP);
+    if (w->s->unit[w->unit_of[n]].kind != LURN_SECTION_STRIP) need_store(w, p->instr[n].out, LURN_KEEP_STEP);
     if (w->s->root[p->instr[n].out] != p->instr[n].out) need_store(w, p->instr[n].out, LURN_KEEP_STEP);
   }
   for (int k = 0; k < p->noutput; k++) need_store(w, p->output[k].reg, LURN_KEEP_FULL);
@@ -331,6 +375,49 @@ static void store_all (work *w) {
   for (lurn_reg r = 0; r < p->nreg; r++)         /* step storage exists inside a loop's step only */
     if (p->reg[r].kind == LURN_REG_VALUE && w->s->store[w->s->root[r]] == LURN_KEEP_STEP
         && w->where[p->reg[r].index] != STEP) need_store(w, r, LURN_KEEP_FULL);
+}
+
+/* Instruction m, which reads a register, is done with each row of it when n writes that row. What is played once more
+ * is not done yet. */
+static int reads_before (const work *w, int m, int n) {
+  const lurn_schedule *s = w->s;
+  if (w->again[m] >= 0) return 0;
+  if (w->top_of[m] != w->top_of[n]) return w->top_of[m] < w->top_of[n];
+  if (w->unit_of[m] != w->unit_of[n])
+    return w->unit_of[m] < w->unit_of[n] && (in_strips(&w->p->instr[m]) || w->p->instr[m].op == LURN_OP_PRODUCT);
+  for (int k = s->unit[w->unit_of[n]].first; s->order[k] != n; k++) if (s->order[k] == m) return 1;
+  return 0;
+}
+
+/* Nobody needs operand r of map n any more, and it is stored just as the result is. */
+static int ends_with (const work *w, lurn_reg r, int n) {
+  const lurn_program *p = w->p;
+  const lurn_register *x = &p->reg[r], *out = &p->reg[p->instr[n].out];
+  lurn_reg root = w->s->root[r];
+  if (x->kind != LURN_REG_VALUE || x->axis != out->axis || x->cols != out->cols || is_output(p, r) || is_next(p, r))
+    return 0;
+  if (w->s->store[root] != w->s->store[w->s->root[p->instr[n].out]] || w->s->store[root] < LURN_KEEP_STEP) return 0;
+  for (int m = 0; m < p->ninstr; m++)
+    for (int k = 0; k < LURN_MAX_IN; k++)
+      if (p->instr[m].in[k] == r && m != n && !reads_before(w, m, n)) return 0;
+  return 1;
+}
+
+/* A map's result takes the place of an operand that ends with it: activations that of their sums, gradients in the
+ * sums that of the activations. Half as much memory to go through is half as much that falls out of the caches. */
+static void alias_maps (work *w) {
+  const lurn_program *p = w->p;
+  for (int n = 0; n < p->ninstr; n++) {
+    const lurn_instr *i = &p->instr[n];
+    if (!w->s->choices.alias || i->op >= LURN_NMAPS || lurn_axis_level(p->reg[i->out].axis) != LURN_TIME
+        || w->s->root[i->out] != i->out) continue;
+    for (int k = 0; k < 3; k++) {
+      if (i->in[k] < 0 || !ends_with(w, i->in[k], n)) continue;
+      lurn_reg root = w->s->root[i->in[k]];
+      for (lurn_reg r = 0; r < p->nreg; r++) if (w->s->root[r] == i->out) w->s->root[r] = root;
+      break;
+    }
+  }
 }
 
 static void touch (work *w, lurn_reg r, int unit) {
@@ -421,6 +508,7 @@ static void make (work *w) {
   lurn_schedule_constants(s, w->known);
   alias_accumulators(w);
   store_all(w);
+  alias_maps(w);
   live_all(w);
   for (int u = 0; u < s->nunit; u++) if (s->unit[u].kind == LURN_SECTION_STRIP) slots_of_strip(w, &s->unit[u]);
   find_packs(w);

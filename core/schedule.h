@@ -2,10 +2,12 @@
  *
  * A schedule is a list of units. At the top level each works on a whole axis:
  *   CALL   one instruction
+ *   LIST   products that are one list for the kernels (kernel.h): chains of those that go on with each other's
+ *          sums, and with a product all chains whose first one reads the same rows
  *   STRIP  a run of elementwise maps (and of expand and unpick, whose operands are one number a row) over the same
  *          rows, played block by block so that what only they read never leaves the first-level cache and has no
  *          place in the arena
- *   BLOCK  a run of CALLs and STRIPs over the same frames that fill and read wide rows: some steps after the other, from
+ *   BLOCK  a run of CALLs, LISTs and STRIPs over the same frames that fill and read wide rows: some steps after the other, from
  *          the last to the first (block.c)
  *   LOOP   a scan: time in spans, and per span three lists of units:
  *            before  what reads no state: the whole span at once
@@ -22,10 +24,11 @@
 #include "op.h"
 
 #define LURN_STRIP_MOST 48      /* instructions in one strip */
+#define LURN_LIST_MOST 16       /* products in one list */
 
 typedef struct lurn_choices {
   int hoist;                    /* take out of the loop what need not be in it */
-  int fuse;                     /* elementwise runs in strips */
+  int fuse;                     /* elementwise runs in strips, products in lists */
   int alias;                    /* accumulate in place */
   int reuse;                    /* arena places of dead registers are used again */
   int strip;                    /* reals of a register per block of a strip */
@@ -37,12 +40,13 @@ typedef struct lurn_choices {
   uint64_t dice;                /* not 0: hoisting and fusing are decided by lot (tests) */
 } lurn_choices;
 
-typedef enum lurn_section_kind { LURN_SECTION_CALL, LURN_SECTION_STRIP, LURN_SECTION_LOOP, LURN_SECTION_BLOCK }
-    lurn_section_kind;
+typedef enum lurn_section_kind {
+  LURN_SECTION_CALL, LURN_SECTION_LIST, LURN_SECTION_STRIP, LURN_SECTION_LOOP, LURN_SECTION_BLOCK
+} lurn_section_kind;
 
 typedef struct lurn_section {
   int kind;
-  int first, count;             /* CALL, STRIP: a range of order[] */
+  int first, count;             /* all but LOOP and BLOCK: a range of order[] */
   int scan;                     /* LOOP */
   int before, step, after;      /* LOOP: how many of the units that follow are in each list; BLOCK: `before` of them */
 } lurn_section;

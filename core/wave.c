@@ -152,11 +152,13 @@ lurn_status lurn_wave_plan (lurn_ctx *ctx, lurn_wave *w, const lurn_program *p, 
   w->threads = lurn_pool_threads(ctx->pool);
   w->most = *most;
   size_t states = (size_t)p->nscan * LURN_MAX_STATES;
-  w->table_bytes = sizeof(void *) * (r + 2 * n + 2 * states) + sizeof(size_t) * r + sizeof(int32_t) * i + sizeof(unsigned) * u + n;
+  w->table_bytes = sizeof(lurn_ready) * (s ? n : 0) + sizeof(void *) * (r + 2 * n + 2 * states) + sizeof(size_t) * r
+    + sizeof(int32_t) * i + sizeof(unsigned) * u + n;
   char *block = w->tables = lurn_realloc(ctx, NULL, 0, w->table_bytes);
   if (!block) return LURN_ENOMEM;
   memset(block, 0, w->table_bytes);
-  w->base = (void **)(void *)block;
+  w->ready = (lurn_ready *)(void *)block;
+  w->base = (void **)(void *)(block + sizeof(lurn_ready) * (s ? n : 0));
   w->packed = (real **)(w->base + r);
   w->op = (const lurn_op **)(w->packed + n);
   w->entry = (char **)(w->op + n);

@@ -18,6 +18,22 @@
 
 #include "schedule.h"
 
+/* Where the rows of an operand are: row `first` of a step whose frames begin at `start` is at
+ * at + row * (first + start), if it has frames, or in a thread's own scratch. */
+typedef struct lurn_spot {
+  uintptr_t at, row;            /* row: bytes, 0 for what stands still */
+  uintptr_t frames, own;        /* masks: all ones where it has frames; where `at` counts from the scratch */
+} lurn_spot;
+
+/* An instruction as far as it is the same in every step: ready.h. */
+typedef struct lurn_ready {
+  lurn_spot out, in[3];
+  lurn_map_fn f;                /* of a map; NULL: what else a strip plays */
+  real k;
+  int cols, still;              /* still: an operand is the same for all rows */
+  lurn_product job;             /* of a product in a list, but for its rows */
+} lurn_ready;
+
 typedef struct lurn_wave {
   lurn_ctx *ctx;
   const lurn_program *program;
@@ -27,6 +43,7 @@ typedef struct lurn_wave {
   lurn_extent most;             /* what is planned */
   const struct lurn_op **op;    /* (ninstr) its row of the table */
   uint8_t *axis;                /* (ninstr) the axis whose rows it works through */
+  lurn_ready *ready;            /* (ninstr) of maps and products, since their section was last begun */
   void **base;                  /* (nreg) first element of a register; NULL: not stored */
   unsigned weights, *known;     /* how often they changed; (nunit) the weights that a constant unit was played with */
   real **packed;                /* per entry of the schedule's packs (twin: per product) */

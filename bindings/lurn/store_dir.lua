@@ -300,7 +300,9 @@ return function (lurn)
       return e
     end)
     if not e then return nil, why end
-    return machine.copy(self.state.trials[e.number + 1])
+    -- Until what is below had been read, the lease may have run out, and the trial be another's: then it is not ours.
+    if self.k[e.number] == e.k then return machine.copy(self.state.trials[e.number + 1]) end
+    return self:claim(c)
   end)
 
   Handle.enqueue = guarded(function (self, list)

@@ -64,11 +64,13 @@ static inline vf vf_pow2 (vf n) {
   return vf_shl(vf_add(n, vf_set(ROUND_MAGIC + EXPONENT_BIAS)));
 }
 
-/* x * 2^n, rounded once, for x near 1: in two steps, of which only the last can round. */
+/* x * 2^n, rounded once, for x near 1: in two steps, of which only the last can round, where the result or 2^n is no
+ * normal number. */
 static inline vf vf_scale (vf x, vf n) {
 #ifdef VF_SCALE
   return VF_SCALE(x, n);
 #else
+  if (vm_first(vf_gt(vf_abs(n), vf_set(EXPONENT_BIAS - 6))) < 0) return vf_mul(x, vf_pow2(n));
   const vf half = vf_round(n, (real)0.5);
   return vf_mul(vf_mul(x, vf_pow2(half)), vf_pow2(vf_sub(n, half)));
 #endif
@@ -103,12 +105,13 @@ static inline vf vf_expm1 (vf x) {
   return vf_select(small, x, vf_add(y, y));
 }
 
-/* (a + a_rest) / (b + b_rest), the rests being what was lost in rounding a and b: the quotient
+/* (a + a_rest) / (b + b_rest), the rests being what was lost in rounding a and b (NULL: nothing): the quotient
  * and one correction of it. */
-static inline vf vf_quotient (vf a, vf a_rest, vf b, vf b_rest) {
+static inline vf vf_quotient (vf a, const vf *a_rest, vf b, vf b_rest) {
   const vf inverse = vf_div(vf_set(1), b);
   const vf y = vf_mul(a, inverse);
-  const vf left = vf_fnma(y, b_rest, vf_add(vf_fnma(y, b, a), a_rest));
+  const vf missed = vf_fnma(y, b, a);
+  const vf left = vf_fnma(y, b_rest, a_rest ? vf_add(missed, *a_rest) : missed);
   return vf_fma(left, inverse, y);
 }
 
@@ -121,16 +124,18 @@ static inline vf vf_tanh (vf x) {
   const vf s = vf_pow2(n), s_minus = vf_sub(s, one), s_plus = vf_add(s, one);
   const vf above = vf_fma(s, p, s_minus), above_rest = vf_fma(s, p, vf_sub(s_minus, above));
   const vf below = vf_fma(s, p, s_plus), below_rest = vf_fma(s, p, vf_sub(s_plus, below));
-  return vf_or(vf_quotient(above, above_rest, below, below_rest), vf_sign_bit(x));
+  return vf_or(vf_quotient(above, &above_rest, below, below_rest), vf_sign_bit(x));
 }
 
 /* e = e^-|x| cannot overflow: 1 / (1 + e) for x >= 0, e / (1 + e) below. */
 static inline vf vf_sigmoid (vf x) {
   const vf one = vf_set(1);
-  const vf e = vf_exp(vf_neg(vf_abs(x)));
+  vf n;
+  const vf p = exp_reduced(vf_max(vf_set(EXP_LOWEST), vf_or(x, vf_set((real)-0.0))), &n);
+  const vf e = vf_scale(vf_add(p, one), n);
   const vf numerator = vf_select(vf_gt(vf_set(0), x), e, one);
   const vf below = vf_add(one, e);
-  return vf_quotient(numerator, vf_set(0), below, vf_sub(e, vf_sub(below, one)));
+  return vf_quotient(numerator, NULL, below, vf_sub(e, vf_sub(below, one)));
 }
 
 /* ---- logarithms ------------------------------------------------------------------------ */

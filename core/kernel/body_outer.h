@@ -1,22 +1,25 @@
 /* body_outer.h: parameter gradients, chains over frames from the last to the first.
  *
  * Frames are taken in chunks, so that a packed panel of d stays in the first-level cache while
- * every row of C passes over it; between two chunks C rests in memory, which changes no bit.
+ * every row of C passes over it; between two chunks C rests in memory, which changes no bit. Where rows of a are
+ * long, some of their columns are brought together first: far apart they would push each other out of the caches.
  */
 #ifndef LURN_BODY_OUTER_H
 #define LURN_BODY_OUTER_H
 
+#include <string.h>
 #include "body_product.h"
 
-/* Frames of a chunk: a panel of them is 32 KiB, what the first-level cache holds. */
-#define CHUNK ((int)(32768 / (PANEL * sizeof(real))))
+/* Frames of a chunk: a panel of them is half of what the first-level cache holds. */
+#define CHUNK ((int)(16384 / (PANEL * sizeof(real))))
+/* Columns of a that are taken at a time, a whole number of blocks. */
+#define STRIP (22 * BLOCK_ROWS)
 
 typedef struct lurn_outer {
-  int K, N;
-  const real *a; ptrdiff_t lda;      /* (count,K), the frames of one chunk */
-  const real *d; ptrdiff_t ldd;      /* (N), the last of these frames */
+  int K, N, count;                   /* count: frames of this chunk */
+  const real *a; ptrdiff_t lda;      /* (K), its last frame */
+  const real *d; ptrdiff_t ldd;      /* (N), its last frame */
   real *c; ptrdiff_t ldc;            /* (K,N) */
-  int count;
 } lurn_outer;
 
 /* d (count,N) backwards, from its last row on. */
@@ -39,33 +42,63 @@ static inline void outer_expect (const lurn_outer *o, int n, int from, int to) {
 
 /* One chunk of frames, one panel of columns, all rows of C. */
 static void outer_panel (const lurn_outer *o, int n, const real *packed) {
-  const int width = least(PANEL, o->N - n), parts = parts_of(o->K, BLOCK_ROWS);
+  const int width = least(PANEL, o->N - n), vecs = vecs_of(width), parts = parts_of(o->K, BLOCK_ROWS);
   /* after the last panel comes the first one of the chunk before */
   const int more = n + PANEL < o->N, next = more ? n + PANEL : 0, skip = more ? 0 : o->count;
+  const int expect = parts_of(o->count, parts);
+  lurn_piece piece;
+  lurn_block t;
+  piece.K = o->count;
+  piece.a = o->a;
+  piece.row = 1;
+  piece.step = -o->lda;
+  piece.b[0] = packed;
+  piece.ahead = 0;
+  t.piece = &piece;
+  t.pieces = 1;
+  t.stride = vecs * VL;
+  t.ldi[0] = t.ldc[0] = o->ldc;
+  t.init[0] = t.c[0] = o->c + n;
+  t.last = width - (vecs - 1) * VL;
+  t.first = 0;
+  t.repeat = 1;
   for (int i = 0; i < parts; i++) {
-    const int k = part_start(o->K, parts, i), rows = part_start(o->K, parts, i + 1) - k;
-    const lurn_block t = {
-      .K = o->count, .a = o->a + (o->count - 1) * o->lda + k, .row = 1, .step = -o->lda,
-      .b = packed, .stride = vecs_of(width) * VL,
-      .init = o->c + k * o->ldc + n, .ldi = o->ldc, .c = o->c + k * o->ldc + n, .ldc = o->ldc,
-      .last = width - (vecs_of(width) - 1) * VL
-    };
-    outer_expect(o, next, skip + part_start(o->count, parts, i),
-                 skip + part_start(o->count, parts, i + 1));
-    blocks[vecs_of(width)][rows](&t);
+    const int rows = part_start(o->K, parts, i + 1) - t.first;
+    outer_expect(o, next, skip + least(i * expect, o->count), skip + least((i + 1) * expect, o->count));
+    blocks[vecs][rows](&t);
+    block_down(&t, rows);
   }
+}
+
+static void outer_chunk (const lurn_outer *o) {
+  _Alignas(LURN_ALIGN) real packed[CHUNK * PANEL];
+  for (int n = 0; n < o->N; n += PANEL) {
+    pack_backwards(packed, o->d + n, o->ldd, o->count, least(PANEL, o->N - n));
+    outer_panel(o, n, packed);
+  }
+}
+
+/* Columns from .. to - 1 of a, brought together. */
+static void outer_strip (const lurn_outer *o, int from, int to) {
+  _Alignas(LURN_ALIGN) real a[CHUNK * STRIP];
+  const int columns = to - from;
+  for (int m = 0; m < o->count; m++)
+    memcpy(a + (o->count - 1 - m) * columns, o->a + from - m * o->lda, sizeof(real) * (size_t)columns);
+  lurn_outer part = *o;
+  part.K = columns;
+  part.a = a + (o->count - 1) * columns;
+  part.lda = columns;
+  part.c = o->c + from * o->ldc;
+  outer_chunk(&part);
 }
 
 static void outer (int M, int K, int N, const real *a, ptrdiff_t lda, const real *d, ptrdiff_t ldd,
                    real *c, ptrdiff_t ldc) {
-  _Alignas(LURN_ALIGN) real packed[CHUNK * PANEL];
+  const int strips = parts_of(K, STRIP);
   for (int end = M; end > 0; end -= CHUNK) {
-    const int count = least(CHUNK, end);
-    const lurn_outer o = { K, N, a + (end - count) * lda, lda, d + (end - 1) * ldd, ldd, c, ldc, count };
-    for (int n = 0; n < N; n += PANEL) {
-      pack_backwards(packed, o.d + n, ldd, count, least(PANEL, N - n));
-      outer_panel(&o, n, packed);
-    }
+    const lurn_outer o = { K, N, least(CHUNK, end), a + (end - 1) * lda, lda, d + (end - 1) * ldd, ldd, c, ldc };
+    if (strips == 1) outer_chunk(&o);
+    else for (int s = 0; s < strips; s++) outer_strip(&o, part_start(K, strips, s), part_start(K, strips, s + 1));
   }
 }
 

@@ -1,127 +1,16 @@
-/* body_product.h: products as chains of fused multiply-adds, over packed panels.
+/* body_product.h: products over packed panels, several at once.
  *
- * A panel is PANEL_VECS vectors of columns, k after k; the last one is as many vectors wide as
- * it needs and filled up with zeros. A register block is `rows` rows by `vecs` vectors of C: one
- * broadcast element of A times one vector of the panel, for each, k after k. Which block an
- * element falls into changes nothing in its chain, so the blocking is free, and so is storing
- * and reloading C in mid-chain.
- *
- * `block` is the one inner loop. product walks A along its rows; outer (body_outer.h) walks
- * it up its columns.
+ * A chain is a product and those that follow it: its sums stay in registers from the first to the last. With
+ * many rows each panel passes once for all of them. With one row or two nothing can be used again, and what counts
+ * is to have enough sums under way: panels of all products that read the same rows are played side by side.
  */
 #ifndef LURN_BODY_PRODUCT_H
 #define LURN_BODY_PRODUCT_H
 
-#include "kernel.h"
-
-#define PANEL (PANEL_VECS * VL)      /* columns of a full panel */
-#define ACCUMULATORS (BLOCK_ROWS * PANEL_VECS)
-/* With a row or two one panel has too few chains to hide the latency of an fma: take more. */
-#define WIDE_VECS 8
-#define WIDE_VECS_2 (2 * PANEL_VECS)
+#include "body_block.h"
 
 /* Rows of A taken at a time: so many bytes stay in the second-level cache while all panels pass. */
-#define ROWS_BYTES 262144
-
-#define ALWAYS_INLINE inline __attribute__((always_inline))
-#ifdef __clang__
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
-/* One register block. Element (m,k) of A is a[m*row + k*step]; vector v of B at k is
- * b[(v / PANEL_VECS)*panel + k*stride + (v % PANEL_VECS)*VL]. */
-typedef struct lurn_block {
-  int K;
-  const real *a; ptrdiff_t row, step;
-  const real *b; ptrdiff_t panel, stride;
-  const real *init; ptrdiff_t ldi;
-  real *c; ptrdiff_t ldc;
-  int last;                          /* columns in the last vector, 1 .. VL */
-} lurn_block;
-
-typedef void (*block_fn) (const lurn_block *t);
-
-static ALWAYS_INLINE vf block_load (const real *p, int n) {
-  return n == VL ? vf_load(p) : vf_load_n(p, n, 0);
-}
-
-static ALWAYS_INLINE void block_store (real *p, vf x, int n) {
-  if (n == VL) vf_store(p, x);
-  else vf_store_n(p, x, n);
-}
-
-/* A hint that this place is needed soon. Integers, as it may be beyond the array. */
-static ALWAYS_INLINE void block_expect (const real *p, ptrdiff_t offset) {
-  __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)offset * sizeof(real)));
-}
-
-/* c = chain over k of fma(a, b, acc); rows and vecs are constants where this is inlined. */
-static ALWAYS_INLINE void block (const int rows, const int vecs, const lurn_block *t) {
-  vf acc[ACCUMULATORS < 2 * WIDE_VECS ? 2 * WIDE_VECS : ACCUMULATORS];
-  const real *a = t->a, *b = t->b;
-  const ptrdiff_t row = t->row, step = t->step, panel = t->panel, stride = t->stride;
-  UNROLL for (int m = 0; m < rows; m++) {
-    UNROLL for (int v = 0; v < vecs; v++)
-      acc[m * vecs + v] = t->init == NULL ? vf_set(0)
-        : block_load(t->init + m * t->ldi + v * VL, v < vecs - 1 ? VL : t->last);
-  }
-  /* the block below is next, and a store that misses the cache would hold it up */
-  UNROLL for (int m = 0; m < rows; m++)
-    UNROLL for (int v = 0; v < vecs; v++) block_expect(t->c, (rows + m) * t->ldc + v * VL);
-  for (int k = t->K; k > 0; k--, a += step, b += stride) {
-    vf w[WIDE_VECS];
-    UNROLL for (int v = 0; v < vecs; v++)
-      w[v] = vf_load(b + (v / PANEL_VECS) * panel + (v % PANEL_VECS) * VL);
-    UNROLL for (int m = 0; m < rows; m++) {
-      const vf x = vf_set(a[m * row]);
-      UNROLL for (int v = 0; v < vecs; v++)
-        acc[m * vecs + v] = vf_fma(x, w[v], acc[m * vecs + v]);
-    }
-  }
-  UNROLL for (int m = 0; m < rows; m++) {
-    UNROLL for (int v = 0; v < vecs; v++)
-      block_store(t->c + m * t->ldc + v * VL, acc[m * vecs + v], v < vecs - 1 ? VL : t->last);
-  }
-}
-
-/* Every block that can be needed: 1 .. BLOCK_ROWS rows by 1 .. PANEL_VECS vectors. */
-#define BLOCK(rows, vecs) \
-  static void block_##rows##x##vecs (const lurn_block *t) { block(rows, vecs, t); }
-#define BLOCK_NAME(rows, vecs) block_##rows##x##vecs
-#if BLOCK_ROWS == 6
-#define BLOCK_COLUMN(X, vecs) \
-  X(1, vecs) X(2, vecs) X(3, vecs) X(4, vecs) X(5, vecs) X(6, vecs)
-#define BLOCK_NAMES(vecs) { NULL, BLOCK_NAME(1, vecs), BLOCK_NAME(2, vecs), BLOCK_NAME(3, vecs), \
-  BLOCK_NAME(4, vecs), BLOCK_NAME(5, vecs), BLOCK_NAME(6, vecs) }
-#else
-#define BLOCK_COLUMN(X, vecs) X(1, vecs) X(2, vecs)
-#define BLOCK_NAMES(vecs) { NULL, BLOCK_NAME(1, vecs), BLOCK_NAME(2, vecs) }
-#endif
-
-BLOCK_COLUMN(BLOCK, 1)
-BLOCK_COLUMN(BLOCK, 2)
-#if PANEL_VECS == 4
-BLOCK_COLUMN(BLOCK, 3)
-BLOCK_COLUMN(BLOCK, 4)
-#endif
-
-static const block_fn blocks[PANEL_VECS + 1][BLOCK_ROWS + 1] = {
-  { NULL },
-  BLOCK_NAMES(1),
-  BLOCK_NAMES(2),
-#if PANEL_VECS == 4
-  BLOCK_NAMES(3),
-  BLOCK_NAMES(4),
-#endif
-};
-
-static void block_wide_1 (const lurn_block *t) { block(1, WIDE_VECS, t); }
-static void block_wide_2 (const lurn_block *t) { block(2, WIDE_VECS_2, t); }
-
-static inline int vecs_of (int columns) { return (columns + VL - 1) / VL; }
-static inline int least (int a, int b) { return a < b ? a : b; }
+#define ROWS_BYTES 393216
 
 /* ---- packing ---------------------------------------------------------------------------- */
 
@@ -159,52 +48,161 @@ static void pack (real *packed, const real *w, int K, int N, int trans) {
   }
 }
 
-/* ---- product ---------------------------------------------------------------------------- */
+/* ---- a chain, panel by panel ------------------------------------------------------------ */
 
-static inline int parts_of (int count, int largest) { return (count + largest - 1) / largest; }
-/* Where part i of `parts` nearly equal parts starts. */
-static inline int part_start (int count, int parts, int i) {
-  return (int)((int64_t)count * i / parts);
+/* A product and those that follow it: c of the last one from init of the first. */
+typedef struct lurn_chain { const lurn_product *link; int links; } lurn_chain;
+
+static inline lurn_chain chain_at (const lurn_product *p, int n) {
+  lurn_chain c = { p, 1 };
+  while (c.links < n && p[c.links].follows) c.links++;
+  return c;
 }
 
-/* The block at row m and column n of C, `width` columns of one panel or more. */
-static inline lurn_block block_at (const lurn_product *p, int m, int n, int width) {
-  const lurn_block t = {
-    .K = p->K, .a = p->a + m * p->lda, .row = p->lda, .step = 1,
-    .b = p->packed + pack_count(p->K, n), .stride = least(vecs_of(width), PANEL_VECS) * VL,
-    .panel = (ptrdiff_t)pack_count(p->K, PANEL),
-    .init = p->init ? p->init + m * p->ldi + n : NULL, .ldi = p->ldi,
-    .c = p->c + m * p->ldc + n, .ldc = p->ldc,
-    .last = width - (vecs_of(width) - 1) * VL
-  };
-  return t;
+static inline const lurn_product *chain_end (const lurn_chain *c) { return &c->link[c->links - 1]; }
+
+/* Panel p of a piece is that at column n; weights that fit into no cache are asked for a panel ahead. */
+static inline void piece_of (lurn_piece *q, const lurn_product *l, int p, int n) {
+  q->K = l->K;
+  q->a = l->a;
+  q->row = l->lda;
+  q->step = 1;
+  q->ahead = (ptrdiff_t)pack_count(l->K, PANEL);
+  q->b[p] = l->packed + pack_count(l->K, n);
 }
 
-/* Rows m .. end - 1 of one panel. */
-static void product_panel (const lurn_product *p, int m, int end, int n) {
-  const int width = least(PANEL, p->N - n), count = end - m, parts = parts_of(count, BLOCK_ROWS);
-  for (int i = 0; i < parts; i++) {
-    const int first = part_start(count, parts, i), rows = part_start(count, parts, i + 1) - first;
-    const lurn_block t = block_at(p, m + first, n, width);
-    blocks[vecs_of(width)][rows](&t);
+/* Panel p of a block: where its columns begin, and what they begin with. */
+static inline void block_panel (lurn_block *t, int p, const lurn_chain *c, int n, int begun) {
+  const lurn_product *to = chain_end(c);
+  t->c[p] = to->c + n;
+  t->ldc[p] = to->ldc;
+  t->init[p] = begun ? t->c[p] : c->link->init ? c->link->init + n : NULL;
+  t->ldi[p] = begun ? to->ldc : c->link->ldi;
+}
+
+/* The block moved down by some rows. */
+static inline void block_down (lurn_block *t, int rows) {
+  t->first += rows;
+  t->c[0] += rows * t->ldc[0];
+  if (t->init[0]) t->init[0] += rows * t->ldi[0];
+}
+
+/* Links from .. from + links - 1 of a chain, rows m .. end - 1 of one panel. */
+static void product_panel (const lurn_chain *c, int from, int links, int m, int end, int n) {
+  const int width = least(PANEL, chain_end(c)->N - n), vecs = vecs_of(width);
+  const int count = end - m, parts = parts_of(count, BLOCK_ROWS), rows = count / parts;
+  lurn_piece piece[PIECES];
+  lurn_block t;
+  for (int j = 0; j < links; j++) piece_of(&piece[j], &c->link[from + j], 0, n);
+  t.piece = piece;
+  t.pieces = links;
+  t.stride = vecs * VL;
+  t.last = width - (vecs - 1) * VL;
+  t.first = 0;
+  block_panel(&t, 0, c, n, from > 0);
+  block_down(&t, m);
+  for (int more = 1; more >= 0; more--) {      /* nearly equal blocks, the larger ones first */
+    t.repeat = more ? count - rows * parts : parts - (count - rows * parts);
+    if (t.repeat == 0) continue;
+    blocks[vecs][rows + more](&t);
+    block_down(&t, (rows + more) * t.repeat);
   }
 }
 
-static void product_rows (const lurn_product *p, int m, int end) {
-  const int rows = end - m, wide = (rows == 1 ? WIDE_VECS : WIDE_VECS_2) * VL;
-  int n = 0;
-  for (; rows <= 2 && n + wide <= p->N; n += wide) {
-    const lurn_block t = block_at(p, m, n, wide);
-    if (rows == 1) block_wide_1(&t);
-    else block_wide_2(&t);
+/* As many links at a time as leave all their rows of A in the cache. */
+static int links_from (const lurn_chain *c, int from) {
+  const int most = ROWS_BYTES / (int)sizeof(real);
+  int64_t used = 0;
+  int links = 0;
+  for (; from + links < c->links && links < PIECES; links++) {
+    used += (int64_t)c->link[from + links].K * c->link->M;
+    if (links > 0 && used > most) break;
   }
-  for (; n < p->N; n += PANEL) product_panel(p, m, end, n);
+  return links;
 }
 
-static void product (const lurn_product *p) {
-  const int most = ROWS_BYTES / (int)sizeof(real) / (p->K + 1);
-  const int parts = parts_of(p->M, most > BLOCK_ROWS ? most : BLOCK_ROWS);
-  for (int i = 0; i < parts; i++) product_rows(p, part_start(p->M, parts, i), part_start(p->M, parts, i + 1));
+static void product_rows (const lurn_chain *c) {
+  const lurn_product *to = chain_end(c);
+  for (int from = 0, links; from < c->links; from += links) {
+    links = links_from(c, from);
+    const int most = ROWS_BYTES / (int)sizeof(real) / (c->link[from].K + 1);
+    const int parts = links > 1 ? 1 : parts_of(to->M, most > BLOCK_ROWS ? most : BLOCK_ROWS);
+    for (int i = 0; i < parts; i++)
+      for (int n = 0; n < to->N && to->M > 0; n += PANEL)
+        product_panel(c, from, links, part_start(to->M, parts, i), part_start(to->M, parts, i + 1), n);
+  }
+}
+
+/* ---- a row or two: panels side by side -------------------------------------------------- */
+
+/* Panels of one width whose chains read the same numbers of A. */
+typedef struct lurn_few {
+  int rows, panels, width;
+  lurn_block t;
+  lurn_piece piece[PIECES];
+} lurn_few;
+
+static int same_rows (const lurn_few *f, const lurn_chain *c) {
+  if (f->t.pieces != c->links) return 0;
+  for (int j = 0; j < c->links; j++) {
+    const lurn_piece *q = &f->piece[j];
+    if (q->a != c->link[j].a || q->row != c->link[j].lda || q->K != c->link[j].K) return 0;
+  }
+  return 1;
+}
+
+/* What is left begins with panel `from`. */
+static void few_shift (lurn_few *f, int from) {
+  for (int p = 0; p + from < f->panels; p++) {
+    for (int j = 0; j < f->t.pieces; j++) f->piece[j].b[p] = f->piece[j].b[p + from];
+    f->t.init[p] = f->t.init[p + from];
+    f->t.ldi[p] = f->t.ldi[p + from];
+    f->t.c[p] = f->t.c[p + from];
+    f->t.ldc[p] = f->t.ldc[p + from];
+  }
+  f->panels -= from;
+}
+
+static void play_few (lurn_few *f) {
+  const int vecs = vecs_of(f->width), most = WIDE_PANELS(vecs);
+  f->t.piece = f->piece;
+  f->t.stride = vecs * VL;
+  f->t.last = f->width - (vecs - 1) * VL;
+  f->t.repeat = 1;
+  while (f->panels > 0) {
+    const int all = f->rows == 1 && f->panels >= most, panels = all ? most : f->panels >= most / 2 ? most / 2 : 1;
+    (panels > 1 ? wide[vecs][!all][f->rows] : blocks[vecs][f->rows])(&f->t);
+    if (panels == f->panels) f->panels = 0;
+    else few_shift(f, panels);
+  }
+}
+
+static void add_few (lurn_few *f, const lurn_chain *c) {
+  const int N = chain_end(c)->N;
+  if (f->panels > 0 && !same_rows(f, c)) play_few(f);
+  f->t.pieces = c->links;
+  for (int n = 0; n < N; n += PANEL) {
+    const int width = least(PANEL, N - n);
+    if (f->panels == WIDE_PANELS(vecs_of(width)) || (f->panels > 0 && width != f->width)) play_few(f);
+    f->width = width;
+    for (int j = 0; j < c->links; j++) piece_of(&f->piece[j], &c->link[j], f->panels, n);
+    block_panel(&f->t, f->panels++, c, n, 0);
+  }
+}
+
+static void product (const lurn_product *p, int n) {
+  lurn_few few;
+  few.rows = few.panels = few.t.first = 0;
+  for (int i = 0; i < n; ) {
+    const lurn_chain c = chain_at(p + i, n - i);
+    const int rows = chain_end(&c)->M, is_few = (rows == 1 || rows == 2) && c.links <= PIECES;
+    if (few.panels > 0 && (!is_few || rows != few.rows)) play_few(&few);
+    few.rows = rows;
+    if (is_few) add_few(&few, &c);
+    else product_rows(&c);
+    i += c.links;
+  }
+  if (few.panels > 0) play_few(&few);
 }
 
 #endif

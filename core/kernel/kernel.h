@@ -72,13 +72,16 @@ typedef void (*lurn_map_fn) (real *y, const real *a, const real *b, const real *
 /* One product: for m < M, n < N
  *   c[m*ldc + n] = chain over k = 0..K-1 of fma(a[m*lda + k], w[k,n], acc)
  * from init[m*ldi + n]; init NULL starts at +0; ldi 0 broadcasts one row (a bias);
- * init may equal c (with ldi == ldc). `packed` was made by pack() from w. */
+ * init may equal c (with ldi == ldc). `packed` was made by pack() from w.
+ * One that follows goes on with the chains of the product before it in the list, of the same M and N,
+ * instead of an init of its own; what that one alone would have left in its c is then not written. */
 typedef struct lurn_product {
   int M, N, K;
   const real *a; ptrdiff_t lda;        /* (M,K) */
   const real *packed;                  /* of (K,N) */
   const real *init; ptrdiff_t ldi;     /* (M,N), (N), or NULL */
   real *c; ptrdiff_t ldc;              /* (M,N) */
+  int follows;
 } lurn_product;
 
 typedef struct lurn_kernels {
@@ -109,7 +112,8 @@ typedef struct lurn_kernels {
    * destination is LURN_ALIGN-aligned. */
   size_t (*pack_count) (int K, int N);
   void (*pack) (real *packed, const real *w, int K, int N, int trans);
-  void (*product) (const lurn_product *p);
+  /* n of them, in any order but for those that follow: none reads what another one writes. */
+  void (*product) (const lurn_product *p, int n);
 
   /* c[k*ldc + n] = chain over m = M-1 .. 0 of fma(a[m*lda + k], d[m*ldd + n], acc) from c:
    * the parameter gradient a^T d, added to what is there. c is (K,N). */

@@ -230,7 +230,7 @@ static void product_case (const lurn_kernels *t, int M, int N, int K, int init, 
   t->pack(packed, w, K, N, trans);
   check(canary_at(packed + count, 1), "%s pack (%d,%d) trans %d writes beyond the end", t->isa, K, N, trans);
   lurn_product p = { M, N, K, a, lda, packed, init == 0 ? NULL : init == 3 ? c : first, init == 2 ? 0 : ldc, c, ldc };
-  t->product(&p);
+  t->product(&p, 1);
   p.c = want;
   if (init == 3) p.init = want;
   naive_product(&p, w, trans);
@@ -238,6 +238,47 @@ static void product_case (const lurn_kernels *t, int M, int N, int K, int init, 
   free(a), free(w), free(first), free(packed);
   guarded_free(c);
   guarded_free(want);
+}
+
+/* Several at once, over the same rows of A or others, some of them going on with the one before. */
+enum { LIST = 7 };
+
+static void product_list_case (const lurn_kernels *t) {
+  lurn_product p[LIST], naive[LIST];
+  real *w[LIST], *packed[LIST], *a = numbers(40 * 70, product_value), *first = numbers(300, product_value);
+  const int n = 1 + below(LIST), M = below(3) ? 1 + below(3) : below(40), K = below(70), N = any_size() % 100;
+  for (int i = 0; i < n; i++) {
+    const int follows = i > 0 && below(2), own = below(3) == 0;
+    p[i] = (lurn_product){ M, follows ? p[i - 1].N : own ? below(100) : N, own ? below(70) : K };
+    p[i].a = own ? a + below(9) : a;
+    p[i].lda = p[i].K;
+    p[i].follows = follows;
+    p[i].init = below(3) ? first : NULL;
+    p[i].ldc = p[i].N + below(3);
+    const size_t size = (size_t)(M * p[i].ldc), count = t->pack_count(p[i].K, p[i].N);
+    w[i] = numbers((size_t)p[i].K * (size_t)p[i].N, product_value);
+    packed[i] = aligned_alloc(LURN_ALIGN, lurn_align((count + 1) * sizeof(real)));
+    t->pack(packed[i], w[i], p[i].K, p[i].N, 0);
+    p[i].packed = packed[i];
+    p[i].c = guarded(size);
+    naive[i] = p[i];
+    naive[i].c = guarded(size);
+    if (follows) naive[i].init = naive[i - 1].c, naive[i].ldi = naive[i - 1].ldc;
+    naive_product(&naive[i], w[i], 0);
+  }
+  t->product(p, n);
+  for (int i = 0; i < n; i++) {
+    const size_t size = (size_t)(M * p[i].ldc);
+    const int shown = i + 1 == n || !p[i + 1].follows;
+    check((!shown || same_all(p[i].c, naive[i].c, size)) && intact(p[i].c, size),
+          "%s product %d of %d (%d,%d,%d)", t->isa, i + 1, n, M, p[i].N, p[i].K);
+  }
+  for (int i = 0; i < n; i++) {
+    free(w[i]), free(packed[i]);
+    guarded_free(p[i].c);
+    guarded_free(naive[i].c);
+  }
+  free(a), free(first);
 }
 
 static void check_product (const lurn_kernels *t) {
@@ -249,6 +290,7 @@ static void check_product (const lurn_kernels *t) {
     }
   for (int i = 0; i < 150; i++) product_case(t, below(33), any_size(), below(70), below(4), below(2));
   for (int i = 0; i < 150; i++) product_case(t, 1 + below(6), 1 + below(300), 1 + below(40), below(4), below(2));
+  for (int i = 0; i < 400; i++) product_list_case(t);
   report(t->isa, "product", "");
 }
 

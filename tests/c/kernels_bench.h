@@ -70,7 +70,7 @@ typedef struct bench_job { const lurn_kernels *t; const int *s; real *a, *b, *c,
 static void bench_product (const bench_job *j) {
   const int M = j->s[0], K = j->s[1], N = j->s[2];
   const lurn_product p = { M, N, K, j->a, K, j->packed, NULL, 0, j->c, N };
-  j->t->product(&p);
+  j->t->product(&p, 1);
 }
 
 static void bench_outer (const bench_job *j) {

@@ -170,6 +170,43 @@ describe("a study in " .. kind, function ()
 end)
 end
 
+-- Between what a claim sees and what it does, others are at work.
+describe("a shared folder", function ()
+  local sys = lurn.sys
+  local exists, link = sys.exists, sys.claim
+  after_each(function () sys.exists, sys.claim = exists, link end)
+
+  it("gives nobody a trial that was taken away before the claim was through", function ()
+    local now = 1000.0
+    stores.clear "dir"
+    local function open () return assert(lurn.store.open(stores.urls.dir, {clock = function () return now end})) end
+    assert(open():create {name = "s", spec = SPEC})
+    local a, b = open():study "s", open():study "s"
+    local function claim (study, worker) return study:claim {worker = worker, lease = 10, propose = propose} end
+    local theirs
+    function sys.exists (path)      -- a has looked; now number 0 goes to b
+      sys.exists = exists
+      assert.equal(0, claim(b, "b").number)
+      return exists(path)
+    end
+    function sys.claim (path, name)      -- a has number 1, and sleeps until its lease is over
+      if not name:find "/1%.1$" then return link(path, name) end
+      sys.claim = link
+      local done = link(path, name)
+      now = now + 100
+      assert.equal(0, claim(b, "b").number)
+      theirs = claim(b, "c")
+      assert.same({1, 2}, {theirs.number, theirs.epoch})
+      assert.is_true(b:finish(theirs, {state = "COMPLETE", value = 1}))
+      return done
+    end
+    local mine = claim(a, "a")
+    assert.same({2, 1, "a", "RUNNING"}, {mine.number, mine.epoch, mine.worker, mine.state})
+    assert.equal("c", theirs.worker)
+    assert.same({}, a:check())
+  end)
+end)
+
 -- Whoever asks what a file system is, is told "nfs": 0x6969 (statfs(2)).
 local SHIM = [[
 #include <sys/vfs.h>
