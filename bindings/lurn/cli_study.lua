@@ -111,7 +111,8 @@ return function (cli)
     if best.run then print("weights: " .. best.run) end
     if (study:spec().seeds or 1) == 1 and document.counts.COMPLETE < 2 then return end
     local usual = document.store == require "lurn.cli_sweep" (cli).default_store(study.name)
-    print(("all: lurn study show %s%s"):format(study.name, usual and "" or " --store " .. lurn.shell.word(document.store)))
+    local where = usual and "" or " --store " .. lurn.shell.word(document.store)
+    print(("all: lurn study show %s%s"):format(study.name, where))
   end
 
   ---------------------------------------------------------------- verbs

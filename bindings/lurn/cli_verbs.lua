@@ -102,7 +102,7 @@ local verbs = {
   study = {
     usage = "lurn study list   |   lurn study show|best|check|delete [STUDY]\n"
       .. "       lurn study export [STUDY] -o FILE.csv|FILE.json|URL   |   lurn study import URL [STUDY] --store URL",
-    help = "what is in the stores of sweeps",
+    help = "what is in the stores of sweeps (check executes the script of the study)",
     options = {
       store = {"text", "where trials are kept (those in the folder sweeps)", "URL"},
       study = {"text", "its name in the store; the only one by default", "NAME"},

@@ -139,6 +139,16 @@ describe("lurn sweep", function ()
     assert.matches("the script: line 6 was", err)
     assert.matches("%(p.x %- 0%.4%)", err)
     assert.equal(0, (shell.lurn "sweep quick.lua --sampler random --trials 3 --quiet --study second"))
+    -- A study that says it has this script, and has another one, is not played.
+    local store = assert(lurn.store.open(shell.path "sweeps/forged.db"))
+    local spec = assert(lurn.store.open(shell.path "sweeps/second.db"):study "second"):spec()
+    spec.script.text = spec.script.text .. "os.execute 'touch forged'"
+    assert(store:create {name = "forged", spec = spec}):set("trials", 3)
+    store:close()
+    code, _, err = shell.lurn "sweep quick.lua --sampler random --trials 3 --quiet --study forged"
+    assert.equal(2, code)
+    assert.matches("the script: line", err)
+    assert.is_false(shell.exists "forged")
   end)
 
   when_built("fixes and narrows parameters, keeps logarithms, and leaves out what means nothing", function ()

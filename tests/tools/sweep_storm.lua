@@ -160,6 +160,7 @@ local function rage (kind, url, store, o)
       if sleeper:is_fenced(trials) then slept[#slept + 1] = sleeper end
       sleeper = nil
     end
+    if over and sleeper and not sleeper.pid then sleeper = nil end      -- nothing runs that it could lose
     if not sleeper and #slept < o.freezes and not over and done > each then
       sleeper = setmetatable({agents = agents}, Sleeper)
     end
