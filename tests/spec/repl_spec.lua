@@ -116,7 +116,7 @@ describe("the prompt", function ()
   end)
 
   at_terminal("goes on with a run that was paused, to the same bits", function ()
-    local begin = 'function new () local r = lurn.load("script.lua"):start({steps = 150}, '
+    local begin = 'function new () local r = lurn.load("script.lua"):start({steps = 800}, '
       .. '{write = false, quiet = true, seed = 2}) return r end'
     local bits = 'function bits (r) return lurn.sys.sha256(lurn.json.encode(r.metrics.loss.value)):sub(1, 8) .. '
       .. 'r.model.native:hash():sub(1, 8) end'
@@ -139,7 +139,7 @@ describe("the prompt", function ()
   at_terminal("goes on with a loop that was typed by hand, whatever was played with its model meanwhile", function ()
     local loop = "function loop () local m = lurn.stack {input = {dim = 3}, lurn.lstm {hidden = 24}, "
       .. "lurn.linear {size = 1}, loss = lurn.loss.mse()}; M = m; "
-      .. "local o = lurn.optim.adam(m, {clip_norm = 1}); for i = 1, 3000 do "
+      .. "local o = lurn.optim.adam(m, {clip_norm = 1}); for i = 1, 15000 do "
       .. "m:forward(b) m:backward() o:step() end return m.native:hash() end"
     local steps = {expect "> ", line 'b = lurn.batch {x = lurn.normal(9, 2, 3), y = lurn.normal(9, 2, 1)};',
       line 'd = lurn.batch {x = lurn.normal(4, 1, 3, {name = "d"}), y = lurn.normal(4, 1, 1, {name = "d"})};',
