@@ -56,7 +56,7 @@ echo '42;main'
     os.remove(shell.path "scontrol.args")
     -- This one is called off before its time is over, and gives its trial back.
     shell.write("called.sh", (shell.read("job.sh"):gsub("\n[^\n]+ worker [^\n]+ &\n",
-      "\nsh -c 'trap \"exit 143\" TERM; kill -USR1 $PPID; while :; do sleep 0.1; done' &\n")))
+      "\nsh -c 'trap \"exit 143\" TERM; kill -USR1 $PPID; for i in $(seq 100); do sleep 0.1; done' &\n")))
     assert.equal(143, (shell.run(as_task .. " called.sh")))
     assert.equal("requeue 7_2\n", shell.read "scontrol.args")
   end)
