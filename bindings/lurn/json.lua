@@ -9,8 +9,10 @@
 return function (lurn)
   local M = {}
 
-  -- What C reads of texts without anything rare in them. Where only this file is wanted, it is not there.
-  local fast = lurn and lurn.core and lurn.core.json and lurn.core.json.decode
+  -- What C reads of texts without anything rare in them. Where only this file is wanted, or a core is stood in for, it
+  -- is not there.
+  local quick = lurn and lurn.core and lurn.core.json
+  local fast = quick and quick.decode
 
   --- Stands for null where a Lua table cannot hold nil; encodes as null.
   M.null = setmetatable({}, {__tostring = function () return "null" end})

@@ -20,7 +20,8 @@ return function (lurn)
 
   -- Its own trial, be it running or put back; else the lowest that was put back or whose lease ran out. Mostly there is
   -- none: to see that takes a fifth of the time that sorting them takes.
-  local OPEN = " FROM lurn_trial%s WHERE study_id = $1 AND queue IN (0, 1) AND (queue = 1 OR worker = $2 OR lease < $3) "
+  local OPEN = " FROM lurn_trial%s WHERE study_id = $1 AND queue IN (0, 1) "
+    .. "AND (queue = 1 OR worker = $2 OR lease < $3) "
   local ANY = "SELECT 1" .. OPEN .. "LIMIT 1"
   local PICK = "SELECT number, trial_id, epoch, queue" .. OPEN
     .. "ORDER BY CASE WHEN worker = $2 THEN queue ELSE 2 END, number LIMIT 1%s"
@@ -30,8 +31,8 @@ return function (lurn)
   function M.new (link, id, name, direction, spec)
     local d = link.dialect
     return setmetatable({any = ANY:format(d.by_queue), pick = PICK:format(d.by_queue, d.skip),
-      fresh = FRESH:format(d.by_queue, d.skip), link = link, id = id, name = name, direction = direction, given = spec, space = M.space(spec), total = machine.total(spec),
-      view = {trials = {}, since = -1}}, Handle)
+      fresh = FRESH:format(d.by_queue, d.skip), link = link, id = id, name = name, direction = direction, given = spec,
+      space = M.space(spec), total = machine.total(spec), view = {trials = {}, since = -1}}, Handle)
   end
 
   function Handle:spec () return self.given end
@@ -192,8 +193,8 @@ return function (lurn)
     return false, open and "nothing" or "done"
   end
 
-  -- A claim (and a renewal) is no promise to anybody but this worker, so it need not be on disk before it is played; the
-  -- next result, report or pause takes it there.
+  -- A claim (and a renewal) is no promise to anybody but this worker, so it need not be on disk before it is played;
+  -- the next result, report or pause takes it there.
   function Handle:claim (c)
     local t, why, code = self.link:write(function (run) return claim(self, run, c) end, true)
     return t or nil, why, code

@@ -1,12 +1,14 @@
 -- store_bench.lua: what a trial costs in the store: a claim of a random configuration of ten parameters and its result,
--- each on disk before it is acknowledged, and whether that stays the same as a study grows.
+-- the result on disk before it is acknowledged, and whether that stays the same as a study grows.
 --
---   lua5.4 tests/tools/store_bench.lua [--store sqlite,dir,postgresql,memory] [--most 100000] [--params 10]
+--   lua5.4 tests/tools/store_bench.lua [--store sqlite,dir,postgresql,memory] [--least 1000] [--most 100000]
+--     [--params 10]
 --
--- A line per kind and number n of trials that are there, put in whole: milliseconds a trial, over WINDOW trials from n on,
--- of claim and finish as two commits; of `turn`, which is one; of bringing the list of trials up to date after each; and how
--- long a process needs to read the whole study. From the environment: LUA_PATH, LUA_CPATH; STORES, a folder on the
--- disk to measure. Beside it, by tests/tools/optuna_bench.py where Optuna is: the same with Optuna and its SQLite.
+-- A line per kind and number n of trials that are there, put in whole: milliseconds a trial, over WINDOW trials from n
+-- on, of claim and finish as two commits; of `turn`, which is one; of bringing the list of trials up to date after
+-- each; and how long a process needs to read the whole study. From the environment: LUA_PATH, LUA_CPATH; STORES, a
+-- folder on the disk to measure. Beside it, by tests/tools/optuna_bench.py where Optuna is: the same with Optuna and
+-- its SQLite.
 
 package.path = "tests/spec/?.lua;" .. package.path
 local lurn = require "lurn"
@@ -15,7 +17,7 @@ local stores = require "store_helper"
 local WINDOW = 300
 
 local function parse (words)
-  local o = {store = "sqlite,dir,postgresql,memory", most = 100000, params = 10}
+  local o = {store = "sqlite,dir,postgresql,memory", least = 1000, most = 100000, params = 10}
   for i = 1, #words, 2 do
     local name = words[i]:match "^%-%-(%a+)$"
     if not name or o[name] == nil then error("store_bench: what is " .. words[i] .. "?", 0) end
@@ -100,7 +102,7 @@ local function bench (kind, url, o)
     space[k] = {name = ("p%02d"):format(k), kind = "float", low = 0.0, high = 1.0}
     params[space[k].name] = 1 / (k + 1)
   end
-  local n = 1000
+  local n = o.least
   while n <= o.most do
     measure(kind, store, n, space, params)
     n = 10 * n
