@@ -80,16 +80,6 @@ void lurn_blas_gemm (int transa, int transb, int M, int N, int K, real alpha, co
              M, N, K, alpha, a, leading(lda), b, leading(ldb), beta, c, leading(ldc));
 }
 
-/* OpenBLAS returns early, leaving y as it was, when there is nothing to add up; here the sum of
- * nothing is 0. */
-void lurn_blas_gemv (int trans, int M, int N, real alpha, const real *a, int lda,
-                     const real *x, int incx, real beta, real *y, int incy) {
-  if ((trans ? M : N) == 0)
-    for (int i = 0; i < (trans ? N : M); i++) y[(ptrdiff_t)i * incy] = beta == 0 ? 0 : beta * y[(ptrdiff_t)i * incy];
-  else
-    BLAS(gemv)(CblasRowMajor, trans ? CblasTrans : CblasNoTrans, M, N, alpha, a, leading(lda), x, incx, beta, y, incy);
-}
-
 /* ==== Scratch memory ==== */
 
 typedef struct scratch {

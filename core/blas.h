@@ -30,9 +30,6 @@ const char *lurn_blas_warning (void);
  * as (K,M), b is (K,N) or stored as (N,K). ld*: elements from one stored row to the next. */
 void lurn_blas_gemm (int transa, int transb, int M, int N, int K, real alpha, const real *a, int lda,
                      const real *b, int ldb, real beta, real *c, int ldc);
-/* y = alpha op(a) x + beta y; a is stored as (M,N); x (N), y (M), or x (M), y (N) with trans. */
-void lurn_blas_gemv (int trans, int M, int N, real alpha, const real *a, int lda,
-                     const real *x, int incx, real beta, real *y, int incy);
 
 typedef enum lurn_blas_job {
   LURN_BLAS_SOLVE,              /* M: side of the matrix, N: right-hand sides */

@@ -24,7 +24,6 @@ static const struct { const char *name; size_t size; } TYPES[] = {
   [LURN_H5_I64] = {"i64", 8},    [LURN_H5_U8] = {"u8", 1},   [LURN_H5_TEXT] = {"text", 0}
 };
 
-size_t lurn_h5_type_size (lurn_h5_type type) { return TYPES[type].size; }
 const char *lurn_h5_type_name (lurn_h5_type type) { return TYPES[type].name; }
 
 static int is_real (lurn_h5_type type) { return type == LURN_H5_F32 || type == LURN_H5_F64; }

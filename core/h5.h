@@ -69,7 +69,6 @@ typedef struct lurn_h5_value {
   size_t size;
 } lurn_h5_value;
 
-size_t lurn_h5_type_size (lurn_h5_type type);                 /* of a number; 0 otherwise */
 const char *lurn_h5_type_name (lurn_h5_type type);            /* "f32", ..., "text", "group" */
 
 const char *lurn_h5_library (char *text, size_t size);        /* "1.10.8", the one that was loaded; returns text */
