@@ -4,22 +4,17 @@
  * change: it is played once for each change, like packing, and its results keep their places. For a stream of single
  * steps, and for evaluation, that is nearly never.
  */
-#include "schedule.h"
+#include "schedule_work.h"
 
 /* Is register r a function of the weights alone? `known` has the results of units before. */
 static int is_known (const lurn_program *p, const uint8_t *known, lurn_reg r) {
   return p->reg[r].kind == LURN_REG_PARAM || (p->reg[r].kind == LURN_REG_VALUE && known[r]);
 }
 
-/* An output is somebody else's to change: a gradient is scaled where it lies. */
-static int is_output (const lurn_program *p, lurn_reg r) {
-  for (int k = 0; k < p->noutput; k++) if (p->output[k].reg == r) return 1;
-  return 0;
-}
-
 static int is_constant (const lurn_program *p, const uint8_t *known, const lurn_instr *i) {
   const lurn_op *op = lurn_op_info(i->op);
-  if (is_output(p, i->out) || p->reg[i->out].axis != LURN_ONCE || (op->flags & LURN_OP_RANDOM)) return 0;
+  /* An output is somebody else's to change: a gradient is scaled where it lies. */
+  if (lurn_is_output(p, i->out) || p->reg[i->out].axis != LURN_ONCE || (op->flags & LURN_OP_RANDOM)) return 0;
   for (int k = 0; k < op->nin; k++) if (i->in[k] >= 0 && !is_known(p, known, i->in[k])) return 0;
   return 1;
 }
