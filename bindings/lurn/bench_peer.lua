@@ -1,7 +1,7 @@
 --- Peers of `lurn bench`: processes that do the same work as lurn, and are asked for it turn by turn.
 --
 -- A peer is a program beside the tests: PyTorch and JAX in Python, oneDNN in C. Each number of threads has a process of
--- its own. A document of JSON a line goes to it, one comes back; what they say stands in tests/bench/torch_peer.py.
+-- its own. A document of JSON a line goes to it, one comes back; what they say stands in tests/bench/turns.py.
 
 return function (lurn)
   local json = lurn.json

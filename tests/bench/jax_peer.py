@@ -1,14 +1,12 @@
-"""The JAX side of `lurn bench`: whole training steps, compiled; the protocol is that of torch_peer.py.
+"""The JAX side of `lurn bench`: whole training steps, compiled; the protocol is that of turns.py.
 
 A layer is a lax.scan with the products of the input taken out of it, a step (loss, gradients, clipping,
 Adam) is one jit, which is compiled before anything is timed. Kinds: train. The one argument is the
 number of threads, to which the process is held by its set of CPUs, because XLA's pool takes what it finds.
 """
 
-import json
 import os
 import sys
-import time
 
 THREADS = int(sys.argv[1]) if len(sys.argv) > 1 else 1
 os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
@@ -18,6 +16,8 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 
 import jax  # noqa: E402  (the environment is read when it is imported)
 import jax.numpy as jnp  # noqa: E402
+
+import turns  # noqa: E402
 
 
 # ---------------------------------------------------------------- cells: (state, a = x Wx + b) -> state
@@ -123,63 +123,8 @@ def make_train(case):
     return step
 
 
-# ---------------------------------------------------------------- turns
+def prepare(case):
+    return make_train(case) if case["kind"] == "train" and case["cell"] in CELLS and not case.get("vocab") else None
 
 
-def peak_memory():
-    with open("/proc/self/status", encoding="ascii") as status:
-        for line in status:
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return None
-
-
-def answer(document):
-    print(json.dumps(document), flush=True)
-
-
-def run(step, request):
-    wall, cpu = time.perf_counter(), time.process_time()
-    for _ in range(request["steps"]):
-        step()
-    answer({"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu})
-
-
-def play(case):
-    if case["kind"] != "train" or case["cell"] not in CELLS or case.get("vocab"):
-        answer({"skip": "no such case"})
-        return
-    start = time.perf_counter()
-    step = make_train(case)
-    step()
-    answer({"ready": True, "first": time.perf_counter() - start})
-    for line in iter(sys.stdin.readline, ""):
-        request = json.loads(line)
-        if request["do"] == "end":
-            break
-        run(step, request)
-    answer({"peak": peak_memory()})
-
-
-def child(case):
-    """Never returns: what went wrong is an answer too, or lurn would wait for it."""
-    try:
-        play(case)
-    except BaseException as error:  # pylint: disable=broad-except
-        answer({"error": repr(error)})
-    finally:
-        sys.stdout.flush()
-        os._exit(0)
-
-
-def main():
-    answer({"name": "JAX " + jax.__version__})
-    for line in iter(sys.stdin.readline, ""):
-        # Nothing has been computed yet in this process, so no thread of a pool is lost by the fork.
-        pid = os.fork()
-        if pid == 0:
-            child(json.loads(line))
-        os.waitpid(pid, 0)
-
-
-main()
+turns.serve("JAX " + jax.__version__, prepare)

@@ -1,6 +1,6 @@
 /* onednn_peer.c: the oneDNN side of `lurn bench`: the recurrent layers of a case alone, timed when it is asked for.
  *
- * The protocol is that of torch_peer.py: one JSON document a line on stdin, one on stdout. A step is
+ * The protocol is that of turns.py: one JSON document a line on stdin, one on stdout. A step is
  *
  *   reorder of Wx, Wh into the format of the forward primitive, forward_training over all T, B and layers,
  *   reorder of Wx, Wh into the format of the backward primitive, backward with a given gradient of the output,

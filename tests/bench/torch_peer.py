@@ -1,28 +1,19 @@
 """The PyTorch side of `lurn bench`: the same work, timed when it is asked for.
 
-One JSON document a line on stdin, one on stdout, so that the two processes take turns and whatever
-else the machine does hits both alike:
-
-    {"kind": "train", "cell": "lstm", "T": 50, ...}     -> {"ready": true, "first": s} or {"skip": why}
-    {"do": "run", "steps": 3}                           -> {"wall": s, "cpu": s}
-    {"do": "end"}                                       -> {"peak": bytes}
-
-The one argument is the number of threads: a process that once ran two is slower with one
-afterwards, so each number has a process of its own. Every case runs in a child of that, so
-that peak memory is that of the case alone. `first` is how long it took until the first step was done.
-Kinds: train (forward, loss, backward, clip by norm, Adam), eval (forward and loss), stream (one
-character at batch 1), ragged (train, on packed sequences); with "cell": "peephole" the layer is a loop
-over time in Python, as a user's own cell is.
+The protocol is that of turns.py. The one argument is the number of threads: a process that once ran two is slower
+with one afterwards, so each number has a process of its own. Kinds: train (forward, loss, backward, clip by norm,
+Adam), eval (forward and loss), stream (one character at batch 1), ragged (train, on packed sequences); with "cell":
+"peephole" the layer is a loop over time in Python, as a user's own cell is.
 """
 
-import json
-import os
 import sys
-import time
 
 import torch
 from torch import nn
 
+import turns
+
+THREADS = int(sys.argv[1]) if len(sys.argv) > 1 else 1
 CLASSES = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 
@@ -162,63 +153,10 @@ def make_stream(case):
 MAKERS = {"train": make_train, "ragged": make_ragged, "eval": make_eval, "stream": make_stream}
 
 
-def peak_memory():
-    with open("/proc/self/status", encoding="ascii") as status:
-        for line in status:
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return None
-
-
-def answer(document):
-    print(json.dumps(document), flush=True)
-
-
-def run(step, request):
-    wall, cpu = time.perf_counter(), time.process_time()
-    for _ in range(request["steps"]):
-        step()
-    answer({"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu})
-
-
-def play(case, threads):
-    torch.set_num_threads(threads)
+def prepare(case):
+    torch.set_num_threads(THREADS)
     torch.manual_seed(1)
-    if case["kind"] not in MAKERS:
-        answer({"skip": "no such kind"})
-        return
-    start = time.perf_counter()
-    step = MAKERS[case["kind"]](case)
-    step()
-    answer({"ready": True, "first": time.perf_counter() - start})
-    for line in iter(sys.stdin.readline, ""):
-        request = json.loads(line)
-        if request["do"] == "end":
-            break
-        run(step, request)
-    answer({"peak": peak_memory()})
+    return MAKERS[case["kind"]](case) if case["kind"] in MAKERS else None
 
 
-def child(case, threads):
-    """Never returns: what went wrong is an answer too, or lurn would wait for it."""
-    try:
-        play(case, threads)
-    except BaseException as error:  # pylint: disable=broad-except
-        answer({"error": repr(error)})
-    finally:
-        sys.stdout.flush()
-        os._exit(0)
-
-
-def main():
-    threads = int(sys.argv[1]) if len(sys.argv) > 1 else 1
-    answer({"name": "PyTorch " + torch.__version__})
-    for line in iter(sys.stdin.readline, ""):
-        # Nothing has been computed yet in this process, so no thread of a pool is lost by the fork.
-        pid = os.fork()
-        if pid == 0:
-            child(json.loads(line), threads)
-        os.waitpid(pid, 0)
-
-
-main()
+turns.serve("PyTorch " + torch.__version__, prepare)
