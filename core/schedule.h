@@ -7,8 +7,8 @@
  *   STRIP  a run of elementwise maps (and of expand and unpick, whose operands are one number a row) over the same
  *          rows, played block by block so that what only they read never leaves the first-level cache and has no
  *          place in the arena
- *   BLOCK  a run of CALLs, LISTs and STRIPs over the same frames that fill and read wide rows: some steps after the other, from
- *          the last to the first (block.c)
+ *   BLOCK  a run of CALLs, LISTs and STRIPs over the same frames that fill and read wide rows: some steps after the
+ *          other, from the last to the first (block.c)
  *   LOOP   a scan: time in spans, and per span three lists of units:
  *            before  what reads no state: the whole span at once
  *            step    what is between state and state: one time step after the other
@@ -33,9 +33,9 @@ typedef struct lurn_choices {
   int reuse;                    /* arena places of dead registers are used again */
   int strip;                    /* reals of a register per block of a strip */
   int span;                     /* time steps per span; 0: all */
-  int again;                    /* blocks of the backward half play wide products once more, which then are never whole */
+  int again;                    /* blocks of the backward half play wide products once more: these are never whole */
   int rows, wide;               /* frames of a block; 0: none. From how many columns on rows are wide */
-  int window;                   /* recompute.h: steps of a window; 0: nothing is played twice; -1: the best for its length */
+  int window;                   /* recompute.h: steps of a window; 0: nothing is played twice; -1: the best length */
   int worth;                    /* elements from which on other threads are woken */
   uint64_t dice;                /* not 0: hoisting and fusing are decided by lot (tests) */
 } lurn_choices;

@@ -87,7 +87,8 @@ static int ends_with (const work *w, lurn_reg r, int n) {
   const lurn_program *p = w->p;
   const lurn_register *x = &p->reg[r], *out = &p->reg[p->instr[n].out];
   lurn_reg root = w->s->root[r];
-  if (x->kind != LURN_REG_VALUE || x->axis != out->axis || x->cols != out->cols || lurn_is_output(p, r) || lurn_is_next(p, r))
+  if (x->kind != LURN_REG_VALUE || x->axis != out->axis || x->cols != out->cols || lurn_is_output(p, r)
+      || lurn_is_next(p, r))
     return 0;
   if (w->s->store[root] != w->s->store[w->s->root[p->instr[n].out]] || w->s->store[root] < LURN_KEEP_STEP) return 0;
   for (int m = 0; m < p->ninstr; m++)
