@@ -10,6 +10,7 @@
 #   make store-storm   workers of each kind of trial store killed, its server, too: no result lost or counted twice
 #   make cluster    a sweep on two Slurm hosts, one of which dies, the other loses its network: nothing lost (root)
 #   make sweep-storm   agents of sweeps on each kind of store killed and frozen, trials, too: every trial once
+#   make optuna     Optuna and its dashboard into the build folder: specs then see them read what lurn writes (network)
 #   make storm      every script killed at random instants and resumed, ARGS='--kills 50': the same bits
 #   make bench      the speed table, ARGS='--rows layers'
 #   make count      instructions of the main loops beside their baseline, ARGS=--record: a new baseline
@@ -20,8 +21,8 @@
 #
 # Variables: CC, CFLAGS, LDFLAGS, JOBS, BUILD (build), WERROR=1 (warnings are errors), V=1 (show commands).
 # Libraries come from pkg-config, or from LUA_PREFIX=, OPENBLAS_PREFIX=, HDF5_PREFIX=, ZLIB_PREFIX=, SQLITE_PREFIX=,
-# PQ_PREFIX= (PostgreSQL's, without which only that kind of store is missing): an
-# ordinary prefix (/usr/local) or the usr folder of Debian packages unpacked with dpkg -x.
+# PQ_PREFIX= (PostgreSQL's, without which only that kind of store is missing): an ordinary prefix (/usr/local) or the
+# usr folder of Debian packages unpacked with dpkg -x.
 
 -include config.mk
 
@@ -374,7 +375,7 @@ lint:
 # objects and liblurn32.a, liblurn64.a. It shows that nothing in the sources is x86-only: no
 # intrinsics outside the two isa_avx files, no x86 headers, no 80-bit assumptions. It does not
 # link modules or run anything: that takes arm64 libraries and a machine. Headers of Lua, OpenBLAS,
-# HDF5 and zlib are this machine's, which for 64-bit little-endian Linux declare the same; of Lua's,
+# HDF5, zlib, SQLite and PostgreSQL are this machine's, which for 64-bit little-endian Linux declare the same; of Lua's,
 # the one file that names the architecture is written here.
 CROSS = aarch64-linux-gnu
 arm64:
