@@ -78,6 +78,7 @@ function Sleeper:look (study, url)
   if not self.pid then self.pid = spawn(url, self.name, true) end
   local _, state = alive(self.pid)
   if state ~= "T" then return end
+  self.asleep = true
   local note = notes_of(self.name)[1]
   local t = study:sync()[note.number + 1]
   if t and t.state == "COMPLETE" then
@@ -110,15 +111,17 @@ local function rage (kind, url, study, o)
   -- A blow for every so many results, so that a busy machine gets on, too: a worker takes a while to start.
   local each, goal, last = math.max(1, o.trials // 75), 0, started
   while true do
-    local c = study:counts()
+    local c, asleep = study:counts(), true
     local over = c and c.COMPLETE == o.trials
     for _, s in ipairs(sleepers) do
       s:look(study, url)
+      asleep = asleep and s.asleep
       over = over and s.woken and not alive(s.pid)
     end
     if over then return counts, sleepers, lurn.sys.clock() - started end
     if lurn.sys.clock() - started > o.limit then fail("%s: not done after %d s", kind, o.limit) end
-    for k = 1, o.workers do
+    -- Not before all sleepers have a trial: on a quick machine nothing would be left for them.
+    for k = 1, asleep and o.workers or 0 do
       local name = "w" .. k
       if not workers[name] or not alive(workers[name]) then workers[name] = spawn(url, name) end
     end
