@@ -301,7 +301,7 @@ SPECS = $(sort $(wildcard tests/spec/*_spec.lua))
 suite:
 	@$(ENV) LUA='$(LUA)' .ci/suite.sh $(SUITE) $(BUILD)/$(SUITE) $(CHECKBINS) -- $(SPECS)
 
-# Leaks count too, except in children the specs start. LURN_CHECK tells specs that run long that
+# Both at a time. Leaks count too, except in children the specs start. LURN_CHECK tells specs that run long that
 # everything is several times slower here.
 ASAN = $(BUILD)/asan
 check:
@@ -312,9 +312,10 @@ check:
 	 export UBSAN_OPTIONS=print_stacktrace=1 LURN_CHECK=1; \
 	 export LSAN_OPTIONS=suppressions='$(CURDIR)/tests/tools/lsan.supp':print_suppressions=0; \
 	 export PATH='$(abspath $(ASAN))/bin':"$$PATH"; \
-	 $(MAKE) BUILD=$(ASAN) SUITE=sanitized LUA='$(abspath $(ASAN))/bin/host' suite; a=$$?; \
+	 $(MAKE) BUILD=$(ASAN) SUITE=sanitized LUA='$(abspath $(ASAN))/bin/host' suite >$(ASAN)/sanitized.log 2>&1 & one=$$!; \
 	 $(MAKE) BUILD=$(ASAN) SUITE=collector CHECKBINS= \
 	   LUA='$(abspath $(ASAN))/bin/host $(CURDIR)/tests/tools/collector.lua' suite; b=$$?; \
+	 wait $$one; a=$$?; cat $(ASAN)/sanitized.log; \
 	 exit $$((a | b))
 
 # Each instruction set in turn, as far as this CPU has them.
