@@ -41,21 +41,8 @@ return function (lurn)
   ---@param options? table   direction, study and those of the kind
   ---@return lurn.Pruner
   function M.new (name, options)
-    local kind = M.kinds[name]
-    if not kind then
-      local names = {}
-      for known in pairs(M.kinds) do names[#names + 1] = known end
-      table.sort(names)
-      error(("%s (known: %s)"):format(schema.unknown("lurn.pruner: unknown pruner", tostring(name), names),
-        table.concat(names, ", ")), 2)
-    end
-    kind.__index = kind
-    setmetatable(kind, Pruner)
-    local declaration = {}
-    for key, rule in pairs(COMMON) do declaration[key] = rule end
-    for key, rule in pairs(kind.declaration) do declaration[key] = rule end
-    local self = setmetatable(schema.check("lurn.pruner: " .. name, options, declaration), kind)
-    self.name, self.sign = name, self.direction == "maximize" and -1 or 1
+    local self = schema.of_kind("pruner", M.kinds, Pruner, COMMON, name, options)
+    self.sign = self.direction == "maximize" and -1 or 1
     self.histories = setmetatable({}, {__mode = "k"})
     if self.start then self:start() end
     return self

@@ -40,21 +40,8 @@ return function (lurn)
   ---@param options? table   seed, direction, defaults, active and those of the kind
   ---@return lurn.Sampler
   function M.new (name, params, options)
-    local kind = M.kinds[name]
-    if not kind then
-      local names = {}
-      for known in pairs(M.kinds) do names[#names + 1] = known end
-      table.sort(names)
-      error(("%s (known: %s)"):format(schema.unknown("lurn.sampler: unknown sampler", tostring(name), names),
-        table.concat(names, ", ")), 2)
-    end
-    kind.__index = kind
-    setmetatable(kind, Sampler)
-    local declaration = {}
-    for key, rule in pairs(COMMON) do declaration[key] = rule end
-    for key, rule in pairs(kind.declaration) do declaration[key] = rule end
-    local self = setmetatable(schema.check("lurn.sampler: " .. name, options, declaration), kind)
-    self.name, self.space = name, space.check(params)
+    local self = schema.of_kind("sampler", M.kinds, Sampler, COMMON, name, options)
+    self.space = space.check(params)
     if self.start then self:start() end
     return self
   end

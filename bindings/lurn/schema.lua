@@ -216,6 +216,31 @@ return function ()
     return out
   end
 
+  --- A new object of one of several kinds, as a sampler is: its options, and `name`, its kind's.
+  ---@param what string                   for messages: "sampler"
+  ---@param kinds table<string, table>    by name; each has the `declaration` of its options, and becomes the class
+  ---@param base table                    the class of all kinds
+  ---@param common table                  declaration of the options that all kinds have
+  ---@param name string
+  ---@param options table?
+  ---@return table
+  function M.of_kind (what, kinds, base, common, name, options)
+    local kind = kinds[name]
+    if not kind then
+      local names = names_of(kinds)
+      error(("%s (known: %s)"):format(M.unknown(("lurn.%s: unknown %s"):format(what, what), tostring(name), names),
+        table.concat(names, ", ")), 3)
+    end
+    kind.__index = kind
+    setmetatable(kind, base)
+    local declaration = {}
+    for key, rule in pairs(common) do declaration[key] = rule end
+    for key, rule in pairs(kind.declaration) do declaration[key] = rule end
+    local self = setmetatable(M.check(("lurn.%s: %s"):format(what, name), options, declaration, 2), kind)
+    self.name = name
+    return self
+  end
+
   --- One line per option, sorted by name: for manuals and for help at the prompt.
   ---@param declaration table
   ---@return string
