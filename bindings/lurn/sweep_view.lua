@@ -14,13 +14,6 @@ return function (lurn)
   local ASCII = {"_", ".", "-", "~", "=", "+", "*", "#"}
   local WIDE = 16      -- bars of the sparkline
 
-  local function is_utf8 ()
-    local locale = os.getenv "LC_ALL" or ""
-    if locale == "" then locale = os.getenv "LC_CTYPE" or "" end
-    if locale == "" then locale = os.getenv "LANG" or "" end
-    return locale:lower():find "utf%-?8" ~= nil
-  end
-
   --- Values as bars, the lowest to the highest; what is not finite is left out.
   ---@param values number[]
   ---@param most? integer   so many of the last ones
@@ -45,7 +38,7 @@ return function (lurn)
   function M.new (options)
     local progress = lurn.progress.new(options)
     return setmetatable({progress = progress, options = options, seeds = options.seeds or 1, values = {},
-      sign = options.direction == "maximize" and -1 or 1, shown = -math.huge, took = 0, utf8 = is_utf8(),
+      sign = options.direction == "maximize" and -1 or 1, shown = -math.huge, took = 0, utf8 = lurn.plot.utf8(),
       ended_here = 0}, View)
   end
 
