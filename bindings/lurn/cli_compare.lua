@@ -113,7 +113,7 @@ return function (cli)
     for _, name in ipairs(shelf.varying(rows)) do
       add(name, function (row) return row.params[name] end)
     end
-    for _, name in ipairs(shelf.metric_names(rows)) do
+    for _, name in ipairs(sheet.names(rows, "metrics")) do
       add(name .. " last", function (row) return row.metrics[name] and row.metrics[name].last end)
       add(name .. " best", function (row) return row.metrics[name] and row.metrics[name].best end)
     end
@@ -146,17 +146,6 @@ return function (cli)
 
   ---------------------------------------------------------------- diff
 
-  local function lua_files (a, b)
-    local names, seen = {}, {}
-    for _, files in ipairs {a.script.lua, b.script.lua} do
-      for name in next, files do
-        if not seen[name] then seen[name], names[#names + 1] = true, name end
-      end
-    end
-    table.sort(names)
-    return names
-  end
-
   local function add_edits (list, what, a, b)
     if a == b then return end
     list[#list + 1] = {file = what, lines = textdiff.edits(a or "", b or "")}
@@ -165,7 +154,9 @@ return function (cli)
   local function code_of (a, b)
     local list = {}
     add_edits(list, "script", a.script.text, b.script.text)
-    for _, name in ipairs(lua_files(a, b)) do add_edits(list, name, a.script.lua[name], b.script.lua[name]) end
+    for _, name in ipairs(sheet.names({a.script, b.script}, "lua")) do
+      add_edits(list, name, a.script.lua[name], b.script.lua[name])
+    end
     return list
   end
 
@@ -207,7 +198,7 @@ return function (cli)
 
   local function curves_of (lurn, rows)
     local list, replay = {}, require "lurn.replay" (lurn)
-    for _, name in ipairs(require "lurn.shelf" (lurn).metric_names(rows)) do
+    for _, name in ipairs(sheet.names(rows, "metrics")) do
       local a, b = rows[1].file.metrics, rows[2].file.metrics
       local first = replay.first_metric({[name] = a[name]}, {[name] = b[name]}, math.huge, true)
       if first then

@@ -17,6 +17,21 @@ return function ()
     return text:find '[",\r\n]' and '"' .. text:gsub('"', '""') .. '"' or text
   end
 
+  --- The columns that rows ask for: all names in the tables that they have under that key, in order.
+  ---@param rows table[]
+  ---@param key string
+  ---@return string[]
+  function M.names (rows, key)
+    local seen, list = {}, {}
+    for _, row in ipairs(rows) do
+      for name in next, row[key] or {} do
+        if not seen[name] then seen[name], list[#list + 1] = true, name end
+      end
+    end
+    table.sort(list)
+    return list
+  end
+
   -- So many of the columns, two blanks apart, fit into that many characters; the first always does.
   local function fitting (width, most)
     local sum = width[1] or 0

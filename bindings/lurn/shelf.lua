@@ -179,17 +179,5 @@ return function (lurn)
     return list
   end
 
-  --- All names of metrics, in order.
-  function M.metric_names (rows)
-    local seen, list = {}, {}
-    for _, row in ipairs(rows) do
-      for name in next, row.metrics or {} do
-        if not seen[name] then seen[name], list[#list + 1] = true, name end
-      end
-    end
-    table.sort(list)
-    return list
-  end
-
   return M
 end

@@ -1,6 +1,7 @@
 --- Trials as people compare them: a row a configuration, with mean and spread over its seeds, best first.
 
 return function (lurn)
+  local sheet = require "lurn.sheet" ()
   local M = {}
 
   local function gather (trials)
@@ -52,14 +53,7 @@ return function (lurn)
 
   --- Names of the parameters of trials, in order.
   function M.names (trials)
-    local seen, list = {}, {}
-    for _, t in ipairs(trials) do
-      for name in next, t.params do
-        if not seen[name] then seen[name], list[#list + 1] = true, name end
-      end
-    end
-    table.sort(list)
-    return list
+    return sheet.names(trials, "params")
   end
 
   return M
