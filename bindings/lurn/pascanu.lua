@@ -73,13 +73,7 @@ return function (lurn)
     self.wh.value:copy(target.value)
     self.native:touch()
     local batch = core.batch {x = d, h = played:output(("value:%s.h"):format(self.path)), lengths = model.batch.lengths}
-    local value = lurn.patience.attempt(self.player, 3, function (player)
-      local value, message, code = player:forward(batch, model.seed, model.step_count, "train")
-      if value == nil then return nil, message, code end
-      local ok
-      ok, message, code = player:backward()
-      return ok and value, message, code
-    end)
+    local value = lurn.patience.attempt_both(self.player, 3, batch, model.seed, model.step_count, "train")
     target.grad:add_(self.wh.grad)
     return value
   end

@@ -23,6 +23,18 @@ return function (lurn)
     end
   end
 
+  local function both (player, ...)
+    local value, message, code = player:forward(...)
+    if value == nil then return nil, message, code end
+    local ok
+    ok, message, code = player:backward()
+    return ok and value, message, code
+  end
+
+  --- A forward and a backward pass as one, of a model beside the one that trains; the loss. What follows `level` goes
+  -- to player:forward.
+  function M.attempt_both (player, level, ...) return (M.attempt(player, level + 1, both, ...)) end
+
   local Piece = setmetatable({}, {__close = function () lurn.signal.whole(false) end})
 
   --- What is played until the value is closed is not cut in two by a pause, an update and its commit, say; but for

@@ -273,14 +273,7 @@ return function (lurn)
     local model = self.model
     take(self)
     local with = core.batch {from = batch, probe = chosen or lurn.ones(batch.T, batch.B, 1)}
-    local loss = lurn.patience.attempt(self.player, 3, function (player)
-      local value, message, code = player:forward(with, model.seed, model.step_count, "train")
-      if value == nil then return nil, message, code end
-      local ok
-      ok, message, code = player:backward()
-      return ok and value, message, code
-    end)
-    return loss
+    return (lurn.patience.attempt_both(self.player, 3, with, model.seed, model.step_count, "train"))
   end
 
   --- Of the last pass: "grad" or "value" of a state, (T,B,H); nil when the loss does not depend on it.
