@@ -10,22 +10,11 @@
 -- folder on the disk to measure. Beside it, by tests/tools/optuna_bench.py where Optuna is: the same with Optuna and
 -- its SQLite.
 
-package.path = "tests/spec/?.lua;" .. package.path
+package.path = "tests/spec/?.lua;tests/tools/?.lua;" .. package.path
 local lurn = require "lurn"
-local stores = require "store_helper"
+local stores, tool = require "store_helper", require "tool"
 
 local WINDOW = 300
-
-local function parse (words)
-  local o = {store = "sqlite,dir,postgresql,memory", least = 1000, most = 100000, params = 10}
-  for i = 1, #words, 2 do
-    local name = words[i]:match "^%-%-(%a+)$"
-    if not name or o[name] == nil then error("store_bench: what is " .. words[i] .. "?", 0) end
-    o[name] = name == "store" and words[i + 1] or math.tointeger(tonumber(words[i + 1]))
-      or error(("store_bench: --%s needs a whole number"):format(name), 0)
-  end
-  return o
-end
 
 -- Milliseconds a piece of n pieces of work, of wall time and of this process's CPU time.
 local function timed (n, f)
@@ -110,14 +99,12 @@ local function bench (kind, url, o)
   store:close()
 end
 
-local o = parse(arg)
-local probe = stores.folder .. "/probe"
-print(("one line written and synced on this disk: %.3f ms"):format((timed(200, function ()
-  assert(lurn.sys.append(probe, ("x"):rep(80)))
-end))))
-for kind in o.store:gmatch "%w+" do
-  local url = stores.urls[kind]
-  if kind == "postgresql" then url = stores.with_server() end
-  if url then bench(kind, url, o) else print(("%-10s left out: %s"):format(kind, stores.why or "no such store")) end
-end
-stores.close()
+tool.run(function (words)
+  local o = tool.parse("store_bench", words, {store = "sqlite,dir,postgresql,memory", least = 1000, most = 100000,
+    params = 10})
+  local probe = stores.folder .. "/probe"
+  print(("one line written and synced on this disk: %.3f ms"):format((timed(200, function ()
+    assert(lurn.sys.append(probe, ("x"):rep(80)))
+  end))))
+  tool.each_store(stores, o.store, function (kind, url) bench(kind, url, o) end)
+end)

@@ -11,7 +11,7 @@
 
 package.path = "tests/spec/?.lua;tests/tools/?.lua;" .. package.path
 local lurn = require "lurn"
-local blows = require "blows"
+local blows, tool = require "blows", require "tool"
 local signal, alive = blows.signal, blows.alive
 
 local LEASE = 1.5      -- seconds: short, so that frozen workers lose theirs soon
@@ -189,31 +189,14 @@ local function storm (kind, url, o)
   io.stdout:flush()
 end
 
-local function parse (words)
-  local o = {store = "sqlite,dir,postgresql", trials = 1000, workers = 16, seed = 1, limit = 1800}
-  for i = 1, #words, 2 do
-    local name = words[i]:match "^%-%-(%a+)$"
-    if not name or o[name] == nil then error("store_storm: what is " .. words[i] .. "?", 0) end
-    o[name] = name == "store" and words[i + 1] or math.tointeger(tonumber(words[i + 1]))
-      or error(("store_storm: --%s needs a whole number"):format(name), 0)
-  end
-  return o
-end
-
 local function main (words)
   if words[1] == "--work" then return work(table.unpack(words, 2)) end
-  local o = parse(words)
+  local o = tool.parse("store_storm", words, {store = "sqlite,dir,postgresql", trials = 1000, workers = 16, seed = 1,
+    limit = 1800})
   stores = require "store_helper"
   folder = stores.folder
   math.randomseed(o.seed)
-  for kind in o.store:gmatch "%w+" do
-    local url = stores.urls[kind]
-    if kind == "postgresql" then url = stores.with_server() end
-    if url then storm(kind, url, o) else print(("%-10s left out: %s"):format(kind, stores.why or "no such store")) end
-  end
-  stores.close()
+  tool.each_store(stores, o.store, function (kind, url) storm(kind, url, o) end)
 end
 
-local ok, message = pcall(main, arg)
-if not ok then io.stderr:write(tostring(message), folder and "\nthe folder is kept: " .. folder or "", "\n") end
-os.exit(ok)
+tool.run(main)

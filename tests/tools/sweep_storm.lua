@@ -12,7 +12,7 @@
 
 package.path = "tests/spec/?.lua;tests/tools/?.lua;" .. package.path
 local lurn = require "lurn"
-local blows = require "blows"
+local blows, tool = require "blows", require "tool"
 
 local PATIENCE = 8     -- seconds that an agent is frozen at most
 local LEASE = 1.5      -- seconds: short, so that trials of the frozen are taken over soon
@@ -221,19 +221,9 @@ local function storm (kind, url, o)
   io.stdout:flush()
 end
 
-local function parse (words)
-  local o = {store = "sqlite,dir,postgresql", trials = 300, agents = 3, slots = 3, freezes = 2, seed = 1, limit = 900}
-  for i = 1, #words, 2 do
-    local name = words[i]:match "^%-%-(%a+)$"
-    if not name or o[name] == nil then fail("what is %s?", words[i]) end
-    o[name] = name == "store" and words[i + 1] or math.tointeger(tonumber(words[i + 1]))
-      or fail("--%s needs a whole number", name)
-  end
-  return o
-end
-
 local function main (words)
-  local o = parse(words)
+  local o = tool.parse("sweep_storm", words, {store = "sqlite,dir,postgresql", trials = 300, agents = 3, slots = 3,
+    freezes = 2, seed = 1, limit = 900})
   bin = os.getenv "LURN_BIN" or "build/bin/lurn"
   if not bin:find "^/" then bin = os.getenv "PWD" .. "/" .. bin end
   stores = require "store_helper"
@@ -242,14 +232,7 @@ local function main (words)
   file:write(SCRIPT)
   file:close()
   math.randomseed(o.seed)
-  for kind in o.store:gmatch "%w+" do
-    local url = stores.urls[kind]
-    if kind == "postgresql" then url = stores.with_server() end
-    if url then storm(kind, url, o) else print(("%-10s left out: %s"):format(kind, stores.why or "no such store")) end
-  end
-  stores.close()
+  tool.each_store(stores, o.store, function (kind, url) storm(kind, url, o) end)
 end
 
-local ok, message = pcall(main, arg)
-if not ok then io.stderr:write(tostring(message), folder and "\nthe folder is kept: " .. folder or "", "\n") end
-os.exit(ok)
+tool.run(main)
