@@ -18,6 +18,7 @@
 
 #include "lb.h"
 #include "process.h"
+#include "sys.h"
 
 static int p_fork (lua_State *L) {
   int64_t pid;
@@ -143,7 +144,7 @@ static int p_oom_kills (lua_State *L) {
 
 static int p_host (lua_State *L) {
   char text[256];
-  lua_pushstring(L, lurn_process_host(text, sizeof text));
+  lua_pushstring(L, lurn_sys_host(text, sizeof text));
   return 1;
 }
 
