@@ -59,8 +59,7 @@ static char *address (const lurn_wave *w, lurn_reg r, int t, int first) {
   size_t row = lurn_row_bytes(x);
   char *base = w->base[r];
   if (x->axis == LURN_ONCE) return base;
-  lurn_keep store = (lurn_keep)w->schedule->store[w->schedule->root[r]];
-  if (on_time(x->axis) && store != LURN_KEEP_STEP && store != LURN_KEEP_BLOCK) first += along(w, x->axis)->start[t];
+  if (on_time(x->axis) && lurn_keeps_frames(w->schedule, r)) first += along(w, x->axis)->start[t];
   return base + row * (size_t)first;
 }
 

@@ -4,10 +4,9 @@
 static lurn_spot spot_of (const lurn_wave *w, lurn_reg r) {
   const lurn_schedule *s = w->schedule;
   const lurn_register *x = &w->program->reg[r];
-  lurn_keep store = (lurn_keep)s->store[s->root[r]];
-  if (x->kind == LURN_REG_VALUE && store <= LURN_KEEP_STRIP)
+  if (x->kind == LURN_REG_VALUE && s->store[s->root[r]] <= LURN_KEEP_STRIP)
     return (lurn_spot){(size_t)s->slot[r] * w->slot_bytes, 0, 0, UINTPTR_MAX};
-  int frames = lurn_axis_level(x->axis) == LURN_TIME && store != LURN_KEEP_STEP && store != LURN_KEEP_BLOCK;
+  int frames = lurn_axis_level(x->axis) == LURN_TIME && lurn_keeps_frames(s, r);
   return (lurn_spot){(uintptr_t)w->base[r], x->axis == LURN_ONCE ? 0 : lurn_row_bytes(x), frames ? UINTPTR_MAX : 0, 0};
 }
 
