@@ -18,7 +18,6 @@
 #include "sys.h"
 
 #define CONNECTION LB_TYPE("connection")
-#define MOST 64
 
 typedef struct connection {
   lurn_db db;
@@ -92,7 +91,6 @@ static int place_of (lua_State *L, lurn_db *db, lurn_status *status) {
     if (*status == LURN_OK) lua_rawset(L, -3);
     else place = -1;
   }
-  lua_settop(L, lua_absindex(L, -1));
   return place;
 }
 
@@ -122,15 +120,19 @@ static int collect (lua_State *L) {
   return 1;
 }
 
-static int c_run (lua_State *L) {
+static lurn_db *check_open (lua_State *L) {
   connection *c = luaL_checkudata(L, 1, CONNECTION);
-  lurn_db *db = &c->db;
-  lurn_db_value values[MOST];
-  int n = lua_gettop(L) - 2;
-  luaL_argcheck(L, db->driver, 1, "the connection is closed");
+  luaL_argcheck(L, c->db.driver, 1, "the connection is closed");
   luaL_argcheck(L, c->owner == lurn_sys_pid(), 1, "the connection belongs to the process that opened it");
+  return &c->db;
+}
+
+static int c_run (lua_State *L) {
+  lurn_db *db = check_open(L);
+  lurn_db_value values[LURN_DB_VALUES];
+  int n = lua_gettop(L) - 2;
   luaL_checktype(L, 2, LUA_TSTRING);
-  luaL_argcheck(L, n <= MOST, 2, "too many values");
+  luaL_argcheck(L, n <= LURN_DB_VALUES, 2, "too many values");
   for (int k = 0; k < n; k++) values[k] = value_of(L, k + 3);
   lurn_status status = LURN_OK;
   int place = place_of(L, db, &status);
@@ -152,11 +154,10 @@ static int c_run (lua_State *L) {
 }
 
 static int c_durable (lua_State *L) {
-  connection *c = luaL_checkudata(L, 1, CONNECTION);
-  luaL_argcheck(L, c->db.driver, 1, "the connection is closed");
+  lurn_db *db = check_open(L);
   lurn_status status = LURN_OK;
-  if (c->db.driver->durable) status = c->db.driver->durable(lb_ctx(L), &c->db, lua_toboolean(L, 2));
-  if (status != LURN_OK) return failed(L, &c->db, status);
+  if (db->driver->durable) status = db->driver->durable(lb_ctx(L), db, lua_toboolean(L, 2));
+  if (status != LURN_OK) return failed(L, db, status);
   lua_pushboolean(L, 1);
   return 1;
 }

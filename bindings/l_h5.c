@@ -18,12 +18,6 @@ static lurn_h5 *check_open (lua_State *L, const char *type) {
 static lurn_h5 *check_writer (lua_State *L) { return check_open(L, WRITER); }
 static lurn_h5 *check_reader (lua_State *L) { return check_open(L, READER); }
 
-static int done (lua_State *L, lurn_status status) {
-  if (status != LURN_OK) return lb_result(L, status);
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
 /* ------------------------------------------------------------------ values to be written */
 
 typedef struct array {
@@ -163,11 +157,12 @@ static int w_write (lua_State *L) {
   options o = take_options(L, 4, &a);
   lurn_ctx *ctx = lb_ctx(L);
   if (a.memory == LURN_H5_TEXT)
-    return done(L, lurn_h5_write_text(ctx, f, name, a.info.rank == 0 ? -1 : a.info.dim[0], a.data, (size_t)a.info.width));
+    return lb_done(L, lurn_h5_write_text(ctx, f, name, a.info.rank == 0 ? -1 : a.info.dim[0], a.data,
+                                         (size_t)a.info.width));
   lurn_status status = lurn_h5_define(ctx, f, name, &a.info, o.chunk, o.deflate);
   int64_t rows = a.info.rank == 0 ? 1 : a.info.dim[0];
   if (status == LURN_OK) status = lurn_h5_put(ctx, f, name, a.memory, 0, rows, a.data);
-  return done(L, status);
+  return lb_done(L, status);
 }
 
 static int w_append (lua_State *L) {
@@ -182,7 +177,7 @@ static int w_append (lua_State *L) {
   if (status != LURN_OK) return lb_result(L, status);
   int same = old.rank == a.info.rank && memcmp(old.dim + 1, a.info.dim + 1, (size_t)(old.rank - 1) * sizeof old.dim[0]) == 0;
   luaL_argcheck(L, same, 3, "expected rows of the same shape as those that are there");
-  return done(L, lurn_h5_put(lb_ctx(L), f, name, a.memory, old.dim[0], a.info.dim[0], a.data));
+  return lb_done(L, lurn_h5_put(lb_ctx(L), f, name, a.memory, old.dim[0], a.info.dim[0], a.data));
 }
 
 static int w_attr (lua_State *L) {
@@ -200,11 +195,11 @@ static int w_attr (lua_State *L) {
     v.type = LURN_H5_TEXT;
     v.text = luaL_checklstring(L, 4, &v.size);
   }
-  return done(L, lurn_h5_attr_set(lb_ctx(L), f, object, key, &v));
+  return lb_done(L, lurn_h5_attr_set(lb_ctx(L), f, object, key, &v));
 }
 
 static int w_commit (lua_State *L) {
-  return done(L, lurn_h5_commit(lb_ctx(L), check_writer(L)));
+  return lb_done(L, lurn_h5_commit(lb_ctx(L), check_writer(L)));
 }
 
 static int w_abort (lua_State *L) {

@@ -175,7 +175,7 @@ static int p_score (lua_State *L) {
 static void push_numbers (lua_State *L, const double *x, int n, int width) {
   lua_createtable(L, n, 0);
   for (int k = 0; k < n; k++) {
-    lua_pushnumber(L, width ? 0.7071067811865476 / x[k] : x[k]);
+    lua_pushnumber(L, width ? LURN_SQRT_HALF / x[k] : x[k]);
     lua_rawseti(L, -2, k + 1);
   }
 }

@@ -75,7 +75,7 @@ static lurn_status list_states (player *p) {
     c->in = q->input[i].reg;
     c->out = lurn_find_output(q, c->name);
     c->cols = x->cols;
-    c->size = lurn_dtype_size((lurn_dtype)x->dtype) * (size_t)x->cols;
+    c->size = lurn_row_bytes(x);
   }
   return LURN_OK;
 }

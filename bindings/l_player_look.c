@@ -9,7 +9,7 @@
 /* What is on a time axis comes as (T, B, ...) with zeros where rows have ended, in the order of the batch's rows
  * whichever axis it is. */
 static void spread_frames (const lurn_batch *b, const lurn_register *x, const char *from, lurn_tensor *t) {
-  size_t row = lurn_dtype_size((lurn_dtype)x->dtype) * (size_t)x->cols;
+  size_t row = lurn_row_bytes(x);
   int time = lurn_axis_level(x->axis) == LURN_TIME;
   for (int s = 0; s < (time ? b->T : 1); s++)
     for (int r = 0; r < (time ? b->live[s] : b->B); r++)

@@ -18,6 +18,7 @@
 
 #include "lb.h"
 #include "process.h"
+#include "sys.h"
 
 static int p_fork (lua_State *L) {
   int64_t pid;
@@ -113,22 +114,16 @@ static int p_pin (lua_State *L) {
   return 1;
 }
 
-static int done (lua_State *L, lurn_status status) {
-  if (status != LURN_OK) return lb_result(L, status);
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
 static int p_limit (lua_State *L) {
-  return done(L, lurn_process_limit(lb_ctx(L), lb_integer(L, 1, 1, INT64_MAX / 2, "bytes")));
+  return lb_done(L, lurn_process_limit(lb_ctx(L), lb_integer(L, 1, 1, INT64_MAX / 2, "bytes")));
 }
 
 static int p_redirect (lua_State *L) {
-  return done(L, lurn_process_redirect(lb_ctx(L), luaL_checkstring(L, 1)));
+  return lb_done(L, lurn_process_redirect(lb_ctx(L), luaL_checkstring(L, 1)));
 }
 
 static int p_enter (lua_State *L) {
-  return done(L, lurn_process_enter(lb_ctx(L), luaL_checkstring(L, 1)));
+  return lb_done(L, lurn_process_enter(lb_ctx(L), luaL_checkstring(L, 1)));
 }
 
 static int p_memory (lua_State *L) {
@@ -143,7 +138,7 @@ static int p_oom_kills (lua_State *L) {
 
 static int p_host (lua_State *L) {
   char text[256];
-  lua_pushstring(L, lurn_process_host(text, sizeof text));
+  lua_pushstring(L, lurn_sys_host(text, sizeof text));
   return 1;
 }
 

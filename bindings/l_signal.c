@@ -42,9 +42,13 @@ l_signals *l_signal_of (lua_State *L) {
   return s;
 }
 
-static void handler (int number) {
+static void let_go (void) {
   signal(SIGINT, SIG_DFL);
   signal(SIGTERM, SIG_DFL);
+}
+
+static void handler (int number) {
+  let_go();
   if (!s->caught) s->caught = number;
   if (!s->held) s->stop = 1;
 }
@@ -121,9 +125,7 @@ static int l_clear (lua_State *L) {
 
 static int l_restore (lua_State *L) {
   (void)L;
-  if (s->prompt) return 0;
-  signal(SIGINT, SIG_DFL);
-  signal(SIGTERM, SIG_DFL);
+  if (!s->prompt) let_go();
   return 0;
 }
 
@@ -133,11 +135,7 @@ static int l_prompt (lua_State *L) {
   s->caught = 0;
   s->stop = 0;
   s->insist = s->leave = 0;
-  if (s->prompt) catch_for_prompt();
-  else {
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
-  }
+  if (s->prompt) catch_for_prompt(); else let_go();
   return 0;
 }
 

@@ -53,14 +53,8 @@ static int s_columns (lua_State *L) {
   return 1;
 }
 
-static int done (lua_State *L, lurn_status status) {
-  if (status != LURN_OK) return lb_result(L, status);
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
 static int s_mkdir (lua_State *L) {
-  return done(L, lurn_sys_mkdir(lb_ctx(L), luaL_checkstring(L, 1)));
+  return lb_done(L, lurn_sys_mkdir(lb_ctx(L), luaL_checkstring(L, 1)));
 }
 
 static int s_exists (lua_State *L) {
@@ -79,17 +73,17 @@ static int s_filesize (lua_State *L) {
 static int s_append (lua_State *L) {
   size_t size;
   const char *path = luaL_checkstring(L, 1), *text = luaL_checklstring(L, 2, &size);
-  return done(L, lurn_sys_append(lb_ctx(L), path, text, size));
+  return lb_done(L, lurn_sys_append(lb_ctx(L), path, text, size));
 }
 
 static int s_replace (lua_State *L) {
   const char *temp = luaL_checkstring(L, 1), *path = luaL_checkstring(L, 2);
-  return done(L, lurn_sys_replace(lb_ctx(L), temp, path));
+  return lb_done(L, lurn_sys_replace(lb_ctx(L), temp, path));
 }
 
 static int s_link (lua_State *L) {
   const char *path = luaL_checkstring(L, 1), *name = luaL_checkstring(L, 2);
-  return done(L, lurn_sys_link(lb_ctx(L), path, name));
+  return lb_done(L, lurn_sys_link(lb_ctx(L), path, name));
 }
 
 /* claim(path, name) -> true, or false when somebody has that name. */
@@ -110,7 +104,7 @@ static int s_stamp (lua_State *L) {
 }
 
 static int s_remove (lua_State *L) {
-  return done(L, lurn_sys_remove(lb_ctx(L), luaL_checkstring(L, 1)));
+  return lb_done(L, lurn_sys_remove(lb_ctx(L), luaL_checkstring(L, 1)));
 }
 
 static int s_sleep (lua_State *L) {

@@ -95,6 +95,12 @@ int lb_result (lua_State *L, lurn_status status) {
   return 3;
 }
 
+int lb_done (lua_State *L, lurn_status status) {
+  if (status != LURN_OK) return lb_result(L, status);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 /* --- arguments ----------------------------------------------------------------------------- */
 
 /* A value as a message shows it: numbers and booleans as they are, strings in quotes, everything

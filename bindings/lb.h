@@ -35,6 +35,8 @@ void *lb_new (lua_State *L, const char *tname, size_t size, int nuv);
 /* Raises lurn_status as an error when it is misuse (EINVAL, ENOMEM); otherwise pushes nil,
  * message, code name and returns 3. LURN_OK: returns 0 and pushes nothing. */
 int lb_result (lua_State *L, lurn_status status);
+/* The same; LURN_OK: pushes true and returns 1. */
+int lb_done (lua_State *L, lurn_status status);
 /* Raises whatever the status is; for calls that can only be misused. */
 void lb_check (lua_State *L, lurn_status status);
 

@@ -8,7 +8,7 @@
  * Between the halves stands what backward needs: the logits. With choices.again a product like theirs, which nobody
  * else wants, is played once more in the block that reads it, and is there for a block's frames only.
  */
-#include "schedule.h"
+#include "schedule_work.h"
 
 typedef struct run {
   lurn_schedule *s;
@@ -76,7 +76,7 @@ static int may_repeat (const lurn_schedule *s, int n) {
 static int last_reader (const run *r, int n) {
   const lurn_program *p = r->s->program;
   int last = -1;
-  for (int k = 0; k < p->noutput; k++) if (p->output[k].reg == p->instr[n].out) return -1;
+  if (lurn_is_output(p, p->instr[n].out)) return -1;
   for (int m = 0; m < p->ninstr; m++)
     for (int k = 0; k < LURN_MAX_IN; k++) {
       if (p->instr[m].in[k] != p->instr[n].out) continue;

@@ -48,7 +48,6 @@ static int first_row (const lurn_batch *b, int part, int parts) {
 
 /* ---------- one instruction ---------- */
 
-static size_t element (const lurn_register *x) { return lurn_dtype_size((lurn_dtype)x->dtype); }
 
 static const lurn_batch *along (const lurn_wave *w, int axis) { return lurn_batch_along(w->batch, axis); }
 static int on_time (int axis) { return lurn_axis_level(axis) == LURN_TIME; }
@@ -57,11 +56,10 @@ static int on_time (int axis) { return lurn_axis_level(axis) == LURN_TIME; }
  * is always there. */
 static char *address (const lurn_wave *w, lurn_reg r, int t, int first) {
   const lurn_register *x = &w->program->reg[r];
-  size_t row = element(x) * (size_t)x->cols;
+  size_t row = lurn_row_bytes(x);
   char *base = w->base[r];
   if (x->axis == LURN_ONCE) return base;
-  lurn_keep store = (lurn_keep)w->schedule->store[w->schedule->root[r]];
-  if (on_time(x->axis) && store != LURN_KEEP_STEP && store != LURN_KEEP_BLOCK) first += along(w, x->axis)->start[t];
+  if (on_time(x->axis) && lurn_keeps_frames(w->schedule, r)) first += along(w, x->axis)->start[t];
   return base + row * (size_t)first;
 }
 
@@ -334,7 +332,7 @@ static void enter_step (const hand *h, const lurn_scan *s, int t) {
   for (int k = 0; k < s->nstate; k++) {
     const lurn_register *x = &w->program->reg[s->state[k].prev];
     const char *from = w->from[(s - w->program->scans) * LURN_MAX_STATES + k];
-    size_t row = element(x) * (size_t)x->cols;
+    size_t row = lurn_row_bytes(x);
     char *to = address(w, s->state[k].prev, t, first);
     if (old > 0) memcpy(to, address(w, s->state[k].next, before, first), row * (size_t)old);
     if (live > old) memcpy(to + row * (size_t)old, from ? from + row * (size_t)(first + old)

@@ -19,6 +19,7 @@
 #include "base.h"
 
 #define LURN_DB_PLACES 256
+#define LURN_DB_VALUES 64        /* parameters of a statement */
 
 typedef enum lurn_db_type { LURN_DB_NULL, LURN_DB_INTEGER, LURN_DB_REAL, LURN_DB_TEXT } lurn_db_type;
 
@@ -36,7 +37,7 @@ typedef struct lurn_db {
   void *link, *result;
   void *place[LURN_DB_PLACES];  /* prepared statements */
   int current;                  /* the place of the statement that runs */
-  int row, rows;
+  int row;
   double patience, since;       /* seconds to wait for others before EBUSY; when the waiting began */
   char code[12];
 } lurn_db;

@@ -4,8 +4,6 @@
 
 #include <math.h>
 
-#define SQRT_HALF   0.7071067811865476
-#define LN_SQRT_2PI 0.9189385332046727
 #define SQRT3_OVER_PI 0.5513288954217921
 
 /* e^(x x) erfc(x) / t, t = 3 / (3 + x), in powers of s = 2 t - 1: even and odd ones side by side, for two chains that
@@ -35,14 +33,15 @@ static double smooth (double s) {
   return even + s * odd;
 }
 
-double lurn_gauss_erfc (double x) {
+/* 2 / sqrt(pi) times the integral of e^-t^2 from x on. */
+static double erfc_of (double x) {
   double a = fabs(x), t = 3.0 / (3.0 + a);
   double y = lurn_portable_exp(-a * a) * t * smooth(2.0 * t - 1.0);
   return x < 0 ? 2.0 - y : y;
 }
 
 double lurn_gauss_below (double x) {
-  return 0.5 * lurn_gauss_erfc(-x * SQRT_HALF);
+  return 0.5 * erfc_of(-x * LURN_SQRT_HALF);
 }
 
 /* A tail is worked out on the left, where the shares are small and exact. */
@@ -54,7 +53,7 @@ double lurn_gauss_mass (double a, double b) {
 
 /* The tail's asymptote, ln p = -x^2 / 2 - ln sqrt(2 pi), far out; the logistic curve near the middle. */
 static double near_quantile (double p, double ln_p) {
-  if (ln_p < -5.0) return -sqrt(-2.0 * (ln_p + LN_SQRT_2PI));
+  if (ln_p < -5.0) return -sqrt(-2.0 * (ln_p + LURN_LN_SQRT_2PI));
   return SQRT3_OVER_PI * lurn_portable_log(p / (1.0 - p));
 }
 
@@ -63,7 +62,7 @@ static double near_quantile (double p, double ln_p) {
 double lurn_gauss_quantile (double p) {
   double ln_p = lurn_portable_log(p), x = near_quantile(p, ln_p);
   for (int k = 0; k < 20; k++) {
-    double F = lurn_gauss_below(x), f = lurn_portable_exp(-0.5 * x * x - LN_SQRT_2PI);
+    double F = lurn_gauss_below(x), f = lurn_portable_exp(-0.5 * x * x - LURN_LN_SQRT_2PI);
     double step = p > 0.01 ? (p - F) / f : (ln_p - lurn_portable_log(F)) * F / f;
     x += step;
     if (fabs(step) < 1e-8) break;            /* the next one would be about its square */

@@ -7,7 +7,9 @@
 #ifndef LURN_GAUSS_H
 #define LURN_GAUSS_H
 
-double lurn_gauss_erfc (double x);               /* 2 / sqrt(pi) times the integral of e^-t^2 from x on */
+#define LURN_SQRT_HALF   0.7071067811865476
+#define LURN_LN_SQRT_2PI 0.9189385332046727
+
 double lurn_gauss_below (double x);              /* the share of a standard normal below x */
 double lurn_gauss_mass (double a, double b);     /* the share in [a, b], a <= b; no cancellation in the tails */
 double lurn_gauss_quantile (double p);           /* the x that has p below it, 0 < p <= 1/2 */

@@ -62,7 +62,7 @@ static int first_ending (const lurn_batch *b, int t) { return t + 1 < b->T ? b->
  * step, for batches that overlap (feed.h). */
 static void last_play (const lurn_call *c) {
   const lurn_batch *b = c->batch;
-  size_t row = (size_t)lurn_out_info(c)->cols * lurn_dtype_size((lurn_dtype)lurn_out_info(c)->dtype);
+  size_t row = lurn_row_bytes(lurn_out_info(c));
   int steps = c->instr->i[1] && b->hand > 0 && b->hand < b->T ? b->hand : b->T;
   const char *x = c->in[0];
   char *y = c->out;
@@ -114,7 +114,7 @@ static int reorder_shape (lurn_program *p, const lurn_instr *i, lurn_register *o
 static void reorder_play (const lurn_call *c) {
   const lurn_register *y = lurn_out_info(c);
   const lurn_batch *from = lurn_batch_along(c->first, lurn_in_info(c, 0)->axis), *to = lurn_batch_along(c->first, y->axis);
-  size_t row = (size_t)y->cols * lurn_dtype_size((lurn_dtype)y->dtype);
+  size_t row = lurn_row_bytes(y);
   for (int r = 0; r < to->B; r++) {
     int first = to->place ? to->place[r] : r, at = from->rank ? from->rank[first] : first;
     memcpy((char *)c->out + row * (size_t)r, (const char *)c->in[0] + row * (size_t)at, row);

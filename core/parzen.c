@@ -6,9 +6,6 @@
 #include <math.h>
 #include <string.h>
 
-#define SQRT_HALF   0.7071067811865476
-#define LN_SQRT_2PI 0.9189385332046727
-
 /* --- room ---------------------------------------------------------------------------------- */
 
 /* Lays all arrays out from base on; base NULL only measures. */
@@ -78,8 +75,7 @@ lurn_status lurn_parzen_reserve (lurn_ctx *ctx, lurn_parzen *p, int capacity) {
 
 /* --- axes ---------------------------------------------------------------------------------- */
 
-/* The range in which kernels live: half a step wider, on the logarithm. */
-static void range_of (const lurn_range *a, double *low, double *high) {
+void lurn_range_ends (const lurn_range *a, double *low, double *high) {
   double half = a->kind == LURN_RANGE_STEPS ? a->step / 2 : 0;
   *low = a->low - half;
   *high = a->high + half;
@@ -134,7 +130,7 @@ static double sigma_of (double left, double right, int first, int last, double l
 /* ln of what a kernel is divided by: numbers sigma sqrt(2 pi) and the share inside the range, steps the share. */
 static double norm_of (const lurn_range *axis, double mu, double sigma, double low, double high) {
   double inside = lurn_portable_log(lurn_gauss_mass((low - mu) / sigma, (high - mu) / sigma));
-  return axis->kind == LURN_RANGE_STEPS ? inside : inside + lurn_portable_log(sigma) + LN_SQRT_2PI;
+  return axis->kind == LURN_RANGE_STEPS ? inside : inside + lurn_portable_log(sigma) + LURN_LN_SQRT_2PI;
 }
 
 /* fresh: no kernel along this axis had this mu and sigma yet; else it is the same as the one put before. */
@@ -149,7 +145,7 @@ static void put_kernel (lurn_parzen *p, int a, int k, const lurn_bump *b, int fr
 
 static void set_sigma (const lurn_range *axis, lurn_bump *b, double sigma, double low, double high) {
   b->sigma = sigma;
-  b->inverse = SQRT_HALF / sigma;
+  b->inverse = LURN_SQRT_HALF / sigma;
   b->norm = norm_of(axis, b->x, sigma, low, high);
 }
 
@@ -157,7 +153,7 @@ static void fit_numbers (lurn_parzen *p, int a) {
   const int32_t *order = p->order + (size_t)a * (size_t)p->capacity;
   lurn_bump *bump = bumps(p, a), *last = NULL;
   double low, high;
-  range_of(&p->axis[a], &low, &high);
+  lurn_range_ends(&p->axis[a], &low, &high);
   double most = high - low, least = most / (p->K + 1 < 100 ? p->K + 1 : 100);
   p->count[a] = 0;
   for (int i = 0; i < p->n; i++) {

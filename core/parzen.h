@@ -32,6 +32,9 @@ typedef struct lurn_range {
   lurn_key key;                 /* of the draws along this axis */
 } lurn_range;
 
+/* The ends of where kernels live: half a step wider, on the logarithm. */
+void lurn_range_ends (const lurn_range *a, double *low, double *high);
+
 /* One observation along one axis: x where the kernels live; sigma, sqrt(1/2) / sigma, and ln of what the kernel is
  * divided by. sigma 0: in no fit yet. */
 typedef struct lurn_bump { double x, sigma, inverse, norm; } lurn_bump;

@@ -45,12 +45,8 @@ static double cut_quantile (double u, double a, double b) {
 
 static double draw_number (const lurn_parzen *p, int a, int k, double u) {
   const lurn_range *axis = &p->axis[a];
-  double half = axis->kind == LURN_RANGE_STEPS ? axis->step / 2 : 0, low = axis->low - half, high = axis->high + half;
-  double mu = p->mu[row(p, a) + (size_t)k], sigma = 0.7071067811865476 / p->inverse[row(p, a) + (size_t)k];
-  if (axis->log) {
-    low = lurn_portable_log(low);
-    high = lurn_portable_log(high);
-  }
+  double mu = p->mu[row(p, a) + (size_t)k], sigma = LURN_SQRT_HALF / p->inverse[row(p, a) + (size_t)k], low, high;
+  lurn_range_ends(axis, &low, &high);
   double x = mu + sigma * cut_quantile(u, (low - mu) / sigma, (high - mu) / sigma);
   if (axis->log) x = lurn_portable_exp(x);
   if (axis->kind == LURN_RANGE_STEPS) x = axis->low + floor((x - axis->low) / axis->step + 0.5) * axis->step;

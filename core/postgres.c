@@ -8,8 +8,6 @@
 #ifdef LURN_POSTGRES
 #include <libpq-fe.h>
 
-#define MOST 64                 /* parameters of a statement */
-
 /* ------------------------------------------------------------------ failures */
 
 /* By SQLSTATE (PostgreSQL manual, appendix A): its class is the first two characters. */
@@ -106,9 +104,10 @@ static const char *text_of (const lurn_db_value *v, char room[32]) {
 }
 
 static lurn_status postgres_run (lurn_ctx *ctx, lurn_db *db, int place, int n, const lurn_db_value *values) {
-  char name[16], room[MOST][32];
-  const char *texts[MOST];
-  if (n > MOST) return lurn_fail(ctx, LURN_EINVAL, "a statement of %d parameters, more than %d", n, MOST);
+  char name[16], room[LURN_DB_VALUES][32];
+  const char *texts[LURN_DB_VALUES];
+  if (n > LURN_DB_VALUES)
+    return lurn_fail(ctx, LURN_EINVAL, "a statement of %d parameters, more than %d", n, LURN_DB_VALUES);
   for (int k = 0; k < n; k++) {
     texts[k] = text_of(values + k, room[k]);
     if (values[k].type == LURN_DB_TEXT && strlen(values[k].text) != values[k].size)
@@ -116,15 +115,13 @@ static lurn_status postgres_run (lurn_ctx *ctx, lurn_db *db, int place, int n, c
   }
   db->current = place;
   db->row = -1;
-  db->rows = 0;
   if (!take(db, PQexecPrepared(db->link, name_of(place, name), n, texts, NULL, NULL, 0))) return fail(ctx, db, "postgresql");
-  db->rows = PQntuples(db->result);
   return LURN_OK;
 }
 
 static lurn_status postgres_row (lurn_ctx *ctx, lurn_db *db, int *columns) {
   (void)ctx;
-  *columns = ++db->row < db->rows ? PQnfields(db->result) : 0;
+  *columns = ++db->row < PQntuples(db->result) ? PQnfields(db->result) : 0;
   return LURN_OK;
 }
 

@@ -171,9 +171,3 @@ int64_t lurn_process_memory (int64_t pid) {
 }
 
 int64_t lurn_process_oom_kills (void) { return number_in("/proc/vmstat", "oom_kill ", -1); }
-
-const char *lurn_process_host (char *text, size_t size) {
-  if (gethostname(text, size - 1) != 0 || text[0] == '\0') snprintf(text, size, "host");
-  text[size - 1] = '\0';
-  return text;
-}

@@ -49,6 +49,5 @@ lurn_status lurn_process_redirect (lurn_ctx *ctx, const char *path);
 int64_t lurn_process_memory (int64_t pid);    /* bytes it has resident; 0: no such process */
 /* How often this system killed somebody to get memory back, since it started; -1: it does not say. */
 int64_t lurn_process_oom_kills (void);
-const char *lurn_process_host (char *text, size_t size);      /* the machine's name, or "host"; returns text */
 
 #endif

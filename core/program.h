@@ -99,6 +99,11 @@ lurn_reg lurn_program_fail (lurn_program *p, const char *fmt, ...)
 #endif
   ;
 
+/* Bytes of one row of a register. */
+static inline size_t lurn_row_bytes (const lurn_register *x) {
+  return lurn_dtype_size((lurn_dtype)x->dtype) * (size_t)x->cols;
+}
+
 lurn_reg lurn_param_reg (lurn_program *p, const char *path, int rank, const int *dim, lurn_init init);
 lurn_reg lurn_input_reg (lurn_program *p, const char *name, lurn_dtype dtype, int axis, int rank, const int *dim);
 lurn_reg lurn_output_reg (lurn_program *p, const char *name, lurn_reg r);

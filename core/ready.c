@@ -1,16 +1,13 @@
 #include "ready.h"
 
-static size_t row_bytes (const lurn_register *x) { return lurn_dtype_size((lurn_dtype)x->dtype) * (size_t)x->cols; }
-
 /* A register that only its strip reads has a slot of the scratch, in which every block of rows begins anew. */
 static lurn_spot spot_of (const lurn_wave *w, lurn_reg r) {
   const lurn_schedule *s = w->schedule;
   const lurn_register *x = &w->program->reg[r];
-  lurn_keep store = (lurn_keep)s->store[s->root[r]];
-  if (x->kind == LURN_REG_VALUE && store <= LURN_KEEP_STRIP)
+  if (x->kind == LURN_REG_VALUE && s->store[s->root[r]] <= LURN_KEEP_STRIP)
     return (lurn_spot){(size_t)s->slot[r] * w->slot_bytes, 0, 0, UINTPTR_MAX};
-  int frames = lurn_axis_level(x->axis) == LURN_TIME && store != LURN_KEEP_STEP && store != LURN_KEEP_BLOCK;
-  return (lurn_spot){(uintptr_t)w->base[r], x->axis == LURN_ONCE ? 0 : row_bytes(x), frames ? UINTPTR_MAX : 0, 0};
+  int frames = lurn_axis_level(x->axis) == LURN_TIME && lurn_keeps_frames(s, r);
+  return (lurn_spot){(uintptr_t)w->base[r], x->axis == LURN_ONCE ? 0 : lurn_row_bytes(x), frames ? UINTPTR_MAX : 0, 0};
 }
 
 static void ready_map (const lurn_wave *w, lurn_ready *a, const lurn_instr *i) {

@@ -117,7 +117,7 @@ lurn_status lurn_recompute_classify (lurn_ctx *ctx, lurn_schedule *s) {
 
 static size_t state_bytes (const lurn_wave *w, const lurn_state *st) {
   const lurn_register *x = &w->program->reg[st->prev];
-  return lurn_align(lurn_dtype_size((lurn_dtype)x->dtype) * (size_t)x->cols * (size_t)w->most.B);
+  return lurn_align(lurn_row_bytes(x) * (size_t)w->most.B);
 }
 
 static int is_timed (const lurn_scan *s) { return s->axis == LURN_TIME; }
@@ -175,8 +175,6 @@ typedef struct player {
 
 static int first_step (const player *y, int k) { return k * y->w->window; }
 
-static size_t row_bytes (const lurn_register *x) { return lurn_dtype_size((lurn_dtype)x->dtype) * (size_t)x->cols; }
-
 /* The batch of window k: the same rows, of which some may have ended, their places further on; and the inputs
  * over time from its first frame on. */
 static void open_window (player *y, int k) {
@@ -199,7 +197,7 @@ static void open_window (player *y, int k) {
     lurn_reg r = w->program->input[i].reg;
     const lurn_register *x = &w->program->reg[r];
     const lurn_field *f = x->axis == LURN_TIME ? lurn_batch_field(b, w->program->input[i].name) : NULL;
-    if (f) w->base[r] = (char *)(uintptr_t)f->data + row_bytes(x) * (size_t)b->start[from];
+    if (f) w->base[r] = (char *)(uintptr_t)f->data + lurn_row_bytes(x) * (size_t)b->start[from];
   }
 }
 
@@ -256,7 +254,7 @@ static void hand_on (player *y, int mirrors, int to, int rows, int step) {
     if (!is_timed(scan) || is_mirror(scan) != mirrors) continue;
     for (int i = 0; i < scan->nstate; i++) {
       const lurn_state *st = &scan->state[i];
-      size_t row = row_bytes(&w->program->reg[st->prev]);
+      size_t row = lurn_row_bytes(&w->program->reg[st->prev]);
       char *at = entry_of(y, s, i, to);
       memcpy(at + row * (size_t)rows, (const char *)w->base[st->init] + row * (size_t)rows,
              row * (size_t)(y->whole->B - rows));

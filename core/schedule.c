@@ -106,7 +106,6 @@ static void classify_after (work *w, int first, int end) {
 
 /* ---------- units ---------- */
 
-/* Maps, and what fills a row from one number of it: stored, it would be as large as what is made of it. */
 /* What can be one strip: the same rows and columns. */
 static int same_strip (const lurn_program *p, const lurn_instr *a, const lurn_instr *b) {
   const lurn_register *x = &p->reg[a->out], *y = &p->reg[b->out];
@@ -215,7 +214,6 @@ static int place_list (work *w, list l) {
       if (lurn_in_strips(&w->p->instr[n])) { if (map < 0) map = n; continue; }
       place_products(w, l, n);
     }
-    if (map >= 0 && !pending(w, l, map)) continue;
     if (map >= 0) place_strip(w, l, map);
   }
   return w->s->nunit - before;

@@ -80,6 +80,12 @@ typedef struct lurn_schedule {
   void *block; size_t bytes;    /* all of the above */
 } lurn_schedule;
 
+/* Whether a register over time has a place for each of its frames, not only for those of a step or a block. */
+static inline int lurn_keeps_frames (const lurn_schedule *s, lurn_reg r) {
+  lurn_keep store = (lurn_keep)s->store[s->root[r]];
+  return store != LURN_KEEP_STEP && store != LURN_KEEP_BLOCK;
+}
+
 void lurn_choices_default (lurn_choices *c);
 void lurn_choices_random (lurn_choices *c, uint64_t dice);
 

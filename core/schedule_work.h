@@ -1,4 +1,4 @@
-/* schedule_work.h: a schedule while it is made; for schedule.c and schedule_store.c. */
+/* schedule_work.h: a schedule while it is made; for schedule.c, schedule_store.c, block.c and constant.c. */
 #ifndef LURN_SCHEDULE_WORK_H
 #define LURN_SCHEDULE_WORK_H
 
@@ -20,6 +20,7 @@ typedef struct work {
   uint8_t *known;               /* (nreg) worked out of the weights alone: its place is its own */
 } work;
 
+/* Maps, and what fills a row from one number of it: stored, it would be as large as what is made of it. */
 static inline int lurn_in_strips (const lurn_instr *i) {
   return i->op < LURN_NMAPS || i->op == LURN_OP_EXPAND || i->op == LURN_OP_UNPICK;
 }

@@ -92,6 +92,12 @@ const char *lurn_sys_os (char *text, size_t size) {
   return text;
 }
 
+const char *lurn_sys_host (char *text, size_t size) {
+  if (gethostname(text, size - 1) != 0 || text[0] == '\0') snprintf(text, size, "host");
+  text[size - 1] = '\0';
+  return text;
+}
+
 const char *lurn_sys_libc (char *text, size_t size) {
 #ifdef __GLIBC__
   snprintf(text, size, "glibc %s", gnu_get_libc_version());
@@ -238,11 +244,7 @@ static int sync_path (const char *path, int flags) {
 
 lurn_status lurn_sys_replace (lurn_ctx *ctx, const char *temp, const char *path) {
   char folder[PATH_SIZE];
-  const char *slash = strrchr(path, '/');
-  size_t n = slash ? (size_t)(slash - path) + 1 : 0;
-  if (n + 2 > sizeof folder) return lurn_fail(ctx, LURN_EINVAL, "%s: too long a path", path);
-  memcpy(folder, slash ? path : ".", slash ? n : 1);
-  folder[slash ? n : 1] = '\0';
+  if (!folder_of(path, folder)) return lurn_fail(ctx, LURN_EINVAL, "%s: too long a path", path);
   if (sync_path(temp, O_RDONLY) != 0) return says_no(ctx, path, "write");
   if (rename(temp, path) != 0) return says_no(ctx, path, "replace");
   if (sync_path(folder, O_RDONLY | O_DIRECTORY) != 0) return says_no(ctx, folder, "sync the folder");
@@ -253,10 +255,9 @@ lurn_status lurn_sys_replace (lurn_ctx *ctx, const char *temp, const char *path)
 
 /* What all temporary files for path on this host have in common: ".name.host." */
 static int temp_prefix (const char *path, char *prefix, size_t size) {
-  char host[33] = "";
+  char host[33];
   const char *slash = strrchr(path, '/');
-  if (gethostname(host, sizeof host - 1) != 0 || host[0] == '\0') strcpy(host, "host");
-  return snprintf(prefix, size, ".%s.%s.", slash ? slash + 1 : path, host);
+  return snprintf(prefix, size, ".%s.%s.", slash ? slash + 1 : path, lurn_sys_host(host, sizeof host));
 }
 
 /* "1234-0.tmp" behind the prefix, and no process 1234. */
@@ -278,14 +279,12 @@ static void sweep (const char *folder, const char *prefix, size_t n) {
 
 lurn_status lurn_sys_create_temp (lurn_ctx *ctx, const char *path, char *temp, size_t size, int *fd) {
   char prefix[PATH_SIZE], folder[PATH_SIZE];
-  const char *slash = strrchr(path, '/');
   int n = temp_prefix(path, prefix, sizeof prefix), k = 0;
-  int f = snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + 1 : 2, slash ? path : "./");
-  if (n >= (int)sizeof prefix || f >= (int)sizeof folder || (size_t)f + (size_t)n + 32 > size)
+  if (n >= (int)sizeof prefix || !folder_of(path, folder) || strlen(folder) + (size_t)n + 32 > size)
     return lurn_fail(ctx, LURN_EINVAL, "%s: too long a path", path);
   sweep(folder, prefix, (size_t)n);
   do {
-    snprintf(temp, size, "%s%s%lld-%d.tmp", slash ? folder : "", prefix, (long long)getpid(), k);
+    snprintf(temp, size, "%s%s%lld-%d.tmp", strchr(path, '/') ? folder : "", prefix, (long long)getpid(), k);
     *fd = open(temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   } while (*fd < 0 && errno == EEXIST && ++k < 1000);
   return *fd >= 0 ? LURN_OK : says_no(ctx, path, "write");

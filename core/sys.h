@@ -19,6 +19,7 @@ int lurn_sys_columns (int fd);                /* width of the terminal; 0: not o
 int lurn_sys_cpus (void);                     /* those this process may use, at least 1 */
 const char *lurn_sys_cpu (char *text, size_t size);      /* the model's name; returns text */
 const char *lurn_sys_os (char *text, size_t size);       /* "Linux 6.1.0-13-amd64 x86_64"; returns text */
+const char *lurn_sys_host (char *text, size_t size);     /* the machine's name, or "host"; returns text */
 const char *lurn_sys_libc (char *text, size_t size);     /* "glibc 2.36", the one that was loaded; returns text */
 const char *lurn_sys_environ (size_t k);                 /* "NAME=VALUE", the k-th from 0; NULL behind the last */
 

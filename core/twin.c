@@ -13,7 +13,7 @@ static int on_time (int axis) { return lurn_axis_level(axis) == LURN_TIME; }
 
 static char *row (const lurn_wave *w, lurn_reg r, int frame) {
   const lurn_register *x = &w->program->reg[r];
-  return (char *)w->base[r] + lurn_dtype_size((lurn_dtype)x->dtype) * (size_t)x->cols * (size_t)frame;
+  return (char *)w->base[r] + lurn_row_bytes(x) * (size_t)frame;
 }
 
 /* rows of out starting at frame (or row) number `first`; operands on the row axis start at 0. */
@@ -50,7 +50,7 @@ static void play_outside (lurn_wave *w, int n) {
 
 static void copy_row (lurn_wave *w, lurn_reg to, int to_row, lurn_reg from, int from_row) {
   const lurn_register *x = &w->program->reg[to];
-  memcpy(row(w, to, to_row), row(w, from, from_row), lurn_dtype_size((lurn_dtype)x->dtype) * (size_t)x->cols);
+  memcpy(row(w, to, to_row), row(w, from, from_row), lurn_row_bytes(x));
 }
 
 /* Row r at step t: was it alive at the step before in playing order? */

@@ -20,7 +20,7 @@ static size_t rows_of (const lurn_wave *w, const lurn_register *x, lurn_keep sto
 static size_t register_bytes (const lurn_wave *w, lurn_reg r) {
   const lurn_register *x = &w->program->reg[r];
   lurn_keep store = w->schedule ? (lurn_keep)w->schedule->store[r] : LURN_KEEP_FULL;
-  return lurn_align(lurn_dtype_size((lurn_dtype)x->dtype) * (size_t)x->cols * rows_of(w, x, store));
+  return lurn_align(lurn_row_bytes(x) * rows_of(w, x, store));
 }
 
 static int owns_memory (const lurn_wave *w, lurn_reg r) {
