@@ -10,7 +10,7 @@
 -- Taking one apart gives the run files back. Nothing of a bundle is executed here.
 
 return function (lurn)
-  local shelf, sheet, copy = require "lurn.shelf" (lurn), require "lurn.sheet" (), require "lurn.h5_copy" (lurn)
+  local shelf, sheet, copy = require "lurn.shelf" (lurn), require "lurn.sheet" (lurn), require "lurn.h5_copy" (lurn)
   local studies = require "lurn.bundle_study" (lurn)
   local M = {studies = studies}
 

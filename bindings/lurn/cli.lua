@@ -138,12 +138,12 @@ function M.describe (verb)
 end
 
 --- A text for people, broken between words where it goes to a terminal: 1 stdout, 2 stderr.
-function M.fit (text, descriptor) return part "screen" (M.lurn()).fit(text, descriptor) end
+function M.fit (text, descriptor) return M.lurn().screen.fit(text, descriptor) end
 
 --- Characters in a line of stdout where that is a terminal, or nil.
 function M.width ()
   local lurn = M.lurn()
-  return lurn.sys.isatty(1) and part "screen" (lurn).columns() or nil
+  return lurn.sys.isatty(1) and lurn.screen.columns() or nil
 end
 
 local function overview ()
