@@ -144,15 +144,10 @@ return function (session)
     return file
   end
 
-  -- The script in the file, with the modules that it required then.
   local function experiment_of (file)
-    local script = file.script
-    if not script.text then error(file.path .. ": the run was not started from a script", 3) end
-    for name, text in next, script.lua do package.preload[name] = load(text, "@" .. name .. ".lua", "t") end
-    local experiment, message = lurn.experiment.compile(script.text, script.path)
-    if not experiment then error(message, 3) end
-    experiment.required = script.lua
-    return experiment
+    if not file.script.text then error(file.path .. ": the run was not started from a script", 3) end
+    local experiment, message = lurn.experiment.restore(file.script)
+    return experiment or error(message, 3)
   end
 
   --- A new run that goes on from the state of this one, with other parameters; it waits for step or continue. Its

@@ -9,21 +9,11 @@ return function (cli)
     return file
   end
 
-  -- Modules that the script required come from the run file, not from wherever they are today.
-  local function preload (file)
-    for name, text in next, file.script.lua do
-      package.preload[name] = load(text, "@" .. name .. ".lua", "t")
-    end
-  end
-
   -- The experiment inside a run file, ready to be run again.
   local function experiment_of (lurn, file)
     if not file.script.text then cli.fail(cli.INPUT, file.path .. ": the run was not started from a script") end
-    preload(file)
-    local experiment, message = lurn.experiment.compile(file.script.text, file.script.path)
-    if not experiment then cli.fail(cli.FAILED, message) end
-    experiment.required = file.script.lua
-    return experiment
+    local experiment, message = lurn.experiment.restore(file.script)
+    return experiment or cli.fail(cli.FAILED, message)
   end
 
   M.experiment_of = experiment_of
