@@ -52,7 +52,7 @@ return function (lurn)
   ---@param name string        without a folder
   ---@param beginning string
   function M.begins (name, beginning)
-    local id = name:match "^[%w_.]-%-(%d.*)$" or name
+    local id = name:match "^[%w_.-]-%-(%d.*)$" or name
     return name:sub(1, #beginning) == beginning or id:sub(1, #beginning) == beginning
   end
 
