@@ -43,18 +43,15 @@ return function (session)
 
   ---------------------------------------------------------------- reading
 
-  local SPECIAL = {NaN = 0 / 0, Infinity = math.huge, ["-Infinity"] = -math.huge}
-
   -- Lines that came after the checkpoint lie beside it. The last one may be half written.
   local function add_live (self)
     local f = io.open(lurn.runfile.live_path(self.path), "rb")
     local last = {}
     for name, series in next, self.metrics do last[name] = series.step[#series.step] or 0 end
     for text in f and f:lines() or function () end do
-      local ok, line = pcall(lurn.json.decode, text)
-      if not ok or type(line) ~= "table" then break end
+      local line = lurn.json.decode(text, {nonfinite = true})
+      if type(line) ~= "table" then break end
       for name, value in next, line do
-        value = SPECIAL[value] or value
         if name ~= "step" and math.type(line.step) and type(value) == "number" and name ~= "seconds" then
           if line.step > (last[name] or 0) then
             local series = self.metrics[name] or {step = {}, value = {}}
@@ -144,15 +141,10 @@ return function (session)
     return file
   end
 
-  -- The script in the file, with the modules that it required then.
   local function experiment_of (file)
-    local script = file.script
-    if not script.text then error(file.path .. ": the run was not started from a script", 3) end
-    for name, text in next, script.lua do package.preload[name] = load(text, "@" .. name .. ".lua", "t") end
-    local experiment, message = lurn.experiment.compile(script.text, script.path)
-    if not experiment then error(message, 3) end
-    experiment.required = script.lua
-    return experiment
+    if not file.script.text then error(file.path .. ": the run was not started from a script", 3) end
+    local experiment, message = lurn.experiment.restore(file.script)
+    return experiment or error(message, 3)
   end
 
   --- A new run that goes on from the state of this one, with other parameters; it waits for step or continue. Its
@@ -185,11 +177,9 @@ return function (session)
 
   local function find (path)
     if lurn.sys.exists(path) then return path end
-    local found
-    for _, candidate in ipairs(require "lurn.shelf" (lurn).paths "runs") do
-      local name = candidate:match "[^/]*$"
-      local id = name:match "^[%w_.]-%-(%d.*)$" or name
-      if name:sub(1, #path) == path or id:sub(1, #path) == path then
+    local shelf, found = require "lurn.shelf" (lurn), nil
+    for _, candidate in ipairs(shelf.paths "runs") do
+      if shelf.begins(candidate:match "[^/]*$", path) then
         if found then error(("attach: several runs begin with '%s': %s, %s"):format(path, found, candidate), 3) end
         found = candidate
       end

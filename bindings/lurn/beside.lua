@@ -235,7 +235,7 @@ return function (lurn)
 
   function Beside.__tostring (b)
     if b.numeric then return curves(b) end
-    local screen = require "lurn.screen" (lurn)
+    local screen = lurn.screen
     local lists, width = columns_of(screen, b)
     local most, parts = math.max(1, (screen.columns() - 9) // width), {}
     for first = 1, #b.is, most do

@@ -10,7 +10,7 @@
 -- Taking one apart gives the run files back. Nothing of a bundle is executed here.
 
 return function (lurn)
-  local shelf, sheet, copy = require "lurn.shelf" (lurn), require "lurn.sheet" (), require "lurn.h5_copy" (lurn)
+  local shelf, sheet, copy = require "lurn.shelf" (lurn), require "lurn.sheet" (lurn), require "lurn.h5_copy" (lurn)
   local studies = require "lurn.bundle_study" (lurn)
   local M = {studies = studies}
 
@@ -84,9 +84,12 @@ return function (lurn)
 
   ---------------------------------------------------------------- making one
 
+  -- A name that any file may have.
+  local function plain (name) return (name:gsub("[^%w_.%-]", "_"):gsub("^%.", "_")) end
+
   -- a/b/run-1.h5 -> run-1; a second of that name gets a number.
   local function name_in (taken, path)
-    local stem = path:match "[^/]*$":gsub("%.h5$", ""):gsub("[^%w_.%-]", "_"):gsub("^%.", "_")
+    local stem = plain((path:match "[^/]*$":gsub("%.h5$", "")))
     local name, k = stem, 1
     while taken[name] do k, name = k + 1, ("%s-%d"):format(stem, k + 1) end
     taken[name] = true
@@ -158,10 +161,17 @@ return function (lurn)
     if study then studies.write(w, study, by_path) end
     assert(w:write("/table", M.table_text(rows, "md", nil, study)))
     assert(w:write("/table_csv", M.table_text(rows, "csv", nil, study)))
-    for key, value in next, {format = M.format, version = study and 2 or 1, created = os.date("!%Y-%m-%dT%H:%M:%SZ"),
+    for key, value in next, {format = M.format, version = study and 2 or 1, created = lurn.manifest.date(),
       headline = headline_of(rows, names, study)} do assert(w:attr("/", key, value)) end
     assert(w:commit())
     return names
+  end
+
+  -- What f gives, or nil and the message of its error, without the place in the source.
+  local function attempt (f, ...)
+    local ok, result = pcall(f, ...)
+    if ok then return result end
+    return nil, (tostring(result):gsub("^[^\n]-%.lua:%d+: ", ""))
   end
 
   --- Writes a bundle: the names of its runs, or nil and a message.
@@ -173,9 +183,7 @@ return function (lurn)
   ---@return string[]? names
   ---@return string? message
   function M.write (path, rows, with_data, given, study)
-    local ok, result = pcall(write, path, rows, with_data, given, study)
-    if ok then return result end
-    return nil, (tostring(result):gsub("^[^\n]-%.lua:%d+: ", ""))
+    return attempt(write, path, rows, with_data, given, study)
   end
 
   ---------------------------------------------------------------- taking one apart
@@ -241,7 +249,7 @@ return function (lurn)
 
   -- The study as a store, FOLDER/NAME.db, which has its run files where they are now.
   local function extract_store (parts, folder)
-    local here, stem = os.getenv "PWD", parts.study.name:gsub("[^%w_.%-]", "_"):gsub("^%.", "_")
+    local here, stem = os.getenv "PWD", plain(parts.study.name)
     local function absolute (file) return file:find "^/" and file or here and here .. "/" .. file or file end
     local runs = {}
     for name, file in next, parts.runs do runs[name] = absolute(file) end
@@ -255,13 +263,11 @@ return function (lurn)
   ---@param folder string
   ---@param with_store? boolean   a study becomes a store there, too: store = its path
   function M.extract (path, folder, with_store)
-    local ok, result = pcall(function ()
+    return attempt(function ()
       local parts = extract(path, folder)
       if with_store and parts.study then extract_store(parts, folder) end
       return parts
     end)
-    if ok then return result end
-    return nil, (tostring(result):gsub("^[^\n]-%.lua:%d+: ", ""))
   end
 
   --- The same in a folder that is gone when the value is closed (local parts <close> = ...).

@@ -287,8 +287,7 @@ return function (session)
       for _, c in utf8.codes(labels_given, true) do list[#list + 1] = c < 32 and "." or utf8.char(c) end
     else
       for i, text in ipairs(labels_given or {}) do
-        local at = utf8.len(text) and utf8.offset(text, wide + 1) or wide + 1
-        list[i] = screen.pad(text:sub(1, (at or #text + 1) - 1), wide)
+        list[i] = screen.pad(screen.head(text, wide), wide)
       end
     end
     return list[1] and table.move(list, 1, n, 1, {}) or nil

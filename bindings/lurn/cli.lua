@@ -65,9 +65,21 @@ local function split_option (word)
   return (name:gsub("-", "_")), word:find("=", 1, true) and value or nil
 end
 
-local function unknown_option (verb, name)
+--- Names of options, in order.
+---@param options table
+---@return string[]
+function M.option_names (options)
   local names = {}
-  for known in pairs(verb.options) do names[#names + 1] = known end
+  for name in pairs(options) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+--- An option as it is written: with_data -> --with-data.
+function M.dashed (name) return "--" .. name:gsub("_", "-") end
+
+local function unknown_option (verb, name)
+  local names = M.option_names(verb.options)
   M.usage(schema.unknown("unknown option", "--" .. name, {}) ..
     (schema.nearest(name, names) and (", did you mean '--%s'?"):format(schema.nearest(name, names)) or ""),
     M.describe(verb))
@@ -117,12 +129,11 @@ function M.value_of (rule)
 end
 
 local function option_lines (options)
-  local names, words, lines, width = {}, {}, {}, 22
-  for name in pairs(options) do
-    names[#names + 1], words[name] = name, "--" .. name:gsub("_", "-") .. M.value_of(options[name])
+  local names, words, lines, width = M.option_names(options), {}, {}, 22
+  for _, name in ipairs(names) do
+    words[name] = M.dashed(name) .. M.value_of(options[name])
     width = math.max(width, #words[name])
   end
-  table.sort(names)
   for _, name in ipairs(names) do
     lines[#lines + 1] = ("  %-" .. width .. "s %s"):format(words[name], options[name][2])
   end
@@ -138,12 +149,12 @@ function M.describe (verb)
 end
 
 --- A text for people, broken between words where it goes to a terminal: 1 stdout, 2 stderr.
-function M.fit (text, descriptor) return part "screen" (M.lurn()).fit(text, descriptor) end
+function M.fit (text, descriptor) return M.lurn().screen.fit(text, descriptor) end
 
 --- Characters in a line of stdout where that is a terminal, or nil.
 function M.width ()
   local lurn = M.lurn()
-  return lurn.sys.isatty(1) and part "screen" (lurn).columns() or nil
+  return lurn.sys.isatty(1) and lurn.screen.columns() or nil
 end
 
 local function overview ()

@@ -3,7 +3,7 @@
 return function (cli)
   local M = {}
 
-  local sheet, textdiff = require "lurn.sheet" (), require "lurn.textdiff" ()
+  local sheet, textdiff = require "lurn.sheet" (cli.lurn()), require "lurn.textdiff" ()
 
   local function show (options, head, rows, document)
     if options.json then cli.document(document)

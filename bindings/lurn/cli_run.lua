@@ -9,21 +9,11 @@ return function (cli)
     return file
   end
 
-  -- Modules that the script required come from the run file, not from wherever they are today.
-  local function preload (file)
-    for name, text in next, file.script.lua do
-      package.preload[name] = load(text, "@" .. name .. ".lua", "t")
-    end
-  end
-
   -- The experiment inside a run file, ready to be run again.
   local function experiment_of (lurn, file)
     if not file.script.text then cli.fail(cli.INPUT, file.path .. ": the run was not started from a script") end
-    preload(file)
-    local experiment, message = lurn.experiment.compile(file.script.text, file.script.path)
-    if not experiment then cli.fail(cli.FAILED, message) end
-    experiment.required = file.script.lua
-    return experiment
+    local experiment, message = lurn.experiment.restore(file.script)
+    return experiment or cli.fail(cli.FAILED, message)
   end
 
   M.experiment_of = experiment_of
@@ -85,13 +75,19 @@ return function (cli)
     return lock
   end
 
+  -- A new run, in a file of its own; `from` has the options of one that comes from another.
+  local function start (lurn, experiment, values, options, arguments, from)
+    local o = {seed = options.seed, out = options.out, lock = M.new_file(lurn, options), quiet = options.quiet,
+      threads = options.threads, keep = options.keep, arguments = arguments}
+    for name, value in next, from or {} do o[name] = value end
+    return experiment:start(values, o)
+  end
+
   local function start_new (lurn, path, options, words, arguments)
     lurn.repro.install {seed = options.seed or 1, name = "load", i = 0}
     local experiment = load_script(lurn, path)
     if options.help then return nil, experiment end
-    local values = resolve(experiment, words)
-    return experiment:start(values, {seed = options.seed, out = options.out, lock = M.new_file(lurn, options),
-      quiet = options.quiet, threads = options.threads, keep = options.keep, arguments = arguments})
+    return start(lurn, experiment, resolve(experiment, words), options, arguments)
   end
 
   local function start_resumed (lurn, options, words, arguments)
@@ -149,9 +145,7 @@ return function (cli)
     lurn.repro.install {seed = options.seed or file.seed, name = "load", i = 0}
     local experiment = experiment_of(lurn, file)
     local values = overlay(experiment, file, words)
-    return experiment:start(values, {fork = file, seed = options.seed, out = options.out,
-      lock = M.new_file(lurn, options), quiet = options.quiet, threads = options.threads, keep = options.keep,
-      arguments = arguments}), nil, lurn
+    return start(lurn, experiment, values, options, arguments, {fork = file}), nil, lurn
   end
 
   -- Without a script, script and parameters come from the file, too.
@@ -162,9 +156,7 @@ return function (cli)
     local experiment = path and load_script(lurn, path) or experiment_of(lurn, file)
     if options.help then return nil, experiment end
     local values = path and resolve(experiment, words) or overlay(experiment, file, words)
-    return experiment:start(values, {init = file, partial = options.partial, seed = options.seed, out = options.out,
-      lock = M.new_file(lurn, options), quiet = options.quiet, threads = options.threads, keep = options.keep,
-      arguments = arguments})
+    return start(lurn, experiment, values, options, arguments, {init = file, partial = options.partial})
   end
 
   local codes = {done = cli.OK, pruned = cli.OK, interrupted = cli.INTERRUPTED, terminated = cli.TERMINATED}

@@ -1,7 +1,7 @@
 --- lurn study: what is in the stores of sweeps.
 
 return function (cli)
-  local sheet = require "lurn.sheet" ()
+  local sheet = require "lurn.sheet" (cli.lurn())
   local M = {}
 
   ---------------------------------------------------------------- which store, which study

@@ -194,13 +194,10 @@ return function (session)
 
   -- Runs of the folder runs whose name, or the time in it, begins with the word.
   local function runs (word)
-    local list = {}
+    local shelf, list = require "lurn.shelf" (session.lurn), {}
     if word == "" or word:find "/" then return list end
     for _, entry in ipairs(entries "runs") do
-      local id = entry:match "^[%w_.]-%-(%d.*)$" or entry
-      if entry:find "%.h5$" and (entry:sub(1, #word) == word or id:sub(1, #word) == word) then
-        list[#list + 1] = "runs/" .. entry
-      end
+      if entry:find "%.h5$" and shelf.begins(entry, word) then list[#list + 1] = "runs/" .. entry end
     end
     return list
   end

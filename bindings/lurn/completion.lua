@@ -98,14 +98,11 @@ complete -c lurn -f -a '(__lurn_complete)'
     if starts(text, current) then list[#list + 1] = {text = text, help = help or ""} end
   end
 
-  local function dashed (name) return "--" .. name end
-
   local function options_of (list, verb, script, current)
-    local names = {}
-    for name in pairs(verb.options) do names[#names + 1] = name end
-    table.sort(names)
-    for _, name in ipairs(names) do add(list, current, dashed(name), verb.options[name][2]) end
-    for _, p in ipairs(script and M.parameters(script) or {}) do add(list, current, dashed(p.name), p.help) end
+    for _, name in ipairs(cli.option_names(verb.options)) do
+      add(list, current, cli.dashed(name), verb.options[name][2])
+    end
+    for _, p in ipairs(script and M.parameters(script) or {}) do add(list, current, "--" .. p.name, p.help) end
     add(list, current, "--help", "what there is")
   end
 

@@ -364,5 +364,19 @@ return function (lurn)
     return experiment
   end
 
+  --- The experiment of a script that a run file or a study keeps, or nil and a message. Modules that the script
+  -- required come from there, too, not from wherever they are today.
+  ---@param script {text: string, path: string, lua: table<string, string>?}
+  function M.restore (script)
+    local required = {}
+    for name, text in next, script.lua or {} do
+      required[name], package.preload[name] = text, load(text, "@" .. name .. ".lua", "t")
+    end
+    local experiment, message = M.compile(script.text, script.path)
+    if not experiment then return nil, message end
+    experiment.required = required
+    return experiment
+  end
+
   return setmetatable(M, {__call = function (_, spec) return M.new(spec) end})
 end

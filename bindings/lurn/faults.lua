@@ -22,36 +22,16 @@ return function (session)
     return message or text, frames
   end
 
-  -- The table that `base` in "base.name" of the entry stands for: only plain fields are looked at.
-  local function named (base)
-    local value = session.scope
-    for word in base:gmatch "[%a_][%w_]*" do
-      local ok, found = pcall(function () return value[word] end)
-      if not ok or found == nil then return nil end
-      value = found
-    end
-    return value
-  end
-
   local function hint (what, name)
-    local names
     if #name < 3 then return nil end      -- everything short is near to it
-    if what == "global" then
-      names = session.names(session.scope)
-    else
+    local complete, value = session.part "complete", session.scope
+    if what ~= "global" then
       local base = (session.text or ""):match("([%a_][%w_.]*)%s*[.:]%s*" .. name .. "%f[^%w_]")
-      local value = base and named(base)
+      value = base and complete.value_of(base)
       if value == nil then return nil end
-      names = session.names(value)
     end
-    local near = schema.nearest(name, names)
+    local near = schema.nearest(name, complete.names(value))
     return near and near ~= name and ("did you mean '%s'?"):format(near) or nil
-  end
-
-  --- Names that a value has, as completion knows them.
-  function session.names (value)
-    session.complete = session.complete or require "lurn.complete" (session)
-    return session.complete.names(value)
   end
 
   --- The text for an error: of a thread that died, or any value.

@@ -85,8 +85,7 @@ return function (session)
 
   -- What stands under a path at the prompt: lurn.lstm, r.model.evaluate; of a class without an object its method.
   local function value_of (path)
-    session.complete = session.complete or require "lurn.complete" (session)
-    return session.complete.value_of(path)
+    return session.part "complete".value_of(path)
   end
 
   --- What there is to say of a name or a value; nil when nothing is.

@@ -34,9 +34,7 @@ return function (cli)
   end
 
   local function options (page, verb)
-    local names = {}
-    for name in pairs(verb.options) do names[#names + 1] = name end
-    table.sort(names)
+    local names = cli.option_names(verb.options)
     if #names == 0 then return end
     page[#page + 1] = ".Sh OPTIONS"
     page[#page + 1] = ".Bl -tag -width Ds"

@@ -51,6 +51,7 @@ return {
   {"metrics", late = true},
   {"beside", late = true},
   {"plot", late = true},
+  {"screen", late = true, inner = true},
   {"csv", late = true, spread = {"csv", "import_csv"}},
   {"npy", late = true, spread = {"npy", "npz", "import_npy"}},
   {"idx", late = true, spread = {"idx", "import_idx"}},

@@ -19,13 +19,6 @@ return function (lurn)
     return lurn.sys and lurn.sys.isatty and lurn.sys.isatty(2) and os.getenv("TERM") ~= "dumb" or false
   end
 
-  local function columns ()
-    local wide = math.tointeger(tonumber(os.getenv("COLUMNS") or "") or 0) or 0
-    if wide > 0 then return wide end
-    wide = lurn.sys and lurn.sys.columns and lurn.sys.columns(2) or 0
-    return wide > 0 and wide or 80
-  end
-
   local DEFAULTS = {tty = nil, stream = nil, color = nil, clock = clock, every = 5, unit = "chars", quiet = false}
 
   --- A reporter. Options are for tests: tty, stream, clock, columns, every (seconds between plain lines).
@@ -122,14 +115,13 @@ return function (lurn)
   end
 
   --- Characters that the renewing line may have: the last column stays free, or it would break.
-  function Progress:room () return (self.columns or columns()) - 1 end
+  function Progress:room () return (self.columns or lurn.screen.columns(2)) - 1 end
 
   --- Writes the renewing line, cut to the terminal's width.
   ---@param line string
   function Progress:renew (line)
-    local most = self:room()
-    if (utf8.len(line) or #line) > most then line = line:sub(1, (utf8.offset(line, most + 1) or most + 1) - 1) end
-    local width = utf8.len(line) or #line
+    line = lurn.screen.head(line, self:room())
+    local width = lurn.screen.width(line)
     local padding = (" "):rep(self.width - width)
     self.width = width
     self.stream:write("\r", (line:gsub("%f[%w]loss %S+", function (loss) return paint(self, "1", loss) end)), padding)

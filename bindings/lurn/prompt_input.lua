@@ -58,8 +58,7 @@ return function (session)
 
   -- Loaded when a key asks for it: a prompt is there at once.
   local function complete (text, cursor)
-    session.complete = session.complete or require "lurn.complete" (session)
-    return session.complete.at(text, cursor)
+    return session.part "complete".at(text, cursor)
   end
 
   --- A line; nil at the end of the input, false when Ctrl-C gave it up.

@@ -9,7 +9,7 @@ return function (session)
   local function later (name) return function () return require("lurn." .. name)(session) end end
 
   -- Parts of the prompt, loaded when they are first asked for.
-  local parts = {help = later "help", chart = later "chart", look = later "look"}
+  local parts = {complete = later "complete", help = later "help", chart = later "chart", look = later "look"}
 
   local function part (name)
     if type(parts[name]) == "function" then parts[name] = parts[name]() end
@@ -147,11 +147,15 @@ return function (session)
 
   ---------------------------------------------------------------- translation
 
-  --- Whether the line is no Lua but a command: ?NAME, NAME?, %COMMAND.
+  --- Whether the line goes on with what is paused.
+  ---@param text string
+  local function is_continue (text) return text:find "^%s*continue%s*%(?%s*%)?%s*;?%s*$" ~= nil end
+
+  --- Whether the line is no Lua but a command: ?NAME, NAME?, %COMMAND, continue.
   ---@param text string
   local function is_command (text)
     return text:find "^%s*%%%a" ~= nil or text:find "^%s*%?" ~= nil or text:find "^%s*[%a_][%w_.:]*%s*%?%s*$" ~= nil
-      or text:find "^%s*continue%s*%(?%s*%)?%s*;?%s*$" ~= nil
+      or is_continue(text)
   end
 
   --- The Lua that an entry stands for; nil when it was done already, with a message when it cannot be.
@@ -172,5 +176,6 @@ return function (session)
     return text
   end
 
-  return {words = words, commands = commands, is_command = is_command, translate = translate}
+  return {words = words, commands = commands, is_continue = is_continue, is_command = is_command,
+    translate = translate}
 end

@@ -94,7 +94,7 @@ return function (lurn, options)
 
   -- One entry: a command of the prompt, or Lua. `continue` is a command because only here nothing else is played.
   local function enter (text)
-    if text:find "^%s*continue%s*%(?%s*%)?%s*;?%s*$" then return go_on() end
+    if prompt.is_continue(text) then return go_on() end
     local code, message = prompt.translate(text)
     if not code then
       if message then tell(message) end

@@ -121,7 +121,7 @@ return function (lurn)
     self.random = {seed = self.seed, name = "", i = 0}
     self.rotation = saved and saved.counters.rotation
     self:keep_checkpoints(o.keep)
-    self.created = saved and saved.created or os.date("!%Y-%m-%dT%H:%M:%SZ")
+    self.created = saved and saved.created or lurn.manifest.date()
     if o.write and not self.path then self.path = ("runs/%s-%s.h5"):format(experiment.name, fresh_id()) end
     self.progress = o.progress or lurn.progress.new {quiet = o.quiet}
     self.thread = coroutine.create(function () return experiment.body(self, Run.copy(params)) end)

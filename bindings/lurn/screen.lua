@@ -11,7 +11,11 @@ return function (lurn)
     return n and n > 0 and n or nil
   end
 
-  function M.columns () return number "COLUMNS" or lurn.sys.columns(1) or lurn.sys.columns(2) or 80 end
+  --- Characters in a line of stdout, or else of stderr; or of the one that is asked for (2).
+  ---@param descriptor? integer
+  function M.columns (descriptor)
+    return number "COLUMNS" or lurn.sys.columns(descriptor or 1) or lurn.sys.columns(2) or 80
+  end
   function M.lines () return number "LINES" or 24 end
 
   --- Whether characters beyond ASCII may be printed.
@@ -24,13 +28,17 @@ return function (lurn)
   --- Characters of a text; bytes where it is no UTF-8.
   function M.width (text) return utf8.len(text) or #text end
 
+  --- The first so many characters of a text, or all that it has.
+  function M.head (text, most)
+    if M.width(text) <= most then return text end
+    return text:sub(1, (utf8.len(text) and utf8.offset(text, most + 1) or most + 1) - 1)
+  end
+
   --- Cut to so many characters; what is left out shows as dots.
   function M.cut (text, most)
     if M.width(text) <= most then return text end
     local dots = M.utf8() and "…" or "..."
-    local keep = math.max(0, most - M.width(dots))
-    local at = utf8.len(text) and utf8.offset(text, keep + 1) or keep + 1
-    return text:sub(1, at - 1) .. dots
+    return M.head(text, math.max(0, most - M.width(dots))) .. dots
   end
 
   --- Blanks behind it, up to so many characters.
@@ -51,8 +59,7 @@ return function (lurn)
       local column = line:match "^%s*%S.-%s%s+()%S"
       local indent = column and column <= most // 2 and (" "):rep(column - 1) or line:match "^%s*" .. "  "
       while M.width(line) > most do
-        local at = utf8.len(line) and utf8.offset(line, most + 1) or most + 1
-        local head = line:sub(1, at):match "^(.*%S)%s+%S*$"
+        local head = M.head(line, most + 1):match "^(.*%S)%s+%S*$"
         if not head or #head <= #indent then break end
         lines[#lines + 1] = head
         line = indent .. line:sub(#head + 1):match "^%s*(.*)$"

@@ -1,9 +1,9 @@
 --- Tables of text and numbers for a terminal and as CSV: rows are lists of cells, a missing cell is false.
 
-return function ()
+return function (lurn)
   local M = {}
 
-  local json = require "lurn.json" ()
+  local json, screen = lurn.json, lurn.screen
 
   local function shown (cell)
     if cell == false or cell == nil then return "" end
@@ -51,10 +51,9 @@ return function ()
   function M.text (head, rows, most)
     local width, right, lines = {}, {}, {}
     for c, name in ipairs(head) do
-      width[c] = utf8.len(name) or #name
+      width[c] = screen.width(name)
       for _, row in ipairs(rows) do
-        local text = shown(row[c])
-        width[c] = math.max(width[c], utf8.len(text) or #text)
+        width[c] = math.max(width[c], screen.width(shown(row[c])))
         right[c] = right[c] or type(row[c]) == "number"
       end
     end
@@ -63,7 +62,7 @@ return function ()
       local cells = {}
       for c = 1, kept do
         local text = shown(row[c])
-        local pad = (" "):rep(width[c] - (utf8.len(text) or #text))
+        local pad = (" "):rep(width[c] - screen.width(text))
         cells[c] = right[c] and pad .. text or text .. pad
       end
       lines[#lines + 1] = (table.concat(cells, "  "):gsub("%s+$", ""))

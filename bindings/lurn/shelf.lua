@@ -48,6 +48,14 @@ return function (lurn)
     return list
   end
 
+  --- Whether the name of a run file, or the time in it, begins so: NAME-20261125-...h5.
+  ---@param name string        without a folder
+  ---@param beginning string
+  function M.begins (name, beginning)
+    local id = name:match "^[%w_.-]-%-(%d.*)$" or name
+    return name:sub(1, #beginning) == beginning or id:sub(1, #beginning) == beginning
+  end
+
   ---------------------------------------------------------------- values by name
 
   --- The value that a name stands for in a row: a parameter, the best value of a metric (NAME.last: the last one), or

@@ -5,7 +5,7 @@
 -- __tostring of its own says it itself.
 
 return function (lurn)
-  local quantity, screen = lurn.quantity, require "lurn.screen" (lurn)
+  local quantity, screen = lurn.quantity, lurn.screen
   local M = {screen = screen}
   local kinds = {}
 

@@ -121,7 +121,7 @@ return function (lurn)
     local times = left and ("%s, %s left"):format(duration(spent), duration(left)) or duration(spent)
     -- The bars get the room that there is, on a line that is cut to the terminal.
     local text = table.concat(words, "  ")
-    local room = self.progress.tty and self.progress:room() - (utf8.len(text) or #text) - #times - 4 or WIDE
+    local room = self.progress.tty and self.progress:room() - lurn.screen.width(text) - #times - 4 or WIDE
     if #self.values > 2 and room > 2 then
       text = text .. "  " .. M.sparkline(self.values, math.min(room, WIDE), self.utf8)
     end

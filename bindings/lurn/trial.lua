@@ -25,16 +25,10 @@ return function (lurn)
   -- Modules that the script requires when it is loaded come from the study, and are loaded again: what they draw at
   -- random belongs to this run.
   local function compile (script, seed)
-    for name, text in next, script.lua or {} do
-      package.loaded[name] = nil
-      package.preload[name] = load(text, "@" .. name .. ".lua", "t")
-    end
+    for name in next, script.lua or {} do package.loaded[name] = nil end
     lurn.repro.install {seed = seed, name = "load", i = 0}
-    local experiment, message = lurn.experiment.compile(script.text, script.path)
-    if not experiment then error(message, 0) end
-    experiment.required = {}
-    for name, text in next, script.lua or {} do experiment.required[name] = text end
-    return experiment
+    local experiment, message = lurn.experiment.restore(script)
+    return experiment or error(message, 0)
   end
 
   M.compile = compile

@@ -34,6 +34,7 @@ return require "lurn".experiment {
     assert.equal(":files *.lua\n", candidates "run ''")
     assert.equal(":files *.h5\n", candidates "verify ''")
     assert.equal("md\t\n", candidates "bundle --table m")
+    assert.matches("^%-%-with%-data\t[^\n]+\n$", candidates "bundle --with-")
     assert.equal("", candidates "nonsense ''")
     assert.matches("^zsh", candidates "completion z")
   end)

@@ -79,6 +79,15 @@ describe("completion", function ()
   local session = prompt.session(here)
   local at = session.complete.at
 
+  it("knows runs by the beginning of their names or of their times", function ()
+    local begins = require "lurn.shelf" (lurn).begins
+    for _, word in ipairs {"charlm", "char-2026", "2026", "20261125-12"} do
+      assert.equal(word ~= "charlm", begins("char-20261125-120000-fedcba.h5", word), word)
+    end
+    assert.is_true(begins("char-lm-20261125-120000-fedcba.h5", "20261125"))
+    assert.is_false(begins("char-lm-20261125-120000-fedcba.h5", "1200"))
+  end)
+
   local function list (text)
     local start, found = at(text, #text)
     return found, start

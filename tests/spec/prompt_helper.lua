@@ -16,7 +16,7 @@ function M.session (names)
     if value == nil then return prompt.words[key] end
     return value
   end})
-  session.complete = require "lurn.complete" (session)
+  session.complete = session.part "complete"
   return session
 end
 

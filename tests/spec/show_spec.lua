@@ -138,6 +138,10 @@ describe("a picture", function ()
     assert.matches("%-150 to 150", out)
     out = check_screen(prompt.printed(WIDE, function () words.heat(lurn.tensor(rows), {labels = labels}) end), WIDE)
     assert.equal(1, select(2, out:gsub("\n +%d%d%d%d%d%d%d%d%d%d", "")))
+    out = prompt.printed(WIDE, function () words.heat({{1, 2}}, {labels = {"ééééé", "日本語と"}, wide = 4}) end)
+    assert.matches("\n +éééé日本語と\n", out)
+    out = prompt.printed(WIDE, function () words.heat({{1, 2}}, {labels = {"ééé", "日本"}, wide = 4}) end)
+    assert.matches("\n +ééé 日本  \n", out)
   end)
 
   local drawn = os.execute "command -v gnuplot >/dev/null 2>&1" and it or pending
