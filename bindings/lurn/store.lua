@@ -322,11 +322,20 @@ return function (lurn)
     return found
   end
 
-  --- What studies there are, by name: {{name, direction, counts, trials = total, best = {number, value, params}}}.
-  function Store:studies ()
+  --- The names of the studies there are, sorted.
+  ---@return string[]? names
+  function Store:names ()
     local names, message, code = self.kept:names()
     if not names then return nil, message, code end
     table.sort(names)
+    return names
+  end
+
+  --- What studies there are, by name: {{name, direction, counts, trials = total, best = {number, value, params},
+  -- study = itself, whose trials have been read}}.
+  function Store:studies ()
+    local names, message, code = self:names()
+    if not names then return nil, message, code end
     local list = {}
     for _, name in ipairs(names) do
       local s = self:study(name)
@@ -334,7 +343,7 @@ return function (lurn)
       if trials then
         local t = best(trials, s.direction)
         list[#list + 1] = {name = name, direction = s.direction, counts = s:counts(), trials = s:spec().trials,
-          best = t and {number = t.number, value = t.value, params = t.params} or nil}
+          study = s, best = t and {number = t.number, value = t.value, params = t.params} or nil}
       end
     end
     return list
