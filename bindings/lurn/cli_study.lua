@@ -84,7 +84,7 @@ return function (cli)
   --- The JSON document of a study.
   function M.document (lurn, study, trials, url)
     local rows = lurn.study_table.configurations(trials, study.direction, study:spec().seeds)
-    return {study = study.name, store = url, direction = study.direction, counts = lurn.sweep_view.count(trials),
+    return {study = study.name, store = url, direction = study.direction, counts = lurn.store_state.count(trials),
       trials = study:get "trials", seeds = study:spec().seeds, best = best_of(lurn, study, rows)}
   end
 
@@ -205,7 +205,7 @@ return function (cli)
       return
     end
     if not options.csv then
-      local c, total = lurn.sweep_view.count(trials), study:get "trials"
+      local c, total = lurn.store_state.count(trials), study:get "trials"
       total = total and (" of %d"):format(total * (study:spec().seeds or 1)) or ""
       local rest = (c.WAITING > 0 and (", %d waiting"):format(c.WAITING) or "")
         .. (c.PAUSED > 0 and (", %d paused"):format(c.PAUSED) or "")
