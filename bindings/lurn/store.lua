@@ -263,6 +263,26 @@ return function (lurn)
   --- What is wrong in the store, as a list of sentences; empty when all is well.
   function Study:check () return self.kept:check() end
 
+  --- All that the store knows of the study, as plain tables that are the caller's own: {name, direction, spec, keys,
+  -- trials}, the trials with their other series as `metrics`.
+  ---@return table? gathered
+  ---@return string? message
+  ---@return string? code
+  function Study:gather ()
+    local trials, message, code = self:sync()
+    if not trials then return nil, message, code end
+    local keys
+    keys, message, code = self.kept:keys()
+    if not keys then return nil, message, code end
+    local out = {name = self.name, direction = self.direction, spec = self:spec(), keys = machine.copy(keys),
+      trials = machine.copy(trials)}
+    for _, t in ipairs(out.trials) do
+      t.metrics, message, code = self:metrics(t.number)
+      if not t.metrics then return nil, message, code end
+    end
+    return out
+  end
+
   --- Copies the study, whole, into another store (or, under another name, into this one).
   ---@param url string|table    an address, or a store
   ---@param name? string
@@ -271,16 +291,11 @@ return function (lurn)
     local store, message, code = url, nil, nil
     if type(url) == "string" then store, message, code = M.open(url) end
     if not store then return nil, message, code end
-    local copy
-    copy, message, code = store:create {name = name or self.name, direction = self.direction, spec = self:spec()}
-    if not copy then return nil, message, code end
-    local trials = machine.copy(self:sync())
-    for _, t in ipairs(trials) do t.metrics = self:metrics(t.number) end
-    local ok
-    ok, message, code = copy.kept:put(trials)
-    if not ok then return nil, message, code end
-    for key, value in next, self.kept:keys() do copy:set(key, value) end
-    return copy
+    local gathered
+    gathered, message, code = self:gather()
+    if not gathered then return nil, message, code end
+    gathered.name = name or self.name
+    return store:put(gathered)
   end
 
   ---------------------------------------------------------------- a store
@@ -304,6 +319,20 @@ return function (lurn)
     if s.name == "" or #s.name > 512 then error("store:create: a name has 1 to 512 bytes", 2) end
     s.spec = plain("store:create", "spec", s.spec)
     return study_of(self, self.kept:create(s))
+  end
+
+  --- A new study with all that another one has. The tables of its trials are the store's from now on.
+  ---@param gathered table   as study:gather gives it
+  ---@return table? study
+  function Store:put (gathered)
+    local study, message, code = self:create {name = gathered.name, direction = gathered.direction,
+      spec = gathered.spec}
+    if not study then return nil, message, code end
+    local ok
+    ok, message, code = study.kept:put(gathered.trials)
+    if not ok then return nil, message, code end
+    for key, value in next, gathered.keys do study:set(key, value) end
+    return study
   end
 
   --- nil, message, "ENOENT" when there is none of that name.
