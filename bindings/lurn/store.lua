@@ -220,12 +220,7 @@ return function (lurn)
   ---@return string? code
   function Study:turn (trial, result, options)
     local e, c = result_of("study:turn", trial, result), claim_of("study:turn", options)
-    if self.kept.turn then return self.kept:turn(e, c) end
-    local done, state, code = self.kept:finish(e)
-    if not done and state ~= "lost" then return nil, state, code end
-    local t, why
-    t, why, code = self.kept:claim(c)
-    return {done = done, state = state, trial = t, why = why, code = code}
+    return (self.kept.turn or machine.turn)(self.kept, e, c)
   end
 
   --- The trial rests (PAUSED) until it is promoted. kept: {run = its run file, attrs =}
@@ -266,8 +261,6 @@ return function (lurn)
   --- All that the store knows of the study, as plain tables that are the caller's own: {name, direction, spec, keys,
   -- trials}, the trials with their other series as `metrics`.
   ---@return table? gathered
-  ---@return string? message
-  ---@return string? code
   function Study:gather ()
     local trials, message, code = self:sync()
     if not trials then return nil, message, code end
@@ -340,13 +333,9 @@ return function (lurn)
 
   -- The trial with the best value.
   local function best (trials, direction)
-    local found
+    local sign, found = direction == "maximize" and -1 or 1, nil
     for _, t in ipairs(trials) do
-      if t.state == "COMPLETE" then
-        local better = not found or direction == "maximize" and t.value > found.value
-          or direction ~= "maximize" and t.value < found.value
-        if better then found = t end
-      end
+      if t.state == "COMPLETE" and (not found or sign * t.value < sign * found.value) then found = t end
     end
     return found
   end

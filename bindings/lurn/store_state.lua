@@ -58,6 +58,18 @@ return function (lurn)
     return "FAIL", e.reason
   end
 
+  --- A result and the next claim, one after the other: for stores that cannot do both in one.
+  ---@param handle table   of a study within a store, with finish and claim
+  ---@param e table        as for finish
+  ---@param c table        as for claim
+  function M.turn (handle, e, c)
+    local done, state, code = handle:finish(e)
+    if not done and state ~= "lost" then return nil, state, code end
+    local t, why
+    t, why, code = handle:claim(c)
+    return {done = done, state = state, trial = t, why = why, code = code}
+  end
+
   local State = {}
   State.__index = State
 
