@@ -162,8 +162,8 @@ return function (lurn, Agent)
       slot.moved = self.clock()
     elseif message.report then hear_report(self, slot, message.report, message.beside)
     elseif message.at then
-      if message.at[1] ~= slot.step then slot.moved = self.clock() end
-      slot.step = message.at[1]
+      if message.at ~= slot.step then slot.moved = self.clock() end
+      slot.step = message.at
     elseif message.done then complete(self, slot, message)
     elseif message.data then self.to_load = self.to_load or message.data
     elseif message.outcome then slot.outcome = message.outcome
