@@ -177,9 +177,7 @@ return function (cli)
       if checked == nil then cli.fail(cli.INPUT, ("%s: configuration %d: %s"):format(path, k, message)) end
       if entries[name] then params[name] = checked end
     end
-    local active = lurn.space.conditions(experiment, spec.fixed)(params)
-    for name in next, params do if not active[name] then params[name] = nil end end
-    return params
+    return lurn.space.meaningful(params, lurn.space.conditions(experiment, spec.fixed))
   end
 
   -- The same file is put in once, also when the command is given again.
