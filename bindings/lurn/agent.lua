@@ -26,7 +26,6 @@ return function (lurn)
     cores = {"table", nil, nil, "of the machine, one a slot: pinned to it; false: to none"},
   }
 
-
   local silent = setmetatable({}, {__index = function () return function () end end})
 
   --- An agent for a study. The experiment is that of the study's script.

@@ -21,7 +21,7 @@ return function (lurn, Agent)
   -- A script that fails from the first trial on is not tried a hundred times.
   local function count_errors (self, e)
     if e.state == "COMPLETE" or e.state == "PRUNED" then self.complete = self.complete + 1 end
-    if e.reason == "ERROR" then self.errors, self.last_error = self.errors + 1, e.message end
+    if e.reason == "ERROR" then self.errors = self.errors + 1 end
     if self.complete == 0 and self.errors >= MOST_ERRORS and not self.stopping then
       self:stop(("the first %d trials failed, the last one: %s"):format(self.errors, e.message or "?"))
       self.failed = true
@@ -162,8 +162,8 @@ return function (lurn, Agent)
       slot.moved = self.clock()
     elseif message.report then hear_report(self, slot, message.report, message.beside)
     elseif message.at then
-      if message.at[1] ~= slot.step then slot.moved = self.clock() end
-      slot.step, slot.total = message.at[1], message.at[2]
+      if message.at ~= slot.step then slot.moved = self.clock() end
+      slot.step = message.at
     elseif message.done then complete(self, slot, message)
     elseif message.data then self.to_load = self.to_load or message.data
     elseif message.outcome then slot.outcome = message.outcome

@@ -249,12 +249,10 @@ return function (lurn)
 
   -- The study as a store, FOLDER/NAME.db, which has its run files where they are now.
   local function extract_store (parts, folder)
-    local here, stem = os.getenv "PWD", plain(parts.study.name)
-    local function absolute (file) return file:find "^/" and file or here and here .. "/" .. file or file end
-    local runs = {}
-    for name, file in next, parts.runs do runs[name] = absolute(file) end
+    local stem, runs = plain(parts.study.name), {}
+    for name, file in next, parts.runs do runs[name] = lurn.shell.absolute(file) end
     parts.store = ("%s/%s.db"):format(folder, stem)
-    studies.restore(parts.study, parts.store, runs, absolute(folder))
+    studies.restore(parts.study, parts.store, runs, lurn.shell.absolute(folder))
   end
 
   --- The run files and the data of a bundle as files in a folder, or nil and a message:

@@ -19,21 +19,14 @@ return function (lurn)
 
   ---------------------------------------------------------------- out of a store
 
-  --- All that a store knows of a study, as plain tables: {name, direction, spec, keys, trials}; nil and a message.
+  --- All that a store knows of a study (study:gather), but for the folder of its run files; nil and a message.
   ---@param study table   from lurn.store
   ---@return table? gathered
   ---@return string? message
   function M.gather (study)
-    local trials, message = study:sync()
-    if not trials then return nil, message end
-    local out = {name = study.name, direction = study.direction, spec = study:spec(), keys = {}, trials = {}}
-    for key, value in next, study.kept:keys() do if key ~= "folder" then out.keys[key] = value end end
-    for k, t in ipairs(trials) do
-      t = machine.copy(t)
-      t.metrics, message = study:metrics(t.number)
-      if not t.metrics then return nil, message end
-      out.trials[k] = t
-    end
+    local out, message = study:gather()
+    if not out then return nil, message end
+    out.keys.folder = nil
     return out
   end
 
@@ -133,12 +126,10 @@ return function (lurn)
   function M.restore (gathered, path, runs, folder)
     if lurn.sys.exists(path) then error(path .. " is there already", 0) end
     local store = assert(lurn.store.open(path))
-    local study = assert(store:create {name = gathered.name, direction = gathered.direction, spec = gathered.spec})
-    local trials = machine.copy(gathered.trials)
-    for _, t in ipairs(trials) do t.run = runs[M.name(t.number)] end
-    assert(study.kept:put(trials))
-    for key, value in next, gathered.keys do study:set(key, value) end
-    study:set("folder", folder)
+    local whole = machine.copy(gathered)
+    for _, t in ipairs(whole.trials) do t.run = runs[M.name(t.number)] end
+    whole.keys.folder = folder
+    assert(store:put(whole))
     store:close()
   end
 

@@ -66,10 +66,8 @@ return function (cli)
   ---@param now table   from lurn.sweep.describe
   function M.run (lurn, experiment, now, options)
     local spec, workers = now.spec, options.workers or lurn.sys.cpus()
-    local params, active = lurn.space.defaults(spec.space), lurn.space.conditions(experiment, spec.fixed)
-    local means = active(params)
-    for name in next, params do if not means[name] then params[name] = nil end end
-    params = lurn.sweep.whole(spec, active, params)
+    local active = lurn.space.conditions(experiment, spec.fixed)
+    local params = lurn.sweep.whole(spec, active, lurn.space.meaningful(lurn.space.defaults(spec.space), active))
     local cost, trouble = lurn.sweep_cost.measure(spec.script, params, spec.train_seed)
     local size, continuous = grid_size(lurn, spec)
     local seconds = cost and (cost.step and cost.total and cost.start + cost.step * cost.total or cost.seconds)

@@ -10,8 +10,9 @@ return function (cli)
   -- The words with which each task of the array takes part.
   local function command_of (found, options)
     local program = (rawget(_G, "arg") or {})[0] or "lurn"
-    local words = {program:find "/" and sweeps.absolute(program) or program, "worker", "--store", found.url, "--study",
-      found.study.name, "--workers", tostring(options.workers or 1)}
+    if program:find "/" then program = found.lurn.shell.absolute(program) end
+    local words = {program, "worker", "--store", found.url, "--study", found.study.name, "--workers",
+      tostring(options.workers or 1)}
     for _, name in ipairs {"folder", "lease", "stall"} do
       if options[name] then
         words[#words + 1] = "--" .. name
@@ -27,7 +28,8 @@ return function (cli)
     if kind == "memory" then
       cli.usage("--store memory: is inside this process; workers need dir:/shared/folder or postgresql://...")
     end
-    return kind == "dir" and "dir:" .. sweeps.absolute(place) or kind == "sqlite" and sweeps.absolute(place) or url
+    local absolute = lurn.shell.absolute
+    return kind == "dir" and "dir:" .. absolute(place) or kind == "sqlite" and absolute(place) or url
   end
 
   function M.slurm (options, rest, words)

@@ -6,19 +6,14 @@ return function (cli)
 
   ---------------------------------------------------------------- which store, which study
 
-  local function files_in (folder)
-    local list = {}
-    local pipe = io.popen(("ls -d %s/*.db 2>/dev/null"):format(folder))
-    for path in pipe and pipe:lines() or function () end do list[#list + 1] = path end
-    if pipe then pipe:close() end
-    return list
-  end
-
   -- The stores a command is about: the one it names, or those that lurn sweep makes here.
-  local function urls_of (options)
+  local function urls_of (lurn, options)
     if options.store then return {options.store} end
-    local sweeps = require "lurn.cli_sweep" (cli)
-    local list = files_in(sweeps.FOLDER)
+    local sweeps, list = require "lurn.cli_sweep" (cli), {}
+    for _, name in ipairs(lurn.sys.list(sweeps.FOLDER) or {}) do
+      if name:find "%.db$" then list[#list + 1] = sweeps.FOLDER .. "/" .. name end
+    end
+    table.sort(list)
     if not list[1] then
       cli.fail(cli.INPUT, ("no store in %s/; --store URL says where trials are"):format(sweeps.FOLDER))
     end
@@ -32,22 +27,20 @@ return function (cli)
 
   --- A study of a store; without a name the only one.
   function M.study_of (store, url, name)
-    if name then
-      local study, message = store:study(name)
-      return study or cli.fail(cli.INPUT, ("%s: %s"):format(url, message))
+    if not name then
+      local names, message = store:names()
+      if not names then cli.fail(cli.INPUT, ("%s: %s"):format(url, message)) end
+      if #names == 0 then cli.fail(cli.INPUT, url .. ": no study in it") end
+      if #names > 1 then cli.usage(("%s: which study? %s"):format(url, table.concat(names, ", "))) end
+      name = names[1]
     end
-    local list, message = store:studies()
-    if not list then cli.fail(cli.INPUT, ("%s: %s"):format(url, message)) end
-    if #list == 1 then return assert(store:study(list[1].name)) end
-    local names = {}
-    for i, s in ipairs(list) do names[i] = s.name end
-    if #list == 0 then cli.fail(cli.INPUT, url .. ": no study in it") end
-    cli.usage(("%s: which study? %s"):format(url, table.concat(names, ", ")))
+    local study, message = store:study(name)
+    return study or cli.fail(cli.INPUT, ("%s: %s"):format(url, message))
   end
 
   -- "lurn study show NAME": the name may be anywhere among the stores.
   local function find (lurn, options, name)
-    local urls = urls_of(options)
+    local urls = urls_of(lurn, options)
     if not name and #urls == 1 then
       local store = open(lurn, urls[1])
       return M.study_of(store, urls[1]), urls[1], store
@@ -91,7 +84,7 @@ return function (cli)
   --- The JSON document of a study.
   function M.document (lurn, study, trials, url)
     local rows = lurn.study_table.configurations(trials, study.direction, study:spec().seeds)
-    return {study = study.name, store = url, direction = study.direction, counts = lurn.sweep_view.count(trials),
+    return {study = study.name, store = url, direction = study.direction, counts = lurn.store_state.count(trials),
       trials = study:get "trials", seeds = study:spec().seeds, best = best_of(lurn, study, rows)}
   end
 
@@ -121,10 +114,10 @@ return function (cli)
 
   function verbs.list (lurn, options)
     local rows, documents = {}, {}
-    for _, url in ipairs(urls_of(options)) do
+    for _, url in ipairs(urls_of(lurn, options)) do
       local store = open(lurn, url)
       for _, s in ipairs(assert(store:studies())) do
-        local c, study = s.counts, store:study(s.name)
+        local c, study = s.counts, s.study
         local seeds, total = study:spec().seeds or 1, study:get "trials"
         local leader = lurn.study_table.configurations(assert(study:sync()), s.direction, seeds)[1] or {}
         rows[#rows + 1] = {s.name, url, total or false, seeds, c.COMPLETE, c.RUNNING, c.PRUNED, c.FAIL,
@@ -212,7 +205,7 @@ return function (cli)
       return
     end
     if not options.csv then
-      local c, total = lurn.sweep_view.count(trials), study:get "trials"
+      local c, total = lurn.store_state.count(trials), study:get "trials"
       total = total and (" of %d"):format(total * (study:spec().seeds or 1)) or ""
       local rest = (c.WAITING > 0 and (", %d waiting"):format(c.WAITING) or "")
         .. (c.PAUSED > 0 and (", %d paused"):format(c.PAUSED) or "")

@@ -86,11 +86,6 @@ return function (cli)
     return store or cli.fail(cli.INPUT, message)
   end
 
-  function M.absolute (path)
-    local here = os.getenv "PWD"
-    return path:find "^/" and path or here and here .. "/" .. path or path
-  end
-
   -- Run files lie beside the store: sweeps/NAME.db and sweeps/NAME/, /shared/studies and /shared/studies/.runs/NAME.
   local function folder_for (lurn, url, name)
     local kind, place = lurn.store.parse(url)      -- the store was opened, so it is a good address
@@ -105,7 +100,7 @@ return function (cli)
     if not study and code == "EEXIST" then return assert(store:study(now.name)) end
     if not study then cli.fail(cli.INPUT, message) end
     study:set("trials", now.trials)
-    study:set("folder", M.absolute(options.folder or folder_for(lurn, url, now.name)))
+    study:set("folder", lurn.shell.absolute(options.folder or folder_for(lurn, url, now.name)))
     return study, true
   end
 
@@ -177,9 +172,7 @@ return function (cli)
       if checked == nil then cli.fail(cli.INPUT, ("%s: configuration %d: %s"):format(path, k, message)) end
       if entries[name] then params[name] = checked end
     end
-    local active = lurn.space.conditions(experiment, spec.fixed)(params)
-    for name in next, params do if not active[name] then params[name] = nil end end
-    return params
+    return lurn.space.meaningful(params, lurn.space.conditions(experiment, spec.fixed))
   end
 
   -- The same file is put in once, also when the command is given again.
@@ -244,8 +237,8 @@ return function (cli)
 
   -- Plays trials of the study until it is done or told to stop.
   local function work (lurn, study, experiment, url, options, workers)
-    local folder = options.folder and M.absolute(options.folder) or study:get "folder"
-      or M.absolute(folder_for(lurn, url, study.name))
+    local folder = options.folder and lurn.shell.absolute(options.folder) or study:get "folder"
+      or lurn.shell.absolute(folder_for(lurn, url, study.name))
     local made, why = lurn.sys.mkdir(folder)
     if not made then cli.fail(cli.INPUT, why) end
     local name, lock = agent_name(lurn, folder)

@@ -92,7 +92,7 @@ return function (lurn)
 
   -- ---- many trials --------------------------------------------------------------------------------
 
-  local finished = {COMPLETE = true, PRUNED = true, FAIL = true}
+  local finished = lurn.store_state.OVER
 
   -- Notes a finished trial: how many are complete, and the last step of the complete one that ended first.
   local function note_finished (h, trial)

@@ -179,7 +179,7 @@ return function (lurn)
     return shares and bracket_in(self, shares, number) or 0
   end
 
-  local finished = {COMPLETE = true, PRUNED = true, FAIL = true}
+  local finished = lurn.store_state.OVER
 
   -- Trials by bracket, in order; `open` says where those stand that are not finished, and may be other tables by now.
   local function deal (self, trials, shares)

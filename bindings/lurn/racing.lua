@@ -118,7 +118,7 @@ return function (lurn)
     return configs
   end
 
-  local lost = {FAIL = true, PRUNED = true}
+  local lost, over = {FAIL = true, PRUNED = true}, lurn.store_state.OVER
 
   local function has_lost (list)
     for _, trial in ipairs(list) do if lost[trial.state] then return true end end
@@ -170,7 +170,7 @@ return function (lurn)
 
   local function all_done (list)
     for _, trial in ipairs(list) do
-      if trial.state ~= "COMPLETE" and not lost[trial.state] then return false end
+      if not over[trial.state] then return false end
     end
     return true
   end

@@ -48,10 +48,7 @@ return function (lurn)
 
   -- Drops what means nothing beside the rest.
   function Sampler:keep (params)
-    if not self.active then return params end
-    local active, kept = self.active(params), {}
-    for name, value in pairs(params) do if active[name] then kept[name] = value end end
-    return kept
+    return self.active and space.meaningful(params, self.active) or params
   end
 
   --- A uniform number in [0, 1): draw k, from 0 and below 4096, for a parameter of a configuration.

@@ -1,4 +1,4 @@
---- What is handed to a shell.
+--- What is handed to a shell, and where it stands.
 
 return function ()
   local M = {}
@@ -12,6 +12,14 @@ return function ()
   ---@param text string
   ---@return string
   function M.word (text) return text:find "^[%w_./:@%%+-][%w_./:=@%%+-]*$" and text or M.quote(text) end
+
+  --- A path that means the same from any other folder.
+  ---@param path string
+  ---@return string
+  function M.absolute (path)
+    local here = os.getenv "PWD"
+    return path:find "^/" and path or here and here .. "/" .. path or path
+  end
 
   return M
 end

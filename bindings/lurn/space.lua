@@ -209,6 +209,16 @@ return function (lurn)
     end
   end
 
+  --- The parameters that mean something beside the rest.
+  ---@param params table<string, any>
+  ---@param active fun(params: table): table<string, boolean>   from M.conditions
+  ---@return table<string, any>
+  function M.meaningful (params, active)
+    local means, kept = active(params), {}
+    for name, value in pairs(params) do if means[name] then kept[name] = value end end
+    return kept
+  end
+
   --- Checks a space that comes from outside (a store, a caller); raises what is wrong with it.
   ---@param space table
   ---@return table space   sorted by name, whole

@@ -220,12 +220,7 @@ return function (lurn)
   ---@return string? code
   function Study:turn (trial, result, options)
     local e, c = result_of("study:turn", trial, result), claim_of("study:turn", options)
-    if self.kept.turn then return self.kept:turn(e, c) end
-    local done, state, code = self.kept:finish(e)
-    if not done and state ~= "lost" then return nil, state, code end
-    local t, why
-    t, why, code = self.kept:claim(c)
-    return {done = done, state = state, trial = t, why = why, code = code}
+    return (self.kept.turn or machine.turn)(self.kept, e, c)
   end
 
   --- The trial rests (PAUSED) until it is promoted. kept: {run = its run file, attrs =}
@@ -263,6 +258,24 @@ return function (lurn)
   --- What is wrong in the store, as a list of sentences; empty when all is well.
   function Study:check () return self.kept:check() end
 
+  --- All that the store knows of the study, as plain tables that are the caller's own: {name, direction, spec, keys,
+  -- trials}, the trials with their other series as `metrics`.
+  ---@return table? gathered
+  function Study:gather ()
+    local trials, message, code = self:sync()
+    if not trials then return nil, message, code end
+    local keys
+    keys, message, code = self.kept:keys()
+    if not keys then return nil, message, code end
+    local out = {name = self.name, direction = self.direction, spec = self:spec(), keys = machine.copy(keys),
+      trials = machine.copy(trials)}
+    for _, t in ipairs(out.trials) do
+      t.metrics, message, code = self:metrics(t.number)
+      if not t.metrics then return nil, message, code end
+    end
+    return out
+  end
+
   --- Copies the study, whole, into another store (or, under another name, into this one).
   ---@param url string|table    an address, or a store
   ---@param name? string
@@ -271,16 +284,11 @@ return function (lurn)
     local store, message, code = url, nil, nil
     if type(url) == "string" then store, message, code = M.open(url) end
     if not store then return nil, message, code end
-    local copy
-    copy, message, code = store:create {name = name or self.name, direction = self.direction, spec = self:spec()}
-    if not copy then return nil, message, code end
-    local trials = machine.copy(self:sync())
-    for _, t in ipairs(trials) do t.metrics = self:metrics(t.number) end
-    local ok
-    ok, message, code = copy.kept:put(trials)
-    if not ok then return nil, message, code end
-    for key, value in next, self.kept:keys() do copy:set(key, value) end
-    return copy
+    local gathered
+    gathered, message, code = self:gather()
+    if not gathered then return nil, message, code end
+    gathered.name = name or self.name
+    return store:put(gathered)
   end
 
   ---------------------------------------------------------------- a store
@@ -306,27 +314,46 @@ return function (lurn)
     return study_of(self, self.kept:create(s))
   end
 
+  --- A new study with all that another one has. The tables of its trials are the store's from now on.
+  ---@param gathered table   as study:gather gives it
+  ---@return table? study
+  function Store:put (gathered)
+    local study, message, code = self:create {name = gathered.name, direction = gathered.direction,
+      spec = gathered.spec}
+    if not study then return nil, message, code end
+    local ok
+    ok, message, code = study.kept:put(gathered.trials)
+    if not ok then return nil, message, code end
+    for key, value in next, gathered.keys do study:set(key, value) end
+    return study
+  end
+
   --- nil, message, "ENOENT" when there is none of that name.
   function Store:study (name) return study_of(self, self.kept:study(name)) end
 
   -- The trial with the best value.
   local function best (trials, direction)
-    local found
+    local sign, found = direction == "maximize" and -1 or 1, nil
     for _, t in ipairs(trials) do
-      if t.state == "COMPLETE" then
-        local better = not found or direction == "maximize" and t.value > found.value
-          or direction ~= "maximize" and t.value < found.value
-        if better then found = t end
-      end
+      if t.state == "COMPLETE" and (not found or sign * t.value < sign * found.value) then found = t end
     end
     return found
   end
 
-  --- What studies there are, by name: {{name, direction, counts, trials = total, best = {number, value, params}}}.
-  function Store:studies ()
+  --- The names of the studies there are, sorted.
+  ---@return string[]? names
+  function Store:names ()
     local names, message, code = self.kept:names()
     if not names then return nil, message, code end
     table.sort(names)
+    return names
+  end
+
+  --- What studies there are, by name: {{name, direction, counts, trials = total, best = {number, value, params},
+  -- study = itself, whose trials have been read}}.
+  function Store:studies ()
+    local names, message, code = self:names()
+    if not names then return nil, message, code end
     local list = {}
     for _, name in ipairs(names) do
       local s = self:study(name)
@@ -334,7 +361,7 @@ return function (lurn)
       if trials then
         local t = best(trials, s.direction)
         list[#list + 1] = {name = name, direction = s.direction, counts = s:counts(), trials = s:spec().trials,
-          best = t and {number = t.number, value = t.value, params = t.params} or nil}
+          study = s, best = t and {number = t.number, value = t.value, params = t.params} or nil}
       end
     end
     return list

@@ -55,10 +55,7 @@ return function (lurn)
 
   --- Host, process and instant: what no other process is called.
   function M.instance ()
-    local f = io.open("/proc/sys/kernel/hostname")
-    local host = f and f:read "l" or os.getenv "HOSTNAME" or "host"
-    if f then f:close() end
-    return ("%s.%d.%x"):format(file_name(host), sys.pid(), (sys.time() * 1000) // 1 | 0)
+    return ("%s.%d.%x"):format(file_name(lurn.process.host()), sys.pid(), (sys.time() * 1000) // 1 | 0)
   end
 
   local count = 0
@@ -459,7 +456,7 @@ return function (lurn)
     if not f then return nil, ("there is no study '%s'"):format(name), "ENOENT" end
     local text = f:read "a"
     f:close()
-    local study, message = json.decode(text, {nonfinite = true})
+    local study, message = json.decode(text, NONFINITE)
     if not study then return nil, ("%s/study.json: %s"):format(folder, message), "EFORMAT" end
     return handle(self, folder, study)
   end

@@ -89,10 +89,7 @@ return function (lurn)
   function Handle:counts ()
     local trials, message, code = self:sync()
     if not trials then return nil, message, code end
-    local counts = {}
-    for _, name in ipairs(machine.STATES) do counts[name] = 0 end
-    for _, t in ipairs(trials) do counts[t.state] = counts[t.state] + 1 end
-    return counts
+    return machine.count(trials)
   end
 
   function Handle:keys ()

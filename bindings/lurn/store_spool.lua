@@ -142,13 +142,7 @@ return function (lurn)
   end
   Handle.claim, Handle.renew, Handle.promote = behind "claim", behind "renew", behind "promote"
 
-  function Handle:turn (e, c)
-    local done, state, code = say(self, "finish", e)
-    if not done and state ~= "lost" then return nil, state, code end
-    local t, why
-    t, why, code = self:claim(c)
-    return {done = done, state = state, trial = t, why = why, code = code}
-  end
+  Handle.turn = lurn.store_state.turn      -- of two: each has its own way to the store
 
   ---------------------------------------------------------------- a store behind a spool
 

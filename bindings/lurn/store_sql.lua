@@ -9,7 +9,6 @@ return function (lurn)
   local schema = lurn.store_schema
   local M = {}
 
-  local PATIENCE = 30      -- seconds
   local LONGEST = 2        -- seconds between two tries to connect
 
   ---------------------------------------------------------------- a connection
@@ -127,10 +126,9 @@ return function (lurn)
   --- Opens a database as a store.
   ---@param dialect table
   ---@param place string
-  ---@param options table
+  ---@param options table   whole, as lurn.store.open has checked them
   function M.open (dialect, place, options)
-    local link = setmetatable({dialect = dialect, place = place, options = options,
-      patience = options.patience or PATIENCE}, Link)
+    local link = setmetatable({dialect = dialect, place = place, options = options, patience = options.patience}, Link)
     link.run = function (sql, ...) return run(link, sql, ...) end
     local n, message, code = look_at_tables(link)
     if not n then return nil, message, code end

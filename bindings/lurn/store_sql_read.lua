@@ -81,8 +81,7 @@ return function (lurn, Handle)
 
   function Handle:counts ()
     return self.link:look(function (run)
-      local counts = {}
-      for _, name in ipairs(machine.STATES) do counts[name] = 0 end
+      local counts = machine.count {}
       for _, r in ipairs(run("SELECT state, count(*) FROM lurn_trial WHERE study_id = $1 GROUP BY state", self.id)) do
         counts[r[1]] = r[2]
       end

@@ -336,13 +336,12 @@ return function (lurn)
     local trial_id = run("INSERT INTO trials (number, study_id, state, datetime_start, datetime_complete) "
       .. "VALUES ($1, $2, $3, $4, $5) RETURNING trial_id", t.number, self.id, optuna.STATES[t.state],
       optuna.time(t.started), optuna.time(t.ended))[1][1]
-    local crashes = 0
-    for _, a in ipairs(t.attempts) do crashes = crashes + (a.reason == "CRASHED" and 1 or 0) end
     local queue = t.state == "RUNNING" and 0 or t.state == "WAITING" and (t.epoch > 0 and 1 or 2) or nil
     run("INSERT INTO lurn_trial (study_id, number, trial_id, config, seed, state, queue, reason, worker, epoch, "
       .. "crashes, lease, started, ended, run, note, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, "
       .. "$12, $13, $14, $15, $16, $17)", self.id, t.number, trial_id, t.config, t.seed, t.state, queue, t.reason,
-      t.worker, t.epoch, crashes, t.lease, t.started, t.ended, t.run, t.note ~= nil and json.encode(t.note) or nil, v)
+      t.worker, t.epoch, machine.crashes(t), t.lease, t.started, t.ended, t.run,
+      t.note ~= nil and json.encode(t.note) or nil, v)
     insert_params(self, run, trial_id, t.params)
     local attrs = own_attrs(self, t)
     if machine.OVER[t.state] then attrs["lurn.reason"] = t.reason end

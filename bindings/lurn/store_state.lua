@@ -8,7 +8,7 @@
 --   RUNNING whose lease ran out, or that its own worker asks for again --claim--> RUNNING
 --
 -- Events are plain values. The memory store plays them as they come, the shared folder replays what its files tell; the
--- SQL stores do the same things in SQL and share `outcome`, `total` and the words below.
+-- SQL stores do the same things in SQL and share `outcome`, `total`, `crashes` and the words below.
 
 return function (lurn)
   local M = {}
@@ -25,6 +25,23 @@ return function (lurn)
     return spec.trials and spec.trials * (spec.seeds or 1) or math.huge
   end
 
+  --- How many trials there are in each state: {WAITING =, RUNNING =, PAUSED =, COMPLETE =, PRUNED =, FAIL =}.
+  ---@param trials table[]
+  ---@return table<string, integer>
+  function M.count (trials)
+    local counts = {}
+    for _, name in ipairs(M.STATES) do counts[name] = 0 end
+    for _, t in ipairs(trials) do counts[t.state] = counts[t.state] + 1 end
+    return counts
+  end
+
+  --- How many attempts of a trial crashed.
+  function M.crashes (t)
+    local n = 0
+    for _, a in ipairs(t.attempts) do if a.reason == "CRASHED" then n = n + 1 end end
+    return n
+  end
+
   --- The state and the reason of a trial after its attempt ended so. `crashes`: attempts that crashed before this one.
   ---@param spec table
   ---@param crashes integer
@@ -39,6 +56,18 @@ return function (lurn)
     local forgiven = spec.retries and spec.retries.crashed or 2
     if BLAMELESS[e.reason] or e.reason == "CRASHED" and crashes < forgiven then return "WAITING", e.reason end
     return "FAIL", e.reason
+  end
+
+  --- A result and the next claim, one after the other: for stores that cannot do both in one.
+  ---@param handle table   of a study within a store, with finish and claim
+  ---@param e table        as for finish
+  ---@param c table        as for claim
+  function M.turn (handle, e, c)
+    local done, state, code = handle:finish(e)
+    if not done and state ~= "lost" then return nil, state, code end
+    local t, why
+    t, why, code = handle:claim(c)
+    return {done = done, state = state, trial = t, why = why, code = code}
   end
 
   local State = {}
@@ -175,10 +204,8 @@ return function (lurn)
 
   --- A whole trial of another store, as it is. t: {..., metrics = {NAME = points}}
   function State:put (t)
-    local inner = {crashes = 0, metrics = t.metrics or {}, epochs = {}}
-    t.metrics = nil
-    for _, a in ipairs(t.attempts) do if a.reason == "CRASHED" then inner.crashes = inner.crashes + 1 end end
-    self.trials[t.number + 1], self.inner[t.number] = t, inner
+    self.inner[t.number] = {crashes = M.crashes(t), metrics = t.metrics or {}, epochs = {}}
+    self.trials[t.number + 1], t.metrics = t, nil
     enter(self, t, t.state, t.reason)
   end
 
@@ -218,12 +245,7 @@ return function (lurn)
     return (more or next(self.running)) and "nothing" or "done"
   end
 
-  function State:counts ()
-    local counts = {}
-    for _, name in ipairs(M.STATES) do counts[name] = 0 end
-    for _, t in ipairs(self.trials) do counts[t.state] = counts[t.state] + 1 end
-    return counts
-  end
+  function State:counts () return M.count(self.trials) end
 
   ---------------------------------------------------------------- looks
 

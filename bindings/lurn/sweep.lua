@@ -252,9 +252,8 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
     local spec = study:spec()
     local sampler = M.sampler(spec, study.direction, experiment)
     local pruner = M.pruner(spec, study.direction, study.name)
-    local self = {seeds = spec.seeds or 1, seen = 0, first = {}, starved = false, total = math.huge, pruner = pruner,
-      sampler = sampler, racing = lurn.racing.new {seeds = spec.seeds or 1, direction = study.direction,
-        race = spec.race ~= false}}
+    local self = {seeds = spec.seeds or 1, seen = 0, first = {}, starved = false, total = math.huge,
+      racing = lurn.racing.new {seeds = spec.seeds or 1, direction = study.direction, race = spec.race ~= false}}
     function self.propose (number, trials)
       self.starved = false
       if number >= self.total * self.seeds then return nil end

@@ -87,14 +87,6 @@ return function (lurn)
     end
   end
 
-  --- Trials by state: {done, running, pruned, failed, waiting}.
-  ---@param trials table[]
-  function M.count (trials)
-    local c = {COMPLETE = 0, RUNNING = 0, PRUNED = 0, FAIL = 0, WAITING = 0, PAUSED = 0}
-    for _, t in ipairs(trials) do c[t.state] = (c[t.state] or 0) + 1 end
-    return c
-  end
-
   -- The best value, of several seeds the mean of the configuration that leads the race.
   local function best_text (self, agent, complete)
     if not self.best then return nil end
@@ -109,7 +101,7 @@ return function (lurn)
   end
 
   local function line (self, agent, is_last)
-    local c, now = M.count(agent.trials), agent.clock()
+    local c, now = lurn.store_state.count(agent.trials), agent.clock()
     local over, spent = c.COMPLETE + c.PRUNED + c.FAIL, now - agent.began
     local words = {self.total and ("%d/%d done"):format(over, self.total) or over .. " done", c.RUNNING .. " running"}
     if c.PRUNED > 0 then words[#words + 1] = c.PRUNED .. " pruned" end

@@ -4,7 +4,7 @@
 --   to the agent      {begin = {step, seconds}}         it plays; from that step on, so long before a resume
 --                     {report = {step, value},          run:report; where the job says `ask`, an answer is waited for
 --                      beside = {NAME = {step, value}}} what it noted of other series since the report before
---                     {at = {step, total}}              it is alive: at most once a second
+--                     {at = step}                       it is alive: at most once a second
 --                     {data = {name, path, options}}    it has loaded that
 --                     {done = value, ...}               complete: are its weights wanted? An answer is waited for
 --                     {outcome = {status, value, ...}}  the last one
@@ -92,7 +92,7 @@ return function (lurn)
     return function (run)
       if clock() - said < 1 then return end
       said = clock()
-      if not channel:send {at = {run.done, run.total}} then lurn.run.Run.finish("terminated") end
+      if not channel:send {at = run.done} then lurn.run.Run.finish("terminated") end
     end
   end
 
