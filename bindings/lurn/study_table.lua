@@ -1,7 +1,7 @@
 --- Trials as people compare them: a row a configuration, with mean and spread over its seeds, best first.
 
 return function (lurn)
-  local sheet = require "lurn.sheet" ()
+  local sheet = require "lurn.sheet" (lurn)
   local M = {}
 
   local function gather (trials)
