@@ -213,7 +213,8 @@ describe("the prompt", function ()
       .. "for i in $(seq 200); do [ -e runs/live.step-000040.h5 ] && break; sleep 0.1; done"):format(shell.bin))
     terminal.play {expect "> ", line('a = attach "live"', ""), line("a.status", "running"),
       line("n = #a.loss.step", ""), line("#a.loss.step >= 20", "true"), line("a", "metric.*loss"),
-      line("states(a, 'abcde', {units = 4})", "abcde"), wait(0.5), line("#a:refresh().loss.step > n", "true"),
+      line("states(a, 'abcde', {units = 4})", "abcde"),
+      line("repeat a:refresh() until #a.loss.step > n", ""), line("#a.loss.step > n", "true"),
       line("f = a:fork({steps = 1000000}, {quiet = true, out = 'runs/fork.h5'})", ""), line("f:step(3);", ""),
       line("f.lineage.kind, f.lineage.parent", "fork.*live"), line("f.steps > 20", "true"), leave}
     shell.run "kill $(cat pid); sleep 0.2"
