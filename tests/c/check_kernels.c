@@ -240,6 +240,37 @@ static void product_case (const lurn_kernels *t, int M, int N, int K, int init, 
   guarded_free(want);
 }
 
+/* Some panels of a product: columns [from, to). */
+static void columns_case (const lurn_kernels *t, int M, int N, int K) {
+  const int panels = (N + t->panel - 1) / t->panel, first = below(panels), from = first * t->panel;
+  const int end = (first + 1 + below(panels - first)) * t->panel, to = end < N ? end : N;
+  const size_t size = (size_t)M * (size_t)N;
+  real *a = numbers((size_t)M * (size_t)K, product_value), *w = numbers((size_t)K * (size_t)N, product_value);
+  real *whole = numbers(size, plain_value), *c = guarded(size), *want = guarded(size);
+  real *packed = aligned_alloc(LURN_ALIGN, lurn_align((t->pack_count(K, N) + 1) * sizeof(real)));
+  memset(c, 0, size * sizeof *c);
+  memset(want, 0, size * sizeof *want);
+  t->pack(packed, w, K, N, 0);
+  lurn_product p = { M, N, K, a, K, packed, NULL, 0, whole, N };
+  t->product(&p, 1);
+  for (int m = 0; m < M; m++)
+    memcpy(want + m * N + from, whole + m * N + from, (size_t)(to - from) * sizeof *want);
+  p.packed += t->pack_count(K, from);
+  p.c = c + from;
+  p.N = to - from;
+  t->product(&p, 1);
+  check(same_all(c, want, size) && intact(c, size), "%s product (%d,%d,%d) columns %d to %d", t->isa, M, N, K, from, to);
+  free(a), free(w), free(whole), free(packed);
+  guarded_free(c);
+  guarded_free(want);
+}
+
+static void check_columns (const lurn_kernels *t) {
+  begin();
+  for (int i = 0; i < 300; i++) columns_case(t, 1 + below(9), 1 + below(300), below(40));
+  report(t->isa, "product", "columns");
+}
+
 /* Several at once, over the same rows of A or others, some of them going on with the one before. */
 enum { LIST = 7 };
 
@@ -357,7 +388,7 @@ static const kernel_row kernels[] = {
   KERNEL(sum_squares, check_rows),
   KERNEL(sum_on, check_pieces), KERNEL(sum_up, check_pieces),
   KERNEL(pack_count, check_pack), KERNEL(pack, check_pack),
-  KERNEL(product, check_product),
+  KERNEL(product, check_product), KERNEL(panel, check_columns),
   KERNEL(outer, check_outer), KERNEL(column_sum, check_outer), KERNEL(column_dot, check_outer),
 };
 #define NKERNELS ((int)(sizeof kernels / sizeof *kernels))
