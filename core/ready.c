@@ -1,5 +1,7 @@
 #include "ready.h"
 
+#include <string.h>
+
 /* A register that only its strip reads has a slot of the scratch, in which every block of rows begins anew. */
 static lurn_spot spot_of (const lurn_wave *w, lurn_reg r) {
   const lurn_schedule *s = w->schedule;
@@ -34,7 +36,7 @@ static void ready_product (const lurn_wave *w, lurn_ready *a, int n, lurn_reg be
                           .follows = before >= 0 && i->in[0] == before};
 }
 
-void lurn_ready_section (lurn_wave *w, const lurn_section *u) {
+static void ready_section (lurn_wave *w, const lurn_section *u) {
   const int *order = w->schedule->order + u->first;
   int strip = u->kind == LURN_SECTION_STRIP;
   if (!strip && u->kind != LURN_SECTION_LIST) return;
@@ -45,4 +47,13 @@ void lurn_ready_section (lurn_wave *w, const lurn_section *u) {
     if (strip) ready_map(w, a, i);
     else ready_product(w, a, order[k], k > 0 ? w->program->instr[order[k - 1]].out : -1);
   }
+}
+
+/* Most plays find everything where it was: comparing is much less than writing it again, which other threads would have
+ * to read again. */
+void lurn_ready_find (lurn_wave *w) {
+  size_t bytes = sizeof *w->base * (size_t)w->program->nreg;
+  if (!memcmp(w->ready_for, w->base, bytes)) return;
+  memcpy(w->ready_for, w->base, bytes);
+  for (int k = 0; k < w->schedule->nunit; k++) ready_section(w, &w->schedule->unit[k]);
 }

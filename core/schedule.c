@@ -6,7 +6,7 @@
 
 void lurn_choices_default (lurn_choices *c) {
   *c = (lurn_choices){.hoist = 1, .fuse = 1, .alias = 1, .reuse = 1, .strip = 1024, .span = 0, .rows = 256,
-                      .wide = 1024, .worth = 8192};
+                      .wide = 1024, .worth = 8192, .columns = 65536, .heavy = 1 << 20};
 }
 
 static int toss (uint64_t *dice, int n) {                /* 0..n-1, splitmix64 */
@@ -30,6 +30,8 @@ void lurn_choices_random (lurn_choices *c, uint64_t dice) {
   c->again = toss(&d, 2);
   c->worth = toss(&d, 2) ? 1 : 40;
   c->window = 0;
+  c->columns = toss(&d, 3) ? 1 : 0;
+  c->heavy = toss(&d, 2) ? 0 : 1 << 20;
   c->dice = dice | 1;
 }
 

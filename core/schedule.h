@@ -37,7 +37,9 @@ typedef struct lurn_choices {
   int rows, wide;               /* frames of a block; 0: none. From how many columns on rows are wide */
   int window;                   /* recompute.h: steps of a window; 0: nothing is played twice; -1: the best length */
   int worth;                    /* elements from which on other threads are woken */
-  uint64_t dice;                /* not 0: hoisting and fusing are decided by lot (tests) */
+  int columns;                  /* sharing.h: multiply-adds of a list from which on its columns are shared; 0: never */
+  int heavy;                    /* bytes of a loop's weights from which on its columns are, however many rows there are */
+  uint64_t dice;                /* not 0: hoisting and fusing are decided by lot, and columns are shared in any crowd (tests) */
 } lurn_choices;
 
 typedef enum lurn_section_kind {

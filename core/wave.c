@@ -152,21 +152,24 @@ lurn_status lurn_wave_plan (lurn_ctx *ctx, lurn_wave *w, const lurn_program *p, 
   w->threads = lurn_pool_threads(ctx->pool);
   w->most = *most;
   size_t states = (size_t)p->nscan * LURN_MAX_STATES;
-  w->table_bytes = sizeof(lurn_ready) * (s ? n : 0) + sizeof(void *) * (r + 2 * n + 2 * states) + sizeof(size_t) * r
-    + sizeof(int32_t) * i + sizeof(unsigned) * u + n;
+  w->table_bytes = sizeof(lurn_ready) * (s ? n : 0) + sizeof(void *) * (2 * r + 2 * n + 2 * states) + sizeof(size_t) * r
+    + sizeof(int32_t) * i + (sizeof(unsigned) + sizeof(lurn_sharing)) * u + n + 3 * r;
   char *block = w->tables = lurn_realloc(ctx, NULL, 0, w->table_bytes);
   if (!block) return LURN_ENOMEM;
   memset(block, 0, w->table_bytes);
   w->ready = (lurn_ready *)(void *)block;
   w->base = (void **)(void *)(block + sizeof(lurn_ready) * (s ? n : 0));
-  w->packed = (real **)(w->base + r);
+  w->ready_for = w->base + r;
+  w->packed = (real **)(w->ready_for + r);
   w->op = (const lurn_op **)(w->packed + n);
   w->entry = (char **)(w->op + n);
   w->from = w->entry + states;
   w->offset = (size_t *)(w->from + states);
   w->limit = (int32_t *)(w->offset + r);
   w->known = (unsigned *)(w->limit + i);
-  w->axis = (uint8_t *)(w->known + u);
+  w->sharing = (lurn_sharing *)(w->known + u);
+  w->axis = (uint8_t *)(w->sharing + u);
+  w->looks = w->axis + n;
   w->weights = 1;
   for (int at = 0; at < p->ninstr; at++) {
     w->op[at] = lurn_op_info(p->instr[at].op);

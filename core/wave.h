@@ -34,6 +34,14 @@ typedef struct lurn_ready {
   lurn_product job;             /* of a product in a list, but for its rows */
 } lurn_ready;
 
+/* How threads share a unit, and what that depends on: sharing.h. */
+typedef struct lurn_sharing {
+  uint8_t how, meet;            /* meet: all threads come there before any of them begins */
+  uint8_t packs;                /* of a loop: its steps multiply by matrices that are computed */
+  int span;                     /* of a loop: steps of a span */
+} lurn_sharing;
+typedef struct lurn_shape { int threads, meets, blas; lurn_extent extent; } lurn_shape;
+
 typedef struct lurn_wave {
   lurn_ctx *ctx;
   const lurn_program *program;
@@ -43,7 +51,11 @@ typedef struct lurn_wave {
   lurn_extent most;             /* what is planned */
   const struct lurn_op **op;    /* (ninstr) its row of the table */
   uint8_t *axis;                /* (ninstr) the axis whose rows it works through */
-  lurn_ready *ready;            /* (ninstr) of maps and products, since their section was last begun */
+  lurn_ready *ready;            /* (ninstr) of maps and products */
+  void **ready_for;             /* (nreg) base as it was then */
+  lurn_sharing *sharing;           /* (nunit) */
+  lurn_shape shape;             /* that it was found for */
+  uint8_t *looks;               /* (3, nreg) scratch of finding it */
   void **base;                  /* (nreg) first element of a register; NULL: not stored */
   unsigned weights, *known;     /* how often they changed; (nunit) the weights that a constant unit was played with */
   real **packed;                /* per entry of the schedule's packs (twin: per product) */
