@@ -87,11 +87,9 @@ return function (lurn)
   -- Of all trials that are over, those of other agents and of earlier starts too, only the best keep their files.
   local function take_stock (self)
     local trials = self:sync() or {}
-    self.keeper = lurn.keeper.new(self.spec, self.handle.direction)
-    for _, t in ipairs(trials) do
-      local value = t.state == "COMPLETE" and t.value or nil
-      if lurn.store_state.OVER[t.state] then self.keeper:add(t, value, lurn.sys.exists(self:path(t.number))) end
-    end
+    self.keeper = lurn.keeper.new(self.spec, self.handle.direction, trials, function (number)
+      return lurn.sys.exists(self:path(number))
+    end)
     for _, number in ipairs(self.keeper:spare(self.finished)) do
       Agent.remove_run(self:path(number), trials[number + 1].state == "FAIL")
     end

@@ -252,12 +252,18 @@ return function (lurn)
   local copy = lurn.core.json.copy
   M.copy = copy
 
-  --- Brings a view, {trials = {}, at = 0} at first, up to date: only what changed since is copied.
+  --- A view of the trials that is yet to be brought up to date.
+  function M.view () return {trials = lurn.changes.begin {}, at = 0} end
+
+  --- Brings a view up to date: only what changed since is copied.
   ---@return table[] trials
   function State:update (view)
     local changed = {}
     for k = view.at + 1, #self.log do changed[self.log[k]] = true end
-    for number in next, changed do view.trials[number + 1] = copy(self.trials[number + 1]) end
+    for number in next, changed do
+      view.trials[number + 1] = copy(self.trials[number + 1])
+      lurn.changes.note(view.trials, number)
+    end
     view.at = #self.log
     return view.trials
   end
