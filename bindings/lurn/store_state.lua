@@ -35,6 +35,15 @@ return function (lurn)
     return counts
   end
 
+  --- The complete trial with the best value, or nil.
+  function M.best (trials, direction)
+    local sign, found = direction == "maximize" and -1 or 1, nil
+    for _, t in ipairs(trials) do
+      if t.state == "COMPLETE" and (not found or sign * t.value < sign * found.value) then found = t end
+    end
+    return found
+  end
+
   --- How many attempts of a trial crashed.
   function M.crashes (t)
     local n = 0
