@@ -192,6 +192,63 @@ describe("promotion", function ()
     assert.is_nil(p:promote(trials))
   end)
 
+  -- The rule as it reads, of all trials anew: rungs at the steps 1, 3 and 9.
+  local function next_of_all (trials)
+    local steps = {1, 3, 9}
+    local function rung_of (t)
+      local r = 0
+      while steps[r + 1] and #t.reports >= steps[r + 1] do r = r + 1 end
+      return r
+    end
+    for r = 3, 1, -1 do
+      local list = {}
+      for _, t in ipairs(trials) do
+        local report = t.state ~= "FAIL" and t.reports[steps[r]]
+        if report and report[2] == report[2] then list[#list + 1] = {report[2], t} end
+      end
+      table.sort(list, function (a, b) return a[1] < b[1] or a[1] == b[1] and a[2].number < b[2].number end)
+      for k = 1, #list // 3 do
+        local t = list[k][2]
+        if t.state == "PAUSED" and rung_of(t) == r then return t.number end
+      end
+    end
+  end
+
+  it("says of a list that grows what it says of all of it", function ()
+    local options = {min_resource = 1, max_resource = 27, reduction_factor = 3}
+    local old, trials, on = lurn.pruner.new("promotion", options), lurn.changes.begin {}, {}
+    local function u (i) return lurn.rng.uniform(5, "search", "promotion", i) end
+    local function put (t)
+      trials[t.number + 1] = t
+      lurn.changes.note(trials, t.number)
+      return t
+    end
+    local function moved (t, state)
+      return put {number = t.number, state = state, reports = {table.unpack(t.reports)}}
+    end
+    local counts = {}
+    for i = 1, 1500 do
+      local number = old:promote(trials)
+      assert.equal(next_of_all(trials), number)
+      if number then on[#on + 1] = moved(trials[number + 1], "RUNNING")
+      elseif #on < 4 then on[#on + 1] = put {number = #trials, state = "RUNNING", reports = {}} end
+      local k = 1 + (u(3 * i) * #on) // 1
+      local t = on[k]
+      t = moved(t, "RUNNING")
+      on[k], t.reports[#t.reports + 1] = t, {#t.reports + 1, u(3 * i + 1) < 0.02 and nan or (u(3 * i + 1) * 50) // 1}
+      local all = {table.unpack(trials)}
+      local verdict, why = old:decide(t, trials)
+      assert.same({lurn.pruner.new("promotion", options):decide(t, all)}, {verdict, why})
+      local over = verdict == "prune" and "PRUNED" or u(3 * i + 2) < 0.01 and "FAIL" or #t.reports == 27 and "COMPLETE"
+      if over or verdict then
+        moved(table.remove(on, k), over or "PAUSED")
+        counts[over or "PAUSED"] = (counts[over or "PAUSED"] or 0) + 1
+      end
+      counts.more = (counts.more or 0) + (number and 1 or 0)
+    end
+    assert.is_true(counts.PAUSED > 100 and counts.COMPLETE > 3 and counts.FAIL > 3 and counts.more > 20)
+  end)
+
   it("knows how far a trial may go", function ()
     assert.equal(1, p:budget(trial(0, "WAITING", {}, 1)))
     assert.equal(3, p:budget(trial(0, "RUNNING", {1}, 1)))
