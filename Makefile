@@ -152,7 +152,8 @@ INCL   = -Icore -Icore/kernel -Ibindings $(LUA_CFLAGS) $(OPENBLAS_CFLAGS) $(HDF5
          $(SQLITE_CFLAGS) $(PQ_CFLAGS)
 SAN    = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 ALL    = $(strip $(CPPFLAGS) $(INCL) $(CFLAGS) $(MUST) $(WARN) $(SAN))
-LIBS   = $(OPENBLAS_LIBS) $(HDF5_LIBS) $(ZLIB_LIBS) $(SQLITE_LIBS) $(PQ_LIBS) -lm -ldl
+LIBS   = $(OPENBLAS_LIBS) $(HDF5_LIBS) $(SQLITE_LIBS) $(PQ_LIBS) $(MODLIBS)
+MODLIBS = $(ZLIB_LIBS) -lm -ldl
 # Modules stay mapped when a Lua state closes: OpenBLAS has threads and HDF5 exit handlers in them.
 SHARED = -shared -pthread -Wl,-z,nodelete $(LDFLAGS) $(SAN)
 
@@ -162,7 +163,8 @@ X86      := $(filter x86_64-% i386-% i486-% i586-% i686-%,$(MACHINE))
 X86_ONLY := core/kernel/isa_avx2.c core/kernel/isa_avx512.c
 CORE     := $(filter-out $(if $(X86),,$(X86_ONLY)),$(wildcard core/*.c core/*/*.c))
 LAUNCHER := $(wildcard bindings/launcher.c)
-BIND     := $(filter-out $(LAUNCHER),$(wildcard bindings/*.c))
+DRIVER   := $(wildcard bindings/driver.c)
+BIND     := $(filter-out $(LAUNCHER) $(DRIVER),$(wildcard bindings/*.c))
 CHECKS   := $(basename $(notdir $(wildcard tests/c/check_*.c)))
 
 CORE32 := $(CORE:%.c=$(BUILD)/f32/%.o)
@@ -172,13 +174,26 @@ BIND64 := $(BIND:%.c=$(BUILD)/f64/%.o)
 LIB32  := $(BUILD)/lib/liblurn32.a
 LIB64  := $(BUILD)/lib/liblurn64.a
 MODS   := $(if $(BIND),$(BUILD)/lib/lurn/f32.so $(BUILD)/lib/lurn/f64.so)
+# What needs a library lies in a module of its own, which is loaded late (see driver.c): lurn/f32/NAME.so.
+DRIVERS        := $(if $(DRIVER),openblas hdf5 sqlite postgres)
+openblas_FILES := core/blas.c
+hdf5_FILES     := core/hdf5.c core/h5_disk.c
+sqlite_FILES   := core/sqlite.c
+postgres_FILES := core/postgres.c
+openblas_LIBS   = $(OPENBLAS_LIBS)
+hdf5_LIBS       = $(HDF5_LIBS)
+sqlite_LIBS     = $(SQLITE_LIBS)
+postgres_LIBS   = $(PQ_LIBS)
+LATE           := $(foreach d,$(DRIVERS),$($d_FILES))
+DRIVERS32      := $(DRIVERS:%=$(BUILD)/lib/lurn/f32/%.so)
+DRIVERS64      := $(DRIVERS:%=$(BUILD)/lib/lurn/f64/%.so)
 BIN    := $(if $(LAUNCHER),$(BUILD)/bin/lurn)
 CHECKBINS := $(CHECKS:%=$(BUILD)/f32/%) $(CHECKS:%=$(BUILD)/f64/%)
 
 # ---- build ------------------------------------------------------------------------------------
 
 .PHONY: all libs checks force
-all: $(LIB32) $(LIB64) $(MODS) $(BIN)
+all: $(LIB32) $(LIB64) $(MODS) $(DRIVERS32) $(DRIVERS64) $(BIN)
 checks: $(CHECKBINS)
 
 # One short line a file, so that a warning is seen; V=1 shows the commands.
@@ -231,11 +246,27 @@ $(LIB32) $(LIB64):
 	$(call say,AR) $(AR) rcs $@ $(filter %.o,$^)
 
 # Not linked against liblua: the interpreter that loads the module has it.
-$(BUILD)/lib/lurn/f32.so: $(BIND32) $(CORE32) $(BUILD)/sources
-$(BUILD)/lib/lurn/f64.so: $(BIND64) $(CORE64) $(BUILD)/sources
+$(BUILD)/lib/lurn/f32.so: $(BIND32) $(filter-out $(LATE:%.c=$(BUILD)/f32/%.o),$(CORE32)) $(BUILD)/sources
+$(BUILD)/lib/lurn/f64.so: $(BIND64) $(filter-out $(LATE:%.c=$(BUILD)/f64/%.o),$(CORE64)) $(BUILD)/sources
 $(MODS):
 	@mkdir -p $(@D)
-	$(call say,LD) $(CC) $(SHARED) $(filter %.o,$^) $(LIBS) -o $@
+	$(call say,LD) $(CC) $(SHARED) $(filter %.o,$^) $(MODLIBS) -o $@
+
+# A driver has what little its files need of core, messages and such, once more.
+.SECONDEXPANSION:
+$(DRIVERS32): $(BUILD)/lib/lurn/f32/%.so: $(BUILD)/f32/driver/%.o $$(addprefix $(BUILD)/f32/,$$($$*_FILES:.c=.o)) $(LIB32)
+$(DRIVERS64): $(BUILD)/lib/lurn/f64/%.so: $(BUILD)/f64/driver/%.o $$(addprefix $(BUILD)/f64/,$$($$*_FILES:.c=.o)) $(LIB64)
+$(DRIVERS32) $(DRIVERS64):
+	@mkdir -p $(@D)
+	$(call say,LD) $(CC) $(SHARED) $^ $($*_LIBS) -lm -ldl -o $@
+
+$(DRIVERS:%=$(BUILD)/f32/driver/%.o): $(BUILD)/f32/driver/%.o: $(DRIVER) $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC) $(CC) $(ALL) -DNAME=$* -MMD -MP -c $< -o $@
+
+$(DRIVERS:%=$(BUILD)/f64/driver/%.o): $(BUILD)/f64/driver/%.o: $(DRIVER) $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC) $(CC) $(ALL) -DNAME=$* -DLURN_F64 -MMD -MP -c $< -o $@
 
 # In the tree the launcher finds the module beside itself: bin/../lib/?.so, and the Lua half in
 # bin/../../bindings/?.lua; installed, in bin/../lib/lua/5.4 and bin/../share/lua/5.4.
@@ -387,16 +418,20 @@ arm64:
 	@$(CROSS)-objdump -f $(BUILD)/arm64/lib/liblurn32.a | grep -q 'elf64-littleaarch64'
 	@echo 'arm64: $(words $(CORE)) files of core and $(words $(BIND)) of bindings compile'
 .PHONY: objects
-objects: $(LIB32) $(LIB64) $(BIND32) $(BIND64) $(LAUNCHER:%.c=$(BUILD)/f32/%.o)
+objects: $(LIB32) $(LIB64) $(BIND32) $(BIND64) $(DRIVERS:%=$(BUILD)/f32/driver/%.o) \
+  $(DRIVERS:%=$(BUILD)/f64/driver/%.o) $(LAUNCHER:%.c=$(BUILD)/f32/%.o)
 
 # ---- install, clean ---------------------------------------------------------------------------
 
 .PHONY: install clean
 D = $(DESTDIR)$(PREFIX)
 install: all
-	install -d '$(D)/bin' '$(D)/lib/lua/5.4/lurn' '$(D)/share/lua/5.4/lurn' '$(D)/include/lurn' '$(D)/share/lurn'
+	install -d '$(D)/bin' '$(D)/lib/lua/5.4/lurn/f32' '$(D)/lib/lua/5.4/lurn/f64' '$(D)/share/lua/5.4/lurn' \
+	  '$(D)/include/lurn' '$(D)/share/lurn'
 	$(if $(BIN),install -m 755 $(BIN) '$(D)/bin/lurn')
 	$(if $(MODS),install -m 755 $(MODS) '$(D)/lib/lua/5.4/lurn/')
+	$(if $(DRIVERS),install -m 755 $(DRIVERS32) '$(D)/lib/lua/5.4/lurn/f32/')
+	$(if $(DRIVERS),install -m 755 $(DRIVERS64) '$(D)/lib/lua/5.4/lurn/f64/')
 	install -m 644 $(LIB32) $(LIB64) '$(D)/lib/'
 	install -m 644 $(wildcard core/*.h core/kernel/kernel.h) '$(D)/include/lurn/'
 	@for d in bindings/lurn:share/lua/5.4/lurn scripts:share/lurn/scripts datasets:share/lurn/datasets; do \

@@ -7,7 +7,7 @@
  *   installed    PREFIX/bin/lurn          PREFIX/share/lua/5.4/?.lua          PREFIX/lib/lua/5.4/?.so
  *                                         PREFIX/share/lurn/?.lua (data sets' importers)
  */
-#define _POSIX_C_SOURCE 200809L      /* readlink, setenv */
+#define _POSIX_C_SOURCE 200809L      /* readlink */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,22 +96,12 @@ static int traceback (lua_State *L) {
   return 1;
 }
 
-/* OpenBLAS starts a thread for every further core when it is loaded. lurn gives it one (core/blas.h), and the others
- * would spin while the first step is waited for. Who asked for a number is heard; the module takes the variable away
- * again (l_module.c), so that a script's children do not inherit it. */
-static void spare_threads (lua_State *L) {
-  if (getenv("OPENBLAS_NUM_THREADS") || setenv("OPENBLAS_NUM_THREADS", "1", 0) != 0) return;
-  lua_pushboolean(L, 1);
-  lua_setfield(L, LUA_REGISTRYINDEX, "lurn.spared_threads");
-}
-
 /* require "lurn.cli".main {argv[1], ...}, with argv[0] at index 0; its result is the exit code. */
 static int start (lua_State *L) {
   int argc = (int)lua_tointeger(L, 1);
   char **argv = lua_touserdata(L, 2);           /* the stack: 1 argc, 2 argv, 3 the list of arguments */
   char folder[PATH_SIZE];
   luaL_openlibs(L);
-  spare_threads(L);
   own_folder(folder, argv[0]);
   set_paths(L, folder);
   lua_createtable(L, argc, 1);
