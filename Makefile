@@ -160,7 +160,7 @@ SHARED = -shared -pthread -Wl,-z,nodelete $(LDFLAGS) $(SAN)
 # ---- sources (wildcards: a new file needs no line here) ---------------------------------------
 
 X86      := $(filter x86_64-% i386-% i486-% i586-% i686-%,$(MACHINE))
-X86_ONLY := core/kernel/isa_avx2.c core/kernel/isa_avx512.c
+X86_ONLY := core/kernel/isa_avx2.c core/kernel/isa_avx512.c core/kernel/isa_sha.c
 CORE     := $(filter-out $(if $(X86),,$(X86_ONLY)),$(wildcard core/*.c core/*/*.c))
 LAUNCHER := $(wildcard bindings/launcher.c)
 DRIVER   := $(wildcard bindings/driver.c)
@@ -227,9 +227,10 @@ $(BUILD)/build.h: force | libs
 $(BUILD)/f32/bindings/l_info.o $(BUILD)/f64/bindings/l_info.o: $(BUILD)/build.h
 $(BUILD)/f32/bindings/l_info.o $(BUILD)/f64/bindings/l_info.o: OWN = -I$(BUILD)
 
-# Only these two files may use more than the baseline; the choice between them is made at run time.
+# Only these three files may use more than the baseline; the choice between them is made at run time.
 %/core/kernel/isa_avx2.o:   ISA = -mavx2 -mfma
 %/core/kernel/isa_avx512.o: ISA = -mavx512f -mavx512dq -mavx512vl -mavx512bw -mfma
+%/core/kernel/isa_sha.o:    ISA = -msha -mssse3 -msse4.1
 
 $(BUILD)/f32/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -416,7 +417,7 @@ lint:
 
 # Compiles core and bindings, both precisions, with a cross compiler, warnings as usual, into
 # objects and liblurn32.a, liblurn64.a. It shows that nothing in the sources is x86-only: no
-# intrinsics outside the two isa_avx files, no x86 headers, no 80-bit assumptions. It does not
+# intrinsics outside the isa files, no x86 headers, no 80-bit assumptions. It does not
 # link modules or run anything: that takes arm64 libraries and a machine. Headers of Lua, OpenBLAS,
 # HDF5, zlib, SQLite and PostgreSQL are this machine's, which for 64-bit little-endian Linux declare the same; of Lua's,
 # the one file that names the architecture is written here.
