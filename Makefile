@@ -152,17 +152,20 @@ INCL   = -Icore -Icore/kernel -Ibindings $(LUA_CFLAGS) $(OPENBLAS_CFLAGS) $(HDF5
          $(SQLITE_CFLAGS) $(PQ_CFLAGS)
 SAN    = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 ALL    = $(strip $(CPPFLAGS) $(INCL) $(CFLAGS) $(MUST) $(WARN) $(SAN))
-LIBS   = $(OPENBLAS_LIBS) $(HDF5_LIBS) $(ZLIB_LIBS) $(SQLITE_LIBS) $(PQ_LIBS) -lm -ldl
+LIBS   = $(OPENBLAS_LIBS) $(HDF5_LIBS) $(SQLITE_LIBS) $(PQ_LIBS) $(MODLIBS)
+MODLIBS = $(ZLIB_LIBS) -lm -ldl
 # Modules stay mapped when a Lua state closes: OpenBLAS has threads and HDF5 exit handlers in them.
 SHARED = -shared -pthread -Wl,-z,nodelete $(LDFLAGS) $(SAN)
 
 # ---- sources (wildcards: a new file needs no line here) ---------------------------------------
 
 X86      := $(filter x86_64-% i386-% i486-% i586-% i686-%,$(MACHINE))
-X86_ONLY := core/kernel/isa_avx2.c core/kernel/isa_avx512.c
+X86_ONLY := core/kernel/isa_avx2.c core/kernel/isa_avx512.c core/kernel/isa_sha.c
 CORE     := $(filter-out $(if $(X86),,$(X86_ONLY)),$(wildcard core/*.c core/*/*.c))
 LAUNCHER := $(wildcard bindings/launcher.c)
-BIND     := $(filter-out $(LAUNCHER),$(wildcard bindings/*.c))
+DRIVER   := $(wildcard bindings/driver.c)
+COMPILER := $(wildcard bindings/compile.c)
+BIND     := $(filter-out $(LAUNCHER) $(DRIVER) $(COMPILER),$(wildcard bindings/*.c))
 CHECKS   := $(basename $(notdir $(wildcard tests/c/check_*.c)))
 
 CORE32 := $(CORE:%.c=$(BUILD)/f32/%.o)
@@ -172,13 +175,27 @@ BIND64 := $(BIND:%.c=$(BUILD)/f64/%.o)
 LIB32  := $(BUILD)/lib/liblurn32.a
 LIB64  := $(BUILD)/lib/liblurn64.a
 MODS   := $(if $(BIND),$(BUILD)/lib/lurn/f32.so $(BUILD)/lib/lurn/f64.so)
+# What needs a library lies in a module of its own, which is loaded late (see driver.c): lurn/f32/NAME.so.
+DRIVERS        := $(if $(DRIVER),openblas hdf5 sqlite postgres)
+openblas_FILES := core/blas.c
+hdf5_FILES     := core/hdf5.c core/h5_disk.c
+sqlite_FILES   := core/sqlite.c
+postgres_FILES := core/postgres.c
+openblas_LIBS   = $(OPENBLAS_LIBS)
+hdf5_LIBS       = $(HDF5_LIBS)
+sqlite_LIBS     = $(SQLITE_LIBS)
+postgres_LIBS   = $(PQ_LIBS)
+LATE           := $(foreach d,$(DRIVERS),$($d_FILES))
+DRIVERS32      := $(DRIVERS:%=$(BUILD)/lib/lurn/f32/%.so)
+DRIVERS64      := $(DRIVERS:%=$(BUILD)/lib/lurn/f64/%.so)
+LUAC   := $(if $(COMPILER),$(patsubst bindings/%.lua,$(BUILD)/lib/%.luac,$(wildcard bindings/lurn/*.lua)))
 BIN    := $(if $(LAUNCHER),$(BUILD)/bin/lurn)
 CHECKBINS := $(CHECKS:%=$(BUILD)/f32/%) $(CHECKS:%=$(BUILD)/f64/%)
 
 # ---- build ------------------------------------------------------------------------------------
 
 .PHONY: all libs checks force
-all: $(LIB32) $(LIB64) $(MODS) $(BIN)
+all: $(LIB32) $(LIB64) $(MODS) $(DRIVERS32) $(DRIVERS64) $(LUAC) $(BIN)
 checks: $(CHECKBINS)
 
 # One short line a file, so that a warning is seen; V=1 shows the commands.
@@ -210,9 +227,10 @@ $(BUILD)/build.h: force | libs
 $(BUILD)/f32/bindings/l_info.o $(BUILD)/f64/bindings/l_info.o: $(BUILD)/build.h
 $(BUILD)/f32/bindings/l_info.o $(BUILD)/f64/bindings/l_info.o: OWN = -I$(BUILD)
 
-# Only these two files may use more than the baseline; the choice between them is made at run time.
+# Only these three files may use more than the baseline; the choice between them is made at run time.
 %/core/kernel/isa_avx2.o:   ISA = -mavx2 -mfma
 %/core/kernel/isa_avx512.o: ISA = -mavx512f -mavx512dq -mavx512vl -mavx512bw -mfma
+%/core/kernel/isa_sha.o:    ISA = -msha -mssse3 -msse4.1
 
 $(BUILD)/f32/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -231,17 +249,42 @@ $(LIB32) $(LIB64):
 	$(call say,AR) $(AR) rcs $@ $(filter %.o,$^)
 
 # Not linked against liblua: the interpreter that loads the module has it.
-$(BUILD)/lib/lurn/f32.so: $(BIND32) $(CORE32) $(BUILD)/sources
-$(BUILD)/lib/lurn/f64.so: $(BIND64) $(CORE64) $(BUILD)/sources
+$(BUILD)/lib/lurn/f32.so: $(BIND32) $(filter-out $(LATE:%.c=$(BUILD)/f32/%.o),$(CORE32)) $(BUILD)/sources
+$(BUILD)/lib/lurn/f64.so: $(BIND64) $(filter-out $(LATE:%.c=$(BUILD)/f64/%.o),$(CORE64)) $(BUILD)/sources
 $(MODS):
 	@mkdir -p $(@D)
-	$(call say,LD) $(CC) $(SHARED) $(filter %.o,$^) $(LIBS) -o $@
+	$(call say,LD) $(CC) $(SHARED) $(filter %.o,$^) $(MODLIBS) -o $@
+
+# A driver has what little its files need of core, messages and such, once more.
+.SECONDEXPANSION:
+$(DRIVERS32): $(BUILD)/lib/lurn/f32/%.so: $(BUILD)/f32/driver/%.o $$(addprefix $(BUILD)/f32/,$$($$*_FILES:.c=.o)) $(LIB32)
+$(DRIVERS64): $(BUILD)/lib/lurn/f64/%.so: $(BUILD)/f64/driver/%.o $$(addprefix $(BUILD)/f64/,$$($$*_FILES:.c=.o)) $(LIB64)
+$(DRIVERS32) $(DRIVERS64):
+	@mkdir -p $(@D)
+	$(call say,LD) $(CC) $(SHARED) $^ $($*_LIBS) -lm -ldl -o $@
+
+$(DRIVERS:%=$(BUILD)/f32/driver/%.o): $(BUILD)/f32/driver/%.o: $(DRIVER) $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC) $(CC) $(ALL) -DNAME=$* -MMD -MP -c $< -o $@
+
+$(DRIVERS:%=$(BUILD)/f64/driver/%.o): $(BUILD)/f64/driver/%.o: $(DRIVER) $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC) $(CC) $(ALL) -DNAME=$* -DLURN_F64 -MMD -MP -c $< -o $@
 
 # In the tree the launcher finds the module beside itself: bin/../lib/?.so, and the Lua half in
 # bin/../../bindings/?.lua; installed, in bin/../lib/lua/5.4 and bin/../share/lua/5.4.
 $(BUILD)/bin/lurn: $(LAUNCHER) $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,LD) $(CC) $(ALL) -MMD -MP -MF $(BUILD)/launcher.d $(LAUNCHER) $(LDFLAGS) -Wl,-E $(LUA_LIBS) -lm -ldl -o $@
+
+# Lua that is compiled already takes a seventh of the time to read (bindings/compiled.h): beside the modules in C.
+$(BUILD)/bin/compile: $(COMPILER) $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,LD) $(CC) $(ALL) -MMD -MP -MF $(BUILD)/compile.d $(COMPILER) $(LDFLAGS) $(LUA_LIBS) -lm -ldl -o $@
+
+$(BUILD)/lib/%.luac: bindings/%.lua $(BUILD)/bin/compile
+	@mkdir -p $(@D)
+	$(if $(V),,@)$(BUILD)/bin/compile $< '$(realpath $<)' $@
 
 $(BUILD)/f32/check_%: tests/c/check_%.c $(LIB32) $(BUILD)/flags
 	$(call say,LD) $(CC) $(ALL) -MMD -MP -MF $@.d $< $(LIB32) $(LDFLAGS) $(LIBS) -o $@
@@ -254,7 +297,7 @@ $(BUILD)/bin/host: tests/tools/host.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,LD) $(CC) $(ALL) $< $(LDFLAGS) -Wl,-E $(LUA_LIBS) -lm -ldl -o $@
 
--include $(wildcard $(BUILD)/launcher.d $(BUILD)/f??/*.d $(BUILD)/f??/*/*.d $(BUILD)/f??/*/*/*.d)
+-include $(wildcard $(BUILD)/launcher.d $(BUILD)/compile.d $(BUILD)/f??/*.d $(BUILD)/f??/*/*.d $(BUILD)/f??/*/*/*.d)
 
 # ---- run --------------------------------------------------------------------------------------
 
@@ -374,7 +417,7 @@ lint:
 
 # Compiles core and bindings, both precisions, with a cross compiler, warnings as usual, into
 # objects and liblurn32.a, liblurn64.a. It shows that nothing in the sources is x86-only: no
-# intrinsics outside the two isa_avx files, no x86 headers, no 80-bit assumptions. It does not
+# intrinsics outside the isa files, no x86 headers, no 80-bit assumptions. It does not
 # link modules or run anything: that takes arm64 libraries and a machine. Headers of Lua, OpenBLAS,
 # HDF5, zlib, SQLite and PostgreSQL are this machine's, which for 64-bit little-endian Linux declare the same; of Lua's,
 # the one file that names the architecture is written here.
@@ -387,16 +430,22 @@ arm64:
 	@$(CROSS)-objdump -f $(BUILD)/arm64/lib/liblurn32.a | grep -q 'elf64-littleaarch64'
 	@echo 'arm64: $(words $(CORE)) files of core and $(words $(BIND)) of bindings compile'
 .PHONY: objects
-objects: $(LIB32) $(LIB64) $(BIND32) $(BIND64) $(LAUNCHER:%.c=$(BUILD)/f32/%.o)
+objects: $(LIB32) $(LIB64) $(BIND32) $(BIND64) $(DRIVERS:%=$(BUILD)/f32/driver/%.o) \
+  $(DRIVERS:%=$(BUILD)/f64/driver/%.o) $(LAUNCHER:%.c=$(BUILD)/f32/%.o) $(COMPILER:%.c=$(BUILD)/f32/%.o)
 
 # ---- install, clean ---------------------------------------------------------------------------
 
 .PHONY: install clean
 D = $(DESTDIR)$(PREFIX)
 install: all
-	install -d '$(D)/bin' '$(D)/lib/lua/5.4/lurn' '$(D)/share/lua/5.4/lurn' '$(D)/include/lurn' '$(D)/share/lurn'
+	install -d '$(D)/bin' '$(D)/lib/lua/5.4/lurn/f32' '$(D)/lib/lua/5.4/lurn/f64' '$(D)/share/lua/5.4/lurn' \
+	  '$(D)/include/lurn' '$(D)/share/lurn'
 	$(if $(BIN),install -m 755 $(BIN) '$(D)/bin/lurn')
 	$(if $(MODS),install -m 755 $(MODS) '$(D)/lib/lua/5.4/lurn/')
+	$(if $(DRIVERS),install -m 755 $(DRIVERS32) '$(D)/lib/lua/5.4/lurn/f32/')
+	$(if $(DRIVERS),install -m 755 $(DRIVERS64) '$(D)/lib/lua/5.4/lurn/f64/')
+	$(if $(LUAC),@for f in bindings/lurn/*.lua; do f=$${f##*/}; \
+	  $(BUILD)/bin/compile bindings/lurn/$$f '$(PREFIX)/share/lua/5.4/lurn/'$$f '$(D)/lib/lua/5.4/lurn/'$${f}c; done)
 	install -m 644 $(LIB32) $(LIB64) '$(D)/lib/'
 	install -m 644 $(wildcard core/*.h core/kernel/kernel.h) '$(D)/include/lurn/'
 	@for d in bindings/lurn:share/lua/5.4/lurn scripts:share/lurn/scripts datasets:share/lurn/datasets; do \

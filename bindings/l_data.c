@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "l_h5.h"
 #include "l_tensor.h"
 #include "text.h"
 
@@ -30,7 +31,7 @@ static int d_open (lua_State *L) {
   const char *path = luaL_checkstring(L, arg);
   int64_t whole = lua_isnoneornil(L, arg + 1) ? LURN_DATA_WHOLE : lb_integer(L, arg + 1, 0, LUA_MAXINTEGER, "bytes read whole");
   lurn_data *d = l_newdata(L);
-  lurn_status status = lurn_data_open(lb_ctx(L), d, path, whole);
+  lurn_status status = lurn_data_open(l_h5_ctx(L), d, path, whole);
   if (status != LURN_OK) return fail(L, status);
   void *memory = l_newblock(L, d->bytes);
   lua_setiuservalue(L, -2, MEMORY);
@@ -49,7 +50,7 @@ static int d_close (lua_State *L) {
 }
 
 static int d_save (lua_State *L) {
-  lurn_status status = lurn_data_save(lb_ctx(L), l_checkdata(L, 1), luaL_checkstring(L, 2));
+  lurn_status status = lurn_data_save(l_h5_ctx(L), l_checkdata(L, 1), luaL_checkstring(L, 2));
   if (status != LURN_OK) return fail(L, status);
   lua_pushboolean(L, 1);
   return 1;
@@ -276,7 +277,7 @@ static int d_text (lua_State *L) {
     o.vocab = &d->vocab;
     o.unknown = d->unknown;
   }
-  lurn_status status = lurn_text_import(lb_ctx(L), &o);
+  lurn_status status = lurn_text_import(l_h5_ctx(L), &o);
   if (status != LURN_OK) return fail(L, status);
   lua_pushstring(L, o.out);
   return 1;

@@ -14,8 +14,7 @@
 
 #include <string.h>
 
-#include "postgres.h"
-#include "sqlite.h"
+#include "db.h"
 #include "sys.h"
 
 #define CONNECTION LB_TYPE("connection")
@@ -25,8 +24,13 @@ typedef struct connection {
   int64_t owner;
 } connection;
 
-static const lurn_db_driver *const drivers[] = {&lurn_sqlite, &lurn_postgres};
 static const char *const names[] = {"sqlite", "postgresql", NULL};
+static const char *const modules[] = {"sqlite", "postgres"};
+
+/* By the name at argument 1. */
+static const lurn_db_driver *check_driver (lua_State *L) {
+  return lb_driver(L, modules[lb_choice(L, 1, names, "kind of database")]);
+}
 
 static int failed (lua_State *L, lurn_db *db, lurn_status status) {
   if (status != LURN_EIO) return lb_result(L, status);
@@ -38,7 +42,7 @@ static int failed (lua_State *L, lurn_db *db, lurn_status status) {
 
 /* The statements that were prepared are in the user value, text -> place. */
 static int d_open (lua_State *L) {
-  int kind = lb_choice(L, 1, names, "kind of database");
+  const lurn_db_driver *driver = check_driver(L);
   const char *where = luaL_checkstring(L, 2);
   int read_only = lua_toboolean(L, 3);
   double patience = luaL_optnumber(L, 4, 30);
@@ -47,9 +51,9 @@ static int d_open (lua_State *L) {
   lua_newtable(L);
   lua_setiuservalue(L, -2, 1);
   db->patience = patience;
-  lurn_status status = drivers[kind]->open(lb_ctx(L), db, where, read_only);
+  lurn_status status = driver->open(lb_ctx(L), db, where, read_only);
   if (status != LURN_OK) return failed(L, db, status);
-  db->driver = drivers[kind];
+  db->driver = driver;
   c->owner = lurn_sys_pid();
   return 1;
 }
@@ -170,7 +174,7 @@ static int c_patience (lua_State *L) {
 
 static int d_version (lua_State *L) {
   char text[32];
-  const char *version = drivers[lb_choice(L, 1, names, "kind of database")]->version(text, sizeof text);
+  const char *version = check_driver(L)->version(text, sizeof text);
   if (strcmp(version, "none") == 0) lua_pushnil(L);
   else lua_pushstring(L, version);
   return 1;

@@ -3,11 +3,16 @@
 
 #include <string.h>
 
-#include "h5.h"
 #include "l_tensor_parts.h"
 
 #define WRITER LB_TYPE("h5.writer")
 #define READER LB_TYPE("h5.reader")
+
+lurn_ctx *l_h5_ctx (lua_State *L) {
+  lurn_ctx *ctx = lb_ctx(L);
+  if (!ctx->h5) ctx->h5 = lb_driver(L, "hdf5");
+  return ctx;
+}
 
 static lurn_h5 *check_open (lua_State *L, const char *type) {
   lurn_h5 *f = luaL_checkudata(L, 1, type);
@@ -210,7 +215,7 @@ static int w_abort (lua_State *L) {
 static int h_create (lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   lurn_h5 *f = lb_new(L, WRITER, sizeof *f, 0);
-  lurn_status status = lurn_h5_create(lb_ctx(L), f, path);
+  lurn_status status = lurn_h5_create(l_h5_ctx(L), f, path);
   return status == LURN_OK ? 1 : lb_result(L, status);
 }
 
@@ -219,7 +224,7 @@ static int h_create (lua_State *L) {
 static int h_open (lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   lurn_h5 *f = lb_new(L, READER, sizeof *f, 0);
-  lurn_status status = lurn_h5_open(lb_ctx(L), f, path);
+  lurn_status status = lurn_h5_open(l_h5_ctx(L), f, path);
   return status == LURN_OK ? 1 : lb_result(L, status);
 }
 

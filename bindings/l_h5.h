@@ -17,8 +17,11 @@
 #ifndef L_H5_H
 #define L_H5_H
 
+#include "h5.h"
 #include "lb.h"
 
 int l_h5_open (lua_State *L);           /* pushes the table of functions */
+/* The context, for who opens documents: HDF5 is loaded when that is first asked for. Raises when it is not there. */
+lurn_ctx *l_h5_ctx (lua_State *L);
 
 #endif

@@ -1,9 +1,8 @@
 /* l_info.c: what a run file's manifest records of this build and this machine. */
-#include "blas.h"
 #include "build.h"              /* the Makefile writes it: commit and flags */
-#include "h5.h"
 #include "kernel.h"
-#include "lb.h"
+#include "l_blas.h"
+#include "l_h5.h"
 #include "sys.h"
 
 int l_info_open (lua_State *L);
@@ -14,10 +13,11 @@ static void put (lua_State *L, const char *key, const char *text) {
   lua_setfield(L, -2, key);
 }
 
-/* info() -> a table of texts, and of one number: the threads of OpenBLAS. */
+/* info() -> a table of texts, and of one number: the threads of OpenBLAS. Loads the libraries that it tells of. */
 static int info (lua_State *L) {
   char text[512];
-  lurn_ctx *ctx = lb_ctx(L);
+  lurn_ctx *ctx = l_h5_ctx(L);
+  const lurn_blas *blas = l_blas(L);
   lua_newtable(L);
   put(L, "version", LURN_VERSION);
   put(L, "commit", LURN_COMMIT);
@@ -27,11 +27,11 @@ static int info (lua_State *L) {
   put(L, "isa", ctx->kernels->isa);
   put(L, "engine", ctx->blas ? "openblas" : "lurn");
   put(L, "lua", LUA_RELEASE);
-  put(L, "hdf5", lurn_h5_library(text, sizeof text));
-  put(L, "blas", lurn_blas_config(text, sizeof text));
-  put(L, "blas_core", lurn_blas_core());
-  put(L, "blas_warning", lurn_blas_warning());
-  lua_pushinteger(L, lurn_blas_threads());
+  put(L, "hdf5", ctx->h5->library(text, sizeof text));
+  put(L, "blas", blas->config(text, sizeof text));
+  put(L, "blas_core", blas->core());
+  put(L, "blas_warning", blas->warning());
+  lua_pushinteger(L, blas->threads());
   lua_setfield(L, -2, "blas_threads");
   put(L, "cpu", lurn_sys_cpu(text, sizeof text));
   put(L, "os", lurn_sys_os(text, sizeof text));

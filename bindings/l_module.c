@@ -1,13 +1,11 @@
 /* l_module.c: the list of rooms. luaopen_lurn_f32 and luaopen_lurn_f64 are this file, compiled
  * twice; it returns one table and touches nothing global.
  */
-#define _POSIX_C_SOURCE 200809L      /* unsetenv */
-
 #include <stdlib.h>
 #include <string.h>
 
-#include "blas.h"
 #include "kernel.h"
+#include "l_blas.h"
 #include "l_data.h"
 #include "l_program.h"
 #include "l_signal.h"
@@ -56,8 +54,8 @@ static void merge (lua_State *L, int into) {
 static int engine (lua_State *L) {
   static const char *const names[] = {"lurn", "openblas", NULL};
   lurn_ctx *ctx = lb_ctx(L);
-  if (!lua_isnoneornil(L, 1)) ctx->blas = lb_choice(L, 1, names, "engine");
-  lua_pushstring(L, names[ctx->blas]);
+  if (!lua_isnoneornil(L, 1)) ctx->blas = lb_choice(L, 1, names, "engine") == 1 ? l_blas(L) : NULL;
+  lua_pushstring(L, names[ctx->blas != NULL]);
   return 1;
 }
 
@@ -124,31 +122,21 @@ static const luaL_Reg functions[] = {{"engine", engine}, {"isa", isa}, {"threads
 static void choose_engine (lua_State *L, lurn_ctx *ctx) {
   const char *engine_name = getenv("LURN_ENGINE"), *forced = getenv("LURN_ISA");
 #if defined __x86_64__
-  ctx->blas = 0;
+  int blas = 0;
 #else
-  ctx->blas = !(forced && *forced);
+  int blas = !(forced && *forced);
 #endif
   (void)forced;
-  if (!engine_name || !*engine_name) return;
-  ctx->blas = strcmp(engine_name, "openblas") == 0;
-  if (!ctx->blas && strcmp(engine_name, "lurn") != 0) luaL_error(L,
-                                                                 "LURN_ENGINE: expected lurn or openblas, got %s", engine_name);
-}
-
-/* The launcher has told OpenBLAS how many threads to start, which nobody else needs to know. */
-static void start_blas (lua_State *L) {
-  lurn_blas_start();
-  if (lua_getfield(L, LUA_REGISTRYINDEX, "lurn.spared_threads") != LUA_TNIL) {
-    unsetenv("OPENBLAS_NUM_THREADS");
-    lua_pushnil(L);
-    lua_setfield(L, LUA_REGISTRYINDEX, "lurn.spared_threads");
+  if (engine_name && *engine_name) {
+    blas = strcmp(engine_name, "openblas") == 0;
+    if (!blas && strcmp(engine_name, "lurn") != 0)
+      luaL_error(L, "LURN_ENGINE: expected lurn or openblas, got %s", engine_name);
   }
-  lua_pop(L, 1);
+  ctx->blas = blas ? l_blas(L) : NULL;
 }
 
 static int open_all (lua_State *L) {
   lb_open_ctx(L);
-  start_blas(L);
   lurn_ctx *ctx = lb_ctx(L);
   ctx->stop = &l_signal_of(L)->stop;
   choose_engine(L, ctx);

@@ -40,7 +40,7 @@ typedef struct player {
   int B;                        /* rows of the pending state; 0: none yet */
   int committed_B, entry_B;
   uint64_t packed;              /* version of the weights that are packed */
-  int blas;                     /* and the engine that they were packed for */
+  const struct lurn_blas *blas; /* and the engine that they were packed for */
   int played;                   /* 1: a forward pass waits for its backward */
   int32_t id;                   /* the one that l_player_step plays */
   lurn_batch batch;             /* the one bound, with the reset field that was added */

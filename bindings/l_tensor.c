@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "blas.h"
 
 /* ==== Memory ==== */
 
@@ -182,7 +181,6 @@ static void (*const parts[]) (lua_State *L) = {
 int l_tensor_open (lua_State *L) {
   static const luaL_Reg none[] = {{NULL, NULL}};
   if (luaL_getmetatable(L, L_TENSOR) == LUA_TNIL) {
-    lurn_blas_start();
     lb_type(L, L_TENSOR, none, NULL);
     luaL_getmetatable(L, L_TENSOR);
     lua_getfield(L, -1, "__index");

@@ -10,7 +10,7 @@
  */
 #include "l_tensor_parts.h"
 
-#include "blas.h"
+#include "l_blas.h"
 
 /* ==== Products ==== */
 
@@ -82,17 +82,17 @@ static int checkproduct (lua_State *L, const lurn_tensor *a, const lurn_tensor *
 }
 
 /* c (M,N) = a (M,K) b (K,N) */
-static void multiply (const lurn_tensor *a, const lurn_tensor *b, real *c) {
+static void multiply (const lurn_blas *blas, const lurn_tensor *a, const lurn_tensor *b, real *c) {
   int M = (int)a->dim[0], K = (int)a->dim[1], N = (int)b->dim[1];
   matrix p = asmatrix(a), q = asmatrix(b);
-  lurn_blas_gemm(p.trans, q.trans, M, N, K, 1, p.data, p.ld, q.data, q.ld, 0, c, N);
+  blas->gemm(p.trans, q.trans, M, N, K, 1, p.data, p.ld, q.data, q.ld, 0, c, N);
 }
 
 /* c (S,M,N) = a (S,M,K) b (S,K,N), both contiguous */
-static void multiply_batch (lurn_tensor *a, lurn_tensor *b, real *c) {
+static void multiply_batch (const lurn_blas *blas, lurn_tensor *a, lurn_tensor *b, real *c) {
   int64_t S = a->dim[0], M = a->dim[1], K = a->dim[2], N = b->dim[2];
   for (int64_t s = 0; s < S; s++)
-    lurn_blas_gemm(0, 0, (int)M, (int)N, (int)K, 1, a->data.r + s * M * K, (int)K, b->data.r + s * K * N, (int)N,
+    blas->gemm(0, 0, (int)M, (int)N, (int)K, 1, a->data.r + s * M * K, (int)K, b->data.r + s * K * N, (int)N,
                    0, c + s * M * N, (int)N);
 }
 
@@ -115,7 +115,8 @@ static int matmul (lua_State *L) {
   int64_t K = t->dim[t->rank - 1], rows = 1;
   for (int d = 0; d < t->rank - 1; d++) rows *= t->dim[d];
   checkside(L, 1, t, rows);
-  if (batch) multiply_batch(&a, &b, y->data.r);
+  const lurn_blas *blas = l_blas(L);
+  if (batch) multiply_batch(blas, &a, &b, y->data.r);
   else {
     if (a.rank == 1) asrow(&a);
     if (b.rank == 1) ascolumn(&b);
@@ -125,7 +126,7 @@ static int matmul (lua_State *L) {
       a.dim[1] = a.stride[0] = K;
       a.stride[1] = 1;
     }
-    multiply(&a, &b, y->data.r);
+    multiply(blas, &a, &b, y->data.r);
   }
   lua_settop(L, 3);
   return 1;
@@ -162,7 +163,7 @@ static real *pushmade (lua_State *L, int rank, int64_t rows, int64_t cols) {
 }
 
 static void *pushwork (lua_State *L, lurn_blas_job job, int M, int N) {
-  return l_scratch(L, lurn_blas_work(job, M, N));
+  return l_scratch(L, l_blas(L)->work(job, M, N));
 }
 
 /* b may be a vector; the result has its shape. */
@@ -175,7 +176,7 @@ static int t_solve (lua_State *L) {
   b = l_pushcontiguous(L, 2);
   void *work = pushwork(L, LURN_BLAS_SOLVE, M, N);
   lurn_tensor *x = l_newtensor(L, LURN_REAL, b->rank, b->dim);
-  lb_check(L, lurn_blas_solve(lb_ctx(L), M, N, a->data.r, b->data.r, x->data.r, work));
+  lb_check(L, l_blas(L)->solve(lb_ctx(L), M, N, a->data.r, b->data.r, x->data.r, work));
   return 1;
 }
 
@@ -185,7 +186,7 @@ static int t_inv (lua_State *L) {
   void *work = pushwork(L, LURN_BLAS_SOLVE, M, M);
   real *x = pushmade(L, 2, M, M);
   for (size_t i = 0; i < (size_t)M; i++) x[i * (size_t)(M + 1)] = 1;
-  lb_check(L, lurn_blas_solve(lb_ctx(L), M, M, a->data.r, x, x, work));
+  lb_check(L, l_blas(L)->solve(lb_ctx(L), M, M, a->data.r, x, x, work));
   return 1;
 }
 
@@ -193,7 +194,7 @@ static int t_det (lua_State *L) {
   const lurn_tensor *a = checkmatrix(L, 1, 1);
   int M = (int)a->dim[0];
   double det = 0;
-  lb_check(L, lurn_blas_det(lb_ctx(L), M, a->data.r, &det, pushwork(L, LURN_BLAS_DET, M, M)));
+  lb_check(L, l_blas(L)->det(lb_ctx(L), M, a->data.r, &det, pushwork(L, LURN_BLAS_DET, M, M)));
   lua_pushnumber(L, det);
   return 1;
 }
@@ -203,7 +204,7 @@ static int t_qr (lua_State *L) {
   int M = (int)a->dim[0], N = (int)a->dim[1], K = M < N ? M : N;
   void *work = pushwork(L, LURN_BLAS_QR, M, N);
   real *q = pushmade(L, 2, M, K), *r = pushmade(L, 2, K, N);
-  lb_check(L, lurn_blas_qr(lb_ctx(L), M, N, a->data.r, q, r, work));
+  lb_check(L, l_blas(L)->qr(lb_ctx(L), M, N, a->data.r, q, r, work));
   return 2;
 }
 
@@ -212,7 +213,7 @@ static int t_svd (lua_State *L) {
   int M = (int)a->dim[0], N = (int)a->dim[1], K = M < N ? M : N;
   void *work = pushwork(L, LURN_BLAS_SVD, M, N);
   real *u = pushmade(L, 2, M, K), *s = pushmade(L, 1, K, 0), *vt = pushmade(L, 2, K, N);
-  lb_check(L, lurn_blas_svd(lb_ctx(L), M, N, a->data.r, u, s, vt, work));
+  lb_check(L, l_blas(L)->svd(lb_ctx(L), M, N, a->data.r, u, s, vt, work));
   return 3;
 }
 
@@ -221,7 +222,7 @@ static int t_eigh (lua_State *L) {
   int M = (int)a->dim[0];
   void *work = pushwork(L, LURN_BLAS_EIGH, M, M);
   real *w = pushmade(L, 1, M, 0), *v = pushmade(L, 2, M, M);
-  lb_check(L, lurn_blas_eigh(lb_ctx(L), M, a->data.r, w, v, work));
+  lb_check(L, l_blas(L)->eigh(lb_ctx(L), M, a->data.r, w, v, work));
   return 2;
 }
 
@@ -231,7 +232,7 @@ static int t_eig (lua_State *L) {
   void *work = pushwork(L, LURN_BLAS_EIG, M, M);
   real *wr = pushmade(L, 1, M, 0), *wi = pushmade(L, 1, M, 0);
   real *vr = pushmade(L, 2, M, M), *vi = pushmade(L, 2, M, M);
-  lb_check(L, lurn_blas_eig(lb_ctx(L), M, a->data.r, wr, wi, vr, vi, work));
+  lb_check(L, l_blas(L)->eig(lb_ctx(L), M, a->data.r, wr, wi, vr, vi, work));
   return 4;
 }
 

@@ -1,13 +1,14 @@
 /* launcher.c: the program `lurn`: a Lua interpreter that knows where its own files are.
  *
  * It finds the folder it lies in, puts lurn's files first on package.path and package.cpath,
- * and leaves everything else to lurn/cli.lua. Two layouts, told apart by what is there:
+ * and leaves everything else to lurn/cli.lua. lurn's own files are read as `make` has compiled them, where that is still
+ * what they say (compiled.h). Two layouts, told apart by what is there:
  *
- *   a build      ROOT/build/bin/lurn      ROOT/bindings/?.lua  ROOT/?.lua     ROOT/build/lib/?.so
- *   installed    PREFIX/bin/lurn          PREFIX/share/lua/5.4/?.lua          PREFIX/lib/lua/5.4/?.so
+ *   a build      ROOT/build/bin/lurn      ROOT/bindings/?.lua  ROOT/?.lua     ROOT/build/lib/?.so  ?.luac
+ *   installed    PREFIX/bin/lurn          PREFIX/share/lua/5.4/?.lua          PREFIX/lib/lua/5.4/?.so  ?.luac
  *                                         PREFIX/share/lurn/?.lua (data sets' importers)
  */
-#define _POSIX_C_SOURCE 200809L      /* readlink, setenv */
+#define _POSIX_C_SOURCE 200809L      /* readlink */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,8 @@
 #include <lua.h>
 #include <lauxlib.h>
 #include <lualib.h>
+
+#include "compiled.h"
 
 #define PATH_SIZE 4096
 
@@ -70,6 +73,50 @@ static void prepend (lua_State *L, const char *field, const char *folder, const 
   lua_pop(L, 1);
 }
 
+/* A searcher for package.searchers. Upvalues: package.searchpath, the folder of texts, the folder of what is compiled. */
+static int search (lua_State *L) {
+  const char *texts = lua_tostring(L, lua_upvalueindex(2)), *path;
+  size_t n = strlen(texts), head, all;
+  lua_settop(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "path");
+  lua_replace(L, -2);
+  lua_call(L, 2, 1);
+  path = lua_tostring(L, 1);
+  if (path == NULL || strncmp(path, texts, n) != 0) return 0;
+  lua_settop(L, 1);
+  compiled_pushfile(L, lua_pushfstring(L, "%s%sc", lua_tostring(L, lua_upvalueindex(3)), path + n));
+  if (lua_isnil(L, -1)) return 0;
+  compiled_pushfile(L, path);
+  if (lua_isnil(L, -1)) return 0;
+  const char *name = lua_pushfstring(L, "@%s", path);
+  lua_insert(L, -2);
+  compiled_pushhead(L, name);
+  const char *is = lua_tolstring(L, -1, &head), *made = lua_tolstring(L, 3, &all);
+  if (head > all || memcmp(is, made, head) != 0) return 0;
+  if (luaL_loadbufferx(L, made + head, all - head, name, "b") != LUA_OK) return 0;
+  lua_pushvalue(L, 1);
+  return 2;
+}
+
+/* It goes behind the first searcher, which finds what package.preload has. */
+static void add_searcher (lua_State *L, const char *texts, const char *compiled) {
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "searchers");
+  for (lua_Integer i = luaL_len(L, -1); i > 1; i--) {
+    lua_rawgeti(L, -1, i);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_getfield(L, -2, "searchpath");
+  lua_pushstring(L, texts);
+  lua_pushstring(L, compiled);
+  lua_pushcclosure(L, search, 3);
+  lua_rawseti(L, -2, 2);
+  lua_pop(L, 2);
+}
+
 static void set_paths (lua_State *L, const char *folder) {
   static const char *const build_path[] = {"/bindings/?.lua", "/bindings/?/init.lua", "/?.lua", NULL};
   static const char *const build_cpath[] = {"/lib/?.so", NULL};
@@ -87,6 +134,10 @@ static void set_paths (lua_State *L, const char *folder) {
   }
   prepend(L, "path", in_tree ? root : up, in_tree ? build_path : path);
   prepend(L, "cpath", up, in_tree ? build_cpath : cpath);
+  lua_pushfstring(L, "%s%s", in_tree ? root : up, in_tree ? "/bindings/" : "/share/lua/5.4/");
+  lua_pushfstring(L, "%s%s", up, in_tree ? "/lib/" : "/lib/lua/5.4/");
+  add_searcher(L, lua_tostring(L, -2), lua_tostring(L, -1));
+  lua_pop(L, 2);
 }
 
 static int traceback (lua_State *L) {
@@ -96,22 +147,12 @@ static int traceback (lua_State *L) {
   return 1;
 }
 
-/* OpenBLAS starts a thread for every further core when it is loaded. lurn gives it one (core/blas.h), and the others
- * would spin while the first step is waited for. Who asked for a number is heard; the module takes the variable away
- * again (l_module.c), so that a script's children do not inherit it. */
-static void spare_threads (lua_State *L) {
-  if (getenv("OPENBLAS_NUM_THREADS") || setenv("OPENBLAS_NUM_THREADS", "1", 0) != 0) return;
-  lua_pushboolean(L, 1);
-  lua_setfield(L, LUA_REGISTRYINDEX, "lurn.spared_threads");
-}
-
 /* require "lurn.cli".main {argv[1], ...}, with argv[0] at index 0; its result is the exit code. */
 static int start (lua_State *L) {
   int argc = (int)lua_tointeger(L, 1);
   char **argv = lua_touserdata(L, 2);           /* the stack: 1 argc, 2 argv, 3 the list of arguments */
   char folder[PATH_SIZE];
   luaL_openlibs(L);
-  spare_threads(L);
   own_folder(folder, argv[0]);
   set_paths(L, folder);
   lua_createtable(L, argc, 1);

@@ -50,6 +50,17 @@ lurn_ctx *lb_ctx (lua_State *L) {
   return ctx;
 }
 
+const void *lb_driver (lua_State *L, const char *name) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_getfield(L, -1, LUA_GNAME);
+  lua_getfield(L, -1, "require");
+  lua_pushfstring(L, "lurn." LURN_PRECISION ".%s", name);
+  lua_call(L, 1, 1);
+  const void *driver = lua_touserdata(L, -1);
+  lua_pop(L, 3);
+  return driver;
+}
+
 /* --- types --------------------------------------------------------------------------------- */
 
 /* What a user reads does not tell the precisions apart: "lurn.f32.tensor" prints as "lurn.tensor". */

@@ -22,6 +22,10 @@
 void lb_open_ctx (lua_State *L);
 lurn_ctx *lb_ctx (lua_State *L);
 
+/* What an outside library does, a table of functions (blas.h, h5.h, db.h), by the name of its module: "lurn.f32.hdf5" is
+ * required when "hdf5" is first asked for (driver.c). Raises when the module or its library is not there. */
+const void *lb_driver (lua_State *L, const char *name);
+
 /* Type names are the same in both precisions' modules but never the same metatable. */
 #define LB_TYPE(name) "lurn." LURN_PRECISION "." name
 

@@ -42,6 +42,8 @@ typedef enum lurn_status {
 typedef void *(*lurn_alloc_fn) (void *ud, void *ptr, size_t osize, size_t nsize);
 
 struct lurn_kernels;
+struct lurn_blas;
+struct lurn_h5_driver;
 typedef struct lurn_pool lurn_pool;                /* pool.h */
 
 typedef struct lurn_ctx {
@@ -50,7 +52,8 @@ typedef struct lurn_ctx {
   void *alloc_ud;
   const struct lurn_kernels *kernels;
   lurn_pool *pool;              /* threads that play with the caller; NULL: none */
-  int blas;                     /* 1: all products by OpenBLAS (engine = "openblas") */
+  const struct lurn_blas *blas; /* all products by OpenBLAS (engine = "openblas"); NULL: by lurn's kernels */
+  const struct lurn_h5_driver *h5;                /* who reads and writes documents (h5.h); NULL: nobody can */
   const volatile int *stop;     /* polled between time steps, by lurn_stopped; may be NULL */
   void (*looked) (struct lurn_ctx *ctx);          /* called before each such look, by any thread; may be NULL */
 } lurn_ctx;

@@ -35,7 +35,7 @@ void LAPACK(geev) (const char *jobvl, const char *jobvr, blasint *n, real *a, bl
 
 /* ==== The library ==== */
 
-void lurn_blas_start (void) {
+static void start (void) {
   openblas_set_num_threads(1);
 }
 
@@ -54,16 +54,16 @@ static int flavour (void) {
   return parallel >= OPENBLAS_SEQUENTIAL && parallel <= OPENBLAS_OPENMP ? parallel : OPENBLAS_THREAD;
 }
 
-const char *lurn_blas_config (char *text, size_t size) {
+static const char *config (char *text, size_t size) {
   snprintf(text, size, "%s, core: %s, parallel: %s", openblas_get_config(), openblas_get_corename(),
            flavours[flavour()].name);
   return text;
 }
 
-const char *lurn_blas_core (void) { return openblas_get_corename(); }
-int lurn_blas_threads (void) { return openblas_get_num_threads(); }
+static const char *core (void) { return openblas_get_corename(); }
+static int threads (void) { return openblas_get_num_threads(); }
 
-const char *lurn_blas_warning (void) {
+static const char *warning (void) {
   return flavours[flavour()].warning;
 }
 
@@ -74,7 +74,7 @@ static int leading (int ld) {
   return ld > 0 ? ld : 1;
 }
 
-void lurn_blas_gemm (int transa, int transb, int M, int N, int K, real alpha, const real *a, int lda,
+static void gemm (int transa, int transb, int M, int N, int K, real alpha, const real *a, int lda,
                      const real *b, int ldb, real beta, real *c, int ldc) {
   BLAS(gemm)(CblasRowMajor, transa ? CblasTrans : CblasNoTrans, transb ? CblasTrans : CblasNoTrans,
              M, N, K, alpha, a, leading(lda), b, leading(ldb), beta, c, leading(ldc));
@@ -155,7 +155,7 @@ static size_t place (scratch *s, lurn_blas_job job, int M, int N, void *base) {
   return (size_t)(at - (uintptr_t)base);
 }
 
-size_t lurn_blas_work (lurn_blas_job job, int M, int N) {
+static size_t work_size (lurn_blas_job job, int M, int N) {
   scratch s;
   return place(&s, job, M, N, NULL);
 }
@@ -185,7 +185,7 @@ static lurn_status check_info (lurn_ctx *ctx, const char *what, int M, int N, bl
 
 /* Row-major memory, read by columns, is the transpose: P L U = a^T is factored, and a x = b is
  * solved as (a^T)^T x = b. */
-lurn_status lurn_blas_solve (lurn_ctx *ctx, int M, int N, const real *a, const real *b, real *x, void *work) {
+static lurn_status solve (lurn_ctx *ctx, int M, int N, const real *a, const real *b, real *x, void *work) {
   scratch s;
   blasint m = M, n = N, lda = leading(M), info;
   lurn_status status = check_finite(ctx, "solve", M, M, a);
@@ -201,7 +201,7 @@ lurn_status lurn_blas_solve (lurn_ctx *ctx, int M, int N, const real *a, const r
 }
 
 /* det a = det a^T = (-1)^(rows exchanged) * product of U's diagonal */
-lurn_status lurn_blas_det (lurn_ctx *ctx, int M, const real *a, double *det, void *work) {
+static lurn_status determinant (lurn_ctx *ctx, int M, const real *a, double *det, void *work) {
   scratch s;
   blasint m = M, lda = leading(M), info;
   lurn_status status = check_finite(ctx, "det", M, M, a);
@@ -214,7 +214,7 @@ lurn_status lurn_blas_det (lurn_ctx *ctx, int M, const real *a, double *det, voi
   return check_info(ctx, "det", M, M, info < 0 ? info : 0);
 }
 
-lurn_status lurn_blas_qr (lurn_ctx *ctx, int M, int N, const real *a, real *q, real *r, void *work) {
+static lurn_status qr (lurn_ctx *ctx, int M, int N, const real *a, real *q, real *r, void *work) {
   scratch s;
   blasint m = M, n = N, k = M < N ? M : N, lda = leading(M), info;
   lurn_status status = check_finite(ctx, "qr", M, N, a);
@@ -231,7 +231,7 @@ lurn_status lurn_blas_qr (lurn_ctx *ctx, int M, int N, const real *a, real *q, r
 
 /* LAPACK sees a^T (N,M) = vt^T diag(s) u^T. The columns of its left factor are the rows of our
  * vt and its right factor is u column by column, so nothing needs to be transposed. */
-lurn_status lurn_blas_svd (lurn_ctx *ctx, int M, int N, const real *a, real *u, real *s, real *vt, void *work) {
+static lurn_status svd (lurn_ctx *ctx, int M, int N, const real *a, real *u, real *s, real *vt, void *work) {
   scratch w;
   blasint m = M, n = N, ldn = leading(N), ldk = leading(M < N ? M : N), info;
   lurn_status status = check_finite(ctx, "svd", M, N, a);
@@ -243,7 +243,7 @@ lurn_status lurn_blas_svd (lurn_ctx *ctx, int M, int N, const real *a, real *u, 
 }
 
 /* The lower triangle of rows is the upper triangle of columns. */
-lurn_status lurn_blas_eigh (lurn_ctx *ctx, int M, const real *a, real *w, real *v, void *work) {
+static lurn_status eigh (lurn_ctx *ctx, int M, const real *a, real *w, real *v, void *work) {
   scratch s;
   blasint m = M, lda = leading(M), info;
   lurn_status status = check_finite(ctx, "eigh", M, M, a);
@@ -270,7 +270,7 @@ static void unpack_complex (int M, const real *wi, const real *columns, real *vr
   }
 }
 
-lurn_status lurn_blas_eig (lurn_ctx *ctx, int M, const real *a, real *wr, real *wi, real *vr, real *vi, void *work) {
+static lurn_status eig (lurn_ctx *ctx, int M, const real *a, real *wr, real *wi, real *vr, real *vi, void *work) {
   scratch s;
   real none = 0;
   blasint m = M, lda = leading(M), one = 1, info;
@@ -282,3 +282,5 @@ lurn_status lurn_blas_eig (lurn_ctx *ctx, int M, const real *a, real *wr, real *
   if (info == 0) unpack_complex(M, wi, s.v, vr, vi);
   return check_info(ctx, "eig", M, M, info);
 }
+
+const lurn_blas lurn_openblas = {start, config, core, threads, warning, gemm, work_size, solve, determinant, qr, svd, eigh, eig};

@@ -1,6 +1,7 @@
 /* h5.h: documents: named arrays, texts and attributes in one HDF5 file.
  *
- * It and h5_disk are all that knows HDF5. A document is written whole or not at all, and read with the
+ * hdf5.c and h5_disk.c are all that knows HDF5. Who opens documents puts &lurn_hdf5 into its context (ctx.h5), as who
+ * does not need not load the library (bindings/driver.c). A document is written whole or not at all, and read with the
  * suspicion that a file from elsewhere deserves.
  *
  * Writing   lurn_h5_create makes a hidden temporary file beside `path` (".name.host.pid-k.tmp"); nothing
@@ -44,6 +45,7 @@ typedef enum lurn_h5_type {
 
 /* A handle. All zero is a closed document, on which close and abort are harmless. */
 typedef struct lurn_h5 {
+  const struct lurn_h5_driver *driver;            /* the one that opened it */
   int64_t file;                 /* HDF5's identifier; 0: closed */
   int writing;
   int64_t size;                 /* of the file, when reading */
@@ -70,8 +72,6 @@ typedef struct lurn_h5_value {
 } lurn_h5_value;
 
 const char *lurn_h5_type_name (lurn_h5_type type);            /* "f32", ..., "text", "group" */
-
-const char *lurn_h5_library (char *text, size_t size);        /* "1.10.8", the one that was loaded; returns text */
 
 /* ------------------------------------------------------------------ writing */
 
@@ -121,5 +121,35 @@ lurn_status lurn_h5_attr_name (lurn_ctx *ctx, lurn_h5 *f, const char *object, in
  * value->size tells its size either way: ask with room 0, make room, ask again. */
 lurn_status lurn_h5_attr (lurn_ctx *ctx, lurn_h5 *f, const char *object, const char *key,
                           lurn_h5_value *value, char *text, size_t room);
+
+/* ------------------------------------------------------------------ the library */
+
+/* The functions above, as a library does them. */
+typedef struct lurn_h5_driver {
+  const char *(*library) (char *text, size_t size);           /* "1.10.8", the one that was loaded; returns text */
+  lurn_status (*create) (lurn_ctx *ctx, lurn_h5 *f, const char *path);
+  lurn_status (*commit) (lurn_ctx *ctx, lurn_h5 *f);
+  void (*abort) (lurn_h5 *f);
+  lurn_status (*define) (lurn_ctx *ctx, lurn_h5 *f, const char *name, const lurn_h5_info *info, int64_t chunk,
+                         int deflate);
+  lurn_status (*put) (lurn_ctx *ctx, lurn_h5 *f, const char *name, lurn_h5_type memory, int64_t first,
+                      int64_t count, const void *data);
+  lurn_status (*write_text) (lurn_ctx *ctx, lurn_h5 *f, const char *name, int64_t n, const char *text, size_t width);
+  lurn_status (*attr_set) (lurn_ctx *ctx, lurn_h5 *f, const char *object, const char *key,
+                           const lurn_h5_value *value);
+  lurn_status (*open) (lurn_ctx *ctx, lurn_h5 *f, const char *path);
+  void (*close) (lurn_h5 *f);
+  int (*exists) (lurn_h5 *f, const char *name);
+  lurn_status (*look) (lurn_ctx *ctx, lurn_h5 *f, const char *name, lurn_h5_info *info);
+  lurn_status (*read) (lurn_ctx *ctx, lurn_h5 *f, const char *name, lurn_h5_type memory, int64_t first,
+                       int64_t count, void *data);
+  lurn_status (*read_text) (lurn_ctx *ctx, lurn_h5 *f, const char *name, const lurn_h5_info *info, char *text);
+  lurn_status (*child) (lurn_ctx *ctx, lurn_h5 *f, const char *group, int64_t i, char name[LURN_H5_NAME]);
+  lurn_status (*attr_name) (lurn_ctx *ctx, lurn_h5 *f, const char *object, int64_t i, char name[LURN_H5_NAME]);
+  lurn_status (*attr) (lurn_ctx *ctx, lurn_h5 *f, const char *object, const char *key, lurn_h5_value *value,
+                       char *text, size_t room);
+} lurn_h5_driver;
+
+extern const lurn_h5_driver lurn_hdf5;
 
 #endif

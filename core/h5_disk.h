@@ -1,4 +1,4 @@
-/* h5_disk.h: the driver through which HDF5 writes a document; for h5.c alone.
+/* h5_disk.h: the driver through which HDF5 writes a document; for hdf5.c alone.
  *
  * HDF5 does not survive a failed write: it keeps the file half closed and crashes over it at exit.
  * So it writes through a driver that never fails. The first error is noted in the document,

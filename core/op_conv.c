@@ -271,7 +271,7 @@ static void conv_dw_row (const lurn_call *c, const window *v, int oy, const real
     const real *a = x + tap(v, oy, k * n / v->kw, k * n % v->kw) + first;
     real *w = (real *)c->out + ((ptrdiff_t)k * K + first) * v->M;
     ptrdiff_t lda = (ptrdiff_t)v->sx * v->C;
-    if (c->ctx->blas) lurn_blas_gemm(1, 0, end - first, v->M, v->ow, 1, a, (int)lda, d, v->M, 1, w, v->M);
+    if (c->ctx->blas) c->ctx->blas->gemm(1, 0, end - first, v->M, v->ow, 1, a, (int)lda, d, v->M, 1, w, v->M);
     else c->kernels->outer(v->ow, end - first, v->M, a, lda, d, v->M, w, v->M);
   }
 }

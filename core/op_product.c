@@ -44,7 +44,7 @@ void lurn_multiply (const lurn_call *c, const lurn_product *job, const real *w, 
     if (!init) memset(out, 0, bytes);
     else if (init != out) memmove(out, init, bytes);
   }
-  lurn_blas_gemm(0, trans, job->M, job->N, job->K, 1, job->a, (int)job->lda, w, ldw, 1, job->c, (int)job->ldc);
+  c->ctx->blas->gemm(0, trans, job->M, job->N, job->K, 1, job->a, (int)job->lda, w, ldw, 1, job->c, (int)job->ldc);
 }
 
 static int product_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
@@ -137,7 +137,7 @@ static void outer_play (const lurn_call *c) {
   lurn_share(c->ctx->blas ? 1 : K, c->part, c->parts, &from, &to);
   if (c->ctx->blas) to *= K, from *= K;
   real *y = start(c, (size_t)from * (size_t)N, (size_t)(to - from) * (size_t)N);
-  if (c->ctx->blas && to > from) lurn_blas_gemm(1, 0, K, N, M, 1, c->in[1], K, c->in[2], N, 1, y, N);
+  if (c->ctx->blas && to > from) c->ctx->blas->gemm(1, 0, K, N, M, 1, c->in[1], K, c->in[2], N, 1, y, N);
   else if (to > from) c->kernels->outer(M, to - from, N, (const real *)c->in[1] + from, K, c->in[2], N, y, N);
 }
 

@@ -3,7 +3,9 @@
 
 #include <string.h>
 
-static const uint32_t K[64] = {
+#include "kernel.h"
+
+const uint32_t lurn_sha256_k[64] = {
   0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
   0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
   0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
@@ -23,12 +25,12 @@ static uint32_t word_at (const uint8_t *p) {
 /* One round with the letters of the standard. The eight words change places every round; naming
  * them anew eight times over spares the moves. */
 #define ROUND(a, b, c, d, e, f, g, h, t) do { \
-  uint32_t t1 = h + (ROTR(e, 6) ^ ROTR(e, 11) ^ ROTR(e, 25)) + (g ^ (e & (f ^ g))) + K[t] + w[t]; \
+  uint32_t t1 = h + (ROTR(e, 6) ^ ROTR(e, 11) ^ ROTR(e, 25)) + (g ^ (e & (f ^ g))) + k[t] + w[t]; \
   d += t1; \
   h = t1 + (ROTR(a, 2) ^ ROTR(a, 13) ^ ROTR(a, 22)) + ((a & b) | (c & (a | b))); \
 } while (0)
 
-static void compress (uint32_t H[8], const uint8_t *block) {
+static void compress (uint32_t H[8], const uint8_t *block, const uint32_t k[64]) {
   uint32_t w[64];
   for (int t = 0; t < 16; t++) w[t] = word_at(block + 4 * t);
   for (int t = 16; t < 64; t++) {
@@ -50,12 +52,18 @@ static void compress (uint32_t H[8], const uint8_t *block) {
   H[0] += a; H[1] += b; H[2] += c; H[3] += d; H[4] += e; H[5] += f; H[6] += g; H[7] += h;
 }
 
+void lurn_sha256_plain (uint32_t h[8], const uint8_t *block, size_t n, const uint32_t k[64]) {
+  for (; n > 0; n--, block += 64) compress(h, block, k);
+}
+
 void lurn_sha256_init (lurn_sha256 *s) {
   static const uint32_t start[8] = {
     0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19
   };
   memcpy(s->h, start, sizeof start);
   s->size = 0;
+  s->compress = lurn_kernels_sha256();
+  if (!s->compress) s->compress = lurn_sha256_plain;
 }
 
 void lurn_sha256_add (lurn_sha256 *s, const void *bytes, size_t n) {
@@ -68,10 +76,10 @@ void lurn_sha256_add (lurn_sha256 *s, const void *bytes, size_t n) {
     p += take;
     n -= take;
     if (have + take < 64) return;
-    compress(s->h, s->block);
+    s->compress(s->h, s->block, 1, lurn_sha256_k);
   }
-  for (; n >= 64; p += 64, n -= 64) compress(s->h, p);
-  if (n > 0) memcpy(s->block, p, n);
+  s->compress(s->h, p, n / 64, lurn_sha256_k);
+  if (n % 64 > 0) memcpy(s->block, p + n / 64 * 64, n % 64);
 }
 
 void lurn_sha256_integer (lurn_sha256 *s, uint64_t v, int size) {

@@ -40,6 +40,15 @@ const lurn_kernels *lurn_kernels_find (const char *isa) {
   return best ? table_of(best) : NULL;
 }
 
+/* It works in registers that every system saves. */
+lurn_sha256_fn lurn_kernels_sha256 (void) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("sha") && __builtin_cpu_supports("sse4.1")) return lurn_sha256_x86;
+#endif
+  return NULL;
+}
+
 /* ---- the maps --------------------------------------------------------------------------- */
 
 static const struct { const char *name, *formula; int inputs, has_imm; } maps[LURN_NMAPS] = {

@@ -135,6 +135,11 @@ const lurn_kernels *lurn_kernels_find (const char *isa);
 /* Names this CPU can run, slowest first, NULL-terminated. */
 const char *const *lurn_kernels_list (void);
 
+/* The compression of SHA-256 by instructions that this CPU has for it, NULL where it has none: n blocks of 64 bytes go
+ * into the eight words h; k has the constants of the rounds. sha256.c has the same for every CPU. */
+typedef void (*lurn_sha256_fn) (uint32_t h[8], const uint8_t *block, size_t n, const uint32_t k[64]);
+lurn_sha256_fn lurn_kernels_sha256 (void);
+
 const char *lurn_map_name (lurn_map map);        /* "tanh" */
 int lurn_map_inputs (lurn_map map);
 int lurn_map_has_imm (lurn_map map);

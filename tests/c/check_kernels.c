@@ -12,6 +12,7 @@
 
 #include "check.h"
 #include "kernel/kernel.h"
+#include "sha256.h"
 #include "kernels_random.h"
 #include "kernels_maps.h"
 #include "kernels_bench.h"
@@ -413,6 +414,21 @@ static void check_names (const char *const *list) {
         && lurn_map_has_imm(LURN_MAP_gate_lt) && *lurn_map_formula(LURN_MAP_tanh) == 't', "names of maps");
 }
 
+/* The processor's own SHA-256, where it has one, beside the standard's: from any words, over any number of blocks. */
+static void check_sha256 (void) {
+  const lurn_sha256_fn own = lurn_kernels_sha256();
+  uint32_t h[2][8];
+  uint8_t block[6 * 64];
+  for (int trial = 0; own && trial < 200; trial++) {
+    for (size_t i = 0; i < sizeof block; i++) block[i] = (uint8_t)random_bits();
+    for (int i = 0; i < 8; i++) h[0][i] = h[1][i] = (uint32_t)random_bits();
+    const size_t n = (size_t)trial % 7;
+    lurn_sha256_plain(h[0], block, n, lurn_sha256_k);
+    own(h[1], block, n, lurn_sha256_k);
+    check(memcmp(h[0], h[1], sizeof h[0]) == 0, "SHA-256 of %zu blocks", n);
+  }
+}
+
 int main (int argc, char **argv) {
   const char *const *list = lurn_kernels_list();
   plain = lurn_kernels_find("c");
@@ -420,6 +436,7 @@ int main (int argc, char **argv) {
   verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
   check_names(list);
   check_list();
+  check_sha256();
   for (int m = 0; m < LURN_NMAPS; m++) {
     if (curve_of((lurn_map)m)) check_accuracy(curve_of((lurn_map)m));
     else check_formula((lurn_map)m);
