@@ -33,6 +33,9 @@ return function (lurn)
       .. "AND tablename IN ('studies', 'lurn_study')",
     -- Of a process that was frozen within a transaction the server takes the locks away, and who waits for one does not
     -- wait for ever.
+    -- Tables that were filled in one go are unknown to its planner for a minute: meanwhile it would read them whole.
+    filled = {"ANALYZE trials, trial_params, trial_values, trial_user_attributes, trial_intermediate_values, "
+      .. "lurn_trial, lurn_attempt"},
     optimize = {unless_set("idle_in_transaction_session_timeout", "20s"), unless_set("lock_timeout", "3s")},
   }
 

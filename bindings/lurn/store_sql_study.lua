@@ -356,6 +356,7 @@ return function (lurn)
     return self.link:write(function (run)
       local v = set_counter(self, run, #trials)
       for _, t in ipairs(trials) do put(self, run, t, v) end
+      for _, sql in ipairs(self.link.dialect.filled) do run(sql) end
       return true
     end)
   end

@@ -19,6 +19,7 @@ return function (lurn)
     by_queue = " INDEXED BY lurn_trial_queue", by_version = " INDEXED BY lurn_trial_version",
     mark = "SELECT version FROM lurn_study WHERE study_id = $1", since = ">",
     tables = "SELECT count(*) FROM sqlite_master WHERE name IN ('studies', 'lurn_study')",
+    filled = {},
     optimize = {"PRAGMA wal_autocheckpoint = 4000"},
   }
 

@@ -264,8 +264,8 @@ return function (lurn)
   --- A view of the trials that is yet to be brought up to date.
   function M.view () return {trials = lurn.changes.begin {}, at = 0} end
 
-  --- Brings a view up to date: only what changed since is copied, and nothing of trials that are over, which hardly ever
-  -- change again.
+  --- Brings a view up to date: only what changed since is copied, and nothing of trials that are over, which hardly
+  -- ever change again.
   ---@return table[] trials
   function State:update (view)
     local changed = {}
