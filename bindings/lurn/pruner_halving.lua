@@ -9,7 +9,11 @@
 --   hyperband   several asha, one for each min_early_stopping_rate; trials are dealt to these brackets by a checksum of
 --               the study's name and their number (optuna/pruners/_hyperband.py; Li et al., JMLR 2018)
 --   promotion   pauses every trial at every rung, and lets those go on that turn out to be among the best
---               1/reduction_factor (the algorithm of the MLSys paper itself). A paused one resumes from its checkpoint
+--               1/reduction_factor (the algorithm of the MLSys paper itself). A paused one resumes from its checkpoint.
+--               Where a sampler learns, newcomers are among the best of all so far more often than one in
+--               reduction_factor, and most of the time goes into whole trials; with `delay` a rung lets the next one
+--               go on only when reduction_factor times as many have come to it as have gone on (D-ASHA in Li et al.,
+--               "Hyper-Tune: Towards Efficient Hyper-parameter Tuning at Scale", VLDB 2022)
 --
 -- "auto" takes the resource from the complete trial that ended first, so it does not change when others end. Trials
 -- that run at that moment are judged at the rungs they come to from then on, and count at those they have passed
@@ -225,6 +229,7 @@ return function (lurn)
     max_resource = {"integer", nil, {1, 2^53}, "no rung from this step on: there a trial goes to its end"},
     reduction_factor = HALVING.reduction_factor,
     min_early_stopping_rate = HALVING.min_early_stopping_rate,
+    delay = {"boolean", false, nil, "never more than one in reduction_factor has gone on"},
   }}
   kinds.promotion = promotion
 
@@ -297,8 +302,10 @@ return function (lurn)
   -- Of those that rest at a rung the first one goes on first, so the others need no look.
   local function next_up (self, ladder)
     for k = #ladder.rungs, 1, -1 do
-      local all, first = ladder.rungs[k].all, ladder.rungs[k].rests:first()
-      if first and all:place(first) <= all.n // self.reduction_factor then return first.number end
+      local all, rests = ladder.rungs[k].all, ladder.rungs[k].rests
+      local first, most = rests:first(), all.n // self.reduction_factor
+      local open = not self.delay or all.n - rests.n < most
+      if open and first and all:place(first) <= most then return first.number end
     end
   end
 

@@ -263,6 +263,39 @@ describe("promotion", function ()
     assert.is_nil(p:decide(trial(2, "RUNNING", {7, 7}, 1), others))
     assert.equal("prune", (p:decide(trial(2, "RUNNING", {nan}, 1), others)))
   end)
+
+  -- Losses that get better with the number, as those of a sampler that learns: plain promotion lets nearly all go on.
+  local function whole_study (delay)
+    local q = lurn.pruner.new("promotion", {max_resource = 9, reduction_factor = 3, delay = delay})
+    local trials, reached = {}, {[1] = 0, [3] = 0, [9] = 0}
+    local function play (t)
+      t.state = "RUNNING"
+      repeat
+        local step = #t.reports + 1
+        t.reports[step] = {step, 100 - t.number + 0.5 * ((t.number * 7) % 5)}
+        if step == 9 then t.state = "COMPLETE" elseif q:decide(t, trials) then t.state = "PAUSED" end
+        if reached[step] then
+          reached[step] = reached[step] + 1
+          if delay and step > 1 then assert.is_true(reached[step] <= reached[step // 3] // 3) end
+        end
+      until t.state ~= "RUNNING"
+    end
+    repeat
+      local number = q:promote(trials)
+      if not number and #trials < 60 then
+        number = #trials
+        trials[number + 1] = trial(number, "RUNNING", {}, 1)
+      end
+      if number then play(trials[number + 1]) end
+    until not number
+    return reached
+  end
+
+  it("with delay never lets more than one in so many go on", function ()
+    local plain = whole_study(false)
+    assert.is_true(plain[3] > 40 and plain[9] > 30)
+    assert.same({[1] = 60, [3] = 20, [9] = 6}, whole_study(true))
+  end)
 end)
 
 describe("threshold", function ()
