@@ -255,7 +255,8 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
     local pruner = M.pruner(spec, study.direction, study.name)
     local seeds = spec.seeds or 1
     local self = {seeds = seeds, blind = seeds == 1 and not sampler.recall, seen = 0, first = {},
-      starved = false, total = math.huge, racing = lurn.racing.new {seeds = seeds, direction = study.direction, race = spec.race ~= false}}
+      starved = false, total = math.huge,
+      racing = lurn.racing.new {seeds = seeds, direction = study.direction, race = spec.race ~= false}}
     function self.propose (number, trials)
       self.starved = false
       if number >= self.total * self.seeds then return nil end
