@@ -2,7 +2,7 @@
  *
  *   db.open("sqlite" | "postgresql", where, read_only, patience)    a connection, or nil, message, code
  *   c:run(sql, ...)        rows (lists; NULL is nil) and how many were written, or nil, message, code; sql with $1, $2
- *   c:durable(on)          whether commits wait for the disk; true, or nil, message, code
+ *   c:sync()               what was committed is on disk; true, or nil, message, code
  *   c:patience(seconds)    how long it waits for others who write
  *   c:close()
  *   db.version(kind)       of the library; nil: built without
@@ -158,10 +158,10 @@ static int c_run (lua_State *L) {
   return 2;
 }
 
-static int c_durable (lua_State *L) {
+static int c_sync (lua_State *L) {
   lurn_db *db = check_open(L);
   lurn_status status = LURN_OK;
-  if (db->driver->durable) status = db->driver->durable(lb_ctx(L), db, lua_toboolean(L, 2));
+  if (db->driver->sync) status = db->driver->sync(lb_ctx(L), db);
   if (status != LURN_OK) return failed(L, db, status);
   lua_pushboolean(L, 1);
   return 1;
@@ -183,7 +183,7 @@ static int d_version (lua_State *L) {
 int l_db_open (lua_State *L);
 int l_db_open (lua_State *L) {
   static const luaL_Reg functions[] = {{"open", d_open}, {"version", d_version}, {NULL, NULL}};
-  static const luaL_Reg methods[] = {{"run", c_run}, {"durable", c_durable}, {"patience", c_patience},
+  static const luaL_Reg methods[] = {{"run", c_run}, {"sync", c_sync}, {"patience", c_patience},
                                      {"close", c_close}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", c_close}, {"__close", c_close}, {NULL, NULL}};
   lb_type(L, CONNECTION, methods, meta);

@@ -53,8 +53,9 @@ typedef struct lurn_db_driver {
   lurn_db_value (*column) (lurn_db *db, int k);                         /* from 0 */
   int64_t (*changes) (lurn_db *db);                                     /* rows that the statement wrote */
   void (*done) (lurn_db *db);
-  /* Whether a commit waits for the disk, from the next transaction on; it does at first. NULL: it always does. */
-  lurn_status (*durable) (lurn_ctx *ctx, lurn_db *db, int on);
+  /* What was committed is on disk when this returns; before, a power cut may take the last commits. NULL: a commit waits
+   * for the disk itself. */
+  lurn_status (*sync) (lurn_ctx *ctx, lurn_db *db);
   const char *(*version) (char *text, size_t size);                     /* of the library; returns text */
 } lurn_db_driver;
 

@@ -47,11 +47,20 @@ static void sqlite_close (lurn_db *db) {
   db->link = NULL;
 }
 
+static int note_mode (void *ud, int columns, char **values, char **names) {
+  (void)names;
+  *(int *)ud = columns == 1 && values[0] && strcmp(values[0], "wal") == 0;
+  return 0;
+}
+
+/* Where there is no log of writes (a file system without shared memory), a commit itself has to wait. */
 static int setup (lurn_db *db, int read_only) {
+  int has_log = 0;
   sqlite3_extended_result_codes(db->link, 1);
   sqlite3_busy_handler(db->link, wait_for_others, db);
-  int rc = read_only ? SQLITE_OK : sqlite3_exec(db->link, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
-  if (rc == SQLITE_OK) rc = sqlite3_exec(db->link, "PRAGMA synchronous = FULL", NULL, NULL, NULL);
+  int rc = read_only ? SQLITE_OK : sqlite3_exec(db->link, "PRAGMA journal_mode = WAL", note_mode, &has_log, NULL);
+  const char *sync = has_log ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL";
+  if (rc == SQLITE_OK) rc = sqlite3_exec(db->link, sync, NULL, NULL, NULL);
   if (rc == SQLITE_OK) rc = sqlite3_exec(db->link, "PRAGMA foreign_keys = ON", NULL, NULL, NULL);
   return rc;
 }
@@ -136,13 +145,16 @@ static void sqlite_done (lurn_db *db) {
   sqlite3_clear_bindings(statement);
 }
 
-/* FULL writes the log of writes through to the disk with each commit, and with it what earlier commits left in memory.
- * Without, a commit survives the end of every process, and a power cut takes the last ones, in order, whole. This
- * pragma does its work when it is prepared, so it can't have a place. */
-static lurn_status sqlite_durable (lurn_ctx *ctx, lurn_db *db, int on) {
-  const char *sql = on ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL";
-  int rc = sqlite3_exec(db->link, sql, NULL, NULL, NULL);
-  return rc == SQLITE_OK ? LURN_OK : fail(ctx, db, rc, sql);
+/* Commits are in the log of writes, in order and whole. Synced here, and not by the commit (synchronous FULL), which would
+ * do so while it keeps the others from writing. A log that another process has begun anew meanwhile was synced before
+ * that. */
+static lurn_status sqlite_sync (lurn_ctx *ctx, lurn_db *db) {
+  sqlite3_file *log = NULL;
+  int rc = sqlite3_file_control(db->link, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+  if (rc == SQLITE_OK && log && log->pMethods) rc = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY);
+  if (rc == SQLITE_OK) return LURN_OK;
+  snprintf(db->code, sizeof db->code, "EIO");
+  return lurn_fail(ctx, LURN_EIO, "the log of writes could not be synced (SQLite code %d)", rc);
 }
 
 static const char *sqlite_version (char *text, size_t size) {
@@ -151,4 +163,4 @@ static const char *sqlite_version (char *text, size_t size) {
 }
 
 const lurn_db_driver lurn_sqlite = {"sqlite", sqlite_open, sqlite_close, sqlite_prepare, sqlite_run, sqlite_row,
-                                    sqlite_column, sqlite_changes, sqlite_done, sqlite_durable, sqlite_version};
+                                    sqlite_column, sqlite_changes, sqlite_done, sqlite_sync, sqlite_version};

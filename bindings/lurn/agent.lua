@@ -157,8 +157,23 @@ return function (lurn)
     local now = self.clock()
     if self.looked and now - self.looked < 1 then return end
     self.looked = now
+    self:sync()
     self.choose.total = self.handle:get "trials" or self.choose.total
     self.view.total = self.choose.total < math.huge and self.choose.total * (self.spec.seeds or 1) or nil
+  end
+
+  --- What a claim for a slot says to the store.
+  function Agent:request (slot)
+    return {worker = slot.worker, host = process.host(), pid = lurn.sys.pid(), lease = self.o.lease,
+      propose = function (number) return self.choose.propose(number, self.trials) end}
+  end
+
+  --- Whether the next trial of a slot can be claimed together with the result of the one before. A sampler that looks
+  -- at trials has to see that one first, and thinks while nobody waits for it; so do those that promote.
+  function Agent:goes_on ()
+    if not self.choose.blind or self.stopping or self.finished or self.trouble then return false end
+    look_up_total(self)
+    return not self.choose.promote(self.trials)
   end
 
   local function finish_leader (self)
@@ -171,8 +186,7 @@ return function (lurn)
     if not self:sync() then return false end
     look_up_total(self)
     promote(self)
-    local trial, message, code = self.handle:claim {worker = slot.worker, host = process.host(), pid = lurn.sys.pid(),
-      lease = self.o.lease, propose = function (number) return self.choose.propose(number, self.trials) end}
+    local trial, message, code = self.handle:claim(self:request(slot))
     if trial then
       store_works(self)
       return self:start(slot, trial)
@@ -185,8 +199,19 @@ return function (lurn)
     return false
   end
 
+  -- Trials that were claimed with a result.
+  local function start_claimed (self)
+    for _, slot in ipairs(self.slots) do
+      local trial = slot.next
+      slot.next = nil
+      if trial and self.stopping then self.handle:release(trial, "PREEMPTED")
+      elseif trial then self:start(slot, trial) end
+    end
+  end
+
   local function fill (self)
     self:say_again()
+    start_claimed(self)
     if self.stopping or self.finished then return end
     for _, slot in ipairs(self.slots) do
       if self.retry and self.clock() < self.retry or self.stopping or self.finished then return end

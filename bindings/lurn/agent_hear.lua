@@ -14,8 +14,13 @@ return function (lurn, Agent)
     local run = slot.outcome and slot.outcome.run
     if e.state == "PAUSED" then return self.handle:pause(trial, {run = run}) end
     if e.state == "WAITING" then return self.handle:release(trial, e.reason, {run = run}) end
-    return self.handle:finish(trial, {state = e.state, reason = e.reason, value = e.value, run = run,
-      attrs = lurn.attempt.attributes(slot, e), id = slot.id})
+    local result = {state = e.state, reason = e.reason, value = e.value, run = run,
+      attrs = lurn.attempt.attributes(slot, e), id = slot.id}
+    if e.state == "FAIL" or not self:goes_on() then return self.handle:finish(trial, result) end
+    local both, message, code = self.handle:turn(trial, result, self:request(slot))
+    if not both then return nil, message, code end
+    slot.next = both.trial
+    return both.done, both.state
   end
 
   -- A script that fails from the first trial on is not tried a hundred times.

@@ -151,8 +151,8 @@ return function ()
   ---@param rule table       {type, default, range, help}
   ---@param level? integer   as in error
   function M.value (where, name, value, rule, level)
-    local fits
-    for kind in rule[1]:gmatch("[^|]+") do
+    local fits = type(value) == rule[1]      -- mostly; what follows takes longer
+    for kind in rule[1]:gmatch(fits and "^$" or "[^|]+") do
       if is_a(value, kind) then
         if kind == "integer" then value = math.tointeger(value) end
         fits = true

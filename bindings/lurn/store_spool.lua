@@ -146,7 +146,17 @@ return function (lurn)
   end
   Handle.claim, Handle.renew, Handle.promote = behind "claim", behind "renew", behind "promote"
 
-  Handle.turn = lurn.store_state.turn      -- of two: each has its own way to the store
+  --- A result that has to wait does so alone.
+  function Handle:turn (e, c)
+    if self.spool:drain() then
+      local both, message, code = (self.kept.turn or lurn.store_state.turn)(self.kept, copied(e), c)
+      if both or not AWAY[code] then return both, message, code end
+      self.spool.trouble = message
+    end
+    local written, message, code = write(self.spool, self.name, "finish", e)
+    if not written then return nil, message, code end
+    return {done = true, state = "spooled"}
+  end
 
   ---------------------------------------------------------------- a store behind a spool
 

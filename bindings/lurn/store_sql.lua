@@ -29,7 +29,7 @@ return function (lurn)
     local d = self.dialect
     local db, message, code = lurn.core.db.open(d.kind, self.place, self.options.read_only, self.waiting)
     if not db then error({message = message, code = code}, 0) end
-    self.db, self.pid, self.loose = db, lurn.sys.pid(), false
+    self.db = db
     for _, sql in ipairs(d.optimize) do run(self, sql) end
   end
 
@@ -44,21 +44,18 @@ return function (lurn)
     self.waiting = seconds
   end
 
-  -- Whether the transactions to come may be lost to a power cut.
-  local function loosen (self, loose)
-    if self.loose == loose then return end
-    local done, message, code = self.db:durable(not loose)
+  local function sync (self)
+    local done, message, code = self.db:sync()
     if not done then error({message = message, code = code}, 0) end
-    self.loose = loose
   end
 
-  local function once (self, begin, f, loose)
+  local function once (self, begin, f, durable)
     connect(self)
-    loosen(self, loose and self.dialect.loose or false)
     self.version = nil
     run(self, begin)
     local a, b, c = f(self.run)
     run(self, "COMMIT")
+    if durable then sync(self) end
     return a, b, c
   end
 
@@ -81,13 +78,13 @@ return function (lurn)
   -- code when the world does not let it. Errors that are misuse are raised.
   ---@param begin string
   ---@param f fun(run: function): any
-  ---@param loose? boolean    a power cut may take it, where that harms nobody: see the dialect's `loose`
-  function Link:transact (begin, f, loose)
+  ---@param durable? boolean   it waits for the disk
+  function Link:transact (begin, f, durable)
     local started, pause = lurn.sys.clock(), 0.01
     if self.away and started < self.away then return nil, self.trouble.message, self.trouble.code end
     wait_at_most(self, self.away and A_MOMENT or self.patience)
     while true do
-      local ok, a, b, c = pcall(once, self, begin, f, loose)
+      local ok, a, b, c = pcall(once, self, begin, f, durable)
       if ok then
         self.away, self.since = nil, nil
         return a, b, c
@@ -106,11 +103,22 @@ return function (lurn)
     end
   end
 
-  function Link:write (f, loose) return self:transact(self.dialect.begin, f, loose) end
+  --- loose: a power cut may take it, where that harms nobody (see the dialect's `loose`).
+  function Link:write (f, loose)
+    return self:transact(self.dialect.begin, f, not (loose and self.dialect.loose))
+  end
   function Link:look (f) return self:transact(self.dialect.look, f) end
 
   --- The time by the store's clock.
   function Link:now (run_) return self.options.clock and self.options.clock() or self.dialect.now(run_) end
+
+  --- Inserts a row; the number it was given, in this column.
+  function Link:insert (run_, sql, column, ...)
+    local texts = self.texts
+    texts[sql] = texts[sql] or sql .. self.dialect.returning:format(column)
+    local row = run_(texts[sql], ...)[1]
+    return row and row[1] or run_(self.dialect.inserted)[1][1]
+  end
 
   ---------------------------------------------------------------- a store
 
@@ -144,7 +152,8 @@ return function (lurn)
   ---@param place string
   ---@param options table   whole, as lurn.store.open has checked them
   function M.open (dialect, place, options)
-    local link = setmetatable({dialect = dialect, place = place, options = options, patience = options.patience}, Link)
+    local link = setmetatable({dialect = dialect, place = place, options = options, patience = options.patience,
+      texts = {}}, Link)
     link.run = function (sql, ...) return run(link, sql, ...) end
     local n, message, code = look_at_tables(link)
     if not n then return nil, message, code end
@@ -156,8 +165,8 @@ return function (lurn)
     return setmetatable({link = link, ours = n ~= 1}, Store)
   end
 
-  local function insert_study (run_, s)
-    local id = run_("INSERT INTO studies (study_name) VALUES ($1) RETURNING study_id", s.name)[1][1]
+  local function insert_study (link, run_, s)
+    local id = link:insert(run_, "INSERT INTO studies (study_name) VALUES ($1)", "study_id", s.name)
     run_("INSERT INTO study_directions (study_id, objective, direction) VALUES ($1, 0, $2)", id, s.direction:upper())
     run_("INSERT INTO lurn_study (study_id, spec, next_number, version) VALUES ($1, $2, 0, 0)", id,
       lurn.json.encode(s.spec))
@@ -171,7 +180,7 @@ return function (lurn)
       self.ours = true
     end
     lurn.store_sql_study.space(s.spec)      -- raises when it is none
-    local id, message, code = self.link:write(function (run_) return insert_study(run_, s) end)
+    local id, message, code = self.link:write(function (run_) return insert_study(self.link, run_, s) end)
     if code == "EEXIST" then message = ("there is a study '%s' already"):format(s.name) end
     if not id then return nil, message, code end
     return lurn.store_sql_study.new(self.link, id, s.name, s.direction, s.spec)

@@ -42,7 +42,7 @@ return function (lurn)
   -- One for all that a transaction changes.
   local function version (self, run)
     local link = self.link
-    link.version = link.version or run(link.dialect.version, self.id)[1][1]
+    link.version = link.version or link.dialect.version(run, self.id)
     return link.version
   end
 
@@ -108,8 +108,8 @@ return function (lurn)
   -- e: as the machine's create; c: who claims it at once, or nil.
   local function insert_trial (self, run, e, v, c)
     local state = c and "RUNNING" or "WAITING"
-    local trial_id = run("INSERT INTO trials (number, study_id, state, datetime_start) VALUES ($1, $2, $3, $4) "
-      .. "RETURNING trial_id", e.number, self.id, state, optuna.time(c and c.at))[1][1]
+    local trial_id = self.link:insert(run, "INSERT INTO trials (number, study_id, state, datetime_start) "
+      .. "VALUES ($1, $2, $3, $4)", "trial_id", e.number, self.id, state, optuna.time(c and c.at))
     run(INSERT_TRIAL, self.id, e.number, trial_id, e.config, e.seed, state, c and 0 or 2, c and c.worker, c and 1 or 0,
       c and c.at + c.lease, c and c.at, e.note ~= nil and json.encode(e.note) or nil, v)
     insert_params(self, run, trial_id, e.params)
@@ -333,9 +333,9 @@ return function (lurn)
   end
 
   local function put (self, run, t, v)
-    local trial_id = run("INSERT INTO trials (number, study_id, state, datetime_start, datetime_complete) "
-      .. "VALUES ($1, $2, $3, $4, $5) RETURNING trial_id", t.number, self.id, optuna.STATES[t.state],
-      optuna.time(t.started), optuna.time(t.ended))[1][1]
+    local trial_id = self.link:insert(run, "INSERT INTO trials (number, study_id, state, datetime_start, "
+      .. "datetime_complete) VALUES ($1, $2, $3, $4, $5)", "trial_id", t.number, self.id, optuna.STATES[t.state],
+      optuna.time(t.started), optuna.time(t.ended))
     local queue = t.state == "RUNNING" and 0 or t.state == "WAITING" and (t.epoch > 0 and 1 or 2) or nil
     run("INSERT INTO lurn_trial (study_id, number, trial_id, config, seed, state, queue, reason, worker, epoch, "
       .. "crashes, lease, started, ended, run, note, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, "
@@ -356,6 +356,7 @@ return function (lurn)
     return self.link:write(function (run)
       local v = set_counter(self, run, #trials)
       for _, t in ipairs(trials) do put(self, run, t, v) end
+      for _, sql in ipairs(self.link.dialect.filled) do run(sql) end
       return true
     end)
   end

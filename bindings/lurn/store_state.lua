@@ -264,13 +264,15 @@ return function (lurn)
   --- A view of the trials that is yet to be brought up to date.
   function M.view () return {trials = lurn.changes.begin {}, at = 0} end
 
-  --- Brings a view up to date: only what changed since is copied.
+  --- Brings a view up to date: only what changed since is copied, and nothing of trials that are over, which hardly
+  -- ever change again.
   ---@return table[] trials
   function State:update (view)
     local changed = {}
     for k = view.at + 1, #self.log do changed[self.log[k]] = true end
     for number in next, changed do
-      view.trials[number + 1] = copy(self.trials[number + 1])
+      local t = self.trials[number + 1]
+      view.trials[number + 1] = M.OVER[t.state] and t or copy(t)
       lurn.changes.note(view.trials, number)
     end
     view.at = #self.log

@@ -243,6 +243,7 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
   --- Proposals, verdicts and promotions for a study:
   --   propose(number, trials)   for a new trial below `total`, or nil; `starved` then says whether that may change
   --   decide(trial, trials)     "prune", "pause" or nil, and why
+  --   blind                     whether a proposal is a function of its number alone
   --   promote(trials)           the number of a paused trial that may go on, or nil
   --   leader(trials)            the number of the paused trial that is ahead, while none is complete
   --   replay(trial, trials)     true, or false and what is not as it was
@@ -252,8 +253,10 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
     local spec = study:spec()
     local sampler = M.sampler(spec, study.direction, experiment)
     local pruner = M.pruner(spec, study.direction, study.name)
-    local self = {seeds = spec.seeds or 1, seen = 0, first = {}, starved = false, total = math.huge,
-      racing = lurn.racing.new {seeds = spec.seeds or 1, direction = study.direction, race = spec.race ~= false}}
+    local seeds = spec.seeds or 1
+    local self = {seeds = seeds, blind = seeds == 1 and not sampler.recall, seen = 0, first = {},
+      starved = false, total = math.huge,
+      racing = lurn.racing.new {seeds = seeds, direction = study.direction, race = spec.race ~= false}}
     function self.propose (number, trials)
       self.starved = false
       if number >= self.total * self.seeds then return nil end

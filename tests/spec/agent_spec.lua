@@ -64,9 +64,9 @@ local experiment, script
 local function sweep (what, more, configs)
   local m = more or {}
   local spec = {script = script, race = m.race or false, fixed = {what = what}, space = lurn.space.of(experiment, {}),
-    sampler = {name = "random"}, pruner = m.pruner or {name = "nop"}, trials = m.trials or 1, seeds = m.seeds or 1,
-    seed = 1, train_seed = 1, limits = m.limits,
-    keep = m.keep or 5, precision = lurn.precision, retries = m.retries}
+    sampler = m.sampler or {name = "random"}, pruner = m.pruner or {name = "nop"}, trials = m.trials or 1,
+    seeds = m.seeds or 1, seed = 1, train_seed = 1, limits = m.limits, keep = m.keep or 5,
+    precision = lurn.precision, retries = m.retries}
   for name, value in pairs(m.fixed or {}) do spec.fixed[name] = value end
   local store = assert(lurn.store.open("memory:", {spool = m.spool}))
   local study = assert(store:create {name = "s" .. what, spec = spec})
@@ -334,10 +334,11 @@ describe("an agent", function ()
   it("keeps a result that neither the store nor its spool takes, and says it again", function ()
     local refused, ids = 0, {}
     local trials, how = sweep("fine", {trials = 3, prepare = function (agent)
-      local finish = agent.handle.finish
-      function agent.handle.finish (handle, t, result)
-        if t.number ~= 1 or refused == 2 then return finish(handle, t, result) end
-        refused, ids[result.id] = refused + 1, true
+      local kept = agent.handle.kept
+      local finish = kept.finish
+      function kept.finish (_, e)
+        if e.number ~= 1 or refused == 2 then return finish(kept, e) end
+        refused, ids[e.id] = refused + 1, true
         return nil, "no space left on device", "ENOSPC"
       end
     end})
@@ -347,21 +348,56 @@ describe("an agent", function ()
     for _, t in ipairs(trials) do assert.same({"COMPLETE", 1}, {t.state, #t.attempts}) end
   end)
 
+  it("asks for the next trial together with a result where the sampler needs no look at it", function ()
+    for name, expected in pairs {random = {turns = 4, claims = 1}, tpe = {turns = 0, claims = 6}} do
+      local turns, claims = 0, 0
+      local trials = sweep("fine", {trials = 5, sampler = {name = name}, prepare = function (agent)
+        local kept = agent.handle.kept
+        local claim = kept.claim
+        function kept.claim (_, c)
+          claims = claims + 1
+          return claim(kept, c)
+        end
+        function kept.turn (_, e, c)
+          local both = lurn.store_state.turn({finish = function (_, x) return kept:finish(x) end,
+            claim = function (_, x) return claim(kept, x) end}, e, c)
+          turns = turns + (both.trial and 1 or 0)
+          return both
+        end
+      end})
+      assert.equal(5, #trials)
+      for _, t in ipairs(trials) do assert.same({"COMPLETE", 1}, {t.state, t.epoch}) end
+      assert.equal(expected.turns, turns, name)
+      assert.is_true(claims >= expected.claims and claims < expected.claims + 3, claims)
+    end
+  end)
+
+  it("gives back what it claimed together with a result when it is stopped then", function ()
+    local trials, how = sweep("fine", {trials = 5, prepare = function (agent)
+      function agent.view.ended () agent:stop "enough" end
+    end, agent = {view = setmetatable({}, {__index = function () return function () end end})}})
+    assert.equal("stopped", how)
+    assert.same({"COMPLETE", "WAITING"}, {trials[1].state, trials[2].state})
+    assert.equal("PREEMPTED", trials[2].attempts[1].reason)
+  end)
+
   it("counts nothing of a trial that somebody else has by now, and leaves its files alone", function ()
     local path, ended = nil, 0
     local view = setmetatable({ended = function () ended = ended + 1 end}, {__index = function ()
       return function () end
     end})
     local trials = sweep("fine", {keep = 1, agent = {view = view, lease = 0.05}, prepare = function (agent)
-      local finish = agent.handle.finish
-      function agent.handle.finish (handle, t, result)
+      local kept = agent.handle.kept
+      local finish = kept.finish
+      function kept.finish (_, e)
         lurn.sys.sleep(0.1)
-        local other = assert(handle:claim {worker = "other"})
-        path = agent:path(t.number)
+        local other = assert(agent.handle:claim {worker = "other"})
+        path = agent:path(e.number)
         io.open(path, "w"):close()
-        local done, why = finish(handle, t, result)
+        local done, why = finish(kept, e)
         assert.same({nil, "lost"}, {done, why})
-        assert.is_true(finish(handle, other, {state = "PRUNED", value = 1}))
+        assert.is_true(finish(kept, {number = other.number, epoch = other.epoch, state = "PRUNED", value = 1.0,
+          id = "other"}))
         return done, why
       end
     end})
