@@ -265,9 +265,13 @@ return function (session)
     text = text:sub(1, cursor)
     local start, list = commands(text)
     if start then return start, list end
-    local file_at = text:match "^%s*%%save%s+()"
+    local file_at = text:match "^%s*%%save%s+()" or text:match "^%s*!.*%s()"
     if file_at then return file_at, files(text:sub(file_at)) end
-    local open, string_at, comment = scan((text:gsub("^(%s*)%?", "%1 ")))
+    local edited = text:match "^%s*%%edit()%s"
+    if edited then text = (" "):rep(edited - 1) .. text:sub(edited) end
+    local open, string_at, comment = scan((text:gsub("^(%s*)(%?+)", function (blanks, marks)
+      return blanks .. (" "):rep(#marks)
+    end)))
     if comment then return cursor + 1, {} end
     if string_at then return in_string(text, open, string_at) end
     return in_code(text, open)

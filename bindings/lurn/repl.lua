@@ -18,7 +18,7 @@ return function (lurn, options)
   if interactive == nil then interactive = sys.isatty(0) end
 
   local show = require "lurn.show" (lurn)
-  local session = {lurn = lurn, show = show, kept = {}, good = true, interactive = interactive}
+  local session = {lurn = lurn, show = show, kept = {}, entries = {}, good = true, interactive = interactive}
   local prompt = require "lurn.prompt_words" (session)
   local words = prompt.words
   local faults = require "lurn.faults" (session)
@@ -55,39 +55,43 @@ return function (lurn, options)
   local function play_and_show (chunk, silent)
     return coroutine.create(function ()
       local values = table.pack(chunk(same))
-      if values.n > 0 then words._ = values[1] end
+      session.give(values[1])
       if values.n == 0 or silent then return end
       for i = 1, values.n do values[i] = show.text(values[i]) end
       print(table.concat(values, "\t"))
     end)
   end
 
-  -- Plays a coroutine to its end, to an error or to a pause: true, false or nil.
-  local function play (thread)
+  -- Plays a coroutine to its end, to an error or to a pause: true, false or nil. `more` is what prompt_words says of
+  -- its entry.
+  local function play (thread, more)
     local ok, message = signal.resume(thread)
     signal.clear()
     if ok == nil then
-      session.paused, session.marks = thread, lurn.patience.mark(lurn.patience.models())
+      session.paused, session.marks, session.more = thread, lurn.patience.mark(lurn.patience.models()), more
       if not signal.leave() then say("paused; continue goes on with it\n") end
     elseif not ok then
       tell(faults.explain(message, thread))
       coroutine.close(thread)
+    elseif more then
+      table.insert(session.kept, more.kept)
+      if more.after then more.after() end
     end
     session.good = ok
     return ok
   end
 
   local function go_on ()
-    local thread, marks = session.paused, session.marks
-    session.paused, session.marks = nil, nil
+    local thread, marks, more = session.paused, session.marks, session.more
+    session.paused, session.marks, session.more = nil, nil, nil
     if not thread then
       say("nothing is paused\n")
       return false
     end
     local ok, message = pcall(lurn.patience.put_back, marks)
     signal.clear()
-    if ok then return play(thread) end
-    session.paused, session.marks = thread, marks
+    if ok then return play(thread, more) end
+    session.paused, session.marks, session.more = thread, marks, more
     tell(faults.explain(message) .. "; continue tries again")
     return false
   end
@@ -95,11 +99,12 @@ return function (lurn, options)
   -- One entry: a command of the prompt, or Lua. `continue` is a command because only here nothing else is played.
   local function enter (text)
     if prompt.is_continue(text) then return go_on() end
-    local code, message = prompt.translate(text)
+    local code, message, more = prompt.translate(text)
     if not code then
       if message then tell(message) end
       return not message
     end
+    if code == text then table.insert(session.entries, text) end
     local chunk
     chunk, message = compile(code)
     if not chunk then
@@ -108,14 +113,13 @@ return function (lurn, options)
       return false
     end
     session.text = code
-    local ok = play(play_and_show(chunk, code:find ";%s*$"))
-    if ok and code == text then table.insert(session.kept, text) end
-    return ok
+    return play(play_and_show(chunk, code:find ";%s*$"), more)
   end
 
   ---------------------------------------------------------------- reading
 
   local input = require "lurn.prompt_input" (session)
+  session.remember = input.remember
 
   -- One complete entry, read line by line; nil at the end of the input, false when it was given up.
   local function read_entry ()
@@ -144,7 +148,7 @@ return function (lurn, options)
   end
 
   local function play_script (path)
-    local chunk, message = loadfile(path, "t")
+    local chunk, message = loadfile(path, "t", scope)
     if not chunk then
       say(message, "\n")
       session.good = false
@@ -153,7 +157,7 @@ return function (lurn, options)
     play(coroutine.create(function ()
       local value = chunk()
       if value == nil then return end
-      words._ = value
+      session.give(value)
       if getmetatable(value) == lurn.experiment.Experiment then rawset(_G, "experiment", value) end
       print(show.text(value))
     end))

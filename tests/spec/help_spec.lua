@@ -71,6 +71,17 @@ describe("help", function ()
   end)
 end)
 
+describe("values that lines gave", function ()
+  it("are kept, the last twenty of them", function ()
+    local session = prompt.session()
+    for i = 1, 25 do session.give(i) end
+    session.give(nil)
+    local w = session.words
+    assert.same({25, 24, 23, 6, 25}, {w._, w.__, w.___, w._6, w._25})
+    assert.is_nil(w._5)
+  end)
+end)
+
 describe("completion", function ()
   local here = objects()
   here.many = {}
@@ -110,6 +121,8 @@ describe("completion", function ()
     assert.is_true(has("pri", "print") and has("whi", "while") and has("apr", "apropos"))
     assert.same({"save"}, (list "%sa"))
     assert.is_true(has("?lurn.ls", "lstm"))
+    assert.is_true(has("??lurn.ls", "lstm"))
+    assert.is_true(has("%edit lurn.ls", "lstm"))
     assert.equal(10, select(2, list "x = lurn.ls"))
   end)
 
