@@ -237,7 +237,8 @@ return function (lurn)
     end
     local marks = {}
     for k = first, last do marks[#marks + 1] = screen.pad(b.wrong[k] and "^" or "", width) end
-    lines[#lines + 1] = ((" "):rep(9) .. table.concat(marks)):gsub(" +$", "")
+    local under = ((" "):rep(9) .. table.concat(marks)):gsub(" +$", "")
+    lines[#lines + 1] = under ~= "" and under or nil
     return table.concat(lines, "\n")
   end
 

@@ -327,6 +327,8 @@ return function (session)
       end
       if labels_here then
         lines[#lines + 1] = (" "):rep(width + 3) .. table.concat(labels_here, "", first, math.min(last, #labels_here))
+      elseif columns > most then
+        lines[#lines + 1] = ("%scolumns %d to %d"):format((" "):rep(width + 3), first, last)
       end
     end
     lines[#lines + 1] = ("  %s %s to %s %s"):format(shade(low, low, high, color), number(low), number(high),

@@ -244,7 +244,10 @@ return function (session)
     end
     local list = option_names(before, open, word)
     if #list > 0 then return start, list end
-    list = with_prefix(sorted(scope_names()), word)
+    list = {}
+    for _, name in ipairs(with_prefix(sorted(scope_names()), word)) do      -- _1, _2, ... when they are asked for
+      if word ~= "" or name:sub(1, 1) ~= "_" then list[#list + 1] = name end
+    end
     for _, name in ipairs(with_prefix(KEYWORDS, word)) do list[#list + 1] = name end
     return start, list
   end

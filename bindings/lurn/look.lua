@@ -25,6 +25,9 @@ return function (session)
   local function parts_of (model, data, text, options)
     if type(data) ~= "string" then return model, data, text, options end
     local owner = model
+    if session.show.kind_of(owner) == "lurn.Model" then
+      error("states: whose vocabulary reads the text? states(model, data, text), or states(run, text)", 4)
+    end
     return owner.model, owner.encode and owner or owner.datasets and owner.datasets[1], data, text
   end
 
@@ -87,6 +90,19 @@ return function (session)
       for t, row in ipairs(steps) do rows[k][t] = row[unit] end
     end
     chart.heat(rows, {labels = text, rows = names, title = o.title or name .. ", units that move most", file = o.file})
+  end
+
+  --- sample(model, data, options), or sample(run, options); see prompt_words.lua.
+  function M.sample (model, data, options)
+    local vocab = type(data) == "table" and data.vocab
+    if session.show.kind_of(model) ~= "lurn.Model" then
+      options = data
+      vocab = model.vocab or model.datasets and model.datasets[1] and model.datasets[1].vocab
+      model = model.model
+    end
+    if not model then error("sample: this run has no model yet", 3) end
+    if not vocab then error("sample: nothing here has a vocabulary; give the data set", 3) end
+    return lurn.sample(model, vocab, options)
   end
 
   ---------------------------------------------------------------- gradients, gates

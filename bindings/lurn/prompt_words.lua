@@ -76,9 +76,16 @@ return function (session)
   ---@param options? table    of lurn.beside; file
   function words.beside (model, split, options) part "look".beside(model, split, options) end
 
+  --- What a language model writes: sample(run, options), or sample(model, data, options).
+  ---@param model any
+  ---@param data any          whose vocabulary it is
+  ---@param options? table    of lurn.sample: length, temperature, top_k, start, seed
+  ---@return string
+  function words.sample (model, data, options) return part "look".sample(model, data, options) end
+
   --- The inside of a run file, also while the run goes on. Its parameters and curves, the model with its latest
   -- weights; :fork {lr = 1e-4} starts a new run from its state.
-  ---@param path string    a run file, or the beginning of its name in the folder runs
+  ---@param path string|lurn.Run    a run file, the beginning of its name in the folder runs, or a run of this prompt
   ---@return lurn.Attached
   function words.attach (path) return part "look".attach(path) end
 
@@ -149,6 +156,7 @@ return function (session)
 
   --- %time EXPRESSION: plays it and says how long it took.
   function commands.time (rest)
+    if rest == "" then return nil, "%time: which expression?" end
     local code = load("return " .. rest) and "return " .. rest or rest
     return ("return time(function () %s end)"):format(code), nil, {kept = rest}
   end

@@ -40,13 +40,15 @@ return function (lurn, options)
 
   ---------------------------------------------------------------- playing
 
+  local function compiled (...) return load(table.concat {...}, "=prompt", "t", scope) end
+
   -- An expression is handed to a function that gives it back (which every chunk is called with): what it calls is no
-  -- tail call then, and an error in that knows the line.
+  -- tail call then, and an error in that knows the line. It may end in a comment.
   local function compile (text)
     local expression = text:gsub("%s*;%s*$", "")
-    local chunk = load("return " .. expression, "=prompt", "t", scope)
-    if chunk then return load("return (...)(" .. expression .. "\n)", "=prompt", "t", scope) or chunk end
-    return load(text, "=prompt", "t", scope)
+    local chunk = compiled("return ", expression)
+    if not chunk then return compiled(text) end
+    return compiled("return (...)(", expression, ")") or compiled("return (...)(", expression, "\n)") or chunk
   end
 
   local function same (...) return ... end
@@ -76,6 +78,10 @@ return function (lurn, options)
     elseif more then
       table.insert(session.kept, more.kept)
       if more.after then more.after() end
+      if more.kept and more.kept:find "^%s*local%s+[%w_, ]+=[^;\n]*$" and interactive and not session.told then
+        session.told = true
+        say "a local ends with its line; a name without 'local' stays\n"
+      end
     end
     session.good = ok
     return ok
@@ -165,6 +171,17 @@ return function (lurn, options)
 
   ---------------------------------------------------------------- from beginning to end
 
+  -- Runs that wait in the middle can be gone on with, whatever ends the prompt.
+  local function save_runs ()
+    for _, run in ipairs(lurn.run.terminate(signal.leave() and "terminated" or "interrupted")) do
+      local file = run.written and run.path
+      if file or signal.leave() then
+        say(("%s: %s after %d steps%s\n"):format(run.experiment.name, run.status, run.done,
+          file and "; run file " .. file or ""))
+      end
+    end
+  end
+
   rawset(_G, "lurn", lurn)
   signal.prompt(interactive)      -- elsewhere Ctrl-C ends the process
   signal.coroutines(interactive)
@@ -173,19 +190,20 @@ return function (lurn, options)
     signal.prompt(false)
   end})
   for _, text in ipairs(o.chunks or {}) do
-    if not enter(text) then return 1 end
+    if not enter(text) then
+      save_runs()
+      return 1
+    end
   end
   if o.script then play_script(o.script) end
-  if o.chunks and not o.stay and not signal.leave() then return 0 end
+  if o.chunks and not o.stay and not signal.leave() then
+    save_runs()
+    return 0
+  end
   if interactive then say(("lurn %s, %s; ? for help, Ctrl-D leaves\n"):format(lurn.version or "", _VERSION)) end
   converse()
   if interactive then say("\n") end
-  if signal.leave() then      -- SIGTERM: runs that were played here can be gone on with
-    for _, run in ipairs(lurn.run.terminate()) do
-      local file = run.written and run.path and "; run file " .. run.path or ""
-      say(("%s: %s after %d steps%s\n"):format(run.experiment.name, run.status, run.done, file))
-    end
-    return 143
-  end
+  save_runs()
+  if signal.leave() then return 143 end
   return (interactive or session.good ~= false) and 0 or 1
 end

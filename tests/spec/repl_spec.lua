@@ -74,6 +74,12 @@ describe("the prompt", function ()
       line("lurn.lstm {hiden = 3}", "prompt:1: lurn.lstm: unknown option 'hiden', did you mean 'hidden'"),
       line("lurn.zeros(2, 3)", "tensor f32 \\(2, 3\\)"),
       line("pritn(1)", "did you mean 'print'"),
+      line("lurn.stack {input = {dim = 1}, loss = lurn.loss.mse, lurn.lstm {hidden = 2}}",
+        "prompt:1: lurn.loss.mse: its options come first: lurn.loss.mse \\{...\\}"),
+      line("t = lurn.zeros(3)", ""), line("t[4]", "prompt:1: .*from 1 to 3, got 4"),
+      line("none = lurn.load 'none.lua'", ""), line("none:start()", "lurn.load gave nil:"),
+      line("error {code = 3 + 1}", "\\{code = 4\\}"), line("error()", "an error without a message"),
+      line("local u = 1", "a local ends with its line"),
       line("lurn.lsmt {}", "did you mean 'lstm'"), line("{a = {1, 2}}", "{a = {1, 2}}"),
       send "for i = 1, 2 do", expect ">> ",
       line("end", ""), line("_ == nil", "false"), leave}
@@ -203,6 +209,18 @@ describe("the prompt", function ()
     assert.equal(0, code)
     assert.falsy(output:find("lurn/repl.lua", 1, true))
     assert.truthy(shell.read "state/lurn/history":find("#kept + 1\n", 1, true))
+  end)
+
+  when_built("saves a run that waits when the prompt ends", function ()
+    local play = [[r = lurn.load "script.lua":start({}, {quiet = true, out = "%s"}); r:step(%d);]]
+    for _, how in ipairs {"echo '%s' | " .. shell.bin, shell.bin .. " -e '%s'"} do
+      local code, _, err = shell.run(how:format(play:format("waits.h5", 7)))
+      assert.same({0, "repl: interrupted after 7 steps; run file waits.h5\n"}, {code, err})
+      local _, out = shell.lurn "inspect waits.h5"
+      assert.matches("interrupted after 7 steps", out)
+    end
+    local code = shell.lurn "run --resume waits.h5 --quiet"
+    assert.equal(0, code)
   end)
 
   at_terminal("is the same in a stock interpreter, edited or plain", function ()
