@@ -154,11 +154,14 @@ describe("a picture", function ()
     for name, draw in pairs {
       ["a.svg"] = function (file) words.plot(wave, {file = file, title = "it's _one_"}) end,
       ["b.png"] = function (file) words.heat({{1, 2}, {3, 4}}, {file = file, labels = "a'"}) end,
-      ["c.svg"] = function (file) words.hist(wave, {file = file}) end} do
+      ["c.svg"] = function (file) words.hist(wave, {file = file}) end,
+      ["d.svg"] = function (file) words.heat({{1, 2, 3}}, {file = file}) end,
+      ["e.svg"] = function (file) words.heat({{0}, {0}}, {file = file}) end} do
       prompt.printed(NARROW, function () draw(shell.path(name)) end)
       local head = shell.read(name):sub(1, 8)
       assert.truthy(name:find "svg" and head:find "<%?xml" or head:find "PNG", head)
     end
+    for _, name in ipairs {"d.svg", "e.svg"} do assert.matches("<image ", shell.read(name)) end
     assert.truthy((shell.read "a.svg":gsub("&#%d+;", "'")):find("it's _one_", 1, true))
     assert.has_error(function () words.plot(wave, {file = shell.path "x.jpg"}) end)
     assert.has_error(function () words.plot(wave, {file = shell.path "no/such/x.svg"}) end)
