@@ -215,9 +215,11 @@ return function (lurn)
     end
   end
 
-  --- Wipes the renewing line, so that something else can be written; with it the ^C that a terminal writes behind it.
-  function Progress:clear ()
-    if self.tty and self.width > 0 then
+  --- Wipes the renewing line, so that something else can be written; with it the ^C that a terminal writes behind it,
+  -- or, where a key was pressed, alone.
+  ---@param pressed? boolean
+  function Progress:clear (pressed)
+    if self.tty and (self.width > 0 or pressed) then
       self.stream:write("\r", (" "):rep(math.min(self.width + 2, self:room())), "\r")
       self.width = 0
     end

@@ -76,7 +76,7 @@ return function (session)
   ---@param options? table    of lurn.beside; file
   function words.beside (model, split, options) part "look".beside(model, split, options) end
 
-  --- What a language model writes: sample(run, options), or sample(model, data, options).
+  --- What a language model writes. sample(run, options), or sample(model, data, options).
   ---@param model any
   ---@param data any          whose vocabulary it is
   ---@param options? table    of lurn.sample: length, temperature, top_k, start, seed

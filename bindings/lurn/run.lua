@@ -293,7 +293,7 @@ return function (lurn)
     end
     if self.live then self.live:close(); self.live = nil end
     self:release_lock()
-    self.progress:clear()
+    self.progress:clear(status == "interrupted")
   end
 
   local resume = lurn.signal and lurn.signal.resume or coroutine.resume
@@ -309,7 +309,7 @@ return function (lurn)
     self.progress:rest()
     if coroutine.status(self.thread) == "suspended" then
       self.status, self.marks = "waiting", lurn.patience.mark(self.models)
-      self.progress:clear()
+      self.progress:clear(ok == nil)
     else
       close(self, ok, value)
     end

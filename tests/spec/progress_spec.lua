@@ -56,6 +56,14 @@ describe("progress", function ()
     assert.matches("1%.[23]%d*k chars/s  8s, 12s left\n$", text())
   end)
 
+  it("wipes the ^C that a terminal wrote where no line was", function ()
+    local p, text = reporter {tty = true, columns = 40}
+    p:clear()
+    assert.equal("", text())
+    p:clear(true)
+    assert.equal("\r  \r", text())
+  end)
+
   it("says operations a second, and leaves out of speeds what was no training", function ()
     local p, text, at = reporter {tty = false}
     at(1)

@@ -125,7 +125,7 @@ describe("the prompt", function ()
       keys 'lurn.loss.mse {reduction = "ti\t', expect '"time', interrupt, expect "> ",
       keys 'lurn.text "data/ki\t', expect "data/kingjames.txt", interrupt, expect "> ",
       keys 'attach "20260202\t', expect "120000-fedcba.h5", interrupt, expect "> ",
-      keys "whi\t", expect "while", interrupt, expect "> ", leave}
+      keys "whi\t", expect "while", interrupt, expect "^\\^C[^\n]*\n.*> ", leave}
   end)
 
   edited("takes a pasted block as one entry, and keeps it in the history", function ()
