@@ -182,11 +182,13 @@ static void line_done (char *line) {
   lib.remove();                         /* the terminal is as it was before the line is used */
 }
 
-/* What was typed is given up. */
+/* What was typed is given up, and stays in sight: what readline writes in the end takes the cursor to the left. */
 static void give_up (void) {
+  fputs("^C", stdout);
+  fflush(stdout);
   if (lib.cleanup) lib.cleanup();
   lib.remove();
-  fputs("^C\n", stdout);
+  fputs("\n", stdout);
   fflush(stdout);
 }
 

@@ -46,12 +46,14 @@ static int s_isatty (lua_State *L) {
 }
 
 /* nil when it is no terminal, so that scripts write `sys.columns() or 80`. */
-static int s_columns (lua_State *L) {
-  int n = lurn_sys_columns(descriptor(L, 1));
+static int size_of (lua_State *L, int n) {
   if (n > 0) lua_pushinteger(L, n);
   else lua_pushnil(L);
   return 1;
 }
+
+static int s_columns (lua_State *L) { return size_of(L, lurn_sys_columns(descriptor(L, 1))); }
+static int s_lines (lua_State *L) { return size_of(L, lurn_sys_lines(descriptor(L, 1))); }
 
 static int s_mkdir (lua_State *L) {
   return lb_done(L, lurn_sys_mkdir(lb_ctx(L), luaL_checkstring(L, 1)));
@@ -185,10 +187,10 @@ static int s_environ (lua_State *L) {
 
 static const luaL_Reg functions[] = {
   {"clock", s_clock}, {"time", s_time}, {"pid", s_pid}, {"peak_rss", s_peak_rss}, {"cpus", s_cpus}, {"cpu", s_cpu},
-  {"isatty", s_isatty}, {"columns", s_columns}, {"mkdir", s_mkdir}, {"exists", s_exists}, {"filesize", s_filesize},
-  {"append", s_append}, {"replace", s_replace}, {"sha256", s_sha256}, {"link", s_link}, {"identity", s_identity},
-  {"environ", s_environ}, {"claim", s_claim}, {"stamp", s_stamp}, {"remove", s_remove}, {"sleep", s_sleep},
-  {"network", s_network}, {"list", s_list}, {NULL, NULL}
+  {"isatty", s_isatty}, {"columns", s_columns}, {"lines", s_lines}, {"mkdir", s_mkdir}, {"exists", s_exists},
+  {"filesize", s_filesize}, {"append", s_append}, {"replace", s_replace}, {"sha256", s_sha256}, {"link", s_link},
+  {"identity", s_identity}, {"environ", s_environ}, {"claim", s_claim}, {"stamp", s_stamp}, {"remove", s_remove},
+  {"sleep", s_sleep}, {"network", s_network}, {"list", s_list}, {NULL, NULL}
 };
 
 int l_sys_open (lua_State *L) {

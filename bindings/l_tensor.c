@@ -145,7 +145,8 @@ static int64_t checksize (lua_State *L, int arg, int idx) {
   int whole;
   lua_Integer n = lua_tointegerx(L, idx, &whole);
   if (!whole || lua_type(L, idx) != LUA_TNUMBER)
-    luaL_argerror(L, arg, lua_pushfstring(L, "expected a size, got %s", luaL_tolstring(L, idx, NULL)));
+    luaL_argerror(L, arg, lua_pushfstring(L, lua_type(L, idx) == LUA_TSTRING ? "expected a size, got '%s'"
+                                           : "expected a size, got %s", luaL_tolstring(L, idx, NULL)));
   if (n < 0) luaL_argerror(L, arg, lua_pushfstring(L, "expected a size of at least 0, got %I", (LUAI_UACINT)n));
   return n;
 }

@@ -59,6 +59,11 @@ int lurn_sys_columns (int fd) {
   return ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
+int lurn_sys_lines (int fd) {
+  struct winsize size;
+  return ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_row : 0;
+}
+
 /* The affinity mask, not the machine: under a batch system the two differ. */
 int lurn_sys_cpus (void) {
   cpu_set_t set;

@@ -16,6 +16,7 @@ int64_t lurn_sys_pid (void);
 int64_t lurn_sys_peak_rss (void);             /* bytes this process ever had resident */
 int lurn_sys_isatty (int fd);
 int lurn_sys_columns (int fd);                /* width of the terminal; 0: not one */
+int lurn_sys_lines (int fd);                  /* its height, likewise */
 int lurn_sys_cpus (void);                     /* those this process may use, at least 1 */
 const char *lurn_sys_cpu (char *text, size_t size);      /* the model's name; returns text */
 const char *lurn_sys_os (char *text, size_t size);       /* "Linux 6.1.0-13-amd64 x86_64"; returns text */

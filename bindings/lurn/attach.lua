@@ -187,10 +187,11 @@ return function (session)
     return found or error(("attach: no such file, and no run in the folder runs begins with '%s'"):format(path), 3)
   end
 
-  ---@param path string
+  ---@param path string|lurn.Run
   ---@return lurn.Attached
   return function (path)
-    if type(path) ~= "string" then error("attach: expected the path of a run file", 2) end
+    if getmetatable(path) == lurn.run.Run then path = path.path end
+    if type(path) ~= "string" then error("attach: expected a run, or the path of a run file", 3) end
     local file, message = lurn.runfile.read(find(path))
     if not file then error(message, 2) end
     return fill(setmetatable({}, Attached), file)

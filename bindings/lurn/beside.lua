@@ -9,17 +9,17 @@
 --     2 of 18 wrong (11.1 %)
 --
 -- Of a text it is the likeliest next character at every place, each said after what is really there before it; of a
--- model of lurn.loss.ctc the labels that it spells, laid along the true ones by the fewest edits; of targets that are
--- numbers both curves.
+-- model of lurn.loss.ctc the labels that it spells, laid along the true ones by the fewest edits, below a map of where
+-- along the frames it hears the true ones (alignment.lua); of targets that are numbers both curves.
 
 return function (lurn)
-  local schema = lurn.schema
+  local schema, alignment = lurn.schema, require "lurn.alignment"
   local M = {}
 
   local OPTIONS = {
     sequence = {"integer", 1, {1, 1e12}, "which one of the split; of a stream the window, read behind those before"},
     length = {"integer", 60, {1, 1e6}, "so many steps at most; of a model with one output a sequence: sequences"},
-    blank = {"integer", 1, {1, 1e9}, "of lurn.loss.ctc: the class that is no label"},
+    blank = {"integer", nil, {1, 1e9}, "of lurn.loss.ctc: the class that is no label; the loss's own by default"},
     column = {"integer", 1, {1, 1e6}, "of targets that are numbers"},
   }
 
@@ -30,6 +30,10 @@ return function (lurn)
   ---@field wrong boolean[]?   place by place
   ---@field errors integer?    how many of them; of labels, the edits
   ---@field surprise number[]? -ln p of the target, place by place
+  ---@field frames string[]?   of labels: the likeliest class of every frame, "" for a blank
+  ---@field labels string[]?   the true ones
+  ---@field share number[][]?  (L,T) how much of the labels' probability has label l in frame t; nil when the frames
+  --                           cannot spell them
   local Beside = {__name = "lurn.Beside"}
   Beside.__index = Beside
 
@@ -117,12 +121,22 @@ return function (lurn)
     return a, b, cost[#says][#is]
   end
 
+  -- The blank of the loss in a model's program, "ctc r5 r6 [0 0 1]": the second number, from 0.
+  local function blank_of (model)
+    local id = model:source_text():match "= ctc [^\n%[]*%[%S+ (%d+)"
+    return id and math.tointeger(id) + 1 or 1
+  end
+
   local function labels (out, batch, blank)
-    local is = {}
-    for _, id in ipairs(batch.labels:reshape(-1):totable()) do if id ~= 0 then is[#is + 1] = id end end
-    local b = {wrong = {}}
-    b.says, b.is, b.errors = align(lurn.metrics.best_path(out, batch.lengths, blank)[1], is)
+    local b = {wrong = {}, labels = {}, frames = {}}
+    for _, id in ipairs(batch.labels:reshape(-1):totable()) do
+      if id ~= 0 then table.insert(b.labels, id) end
+    end
+    b.says, b.is, b.errors = align(lurn.metrics.best_path(out, batch.lengths, blank)[1], b.labels)
     for k, id in ipairs(b.is) do b.wrong[k] = id ~= b.says[k] end
+    local y = out:reshape(batch.lengths[1], out:size(3))
+    b.share = alignment.shares(y:log_softmax():totable(), b.labels, blank)
+    for t, id in ipairs(y:argmax(2):totable()) do b.frames[t] = id == blank and 0 or id end
     return b
   end
 
@@ -158,7 +172,7 @@ return function (lurn)
     if model:output_axis() ~= "time" then return whole_sequences(model, split, o) end
     local batch, out = play(model, split, o.sequence, o.sequence, stream and o.length or 0)
     local length = batch.lengths[1]
-    if not batch.y and batch.labels then return labels(out, batch, o.blank) end
+    if not batch.y and batch.labels then return labels(out, batch, o.blank or blank_of(model)) end
     if not batch.y then error("lurn.beside: the split has no targets", 3) end
     if batch.y:dtype() ~= "ids" then return numbers(out, batch.y, length, o.column) end
     local b = classes(out, batch.y:reshape(-1):totable(), math.min(o.length, length))
@@ -182,6 +196,7 @@ return function (lurn)
       local name = names_of(split.data, "y")
       local function label (id) return id == 0 and "" or name(id) end
       b.is, b.says = name_all(b.is, label), name_all(b.says, label)
+      b.labels, b.frames = b.labels and name_all(b.labels, label), b.frames and name_all(b.frames, label)
       b.reads = b.reads and name_all(b.reads, names_of(split.data, "x"))
     end
     return setmetatable(b, Beside)
@@ -196,10 +211,10 @@ return function (lurn)
   end
 
   -- Tokens as columns of equal width, one each where all are single characters.
-  local function columns_of (screen, b)
+  local function columns_of (screen, b, names)
     local width, utf8_too = 1, screen.utf8()
     local lists = {}
-    for _, name in ipairs {"reads", "is", "says"} do
+    for _, name in ipairs(names) do
       lists[name] = b[name] and {}
       for k, token in ipairs(b[name] or {}) do
         lists[name][k] = visible(token, utf8_too)
@@ -222,22 +237,34 @@ return function (lurn)
     end
     local marks = {}
     for k = first, last do marks[#marks + 1] = screen.pad(b.wrong[k] and "^" or "", width) end
-    lines[#lines + 1] = ((" "):rep(9) .. table.concat(marks)):gsub(" +$", "")
+    local under = ((" "):rep(9) .. table.concat(marks)):gsub(" +$", "")
+    lines[#lines + 1] = under ~= "" and under or nil
     return table.concat(lines, "\n")
   end
 
+  local function charts () return require "lurn.chart" {lurn = lurn, show = require "lurn.show" (lurn)} end
+
   local function curves (b)
-    local chart = require "lurn.chart" {lurn = lurn, show = require "lurn.show" (lurn)}
     local steps = {}
     for t in ipairs(b.is) do steps[t] = t end
-    return chart.curve {{name = "is", x = steps, y = b.is}, {name = "says", x = steps, y = b.says}}
+    return charts().curve {{name = "is", x = steps, y = b.is}, {name = "says", x = steps, y = b.says}}
+  end
+
+  -- A row for each label; beneath, the likeliest class of every frame. A long sequence is broken into blocks, each with
+  -- the labels that are in it.
+  local function map (screen, b)
+    if not b.share then return "  the frames cannot spell the labels" end
+    if not b.share[1] then return "  there are no labels" end
+    local lists, wide = columns_of(screen, b, {"labels", "frames"})
+    return charts().map(b.share, {rows = lists.labels, labels = lists.frames, wide = wide, low = 0, high = 1,
+      above = 0.05, title = "where each label is; beneath, the likeliest class of every frame"})
   end
 
   function Beside.__tostring (b)
     if b.numeric then return curves(b) end
     local screen = lurn.screen
-    local lists, width = columns_of(screen, b)
-    local most, parts = math.max(1, (screen.columns() - 9) // width), {}
+    local lists, width = columns_of(screen, b, {"reads", "is", "says"})
+    local most, parts = math.max(1, (screen.columns() - 9) // width), {b.frames and map(screen, b)}
     for first = 1, #b.is, most do
       parts[#parts + 1] = block(screen, b, lists, width, first, math.min(#b.is, first + most - 1))
     end

@@ -293,13 +293,20 @@ return function (session)
     return list[1] and table.move(list, 1, n, 1, {}) or nil
   end
 
+  local function reaches (row, first, last, bound)
+    for j = first, last do if row[j] > bound then return true end end
+    return false
+  end
+
   --- A matrix (list of rows) as lines; blocks of columns where the screen is narrower than it.
   ---@param rows number[][]
-  ---@param options? {labels: any, rows: string[]?, title: string?, wide: integer?}   wide: characters of a number
+  ---@param options? {labels: any, rows: string[]?, title: string?, wide: integer?, low: number?, high: number?,
+  -- above: number?}   wide: characters of a number; low, high: ends of the scale, if no number is beyond them;
+  -- above: a block has only rows with such a number in it
   ---@return string
   function M.map (rows, options)
     local o = options or {}
-    local low, high, names, width = math.huge, -math.huge, o.rows or {}, 0
+    local low, high, names, width = o.low or math.huge, o.high or -math.huge, o.rows or {}, 0
     for i, row in ipairs(rows) do
       for _, x in ipairs(row) do if finite(x) then low, high = math.min(low, x), math.max(high, x) end end
       names[i] = names[i] or tostring(i)
@@ -314,10 +321,14 @@ return function (session)
         local cells = {}
         for j = first, last do cells[#cells + 1] = shade(row[j], low, high, color):rep(wide) end
         local name = (" "):rep(width - screen.width(names[i])) .. names[i]
-        lines[#lines + 1] = ("  %s %s"):format(name, table.concat(cells))
+        if not o.above or reaches(row, first, last, o.above) then
+          lines[#lines + 1] = ("  %s %s"):format(name, table.concat(cells))
+        end
       end
       if labels_here then
         lines[#lines + 1] = (" "):rep(width + 3) .. table.concat(labels_here, "", first, math.min(last, #labels_here))
+      elseif columns > most then
+        lines[#lines + 1] = ("%scolumns %d to %d"):format((" "):rep(width + 3), first, last)
       end
     end
     lines[#lines + 1] = ("  %s %s to %s %s"):format(shade(low, low, high, color), number(low), number(high),

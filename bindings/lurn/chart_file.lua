@@ -66,29 +66,47 @@ return function (lurn)
     return draw(path, lines)
   end
 
-  -- "set xtics ('a' 0, 'b' 1)" of a list of names, or of the characters of a text.
-  local function tics (axis, names)
+  -- "set xtics ('a' 1, 'b' 2)" of a list of names, or of the characters of a text; numbers where there are no names.
+  local function tics (axis, names, n)
     local list = {}
+    if not names then return ("set %stics 1,%d"):format(axis, math.ceil(n / 20)) end
     if type(names) == "string" then
-      for _, c in utf8.codes(names, true) do list[#list + 1] = quote(utf8.char(c)) .. " " .. #list end
+      for _, c in utf8.codes(names, true) do list[#list + 1] = quote(utf8.char(c)) .. " " .. #list + 1 end
     else
-      for k, name in ipairs(names) do list[k] = quote(name) .. " " .. k - 1 end
+      for k, name in ipairs(names) do list[k] = quote(name) .. " " .. k end
     end
     return ("set %stics (%s) noenhanced"):format(axis, table.concat(list, ", "))
+  end
+
+  -- As on the screen white is zero, and what is on both sides of it lies between equally strong blue and red.
+  local function palette (rows)
+    local low, high = 0, 0
+    for _, row in ipairs(rows) do
+      for _, x in ipairs(row) do if show(x) ~= "nan" then low, high = math.min(low, x), math.max(high, x) end end
+    end
+    if low == 0 and high == 0 then high = 1 end
+    local most = math.max(-low, high)
+    local colors = low == 0 and "0 'white', 1 'red'" or high == 0 and "0 'blue', 1 'white'"
+      or "0 'blue', 0.5 'white', 1 'red'"
+    return ("set palette defined (%s)\nset cbrange [%.10g:%.10g]"):format(colors, low < 0 and -most or 0,
+      high > 0 and most or 0)
   end
 
   --- A matrix, its first row on top.
   function M.map (path, rows, o)
     local lines = head(o)
-    lines[#lines + 1] = "unset grid\nset palette defined (0 'blue', 0.5 'white', 1 'red')"
-    lines[#lines + 1] = ("set xrange [-0.5:%d.5]\nset yrange [%d.5:-0.5]"):format(#rows[1] - 1, #rows - 1)
-    if o.labels then lines[#lines + 1] = tics("x", o.labels) end
-    if o.rows then lines[#lines + 1] = tics("y", o.rows) end
-    lines[#lines + 1] = "plot '-' matrix with image notitle"
+    lines[#lines + 1] = "unset grid\n" .. palette(rows)
+    lines[#lines + 1] = ("set xrange [0.5:%d.5]\nset yrange [%d.5:0.5]"):format(#rows[1], #rows)
+    lines[#lines + 1] = tics("x", o.labels, #rows[1])
+    lines[#lines + 1] = tics("y", o.rows, #rows)
+    -- An image has two rows and two columns at least: a single one is drawn as two halves.
+    local across, down = #rows[1] == 1 and 2 or 1, #rows == 1 and 2 or 1
+    local function place (column, times) return ("(($%d+%g)/%d)"):format(column, (times + 1) / 2, times) end
+    lines[#lines + 1] = ("plot '-' matrix using %s:%s:3 with image notitle"):format(place(1, across), place(2, down))
     for _, row in ipairs(rows) do
       local cells = {}
-      for j, x in ipairs(row) do cells[j] = show(x) end
-      lines[#lines + 1] = table.concat(cells, " ")
+      for j, x in ipairs(row) do cells[j] = (show(x) .. " "):rep(across) end
+      for _ = 1, down do lines[#lines + 1] = table.concat(cells) end
     end
     lines[#lines + 1] = "e\ne"
     return draw(path, lines)

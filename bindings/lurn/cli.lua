@@ -274,7 +274,11 @@ end
 function M.prompt (args)
   local o, i = {}, 1
   while i <= #args do
-    if args[i] == "-e" and args[i + 1] then
+    if args[i] == "-e" then
+      if not args[i + 1] then
+        say "lurn -e CODE: which code?\n"
+        return M.USAGE
+      end
       o.chunks = o.chunks or {}
       table.insert(o.chunks, args[i + 1])
       i = i + 1

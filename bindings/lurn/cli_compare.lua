@@ -14,7 +14,7 @@ return function (cli)
   -- A missing value is an empty cell; false is a value.
   local function cell_of (value)
     if type(value) == "boolean" then return tostring(value) end
-    return value == nil and false or value
+    return value or false
   end
 
   -- A row as JSON: all but the file itself.

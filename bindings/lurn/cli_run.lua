@@ -245,11 +245,20 @@ return function (cli)
       and require("lurn.json")().encode(result) or tostring(result))) end
   end
 
+  -- A misspelt option of the verb is taken for a parameter, and the script for its value.
+  local function swallowed (words)
+    for name, value in next, words do
+      local near = cli.lurn().schema.nearest(name, cli.option_names(cli.verbs.run.options))
+      if near then return (" --%s took '%s'; did you mean --%s?"):format(name, value, near) end
+    end
+    return ""
+  end
+
   function M.run (options, rest, words)
     if #rest > 1 then cli.usage(("one script, please; what is '%s'?"):format(rest[2]), cli.describe(cli.verbs.run)) end
     local from = (options.resume and 1 or 0) + (options.fork and 1 or 0) + (options.init and 1 or 0)
     if from > 1 then cli.usage("give one of --resume, --fork and --init") end
-    if not rest[1] and from == 0 then cli.usage("which script?", cli.describe(cli.verbs.run)) end
+    if not rest[1] and from == 0 then cli.usage("which script?" .. swallowed(words), cli.describe(cli.verbs.run)) end
     local whole = options.resume and "resume" or options.fork and "fork"
     if rest[1] and whole then cli.usage(("--%s takes the script from the run file; leave it out"):format(whole)) end
     if options.partial and not options.init then cli.usage("--partial belongs to --init") end

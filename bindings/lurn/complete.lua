@@ -244,7 +244,10 @@ return function (session)
     end
     local list = option_names(before, open, word)
     if #list > 0 then return start, list end
-    list = with_prefix(sorted(scope_names()), word)
+    list = {}
+    for _, name in ipairs(with_prefix(sorted(scope_names()), word)) do      -- _1, _2, ... when they are asked for
+      if word ~= "" or name:sub(1, 1) ~= "_" then list[#list + 1] = name end
+    end
     for _, name in ipairs(with_prefix(KEYWORDS, word)) do list[#list + 1] = name end
     return start, list
   end
@@ -265,9 +268,13 @@ return function (session)
     text = text:sub(1, cursor)
     local start, list = commands(text)
     if start then return start, list end
-    local file_at = text:match "^%s*%%save%s+()"
+    local file_at = text:match "^%s*%%save%s+()" or text:match "^%s*!.*%s()"
     if file_at then return file_at, files(text:sub(file_at)) end
-    local open, string_at, comment = scan((text:gsub("^(%s*)%?", "%1 ")))
+    local edited = text:match "^%s*%%edit()%s"
+    if edited then text = (" "):rep(edited - 1) .. text:sub(edited) end
+    local open, string_at, comment = scan((text:gsub("^(%s*)(%?+)", function (blanks, marks)
+      return blanks .. (" "):rep(#marks)
+    end)))
     if comment then return cursor + 1, {} end
     if string_at then return in_string(text, open, string_at) end
     return in_code(text, open)

@@ -108,6 +108,7 @@ return function (lurn, Model)
   ---@param batch any
   ---@param options? {step: integer?, layer: string?, state: string?}
   ---@return number[]
+  ---@return string name      of the state: "lstm1.h"
   function Model:lags (batch, options)
     local o = schema.check("model:lags", options, LAGS)
     local probe = probes.take(self)
@@ -117,7 +118,7 @@ return function (lurn, Model)
     probe:play(batch, chosen_frames(batch, taus))
     local g = gradient_of(probe, scan, state, "model:lags")
     probes.give_back(probe)
-    return by_lag(g, batch.lengths, taus, scan.reverse)
+    return by_lag(g, batch.lengths, taus, scan.reverse), ("%s.%s"):format(scan.name, state.name)
   end
 
   ---------------------------------------------------------------- in total

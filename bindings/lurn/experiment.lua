@@ -322,7 +322,9 @@ return function (lurn)
   ---@return lurn.Run
   function Experiment:start (given, options)
     local values, message = self:resolve(given or {})
-    if not values then error(message .. "\nparameters:\n" .. self:help(), 2) end
+    if not values then
+      error(message:find "did you mean" and message or message .. "\nparameters:\n" .. self:help(), 2)
+    end
     return lurn.run.new(self, values, options)
   end
 

@@ -17,12 +17,32 @@ return function (session)
     local message, trace = text:match "^(.-)\nstack traceback:\n(.*)$"
     local frames = {}
     for frame in (trace or ""):gmatch "[^\n]+" do
-      if is_own(frame) then frames[#frames + 1] = frame:gsub("^%s+", "  at ") end
+      if is_own(frame) then
+        frames[#frames + 1] = frame:gsub("^%s+", "  at "):gsub(": in upvalue 'chunk'$", ""):gsub(": in main chunk$", "")
+      end
     end
     return message or text, frames
   end
 
+  -- What a file of lurn says of a misuse stands for the line of the user's that led there. A failure of its own (an
+  -- attempt to ...) keeps its place.
+  local function at_user (message, frames)
+    local place, text = message:match "^([^\n]-%.lua:%d+): (.*)$"
+    if not place or not place:find(folder, 1, true) or text:find "^attempt to " then return message end
+    local line = frames[1] and frames[1]:match "^  at ([^\n]-:%d+)"
+    return line and line .. ": " .. text or text
+  end
+
+  -- What reads files gives nil and a message, which an assignment drops.
+  local function dropped (name)
+    for i = #session.entries, 1, -1 do
+      local what = session.entries[i]:match("%f[%w_]" .. name .. "%s*=%s*([%a_][%w_.:]*)%s*[%(%{\"']")
+      if what and what ~= "assert" then return ("%s gave nil: assert(%s ...) says why"):format(what, what) end
+    end
+  end
+
   local function hint (what, name)
+    if what == "global" and session.scope[name] == nil and dropped(name) then return dropped(name) end
     if #name < 3 then return nil end      -- everything short is near to it
     local complete, value = session.part "complete", session.scope
     if what ~= "global" then
@@ -39,12 +59,14 @@ return function (session)
   ---@param thread thread?
   ---@return string
   function M.explain (fault, thread)
-    local text = tostring(fault)
     if fault == lurn.interrupted then return "interrupted" end
+    local text = fault == nil and "an error without a message" or type(fault) == "table" and session.show.text(fault)
+      or tostring(fault)
     if type(fault) == "string" and thread and not text:find("\nstack traceback:", 1, true) then
       text = debug.traceback(thread, text)
     end
     local message, frames = split(text)
+    message = at_user(message, frames)
     local what, name = message:match "%((%a+) '([%w_]+)'%)"
     local more = name and hint(what, name)
     if more then message = message .. "; " .. more end

@@ -111,23 +111,30 @@ return function (session)
     print(screen.fit(table.concat(lines, "\n"), 1))
   end
 
+  local KEYS = {
+    {"?NAME  ??NAME", "what a name is about; the text of a function"},
+    {"Tab", "names (see what lurn. has), options in {}, files in quotes"},
+    {"Ctrl-C", "pauses what is played; continue goes on, to the same bits"},
+    {"...;", "a value is not shown when its line ends in ;"},
+    {"_ __ ___ _1 _2 ...", "the last value, the two before it, the first one, ..."},
+    {"!COMMAND", "plays a command of the shell"},
+  }
+
+  -- What there is at a prompt, a line each: a screenful. Keys come last, where they stay in sight.
   local function overview ()
-    local lines = {"?NAME or help(x)      what a name, a function or a value is about; apropos \"clip\" seeks a word",
-      "Tab                   completes names, methods, options in braces, files and runs in quotes",
-      "Ctrl-C                pauses what is played; continue goes on, to the same bits",
-      "a line ends in ;      its value is not shown; _ is the last value", "words here:"}
-    local names = {}
-    for name in next, session.words do if name ~= "_" then names[#names + 1] = name end end
+    local names, rows = {}, {}
+    for name in next, session.words do
+      if not name:find "^_" and not session.commands[name] then names[#names + 1] = name end
+    end
+    for name in next, session.commands do names[#names + 1] = "%" .. name end
     table.sort(names)
-    for _, name in ipairs(names) do
+    for k, name in ipairs(names) do
       local entry = docs.named(name)
-      lines[#lines + 1] = ("  %-12s %s"):format(name, entry and docs.sentence(entry) or "")
+      local text = entry and docs.sentence(entry) or ""
+      local usage, what = text:match "^(%%[^:]*): (.*)$"
+      rows[k] = {usage or name, what or text}
     end
-    for _, name in ipairs {"time", "save", "who"} do
-      local entry = docs.named("%" .. name)
-      lines[#lines + 1] = ("  %%%-11s %s"):format(name, entry and docs.sentence(entry) or "")
-    end
-    print(screen.fit(table.concat(lines, "\n"), 1))
+    print(screen.table(table.move(KEYS, 1, #KEYS, #rows + 1, rows)))
   end
 
   --- Prints the help of a name or a value.

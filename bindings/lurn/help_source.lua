@@ -102,9 +102,10 @@ return function (lurn)
   local function is_short (line) return line:find "^%s*function.*%f[%w]end%s*$" ~= nil end
 
   local function read_file (file, path)
-    local block, documented = {}, false
+    local block, documented, shared = {}, false, false
     for number, line in ipairs(lines_of(path)) do
       local dashes, text = line:match "^%s*(%-%-%-?)%s?(.*)$"
+      if dashes and shared then block, documented, shared = {}, false, false end
       if dashes and text:find "^%-%-%-%-" then block, documented = {}, false
       elseif dashes then
         documented = documented or dashes == "---"
@@ -127,7 +128,8 @@ return function (lurn)
           places[path .. ":" .. number] = {name = nil, head = "lurn." .. file, text = said}
           add {name = lurn[file] and "lurn." .. file or nil, head = "lurn." .. file, text = said}
         end
-        if not is_short(line) then block, documented = {}, false end
+        shared = is_short(line)
+        if not shared then block, documented = {}, false end
       end
     end
   end

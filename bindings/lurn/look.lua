@@ -25,6 +25,9 @@ return function (session)
   local function parts_of (model, data, text, options)
     if type(data) ~= "string" then return model, data, text, options end
     local owner = model
+    if session.show.kind_of(owner) == "lurn.Model" then
+      error("states: whose vocabulary reads the text? states(model, data, text), or states(run, text)", 4)
+    end
     return owner.model, owner.encode and owner or owner.datasets and owner.datasets[1], data, text
   end
 
@@ -89,6 +92,19 @@ return function (session)
     chart.heat(rows, {labels = text, rows = names, title = o.title or name .. ", units that move most", file = o.file})
   end
 
+  --- sample(model, data, options), or sample(run, options); see prompt_words.lua.
+  function M.sample (model, data, options)
+    local vocab = type(data) == "table" and data.vocab
+    if session.show.kind_of(model) ~= "lurn.Model" then
+      options = data
+      vocab = model.vocab or model.datasets and model.datasets[1] and model.datasets[1].vocab
+      model = model.model
+    end
+    if not model then error("sample: this run has no model yet", 3) end
+    if not vocab then error("sample: nothing here has a vocabulary; give the data set", 3) end
+    return lurn.sample(model, vocab, options)
+  end
+
   ---------------------------------------------------------------- gradients, gates
 
   local LAGS = {
@@ -100,20 +116,23 @@ return function (session)
   --- lags(model, batch, options), see prompt_words.lua.
   function M.lags (model, batch, options)
     local o = schema.check("lags", options, LAGS, 2)
-    local list = model:lags(batch, {layer = o.layer, state = o.state})
+    local list, name = model:lags(batch, {layer = o.layer, state = o.state})
     if o.file then
       local x = {}
       for k in ipairs(list) do x[k] = k - 1 end
-      return chart.plot({name = "gradient norm by lag", step = x, value = list}, {log = true, file = o.file})
+      return chart.plot({name = name .. ": gradient norm by lag", step = x, value = list}, {log = true, file = o.file})
     end
     local rows = {}
     for k, norm in ipairs(list) do rows[k] = {"lag " .. k - 1, norm} end
-    local most = math.max(8, screen.lines() - 4)
-    while #rows > most do
+    local most = math.max(8, screen.lines() - 5)
+    local every = math.ceil(#rows / most)
+    if every > 1 then
       local thin = {}
-      for k = 1, #rows, 2 do thin[#thin + 1] = rows[k] end
+      for k = 1, #rows, every do thin[#thin + 1] = rows[k] end
       rows = thin
     end
+    print(("  %s: gradient of the last step's loss, by lag%s"):format(name, every > 1 and (" (every %d)"):format(every)
+      or ""))
     print(lurn.plot.bars(rows, {log = true, width = math.max(10, screen.columns() - 30), utf8 = screen.utf8()}))
   end
 
@@ -184,7 +203,8 @@ return function (session)
     local b = lurn.beside(model, split, o)
     if not file then return print(b) end
     if b.numeric then return chart.plot(b.is, b.says, {names = {"is", "says"}, file = file}) end
-    if not (b.surprise and b.surprise[1]) then error("beside: labels without places have no picture", 3) end
+    if b.share and b.share[1] then return chart.heat(b.share, {rows = b.labels, labels = b.frames, file = file}) end
+    if not (b.surprise and b.surprise[1]) then error("beside: there is nothing to draw", 3) end
     chart.heat({b.surprise}, {labels = b.is, rows = {"-ln p"}, file = file})
   end
 

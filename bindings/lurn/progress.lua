@@ -199,9 +199,27 @@ return function (lurn)
     if not self.inner then self.aside = self.aside + self.clock() - inner.began end
   end
 
-  --- Wipes the renewing line, so that something else can be written; with it the ^C that a terminal writes behind it.
-  function Progress:clear ()
-    if self.tty and self.width > 0 then
+  --- The run waits at a prompt: that is no time of its own.
+  function Progress:rest () self.resting = self.clock() end
+
+  --- It goes on.
+  function Progress:wake ()
+    local gap = self.resting and self.clock() - self.resting or 0
+    self.resting = nil
+    self.began, self.looked = self.began + gap, self.looked + gap
+    if self.mark.time then self.mark.time = self.mark.time + gap end
+    local inner = self.inner
+    while inner do
+      inner.began = inner.began + gap
+      inner = inner.outer
+    end
+  end
+
+  --- Wipes the renewing line, so that something else can be written; with it the ^C that a terminal writes behind it,
+  -- or, where a key was pressed, alone.
+  ---@param pressed? boolean
+  function Progress:clear (pressed)
+    if self.tty and (self.width > 0 or pressed) then
       self.stream:write("\r", (" "):rep(math.min(self.width + 2, self:room())), "\r")
       self.width = 0
     end

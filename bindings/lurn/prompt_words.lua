@@ -9,7 +9,8 @@ return function (session)
   local function later (name) return function () return require("lurn." .. name)(session) end end
 
   -- Parts of the prompt, loaded when they are first asked for.
-  local parts = {complete = later "complete", help = later "help", chart = later "chart", look = later "look"}
+  local parts = {complete = later "complete", help = later "help", chart = later "chart", look = later "look",
+    source = later "prompt_source"}
 
   local function part (name)
     if type(parts[name]) == "function" then parts[name] = parts[name]() end
@@ -20,7 +21,7 @@ return function (session)
 
   ---------------------------------------------------------------- words
 
-  --- What a name, a function or a value is about: its documentation and its options.
+  --- What a name, a function or a value is about. Its documentation and its options.
   ---@param x any    "lurn.lstm", "model:evaluate", lurn.lstm, a model
   function words.help (...) part "help".help(...) end
 
@@ -28,29 +29,29 @@ return function (session)
   ---@param word string
   function words.apropos (word) part "help".apropos(word) end
 
-  --- A picture of numbers against their place: a list, a tensor, a metric of a run, or several of them.
+  --- A picture of numbers against their place. Of a list, a tensor, a metric of a run, or several of them.
   ---@param ... any       series; the last may be options
   ---@param options? {log: boolean?, title: string?, width: integer?, height: integer?, file: string?}
   function words.plot (...) part "chart".plot(...) end
 
-  --- How often which numbers occur: of a tensor, a list, or a model's parameters.
+  --- How often which numbers occur. Of a tensor, a list, or a model's parameters.
   ---@param x any
   ---@param options? {bins: integer?, log: boolean?, title: string?, file: string?}
   function words.hist (x, options) part "chart".hist(x, options) end
 
-  --- Numbers of a matrix (rows, columns) as shades; `labels` stand beneath the columns, one each.
+  --- Numbers of a matrix (rows, columns) as shades. `labels` stand beneath the columns, one each.
   ---@param x any
   ---@param options? {labels: string|string[]|nil, title: string?, file: string?}
   function words.heat (x, options) part "chart".heat(x, options) end
 
-  --- What a recurrent layer's state is at every character of a text: a heat map, a row a unit.
+  --- A layer's state at every character of a text. A heat map, a row a unit.
   ---@param model any
   ---@param data any          whose vocabulary reads the text
   ---@param text string
   ---@param options? {layer: string?, state: string?, units: integer?, file: string?}
   function words.states (model, data, text, options) part "look".states(model, data, text, options) end
 
-  --- Norm of the gradient of the last step's loss in a state, by how many steps before.
+  --- How far back a gradient reaches. Its norm in a state, of the loss of the last step, by how many steps before.
   ---@param model any
   ---@param batch any
   ---@param options? {layer: string?, state: string?, file: string?}
@@ -61,22 +62,30 @@ return function (session)
   ---@param batch any
   function words.gates (model, batch) part "look".gates(model, batch) end
 
-  --- Which classes a trained model takes for which, as shades and counts.
+  --- Which class a model takes for which, as shades and counts.
   ---@param model any
   ---@param split any
   ---@param options? table    of model:evaluate
   function words.confusion (model, split, options) part "look".confusion(model, split, options) end
 
-  --- What a model says of a sequence beside what is so, wrong places marked; beside(run, options) takes a run's own
-  -- model and its validation data. The picture in a file: both curves, or -ln p of what is so at every place.
+  --- What a model says of a sequence beside what is so. Wrong places are marked; beside(run, options) takes a run's own
+  -- model and its validation data. The picture in a file: both curves, where the labels are along the frames, or -ln p
+  -- of what is so at every place.
   ---@param model any
   ---@param split any
   ---@param options? table    of lurn.beside; file
   function words.beside (model, split, options) part "look".beside(model, split, options) end
 
-  --- The inside of a run file, of a run that is over or still goes on: parameters, curves, the model with its latest
+  --- What a language model writes. sample(run, options), or sample(model, data, options).
+  ---@param model any
+  ---@param data any          whose vocabulary it is
+  ---@param options? table    of lurn.sample: length, temperature, top_k, start, seed
+  ---@return string
+  function words.sample (model, data, options) return part "look".sample(model, data, options) end
+
+  --- The inside of a run file, also while the run goes on. Its parameters and curves, the model with its latest
   -- weights; :fork {lr = 1e-4} starts a new run from its state.
-  ---@param path string    a run file, or the beginning of its name in the folder runs
+  ---@param path string|lurn.Run    a run file, the beginning of its name in the folder runs, or a run of this prompt
   ---@return lurn.Attached
   function words.attach (path) return part "look".attach(path) end
 
@@ -88,6 +97,21 @@ return function (session)
     local values = table.pack(f())
     io.stderr:write(("%.3g s\n"):format(clock() - begin))
     return table.unpack(values, 1, values.n)
+  end
+
+  -- Values that lines gave have names, of which so many are kept.
+  local GIVEN = 20
+
+  session.given = 0
+
+  --- Notes a value: _ is the last one, __ and ___ are the two before it, _1 is the first one that a line gave.
+  ---@param value any
+  function session.give (value)
+    if value == nil then return end
+    rawset(_G, "_", nil)        -- a script's own _ is forgotten
+    words.___, words.__, words._ = words.__, words._, value
+    session.given = session.given + 1
+    words["_" .. session.given], words["_" .. session.given - GIVEN] = value, nil
   end
 
   --- Loads a module anew. A table of functions keeps its identity and gets the new ones.
@@ -107,17 +131,19 @@ return function (session)
     return old
   end
 
-  --- Globals that were made at this prompt or by a script, with what they are.
+  --- Globals that were made at this prompt or by a script, with what they are, and the values that lines gave.
   function words.who ()
-    local names, lines = {}, {}
+    local names, rows = {}, {}
     for name in next, _G do
       if type(name) == "string" and not session.before[name] then names[#names + 1] = name end
     end
     table.sort(names)
-    for _, name in ipairs(names) do
-      lines[#lines + 1] = ("  %-16s %s"):format(name, session.show.line(_G[name]))
+    for _, name in ipairs(names) do rows[#rows + 1] = {name, session.show.line(_G[name])} end
+    for k = math.max(1, session.given - GIVEN + 1), session.given do
+      local name = "_" .. k
+      rows[#rows + 1] = {name, session.show.line(words[name])}
     end
-    print(table.concat(lines, "\n"))
+    print(rows[1] and session.show.screen.table(rows) or "  no names yet")
   end
 
   session.before = {lurn = true}
@@ -125,24 +151,45 @@ return function (session)
 
   ---------------------------------------------------------------- commands
 
+  -- A command gives the Lua to be played, or nil and a message, and then {kept = what %save writes of it, after = what
+  -- is called when it was played}.
+
   --- %time EXPRESSION: plays it and says how long it took.
   function commands.time (rest)
-    return ("return time(function () %s end)"):format(load("return " .. rest) and "return " .. rest or rest)
+    if rest == "" then return nil, "%time: which expression?" end
+    local code = load("return " .. rest) and "return " .. rest or rest
+    return ("return time(function () %s end)"):format(code), nil, {kept = rest}
   end
 
-  --- %save FILE: writes the entries of this session that did not fail.
+  --- %edit [NAME]: an editor for the last entry, or for a function. It is $VISUAL or $EDITOR, and what was changed is
+  -- played.
+  function commands.edit (rest) return part "source".edit(rest) end
+
+  -- Entries as a script. An expression is no statement, and what it gives may be asked for as _ further below.
+  local function as_script (entries)
+    local lines, asked = {}, false
+    for _, text in ipairs(entries) do asked = asked or text:find "%f[%w_]_%f[^%w_]" ~= nil end
+    for k, text in ipairs(entries) do
+      local value = load("return " .. text:gsub("%s*;%s*$", "") .. "\n") and (asked or not load(text))
+      lines[k] = value and "_ = " .. text or text
+      if value then lines.named = true end
+    end
+    return (lines.named and "local _\n" or "") .. table.concat(lines, "\n")
+  end
+
+  --- %save FILE: writes what did not fail, as a script for lurn -i.
   function commands.save (rest)
     local path = rest:match "^[\"']?(.-)[\"']?%s*$"
     if path == "" then return nil, "%save: which file?" end
     local f, message = io.open(path, "w")
     if not f then return nil, "%save: " .. message end
-    f:write("local lurn = require \"lurn\"\n", table.concat(session.kept, "\n"), "\n")
+    f:write("local lurn = require \"lurn\"\n", as_script(session.kept), "\n")
     f:close()
     io.stderr:write(("%d entries in %s\n"):format(#session.kept, path))
     return nil
   end
 
-  --- %who: the names made so far.
+  --- %who: the names made so far, and the values that lines gave.
   function commands.who () return "who()" end
 
   ---------------------------------------------------------------- translation
@@ -151,10 +198,10 @@ return function (session)
   ---@param text string
   local function is_continue (text) return text:find "^%s*continue%s*%(?%s*%)?%s*;?%s*$" ~= nil end
 
-  --- Whether the line is no Lua but a command: ?NAME, NAME?, %COMMAND, continue.
+  --- Whether the line is no Lua but a command: ?NAME, NAME?, %COMMAND, !COMMAND of a shell, continue.
   ---@param text string
   local function is_command (text)
-    return text:find "^%s*%%%a" ~= nil or text:find "^%s*%?" ~= nil or text:find "^%s*[%a_][%w_.:]*%s*%?%s*$" ~= nil
+    return text:find "^%s*%%%a" ~= nil or text:find "^%s*[?!]" ~= nil or text:find "^%s*[%a_][%w_.:]*%s*%?+%s*$" ~= nil
       or is_continue(text)
   end
 
@@ -162,8 +209,16 @@ return function (session)
   ---@param text string
   ---@return string? code
   ---@return string? message
+  ---@return {kept: string?, after: function?}? more
   local function translate (text)
+    local shell = text:match "^%s*!(.*)$"
+    if shell then
+      io.stdout:flush()
+      os.execute(shell)
+      return nil
+    end
     local name, rest = text:match "^%s*%%(%a+)%s*(.-)%s*$"
+    if name and rest == "?" then return ("help(%q)"):format("%" .. name) end
     if name then
       if commands[name] then return commands[name](rest) end
       local names = {}
@@ -171,9 +226,14 @@ return function (session)
       return nil, schema.unknown("unknown command", "%" .. name, {}) .. ": known are %"
         .. table.concat((table.sort(names) or names), ", %")
     end
-    local asked = text:match "^%s*%?+%s*(.-)%s*$" or text:match "^%s*([%a_][%w_.:]*)%s*%?%s*$"
+    local marks, asked = text:match "^%s*(%?+)%s*(.-)%s*$"
+    if not asked then asked, marks = text:match "^%s*([%a_][%w_.:]*)%s*(%?+)%s*$" end
+    if asked and #marks > 1 and asked ~= "" then
+      local source, message = part "source".of(asked)
+      return source and ("print(%q)"):format(source), message
+    end
     if asked then return ("help(%s)"):format(asked ~= "" and ("%q"):format(asked) or "") end
-    return text
+    return text, nil, {kept = text}
   end
 
   return {words = words, commands = commands, is_continue = is_continue, is_command = is_command,

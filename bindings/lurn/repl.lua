@@ -18,7 +18,7 @@ return function (lurn, options)
   if interactive == nil then interactive = sys.isatty(0) end
 
   local show = require "lurn.show" (lurn)
-  local session = {lurn = lurn, show = show, kept = {}, good = true, interactive = interactive}
+  local session = {lurn = lurn, show = show, kept = {}, entries = {}, good = true, interactive = interactive}
   local prompt = require "lurn.prompt_words" (session)
   local words = prompt.words
   local faults = require "lurn.faults" (session)
@@ -40,13 +40,15 @@ return function (lurn, options)
 
   ---------------------------------------------------------------- playing
 
+  local function compiled (...) return load(table.concat {...}, "=prompt", "t", scope) end
+
   -- An expression is handed to a function that gives it back (which every chunk is called with): what it calls is no
-  -- tail call then, and an error in that knows the line.
+  -- tail call then, and an error in that knows the line. It may end in a comment.
   local function compile (text)
     local expression = text:gsub("%s*;%s*$", "")
-    local chunk = load("return " .. expression, "=prompt", "t", scope)
-    if chunk then return load("return (...)(" .. expression .. "\n)", "=prompt", "t", scope) or chunk end
-    return load(text, "=prompt", "t", scope)
+    local chunk = compiled("return ", expression)
+    if not chunk then return compiled(text) end
+    return compiled("return (...)(", expression, ")") or compiled("return (...)(", expression, "\n)") or chunk
   end
 
   local function same (...) return ... end
@@ -55,39 +57,47 @@ return function (lurn, options)
   local function play_and_show (chunk, silent)
     return coroutine.create(function ()
       local values = table.pack(chunk(same))
-      if values.n > 0 then words._ = values[1] end
+      session.give(values[1])
       if values.n == 0 or silent then return end
       for i = 1, values.n do values[i] = show.text(values[i]) end
       print(table.concat(values, "\t"))
     end)
   end
 
-  -- Plays a coroutine to its end, to an error or to a pause: true, false or nil.
-  local function play (thread)
+  -- Plays a coroutine to its end, to an error or to a pause: true, false or nil. `more` is what prompt_words says of
+  -- its entry.
+  local function play (thread, more)
     local ok, message = signal.resume(thread)
     signal.clear()
     if ok == nil then
-      session.paused, session.marks = thread, lurn.patience.mark(lurn.patience.models())
+      session.paused, session.marks, session.more = thread, lurn.patience.mark(lurn.patience.models()), more
       if not signal.leave() then say("paused; continue goes on with it\n") end
     elseif not ok then
       tell(faults.explain(message, thread))
       coroutine.close(thread)
+    elseif more then
+      table.insert(session.kept, more.kept)
+      if more.after then more.after() end
+      if more.kept and more.kept:find "^%s*local%s+[%w_, ]+=[^;\n]*$" and interactive and not session.told then
+        session.told = true
+        say "a local ends with its line; a name without 'local' stays\n"
+      end
     end
     session.good = ok
     return ok
   end
 
   local function go_on ()
-    local thread, marks = session.paused, session.marks
-    session.paused, session.marks = nil, nil
+    local thread, marks, more = session.paused, session.marks, session.more
+    session.paused, session.marks, session.more = nil, nil, nil
     if not thread then
       say("nothing is paused\n")
       return false
     end
     local ok, message = pcall(lurn.patience.put_back, marks)
     signal.clear()
-    if ok then return play(thread) end
-    session.paused, session.marks = thread, marks
+    if ok then return play(thread, more) end
+    session.paused, session.marks, session.more = thread, marks, more
     tell(faults.explain(message) .. "; continue tries again")
     return false
   end
@@ -95,11 +105,12 @@ return function (lurn, options)
   -- One entry: a command of the prompt, or Lua. `continue` is a command because only here nothing else is played.
   local function enter (text)
     if prompt.is_continue(text) then return go_on() end
-    local code, message = prompt.translate(text)
+    local code, message, more = prompt.translate(text)
     if not code then
       if message then tell(message) end
       return not message
     end
+    if code == text then table.insert(session.entries, text) end
     local chunk
     chunk, message = compile(code)
     if not chunk then
@@ -108,14 +119,13 @@ return function (lurn, options)
       return false
     end
     session.text = code
-    local ok = play(play_and_show(chunk, code:find ";%s*$"))
-    if ok and code == text then table.insert(session.kept, text) end
-    return ok
+    return play(play_and_show(chunk, code:find ";%s*$"), more)
   end
 
   ---------------------------------------------------------------- reading
 
   local input = require "lurn.prompt_input" (session)
+  session.remember = input.remember
 
   -- One complete entry, read line by line; nil at the end of the input, false when it was given up.
   local function read_entry ()
@@ -144,7 +154,7 @@ return function (lurn, options)
   end
 
   local function play_script (path)
-    local chunk, message = loadfile(path, "t")
+    local chunk, message = loadfile(path, "t", scope)
     if not chunk then
       say(message, "\n")
       session.good = false
@@ -153,13 +163,24 @@ return function (lurn, options)
     play(coroutine.create(function ()
       local value = chunk()
       if value == nil then return end
-      words._ = value
+      session.give(value)
       if getmetatable(value) == lurn.experiment.Experiment then rawset(_G, "experiment", value) end
       print(show.text(value))
     end))
   end
 
   ---------------------------------------------------------------- from beginning to end
+
+  -- Runs that wait in the middle can be gone on with, whatever ends the prompt.
+  local function save_runs ()
+    for _, run in ipairs(lurn.run.terminate(signal.leave() and "terminated" or "interrupted")) do
+      local file = run.written and run.path
+      if file or signal.leave() then
+        say(("%s: %s after %d steps%s\n"):format(run.experiment.name, run.status, run.done,
+          file and "; run file " .. file or ""))
+      end
+    end
+  end
 
   rawset(_G, "lurn", lurn)
   signal.prompt(interactive)      -- elsewhere Ctrl-C ends the process
@@ -169,19 +190,20 @@ return function (lurn, options)
     signal.prompt(false)
   end})
   for _, text in ipairs(o.chunks or {}) do
-    if not enter(text) then return 1 end
+    if not enter(text) then
+      save_runs()
+      return 1
+    end
   end
   if o.script then play_script(o.script) end
-  if o.chunks and not o.stay and not signal.leave() then return 0 end
+  if o.chunks and not o.stay and not signal.leave() then
+    save_runs()
+    return 0
+  end
   if interactive then say(("lurn %s, %s; ? for help, Ctrl-D leaves\n"):format(lurn.version or "", _VERSION)) end
   converse()
   if interactive then say("\n") end
-  if signal.leave() then      -- SIGTERM: runs that were played here can be gone on with
-    for _, run in ipairs(lurn.run.terminate()) do
-      local file = run.written and run.path and "; run file " .. run.path or ""
-      say(("%s: %s after %d steps%s\n"):format(run.experiment.name, run.status, run.done, file))
-    end
-    return 143
-  end
+  save_runs()
+  if signal.leave() then return 143 end
   return (interactive or session.good ~= false) and 0 or 1
 end

@@ -18,6 +18,7 @@ return function (lurn)
   -- "pruned", "paused", "infeasible"
   ---@field result any        what the experiment returned
   ---@field model any         the first model that was built; models has all of them
+  ---@field optim any         the first optimiser, likewise: optim.lr = 1e-4 changes the rate of a run that waits
   ---@field datasets any[]   data sets that were built
   ---@field sources table[]  what was read or built, for the manifest: data sets and files of arrays, see source.lua
   local Run = {}
@@ -124,6 +125,8 @@ return function (lurn)
     self.created = saved and saved.created or lurn.manifest.date()
     if o.write and not self.path then self.path = ("runs/%s-%s.h5"):format(experiment.name, fresh_id()) end
     self.progress = o.progress or lurn.progress.new {quiet = o.quiet}
+    self.progress:rest()
+    self.given = Run.copy(params)
     self.thread = coroutine.create(function () return experiment.body(self, Run.copy(params)) end)
     self.boundary = {}
     all[self] = true
@@ -145,6 +148,7 @@ return function (lurn)
       self.model = self.model or object
       self:first_weights(object)
     elseif kind == "optim" and type(object) == "table" then
+      self.optim = self.optim or object
       -- From the commit to the end of the iteration a first Ctrl-C waits: half an iteration
       -- cannot be resumed. Optimisers call this hook when they have committed.
       object.committed = function () self:committed() end
@@ -289,7 +293,7 @@ return function (lurn)
     end
     if self.live then self.live:close(); self.live = nil end
     self:release_lock()
-    self.progress:clear()
+    self.progress:clear(status == "interrupted")
   end
 
   local resume = lurn.signal and lurn.signal.resume or coroutine.resume
@@ -300,15 +304,30 @@ return function (lurn)
     if self.marks then lurn.patience.put_back(self.marks) end
     self.marks = nil
     enter(self)
+    self.progress:wake()
     local ok, value = resume(self.thread)
+    self.progress:rest()
     if coroutine.status(self.thread) == "suspended" then
       self.status, self.marks = "waiting", lurn.patience.mark(self.models)
-      if ok == nil then self.progress:clear() end
+      self.progress:clear(ok == nil)
     else
       close(self, ok, value)
     end
     leave(self)
     return ok == nil
+  end
+
+  -- Parameters are what the run was started with, and its file says so. nil, or what somebody wrote into them since.
+  local function keep_params (self)
+    local message
+    for name, value in next, self.given do
+      if type(value) ~= "table" and value == value and self.params[name] ~= value then
+        message = ("params.%s is %s since the run began; optim.lr = x changes a rate, attach(run):fork {%s = %s} "
+          .. "begins another run"):format(name, tostring(value), name, schema.describe(self.params[name]))
+        self.params[name] = value
+      end
+    end
+    return message
   end
 
   --- Plays until the script ends, the budget is used up, or something stops it. Never raises for
@@ -317,8 +336,11 @@ return function (lurn)
     if coroutine.status(self.thread) == "dead" then
       error("this run has ended: " .. self.status, 2)
     end
+    local message = keep_params(self)
+    if message then error(message, 3) end
     local _ <close> = lurn.patience.whole()      -- but for the script, which signal.resume plays
-    local free, message = self:take_lock()
+    local free
+    free, message = self:take_lock()
     if not free then return refuse(self, message) end
     lurn.manifest.prepare(self)
     while stretch(self) do
@@ -331,27 +353,29 @@ return function (lurn)
 
   -- A paused run ends as a signal ends one that is played: its file holds the last boundary between two iterations. One
   -- that was paused behind its update is played up to the next boundary when its file cannot give it back.
-  local function terminate (self)
+  local function terminate (self, status)
     if self.dirty and not self:is_saved() then
       self.budget = 0
       stretch(self)
     end
     if self.status ~= "waiting" then return end
+    keep_params(self)
     enter(self)
-    close(self, false, setmetatable({status = "terminated"}, End))
+    close(self, false, setmetatable({status = status}, End))
     leave(self)
     coroutine.close(self.thread)
   end
 
-  --- Ends all runs that wait in the middle, with a checkpoint: for a prompt that is told to end.
+  --- Ends all runs that wait in the middle, with a checkpoint: for a prompt that ends.
+  ---@param status "terminated"|"interrupted"
   ---@return lurn.Run[]
-  function M.terminate ()
+  function M.terminate (status)
     local list = {}
     for run in next, all do
       if run.status == "waiting" and run.loops[1] then list[#list + 1] = run end
     end
     table.sort(list, function (a, b) return (a.path or "") < (b.path or "") end)
-    for _, run in ipairs(list) do terminate(run) end
+    for _, run in ipairs(list) do terminate(run, status) end
     return list
   end
 

@@ -14,7 +14,7 @@
 -- also takes a list of values of that type in the array part (the layers of a stack).
 -- An option that is wrong is a mistake of the caller, so everything here raises.
 
-return function ()
+return function (lurn)
   local M = {}
 
   --- Default of an option that has to be given.
@@ -197,6 +197,9 @@ return function ()
   function M.check (where, options, declaration, level)
     level = (level or 1) + 2
     options = options == nil and {} or options
+    if lurn and lurn.is_symbol and lurn.is_symbol(options) then      -- a layer or a loss that was never called
+      error(("%s: its options come first: %s {...}, or %s()"):format(where, where, where), level)
+    end
     if type(options) ~= "table" then
       error(("%s: expected a table of options, got %s"):format(where, describe(options)), level)
     end

@@ -16,7 +16,9 @@ return function (lurn)
   function M.columns (descriptor)
     return number "COLUMNS" or lurn.sys.columns(descriptor or 1) or lurn.sys.columns(2) or 80
   end
-  function M.lines () return number "LINES" or 24 end
+
+  --- Lines of that screen.
+  function M.lines () return number "LINES" or lurn.sys.lines(1) or 24 end
 
   --- Whether characters beyond ASCII may be printed.
   function M.utf8 () return lurn.plot.utf8() end

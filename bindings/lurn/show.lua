@@ -168,6 +168,9 @@ return function (lurn)
       if ranges then rows[#rows + 1] = {name, ranges_text(ranges)} end
     end
     if rows[1] then lines[#lines + 1] = screen.table(rows) end
+    if set.classes then
+      lines[#lines + 1] = screen.cut("  classes " .. table.concat(set.classes, ", "), screen.columns())
+    end
     if not data.stream then lines[#lines + 1] = length_bars(set.lengths) end
     local ok, first = pcall(first_sequence, data)
     if ok and first then lines[#lines + 1] = "  the first one begins\n" .. first end
@@ -212,7 +215,8 @@ return function (lurn)
     local text = M.run {name = run.experiment.name, status = run.status, steps = run.done, params = run.params,
       metrics = run.metrics, summary = run:summary()}
     local at = run.path and lurn.sys.exists(run.path) and "\n  file " .. run.path or ""
-    return text .. at .. (run.status == "waiting" and "\n  r:step(n) plays n steps, r:continue() the rest" or "")
+    local how = "\n  r:step(n) plays n steps, r:continue() the rest; r.optim.lr = x sets the rate"
+    return text .. at .. (run.status == "waiting" and how or "")
   end
 
   kinds["lurn.Experiment"] = function (experiment)
@@ -298,6 +302,16 @@ return function (lurn)
     return table.concat(lines, "\n")
   end
 
+  -- The module itself: what scripts find in it.
+  local function module_text ()
+    local names = {}
+    for _, row in ipairs(require "lurn.parts") do if row.inner == true then names[row[1]] = true end end
+    for name in pairs(lurn) do if not names[name] then names[#names + 1] = name end end
+    table.sort(names)
+    return screen.wrap(("lurn %s, %s; ?lurn.NAME says more\n  %s"):format(lurn.version, lurn.precision,
+      table.concat(names, ", ")), screen.columns())
+  end
+
   local function is_layer (x) return type(x.name) == "string" and type(x.apply) == "function" end
 
   --- What a prompt prints of a value.
@@ -305,6 +319,7 @@ return function (lurn)
   ---@return string
   function M.text (x)
     if type(x) == "string" then return x end
+    if x == lurn then return module_text() end
     local name, mt = kind_of(x)
     if kinds[name] then return kinds[name](x) end
     if type(x) == "function" then return atom(x) end

@@ -47,7 +47,8 @@ describe("lurn.beside", function ()
       x[t] = {0, 0, 0, 0}
       x[t][id] = 9
     end
-    local data = assert(lurn.dataset {{x = x, labels = {2, 3, 3, 4}}, {x = x, labels = {3, 4}}})
+    local data = assert(lurn.dataset {{x = x, labels = {2, 3, 3, 4}}, {x = x, labels = {3, 4}},
+      {x = {x[1], x[2]}, labels = {2, 3, 4}}})
     local model = lurn.model(function (_, batch)
       return {loss = lurn.mean(batch.x * batch.x), out = lurn.identity(batch.x)}
     end, {input = data})
@@ -56,6 +57,19 @@ describe("lurn.beside", function ()
     b = lurn.beside(model, data.train, {sequence = 2})
     assert.same({{"", "3", "4"}, {"2", "3", "4"}, {true, false, false}, 1}, {b.is, b.says, b.wrong, b.errors})
     assert.matches("  is     ·34\n  says   234\n         ^\n  1 of 2 wrong %(50.0 %%%)", text_of(b))
+    assert.same({{"", "2", "2", "", "3", "4"}, {"3", "4"}}, {b.frames, b.labels})
+    -- Between one 3 and the next there is a blank, so the first one is where the model hears a 2.
+    local lines = {}
+    for text in text_of(lurn.beside(model, data.train)):gmatch "[^\n]+" do lines[#lines + 1] = text end
+    assert.same({"  2  █    ", "  3   █   ", "  3     █ ", "  4      █", "    ·22·34"}, {table.unpack(lines, 2, 6)})
+    assert.matches("the frames cannot spell", text_of(lurn.beside(model, data.train, {sequence = 3})))
+  end)
+
+  it("knows the blank of the model's loss", function ()
+    local data = assert(lurn.dataset {{x = {{9, 0, 0}, {0, 0, 9}, {0, 9, 0}}, labels = {1, 2}}})
+    local model = lurn.stack {input = data, lurn.identity, loss = lurn.loss.ctc {blank = 3}}
+    assert.same({"1", "", "2"}, lurn.beside(model, data.train).frames)
+    assert.same({"1", "3", ""}, lurn.beside(model, data.train, {blank = 2}).frames)
   end)
 
   it("shows classes of whole sequences by name, and numbers as curves", function ()

@@ -109,6 +109,16 @@ describe("run files side by side", function ()
     assert.equal(3, (shell.lurn "ls nowhere"))
   end)
 
+  when_built("leaves a cell empty where a run has no such parameter", function ()
+    shell.write("more.lua", (SCRIPT:gsub("params = {", "params = {extra = 7, ")))
+    shell.run "mkdir mixed && cp runs/a.h5 mixed"
+    shell.lurn "run more.lua --lr 0.01 --quiet --out mixed/m.h5"
+    local _, out = shell.lurn "ls mixed --csv"
+    assert.matches("best,extra,lr\n", out)
+    assert.matches("a.h5,done,%d+,[%d.]+,,0.1\n", out)
+    assert.matches("m.h5,done,%d+,[%d.]+,7,0.01\n", out)
+  end)
+
   when_built("sorts and filters by parameters and metrics", function ()
     local d = lurn_json "ls --sort mean_loss"
     for i = 2, 4 do assert.is_true(d.runs[i - 1].metrics.mean_loss.best <= d.runs[i].metrics.mean_loss.best) end

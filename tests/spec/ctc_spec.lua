@@ -108,6 +108,34 @@ describe("ctc", function ()
     close(loss, -math.log(total), 1e-12)
   end)
 
+  -- d(-ln p) / dx_t(k) = softmax(x_t)_k - what the places of class k have in frame t.
+  it("has a gradient made of the shares that labels have in the frames", function ()
+    local alignment = require "lurn.alignment"
+    local T, C, spelled = 9, 4, {2, 2, 3, 2}
+    local x = {}
+    for s = 1, T do
+      x[s] = {}
+      for c = 1, C do x[s][c] = 2 * math.sin(s * 3.1 + c * c) end
+    end
+    local logits = l.tensor(x)
+    local shares, p = alignment.shares(logits:log_softmax():totable(), spelled, 1)
+    local model = l.model(function (m)
+      return {loss = (l.loss.ctc {reduction = "sum"}:build(m, m:input("x", "real", "time", {C})))}
+    end)
+    local player = model.native:player {grad = true, grad_inputs = true}
+    local batch = l.batch {x = logits:reshape(T, 1, C), time2 = {labels = l.ids {{2}, {2}, {3}, {2}}}}
+    close(assert(player:forward(batch, 1, 0, "eval")), -p, 1e-12)
+    assert(player:backward())
+    local dx, soft = player:output "d:x":reshape(T, C):totable(), logits:softmax():totable()
+    for s = 1, T do
+      local of = {1, 0, 0, 0}
+      for k, id in ipairs(spelled) do of[id], of[1] = of[id] + shares[k][s], of[1] - shares[k][s] end
+      for c = 1, C do close(dx[s][c], soft[s][c] - of[c], 1e-12) end
+    end
+    assert.is_nil((alignment.shares({{0, 0, 0}}, {2, 3}, 1)))
+    assert.same({{}, 0}, {alignment.shares({{0, 0}}, {}, 1)})
+  end)
+
   it("refuses a blank that is no class, labels that are none, labels on the same axis", function ()
     local function build (axis, blank)
       return function ()

@@ -41,6 +41,29 @@ describe("progress", function ()
     assert.not_matches("[\r\27]", text())
   end)
 
+  it("does not count the time that a run waits at a prompt", function ()
+    local p, text, at = reporter {tty = false}
+    p:rest()
+    at(100)
+    p:wake()
+    play(p, function (t) at(100 + t) end, 3, 2)
+    at(106)
+    p:rest()
+    at(1000)
+    p:wake()
+    at(1002)
+    p:update {step = 4, total = 10, count = 2500}
+    assert.matches("1%.[23]%d*k chars/s  8s, 12s left\n$", text())
+  end)
+
+  it("wipes the ^C that a terminal wrote where no line was", function ()
+    local p, text = reporter {tty = true, columns = 40}
+    p:clear()
+    assert.equal("", text())
+    p:clear(true)
+    assert.equal("\r  \r", text())
+  end)
+
   it("says operations a second, and leaves out of speeds what was no training", function ()
     local p, text, at = reporter {tty = false}
     at(1)

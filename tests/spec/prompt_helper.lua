@@ -6,7 +6,7 @@ local M = {}
 --- A session whose scope has the given names beside the globals.
 ---@param names? table
 function M.session (names)
-  local session = {lurn = lurn, show = require "lurn.show" (lurn), kept = {}}
+  local session = {lurn = lurn, show = require "lurn.show" (lurn), kept = {}, entries = {}}
   local prompt = require "lurn.prompt_words" (session)
   session.words, session.commands = prompt.words, prompt.commands
   session.scope = setmetatable({}, {__index = function (_, key)

@@ -292,6 +292,16 @@ describe("a run", function ()
     assert.has_error(function () run:step() end, "this run has ended: done")
   end)
 
+  it("has the parameters that it was started with, whoever writes into them; the rate is the optimiser's", function ()
+    local run = start()
+    run:step(3)
+    run.params.lr = 1
+    assert.has_error.matches(function () run:step(1) end, "params.lr is 0.02 since the run began")
+    run.optim.lr = 0.01
+    run:step(1)
+    assert.same({0.02, 4}, {run.params.lr, run.done})
+  end)
+
   it("raises from continue what the script raises, with the script's line", function ()
     local run = lurn.experiment {name = "bad", run = function () error("my mistake") end}
       :start(nil, {write = false, quiet = true})

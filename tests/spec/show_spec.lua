@@ -71,6 +71,9 @@ describe("a value at the prompt", function ()
     local out = text(NARROW, data)
     assert.matches("3 sequences, 6 frames, vocabulary of 3", out)
     assert.matches("median 2", out)
+    assert.matches("\n  classes up, down\n", text(NARROW, lurn.dataset {{x = {{1}}, y = 1}, {x = {{2}, {3}}, y = 2},
+      classes = {"up", "down"}}))
+    assert.matches("^lurn .*, lstm, ", (check_screen(text(NARROW, lurn), NARROW):gsub("\n", "")))
     assert.matches('"abc"', out)
     local experiment = lurn.experiment {name = "curve", run = function (run)
       for _, step in run:batches(data.train, {batch = 1, steps = 5}) do run:log {loss = 1 / step} end
@@ -138,6 +141,7 @@ describe("a picture", function ()
     assert.matches("%-150 to 150", out)
     out = check_screen(prompt.printed(WIDE, function () words.heat(lurn.tensor(rows), {labels = labels}) end), WIDE)
     assert.equal(1, select(2, out:gsub("\n +%d%d%d%d%d%d%d%d%d%d", "")))
+    assert.matches("\n +columns 76 to 150\n", prompt.printed(PLAIN, function () words.heat(rows) end))
     out = prompt.printed(WIDE, function () words.heat({{1, 2}}, {labels = {"ééééé", "日本語と"}, wide = 4}) end)
     assert.matches("\n +éééé日本語と\n", out)
     out = prompt.printed(WIDE, function () words.heat({{1, 2}}, {labels = {"ééé", "日本"}, wide = 4}) end)
@@ -150,11 +154,14 @@ describe("a picture", function ()
     for name, draw in pairs {
       ["a.svg"] = function (file) words.plot(wave, {file = file, title = "it's _one_"}) end,
       ["b.png"] = function (file) words.heat({{1, 2}, {3, 4}}, {file = file, labels = "a'"}) end,
-      ["c.svg"] = function (file) words.hist(wave, {file = file}) end} do
+      ["c.svg"] = function (file) words.hist(wave, {file = file}) end,
+      ["d.svg"] = function (file) words.heat({{1, 2, 3}}, {file = file}) end,
+      ["e.svg"] = function (file) words.heat({{0}, {0}}, {file = file}) end} do
       prompt.printed(NARROW, function () draw(shell.path(name)) end)
       local head = shell.read(name):sub(1, 8)
       assert.truthy(name:find "svg" and head:find "<%?xml" or head:find "PNG", head)
     end
+    for _, name in ipairs {"d.svg", "e.svg"} do assert.matches("<image ", shell.read(name)) end
     assert.truthy((shell.read "a.svg":gsub("&#%d+;", "'")):find("it's _one_", 1, true))
     assert.has_error(function () words.plot(wave, {file = shell.path "x.jpg"}) end)
     assert.has_error(function () words.plot(wave, {file = shell.path "no/such/x.svg"}) end)

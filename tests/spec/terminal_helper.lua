@@ -18,6 +18,9 @@ function M.expect (pattern, within) return {expect = pattern, within = (within o
 --- What is typed, and what comes before the next prompt.
 function M.line (text, pattern) return {send = text .. "\r", expect = (pattern or "") .. ".*\n[^\n]*" .. PROMPT} end
 
+--- Types Lua that plays for long, and waits until it does: a Ctrl-C that came before would only give up the line.
+function M.begin (text) return {send = 'print("be" .. "gun") ' .. text .. "\r", expect = "begun"} end
+
 M.interrupt, M.leave = "\3", "\4"
 
 -- A step that types and then expects becomes two; played gives the result of the second.

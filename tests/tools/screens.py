@@ -149,12 +149,15 @@ return lurn.experiment {name = "sorts", direction = "minimize", params = {hidden
 CHARLM = 'r = lurn.load "charlm.lua":start({data = "text.txt", hidden = 32, layers = 1, batch = 10, steps = %d, ' \
          'length = 0}, {quiet = true, write = false}):continue();\r'
 SORTED = 'r = lurn.load "sorts.lua":start({steps = 60}, {quiet = true, write = false}):continue();\r'
+SPELLED = 'r = lurn.load "ctc.lua":start({sequences = 1000, epochs = 3, held = 20}, {quiet = true, write = false})' \
+          ':continue();\r'
 BATCH = 'b = r.datasets[1].train:feed {batch = 8, seq = 30}:batch(1, 1);\r'
 CLEAR = 'io.write "\\27[2J\\27[H";\r'
 
 
 def prepare():
-    shutil.copy(os.path.join(HERE, "scripts/charlm.lua"), "charlm.lua")
+    for name in ("charlm.lua", "ctc.lua"):
+        shutil.copy(os.path.join(HERE, "scripts", name), name)
     with open(os.path.join(HERE, "README.md")) as f:
         text = "".join(c for c in f.read() if ord(c) < 128)
     with open("text.txt", "w") as f:
@@ -203,6 +206,9 @@ SCREENS = {
     "data-value": {"steps": [SORTED, CLEAR, "r.datasets[1]\r", "lurn.text 'text.txt'\r"]},
     "aside": {"steps": [CHARLM % 300, CLEAR, "beside(r)\r"], **BOTH},
     "aside-bare": {"steps": [CHARLM % 300, CLEAR, "beside(r)\r"], **BARE},
+    "spells": {"steps": [SPELLED, CLEAR, "beside(r)\r"], **BOTH},
+    "spells-bare": {"steps": [SPELLED, CLEAR, "beside(r)\r"], **BARE},
+    "spells-c": {"steps": [SPELLED, CLEAR, "beside(r)\r"], **OLD},
     "help": {"steps": ["?lurn.lstm\r", ], "lines": 40},
     "help-all": {"steps": ["?\r"], "lines": 40},
     "complete": {"steps": ["", ("lurn.l\t\t", "lurn.*lstm.*> lurn.l")], "ends": False, "within": 1},
