@@ -7,6 +7,8 @@
 /* Rows that each thread must have so that columns are not shared instead: in a loop, where nobody meets then, and
  * elsewhere. With fewer it waits for its own products, whose weights everybody reads. */
 enum { LOOP_ROWS = 2, LEAST_ROWS = 8 };
+/* Multiply-adds of an outer product that take as long as a number of what else is shared. */
+enum { OUTER_SHARE = 16 };
 /* Steps of a span, when nobody chose them: as many as leave what is made ahead of the steps, or of them, in the
  * second-level cache; all, where these would be too few rows for weights that pass once per span. */
 enum { SPAN_BYTES = 393216, SPAN_ROWS = 96 };
@@ -72,7 +74,8 @@ static int how_of (const look *l, const lurn_section *u, double rows, int by_col
   if (by_columns && follows_columns(l, u)) return LURN_SHARED_COLUMNS;
   if (op->flags & LURN_OP_WHOLE ? !(op->flags & LURN_OP_SPLITS) : !on_time(x->axis) || rows < l->threads)
     return LURN_SHARED_ALONE;
-  return rows * x->cols >= l->s->choices.worth ? LURN_SHARED_ROWS : LURN_SHARED_ALONE;
+  double elements = i->op == LURN_OP_OUTER ? rows * x->cols / OUTER_SHARE : rows * x->cols;
+  return elements >= l->s->choices.worth ? LURN_SHARED_ROWS : LURN_SHARED_ALONE;
 }
 
 /* ---------- where they meet ---------- */
