@@ -38,7 +38,7 @@ typedef struct lurn_choices {
   int window;                   /* recompute.h: steps of a window; 0: nothing is played twice; -1: the best length */
   int worth;                    /* elements from which on other threads are woken */
   int columns;                  /* sharing.h: multiply-adds of a list from which on its columns are shared; 0: never */
-  int heavy;                    /* bytes of a loop's weights from which on its columns are, however many rows there are */
+  int heavy;                    /* bytes of a loop's weights from which on its columns are, if there are some more rows */
   uint64_t dice;                /* not 0: hoisting and fusing are decided by lot, and columns are shared in any crowd (tests) */
 } lurn_choices;
 

@@ -7,6 +7,11 @@
 /* Rows that each thread must have so that columns are not shared instead: in a loop, where nobody meets then, and
  * elsewhere. With fewer it waits for its own products, whose weights everybody reads. */
 enum { LOOP_ROWS = 2, LEAST_ROWS = 8 };
+/* Where each thread has fewer, weights from beyond the second-level cache take longer to read than what others have made
+ * of the columns: at (512,2048), two threads, 4 rows took 0.82 of the time by columns, 8 rows 1.04 of it. */
+enum { HEAVY_ROWS = 3 };
+/* Multiply-adds of an outer product that take as long as a number of what else is shared. */
+enum { OUTER_SHARE = 16 };
 /* Steps of a span, when nobody chose them: as many as leave what is made ahead of the steps, or of them, in the
  * second-level cache; all, where these would be too few rows for weights that pass once per span. */
 enum { SPAN_BYTES = 393216, SPAN_ROWS = 96 };
@@ -72,7 +77,8 @@ static int how_of (const look *l, const lurn_section *u, double rows, int by_col
   if (by_columns && follows_columns(l, u)) return LURN_SHARED_COLUMNS;
   if (op->flags & LURN_OP_WHOLE ? !(op->flags & LURN_OP_SPLITS) : !on_time(x->axis) || rows < l->threads)
     return LURN_SHARED_ALONE;
-  return rows * x->cols >= l->s->choices.worth ? LURN_SHARED_ROWS : LURN_SHARED_ALONE;
+  double elements = i->op == LURN_OP_OUTER ? rows * x->cols / OUTER_SHARE : rows * x->cols;
+  return elements >= l->s->choices.worth ? LURN_SHARED_ROWS : LURN_SHARED_ALONE;
 }
 
 /* ---------- where they meet ---------- */
@@ -174,7 +180,7 @@ static int span_of (const look *l, const lurn_section *u, const lurn_batch *b) {
   return span <= 0 || span > b->T ? b->T : span;
 }
 
-/* The steps of a loop: rows of them, where there are enough; columns, where there are few or the weights are many. */
+/* The steps of a loop: rows of them, where there are enough; columns, where there are few for so many weights. */
 static int steps_how (const look *l, const lurn_section *step, int count, const lurn_batch *b) {
   double work = 0, weights = 0;
   for (int k = 0; k < count; k++)
@@ -182,7 +188,8 @@ static int steps_how (const look *l, const lurn_section *step, int count, const 
       weights += sizeof(real) * list_work(l, &step[k]);
       if (list_work(l, &step[k]) * b->N / b->T >= l->columns) work = 1;
     }
-  int few = b->B < LOOP_ROWS * l->threads, heavy = weights > l->s->choices.heavy;
+  int few = b->B < LOOP_ROWS * l->threads;
+  int heavy = b->B < HEAVY_ROWS * l->threads && weights > l->s->choices.heavy;
   if (l->threads == 1) return LURN_SHARED_ALONE;
   if (l->columns && work && (few || heavy)) return LURN_SHARED_COLUMNS;
   return few || left_per_row(l, step, count) * (size_t)b->N < (size_t)l->s->choices.worth ? LURN_SHARED_ALONE : LURN_SHARED_ROWS;

@@ -6,8 +6,8 @@
  *   COLUMNS   lists of products, and the maps that follow them: each has the same columns of everything. A loop: section
  *             by section, each shared in one of the three ways
  *
- * Rows are shared where there are enough of them. Columns are where there are few, and in a loop whose weights do not
- * fit the second-level cache of one processor: then each thread goes through its own part of them.
+ * Rows are shared where there are enough of them. Columns are where there are few: each thread goes through its own part
+ * of the weights. Where those do not fit the second-level cache of one processor some more rows are few.
  *
  * Threads meet before a section that reads, or writes over, what another thread may not be done with: it is then
  * shared in another way, or reads all columns of what each has made some of. Between units places are used
