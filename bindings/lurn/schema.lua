@@ -144,6 +144,15 @@ return function (lurn)
     return ("between %g and %g"):format(range[1], range[2])
   end
 
+  -- A value as one of the kinds "integer|string", and whether it is one.
+  local function as_kind (value, kinds)
+    if type(value) == kinds then return value, true end      -- mostly, and at once
+    for kind in kinds:gmatch "[^|]+" do
+      if is_a(value, kind) then return kind == "integer" and math.tointeger(value) or value, true end
+    end
+    return value, false
+  end
+
   --- Checks one value; returns it (an integer that was written 50.0 becomes 50) or raises.
   ---@param where string     who asks, for the message: "lurn.lstm"
   ---@param name string
@@ -151,14 +160,8 @@ return function (lurn)
   ---@param rule table       {type, default, range, help}
   ---@param level? integer   as in error
   function M.value (where, name, value, rule, level)
-    local fits = type(value) == rule[1]      -- mostly; what follows takes longer
-    for kind in rule[1]:gmatch(fits and "^$" or "[^|]+") do
-      if is_a(value, kind) then
-        if kind == "integer" then value = math.tointeger(value) end
-        fits = true
-        break
-      end
-    end
+    local fits
+    value, fits = as_kind(value, rule[1])
     if not fits then
       error(("%s: option '%s' must be %s, got %s"):format(where, name, rule[1]:gsub("|", " or "), describe(value)),
         (level or 1) + 1)
