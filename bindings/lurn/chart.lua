@@ -24,7 +24,7 @@ return function (session)
   -- {name, x, y} of a list, a tensor, or a metric {step =, value =}.
   local function series_of (value, name, where)
     if type(value) == "table" and type(value.value) == "table" and type(value.step) == "table" then
-      return {name = value.name or name, x = value.step, y = value.value}
+      return {name = name or value.name, x = value.step, y = value.value}
     end
     local y = numbers_of(value)
     if type(y) ~= "table" or #y == 0 then
@@ -117,13 +117,15 @@ return function (session)
     return at, width
   end
 
+  -- On one line, or a line each where that would be too long.
   local function legend (list, color)
-    local words = {}
+    local words, width = {}, 0
     for k, s in ipairs(list) do
+      width = width + 6 + screen.width(s.name or "series " .. k)
       local mark = color and ("\27[%sm--\27[0m"):format(COLORS[(k - 1) % #COLORS + 1]) or MARKS[(k - 1) % #MARKS + 1]
       words[k] = ("%s %s"):format(mark, s.name or "series " .. k)
     end
-    return "  " .. table.concat(words, "   ")
+    return "  " .. table.concat(words, width > screen.columns() and "\n  " or "   ")
   end
 
   --- A picture of series {name, x, y} as text.
@@ -179,17 +181,20 @@ return function (session)
     return true
   end
 
-  -- A run stands for its loss, and for that of its evaluations when it has one.
-  local function add_series (list, value, name)
+  -- A run stands for its loss, and for that of its evaluations when it has one; beside others with its name, or that of
+  -- its file, before them.
+  local function add_series (list, value, name, alone)
     local metrics = type(value) == "table" and value.metrics
     if type(metrics) ~= "table" then
-      list[#list + 1] = series_of(value, name or "series " .. #list + 1, "plot")
+      list[#list + 1] = series_of(value, name, "plot")
       return
     end
+    if not metrics.loss and not metrics.valid_loss then error("plot: this run has no loss yet", 3) end
+    local whose = name or not alone and (value.path and value.path:match "([^/]*)%.h5$" or value.name)
     for _, metric in ipairs {"loss", "valid_loss"} do
-      if metrics[metric] then list[#list + 1] = series_of(metrics[metric], metric, "plot") end
+      local title = whose and ("%s %s"):format(whose, metric) or metric
+      if metrics[metric] then list[#list + 1] = series_of(metrics[metric], title, "plot") end
     end
-    if #list == 0 then error("plot: this run has no loss yet", 3) end
   end
 
   --- plot(series, ..., options), see prompt_words.lua.
@@ -197,7 +202,7 @@ return function (session)
     local given, list = table.pack(...), {}
     local o = is_options(given[given.n]) and table.remove(given, given.n) or {}
     o = schema.check("plot", o, OPTIONS, 2)
-    for k, value in ipairs(given) do add_series(list, value, o.names and o.names[k]) end
+    for k, value in ipairs(given) do add_series(list, value, o.names and o.names[k], #given == 1) end
     if #list == 0 then error("plot: nothing to draw", 3) end
     if o.file then return to_file(o, function (file) return file.curves(o.file, list, o) end) end
     print(M.curve(list, o))

@@ -11,6 +11,32 @@ return function (session)
 
   local FILE = {"string", nil, nil, "FILE.svg or FILE.png, drawn by gnuplot, instead of the screen"}
 
+  ---------------------------------------------------------------- whose
+
+  -- A run stands for its model, and for its own data where none are given.
+  local function model_of (x, where)
+    if session.show.kind_of(x) == "lurn.Model" then return x end
+    return type(x) == "table" and x.model or error(("%s: expected a model, or a run that has one, got %s"):format(where,
+      session.show.line(x)), 4)
+  end
+
+  local function data_of (run, where)
+    local data = type(run) == "table" and run.datasets and run.datasets[1]
+    return data or error(where .. ": there are no data here, and none are given", 4)
+  end
+
+  local function with_split (run, where)
+    local model, data = model_of(run, where), data_of(run, where)
+    return model, data.valid or data.train
+  end
+
+  local function with_batch (run, where, batch)
+    local model = model_of(run, where)
+    if batch then return model, batch end
+    local data = data_of(run, where)
+    return model, data.train:feed {batch = 8, seq = data.stream and 50 or 0}:batch(1, 1)
+  end
+
   ---------------------------------------------------------------- states
 
   local STATES = {
@@ -28,7 +54,7 @@ return function (session)
     if session.show.kind_of(owner) == "lurn.Model" then
       error("states: whose vocabulary reads the text? states(model, data, text), or states(run, text)", 4)
     end
-    return owner.model, owner.encode and owner or owner.datasets and owner.datasets[1], data, text
+    return model_of(owner, "states"), owner.encode and owner or owner.datasets and owner.datasets[1], data, text
   end
 
   local function pick_state (states, o)
@@ -78,7 +104,8 @@ return function (session)
   function M.states (...)
     local model, data, text, options = parts_of(...)
     local o = schema.check("states", options, STATES, 2)
-    if not model then error("states: this run has no model yet", 3) end
+    model = model_of(model, "states")
+    if type(text) ~= "string" then error("states: expected a text, got " .. schema.describe(text), 3) end
     if not data then error("states: nothing here reads a text; give the data set", 3) end
     local ids, message = data:encode(text)
     if not ids then error("states: " .. message, 3) end
@@ -96,11 +123,10 @@ return function (session)
   function M.sample (model, data, options)
     local vocab = type(data) == "table" and data.vocab
     if session.show.kind_of(model) ~= "lurn.Model" then
-      options = data
-      vocab = model.vocab or model.datasets and model.datasets[1] and model.datasets[1].vocab
-      model = model.model
+      local run = model
+      model, options = model_of(run, "sample"), data
+      vocab = run.vocab or run.datasets and run.datasets[1] and run.datasets[1].vocab
     end
-    if not model then error("sample: this run has no model yet", 3) end
     if not vocab then error("sample: nothing here has a vocabulary; give the data set", 3) end
     return lurn.sample(model, vocab, options)
   end
@@ -116,6 +142,7 @@ return function (session)
   --- lags(model, batch, options), see prompt_words.lua.
   function M.lags (model, batch, options)
     local o = schema.check("lags", options, LAGS, 2)
+    model, batch = with_batch(model, "lags", batch)
     local list, name = model:lags(batch, {layer = o.layer, state = o.state})
     if o.file then
       local x = {}
@@ -140,6 +167,7 @@ return function (session)
 
   --- gates(model, batch), see prompt_words.lua.
   function M.gates (model, batch)
+    model, batch = with_batch(model, "gates", batch)
     local d, names, rows = model:diagnose(batch), {}, {}
     for name in next, d.gates do names[#names + 1] = name end
     table.sort(names)
@@ -164,6 +192,9 @@ return function (session)
 
   --- confusion(model, split, options), see prompt_words.lua.
   function M.confusion (model, split, options)
+    if session.show.kind_of(split) == nil then
+      options, model, split = split, with_split(model, "confusion")
+    end
     local o = {metrics = {"confusion"}}
     for key, value in next, options or {} do if key ~= "file" then o[key] = value end end
     local matrix = model:evaluate(split, o).confusion
@@ -194,9 +225,8 @@ return function (session)
 
   --- beside(model, split, options), or beside(run, options); see prompt_words.lua.
   function M.beside (model, split, options)
-    if model.datasets then
-      local data = model.datasets[1] or error("beside: this run has no data yet", 3)
-      model, split, options = model.model, data.valid or data.train, split
+    if session.show.kind_of(split) == nil then
+      options, model, split = split, with_split(model, "beside")
     end
     local o, file = {}, nil
     for key, value in next, options or {} do if key == "file" then file = value else o[key] = value end end

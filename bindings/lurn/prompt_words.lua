@@ -52,19 +52,19 @@ return function (session)
   function words.states (model, data, text, options) part "look".states(model, data, text, options) end
 
   --- How far back a gradient reaches. Its norm in a state, of the loss of the last step, by how many steps before.
-  ---@param model any
-  ---@param batch any
+  ---@param model any      or a run
+  ---@param batch? any     of the run's own data by default
   ---@param options? {layer: string?, state: string?, file: string?}
   function words.lags (model, batch, options) part "look".lags(model, batch, options) end
 
   --- How often each gate is shut or open, layer by layer.
-  ---@param model any
-  ---@param batch any
+  ---@param model any      or a run
+  ---@param batch? any     of the run's own data by default
   function words.gates (model, batch) part "look".gates(model, batch) end
 
   --- Which class a model takes for which, as shades and counts.
-  ---@param model any
-  ---@param split any
+  ---@param model any      or a run: confusion(run, options)
+  ---@param split any      the run's validation data by default
   ---@param options? table    of model:evaluate
   function words.confusion (model, split, options) part "look".confusion(model, split, options) end
 
@@ -92,6 +92,7 @@ return function (session)
   --- Plays a function, says on stderr how many seconds it took, and gives what it gave.
   ---@param f function
   function words.time (f)
+    if type(f) ~= "function" then error("time: expected a function; %time EXPRESSION plays an expression", 2) end
     local clock = session.lurn.sys.clock
     local begin = clock()
     local values = table.pack(f())
@@ -117,6 +118,7 @@ return function (session)
   --- Loads a module anew. A table of functions keeps its identity and gets the new ones.
   ---@param name string
   function words.reload (name)
+    if type(name) ~= "string" then error("reload: expected the name of a module", 2) end
     local old = package.loaded[name]
     package.loaded[name] = nil
     local ok, new = pcall(require, name)
@@ -198,11 +200,20 @@ return function (session)
   ---@param text string
   local function is_continue (text) return text:find "^%s*continue%s*%(?%s*%)?%s*;?%s*$" ~= nil end
 
+  --- Whether the line is exit or quit, and no name of the user's.
+  ---@param text string
+  local function is_leave (text)
+    local name = text:match "^%s*(%a+)%s*%(?%s*%)?%s*$"
+    return (name == "exit" or name == "quit") and rawget(_G, name) == nil
+  end
+
   --- Whether the line is no Lua but a command: ?NAME, NAME?, %COMMAND, !COMMAND of a shell, continue.
   ---@param text string
   local function is_command (text)
-    return text:find "^%s*%%%a" ~= nil or text:find "^%s*[?!]" ~= nil or text:find "^%s*[%a_][%w_.:]*%s*%?+%s*$" ~= nil
-      or is_continue(text)
+    for _, pattern in ipairs {"^%s*help%s*$", "^%s*%%%a", "^%s*[?!]", "^%s*[%a_][%w_.:]*%s*%?+%s*$"} do
+      if text:find(pattern) then return true end
+    end
+    return is_continue(text)
   end
 
   --- The Lua that an entry stands for; nil when it was done already, with a message when it cannot be.
@@ -226,6 +237,7 @@ return function (session)
       return nil, schema.unknown("unknown command", "%" .. name, {}) .. ": known are %"
         .. table.concat((table.sort(names) or names), ", %")
     end
+    if text:find "^%s*help%s*$" then return "help()" end
     local marks, asked = text:match "^%s*(%?+)%s*(.-)%s*$"
     if not asked then asked, marks = text:match "^%s*([%a_][%w_.:]*)%s*(%?+)%s*$" end
     if asked and #marks > 1 and asked ~= "" then
@@ -236,6 +248,6 @@ return function (session)
     return text, nil, {kept = text}
   end
 
-  return {words = words, commands = commands, is_continue = is_continue, is_command = is_command,
+  return {words = words, commands = commands, is_continue = is_continue, is_command = is_command, is_leave = is_leave,
     translate = translate}
 end

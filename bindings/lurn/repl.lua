@@ -145,7 +145,7 @@ return function (lurn, options)
   local function converse ()
     while not signal.leave() do
       local text = read_entry()
-      if text == nil then break end
+      if text == nil or text and prompt.is_leave(text) then break end
       if text and text:find "%S" then
         input.remember(text)
         enter(text)

@@ -100,4 +100,18 @@ describe("lurn.beside", function ()
     local out = prompt.printed(ENV, function () session.words.beside(run, {length = 3}) end)
     assert.matches("0 of 3 wrong", out)
   end)
+
+  it("and so are the others: a run stands for its model and its data", function ()
+    local data = assert(lurn.dataset {{x = {{1}}, y = 1}, {x = {{2}, {3}}, y = 2}, classes = {"a", "b"}})
+    local model = lurn.stack {input = data, lurn.gru {hidden = 3, pool = "last"}, lurn.linear(),
+      loss = lurn.loss.cross_entropy()}
+    local words, run = prompt.session().words, {datasets = {data}, model = model}
+    assert.matches("gru1.z +sigmoid", prompt.printed(ENV, function () words.gates(run) end))
+    assert.matches("gru1.h: gradient of .*lag 1", prompt.printed(ENV, function () words.lags(run) end))
+    assert.matches("taken for +a +b\n", prompt.printed(ENV, function () words.confusion(run) end))
+    for _, word in ipairs {"beside", "gates", "lags", "confusion", "states", "sample"} do
+      assert.has_error.matches(function () words[word](3) end, word .. ": expected a model, or a run")
+    end
+    assert.has_error.matches(function () words.gates(model) end, "gates: there are no data here")
+  end)
 end)

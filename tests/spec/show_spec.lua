@@ -120,6 +120,18 @@ describe("a picture", function ()
     assert.matches("3 points cannot be drawn", out)
     assert.matches("%* a   %+ b", out)
     assert.matches("^  two\n", out)
+    local function run (path)
+      return {path = path, metrics = {loss = {name = "loss", step = {1, 2}, value = {2, 1}}}}
+    end
+    local function of (...)
+      local given = table.pack(...)
+      return prompt.printed(PLAIN, function () words.plot(table.unpack(given)) end)
+    end
+    assert.matches("%* a loss   %+ b loss", of(run "runs/a.h5", run "b.h5"))
+    assert.matches("%* x loss   %+ y", of(run "runs/a.h5", run("b.h5").metrics.loss, {names = {"x", "y"}}))
+    local long = ("r"):rep(70)
+    assert.matches("%* " .. long .. " loss\n  %+ b loss", of(run(long .. ".h5"), run "b.h5"))
+    assert.matches("%* loss   %+ series 2", of(run("a.h5").metrics.loss, {3, 4}))
     assert.matches("1 points cannot be drawn", prompt.printed(PLAIN, function () words.plot {0 / 0} end))
     assert.has_error(function () words.plot "text" end)
     assert.has_error(function () words.plot({1, 2}, {titel = "x"}) end)
