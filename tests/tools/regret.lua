@@ -54,7 +54,7 @@ for _, pruner in ipairs {{"asha"}, {"promotion"}, {"promotion", delay = true}} d
       found[seed], spent, wholes = least, spent + cost / seeds, wholes + whole / seeds
     end
     local mean, deviation = h.mean(regrets(found, task.least, seeds))
-    print(("%-22s %9.4f %9.4f   %11.0f %6.1f"):format(("%s%s, 1/%d"):format(name, delay and ", delay" or "", factor), mean,
-      deviation, spent, wholes))
+    local title = ("%s%s, 1/%d"):format(name, delay and ", delay" or "", factor)
+    print(("%-22s %9.4f %9.4f   %11.0f %6.1f"):format(title, mean, deviation, spent, wholes))
   end
 end
