@@ -3,6 +3,7 @@
  *   db.open("sqlite" | "postgresql", where, read_only, patience)    a connection, or nil, message, code
  *   c:run(sql, ...)        rows (lists; NULL is nil) and how many were written, or nil, message, code; sql with $1, $2
  *   c:durable(on)          whether commits wait for the disk; true, or nil, message, code
+ *   c:patience(seconds)    how long it waits for others who write
  *   c:close()
  *   db.version(kind)       of the library; nil: built without
  *
@@ -162,6 +163,11 @@ static int c_durable (lua_State *L) {
   return 1;
 }
 
+static int c_patience (lua_State *L) {
+  check_open(L)->patience = luaL_checknumber(L, 2);
+  return 0;
+}
+
 static int d_version (lua_State *L) {
   char text[32];
   const char *version = drivers[lb_choice(L, 1, names, "kind of database")]->version(text, sizeof text);
@@ -173,7 +179,8 @@ static int d_version (lua_State *L) {
 int l_db_open (lua_State *L);
 int l_db_open (lua_State *L) {
   static const luaL_Reg functions[] = {{"open", d_open}, {"version", d_version}, {NULL, NULL}};
-  static const luaL_Reg methods[] = {{"run", c_run}, {"durable", c_durable}, {"close", c_close}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"run", c_run}, {"durable", c_durable}, {"patience", c_patience},
+                                     {"close", c_close}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", c_close}, {"__close", c_close}, {NULL, NULL}};
   lb_type(L, CONNECTION, methods, meta);
   luaL_newlib(L, functions);

@@ -26,6 +26,9 @@ return function (lurn)
     cores = {"table", nil, nil, "of the machine, one a slot: pinned to it; false: to none"},
   }
 
+  -- Seconds that the loop waits for a store whose other users do not come to an end, once; then the spool takes over.
+  local PATIENCE = 3
+
   local silent = setmetatable({}, {__index = function () return function () end end})
 
   --- An agent for a study. The experiment is that of the study's script.
@@ -40,6 +43,7 @@ return function (lurn)
       trials = {}, errors = 0, complete = 0, clock = lurn.sys.clock, began = lurn.sys.clock(), busy = 0}, Agent)
     for k = 1, o.workers do self.slots[k] = {index = k, worker = ("%s-%d"):format(o.name, k)} end
     self.choose = lurn.sweep.chooser(handle, experiment)
+    handle.store:be_patient(PATIENCE)
     self.active = lurn.space.conditions(experiment, spec.fixed)
     lurn.warm.install(o.folder)
     return self
@@ -64,7 +68,6 @@ return function (lurn)
 
   -- Whatever the store answers: nil and a message of the outside world make new trials wait, and are said once.
   function Agent:store_trouble (message)
-    if message == "spooled" then message = "it is away" end
     if not self.trouble then self.view:say("store: %s; trials go on, new ones wait", message) end
     self.trouble = message
     self.backoff = math.min(10, (self.backoff or 0.25) * 2)
@@ -87,11 +90,9 @@ return function (lurn)
   -- Of all trials that are over, those of other agents and of earlier starts too, only the best keep their files.
   local function take_stock (self)
     local trials = self:sync() or {}
-    self.keeper = lurn.keeper.new(self.spec, self.handle.direction)
-    for _, t in ipairs(trials) do
-      local value = t.state == "COMPLETE" and t.value or nil
-      if lurn.store_state.OVER[t.state] then self.keeper:add(t, value, lurn.sys.exists(self:path(t.number))) end
-    end
+    self.keeper = lurn.keeper.new(self.spec, self.handle.direction, trials, function (number)
+      return lurn.sys.exists(self:path(number))
+    end)
     for _, number in ipairs(self.keeper:spare(self.finished)) do
       Agent.remove_run(self:path(number), trials[number + 1].state == "FAIL")
     end

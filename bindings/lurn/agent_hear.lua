@@ -61,7 +61,7 @@ return function (lurn, Agent)
       self:store_trouble(message)
       return true
     end
-    if message == "spooled" then self:store_trouble(message) end
+    if message == "spooled" then self:store_trouble(select(2, self.handle.store:waits())) end
     if held then
       tidy(self, slot, e)
       self.view:ended(slot.trial, e)

@@ -252,11 +252,19 @@ return function (cli)
       layers = peers.onednn and peers.onednn.name, others = names}
   end
 
-  local function write_page (report, path, result)
+  local function write_file (path, text)
     local f, message = io.open(path, "w")
     if not f then cli.fail(cli.INPUT, message) end
-    f:write(report.page(result))
+    f:write(text)
     f:close()
+  end
+
+  -- The page, and beside it the numbers that it is made of: a later bench of some rows renews those and keeps the rest.
+  local function write_page (report, path, result)
+    local numbers = path:gsub("%.md$", "") .. ".json"
+    result = require "lurn.bench_merge" (json, numbers, result, rows.list())
+    write_file(numbers, json.encode(result) .. "\n")
+    write_file(path, report.page(result))
   end
 
   -- Everything a row may ask for.
@@ -277,14 +285,22 @@ return function (cli)
 
   local function all_rows (list, options)
     local report, peers = require "lurn.bench_report" (), peer.start(options.python)
-    local result = {machine = describe_machine(peers), command = command_line(options), rows = {}}
+    local result = {machine = describe_machine(peers), command = command_line(options), rows = {}, failed = {}}
     local context = make_context(options, peers, result)
     local say = options.json and function () end or function (text) print(text) io.stdout:flush() end
     local start = lurn.sys.clock()
     say(report.head(result))
     for i, row in ipairs(list) do
-      result.rows[i] = measure(row, context, #list - i + 1)
-      say(report.line(result.rows[i], result.rows[i - 1]))
+      -- A row that cannot be measured costs no other its place on the page.
+      local ok, r = pcall(measure, row, context, #list - i + 1)
+      if ok then
+        result.rows[#result.rows + 1] = r
+        say(report.line(r, result.rows[#result.rows - 1]))
+      else
+        if type(r) ~= "string" then error(r, 0) end
+        result.failed[#result.failed + 1] = ("%s: %s"):format(row.name, r)
+        io.stderr:write("lurn bench: ", result.failed[#result.failed], "\n")
+      end
     end
     peer.stop(peers)
     result.seconds, result.machine.load_after = lurn.sys.clock() - start, load_average()
@@ -308,7 +324,7 @@ return function (cli)
     if not list[1] then cli.usage(("no row fits '%s'"):format(options.rows)) end
     local result = all_rows(list, options)
     if options.json then cli.document(result) end
-    return cli.OK
+    return result.failed[1] and cli.FAILED or cli.OK
   end
 
   return M

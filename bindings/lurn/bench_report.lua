@@ -175,13 +175,16 @@ return function ()
     return yes, judged
   end
 
+  local function verdict (result)
+    local text = ("%d of %d goals met"):format(count(result.rows, "met"))
+    local within, of = count(result.rows, "within")
+    return of > 0 and text .. ("; %d of %d at most oneDNN's time"):format(within, of) or text
+  end
+
   --- What stands below them.
   function M.foot (result)
     local m = result.machine
-    local text = ("\n%d of %d goals met"):format(count(result.rows, "met"))
-    local within, of = count(result.rows, "within")
-    if of > 0 then text = text .. ("; %d of %d at most oneDNN's time"):format(within, of) end
-    text = text .. ("; %.0f s"):format(result.seconds)
+    local text = ("\n%s; %.0f s"):format(verdict(result), result.seconds)
     if m.load and m.load_after then
       text = text .. ("; load average %.1f before, %.1f after"):format(m.load, m.load_after)
     end
@@ -209,9 +212,9 @@ return function ()
   -- The other peers side by side: each with its time, and how many times faster lurn was in their own turns.
   local function other_columns (m)
     local columns = {NAME}
-    for i, name in ipairs(m.others) do
+    for _, name in ipairs(m.others) do
       local function find (r)
-        for _, o in ipairs(r.others) do if o.at == i then return o end end
+        for _, o in ipairs(r.others) do if o.name == name then return o end end
         return {}
       end
       columns[#columns + 1] = {name .. " ms", 10, function (r) return text_ms(find(r).ms) end}
@@ -255,13 +258,29 @@ return function ()
     if by.growth then out[#out + 1] = notes.growth .. "\n" end
   end
 
-  --- The results as a page of Markdown.
+  -- Which rows were taken by which command, and how busy the machine was.
+  local function takings (result, out)
+    local by, list = {}, {}
+    for _, r in ipairs(result.rows) do
+      local t = r.taken
+      local text = ("`%s%s` on %s with lurn %s"):format(t.forced and "LURN_ISA=" .. t.forced .. " " or "", t.command,
+        t.date, t.version)
+      if t.load and t.load_after then
+        text = text .. (" (load average %.1f before, %.1f after)"):format(t.load, t.load_after)
+      end
+      if not by[text] then by[text], list[#list + 1] = 0, text end
+      by[text] = by[text] + 1
+    end
+    for _, text in ipairs(list) do out[#out + 1] = ("- %s: %d rows"):format(text, by[text]) end
+    for _, message in ipairs(result.failed) do out[#out + 1] = "- not measured: " .. message:match "^[^\n]*" end
+  end
+
+  --- The results as a page of Markdown, of rows that say how they were taken.
   function M.page (result)
     local m = result.machine
-    local out = {"# Speed", "",
-      ("Measured by `%s%s` on %s with lurn %s."):format(m.forced and "LURN_ISA=" .. m.forced .. " " or "",
-        result.command, m.date, m.version),
-      "", machine_line(m) .. ".", peer_line(m) .. ".", M.foot(result):sub(2) .. ".", ""}
+    local out = {"# Speed", "", machine_line(m) .. ".", peer_line(m) .. ".", verdict(result) .. ".", ""}
+    takings(result, out)
+    out[#out + 1] = ""
     sections(result, out)
     out[#out + 1] = notes.all
     return table.concat(out, "\n")

@@ -106,7 +106,8 @@ return function (lurn)
   local function library_rows (add)
     local names = {}
     for name in next, lurn.cells do
-      if not lurn.layers[name] then names[#names + 1] = name end
+      -- Cells of images have other inputs than the columns that all of these get.
+      if not lurn.layers[name] and not name:find "^conv_" then names[#names + 1] = name end
     end
     table.sort(names)
     for _, s in ipairs(CELL_SIZES) do

@@ -75,6 +75,13 @@ return function (cli)
 
   function M.default_store (name) return ("%s/%s.db"):format(M.FOLDER, name) end
 
+  -- nil where create is false and there is none; the end of the command where it cannot be opened.
+  local function open (lurn, url, create)
+    local store, message, code = lurn.store.open(url, {create = create, spool = M.FOLDER .. "/.spool"})
+    if store or code == "ENOENT" and not create then return store, message end
+    cli.fail(cli.INPUT, message)
+  end
+
   --- An open store, or the end of the command.
   function M.open_store (lurn, url, create)
     local folder = not url:find "^%a[%w+]*:" and url:match "^(.*)/[^/]*$"
@@ -82,7 +89,7 @@ return function (cli)
       local made, why = lurn.sys.mkdir(folder)
       if not made then cli.fail(cli.INPUT, why) end
     end
-    local store, message = lurn.store.open(url, {create = create, spool = M.FOLDER .. "/.spool"})
+    local store, message = open(lurn, url, create)
     return store or cli.fail(cli.INPUT, message)
   end
 
@@ -123,8 +130,10 @@ return function (cli)
     if not text then cli.fail(cli.INPUT, message or path .. ": cannot be read") end
     if text:find "^%s*[%[{]" then
       local list, why = lurn.json.decode(text)
-      if type(list) ~= "table" then cli.fail(cli.INPUT, path .. ": " .. (why or "expected a list of objects")) end
-      return list[1] and list or {list}, text
+      list = type(list) == "table" and list[1] == nil and {list} or list
+      for _, row in ipairs(list or {}) do if type(row) ~= "table" then list = nil end end
+      if not list then cli.fail(cli.INPUT, path .. ": " .. (why or "expected a list of objects")) end
+      return list, text
     end
     local names, list = nil, {}
     for line in (text:gsub("\r", "") .. "\n"):gmatch "(.-)\n" do
@@ -164,8 +173,8 @@ return function (cli)
   end
 
   -- What a configuration does not say is at its default.
-  local function configuration (lurn, experiment, study, path, k, row)
-    local spec, params, entries = study:spec(), lurn.space.defaults(study:spec().space), {}
+  local function configuration (lurn, experiment, spec, path, k, row)
+    local params, entries = lurn.space.defaults(spec.space), {}
     for _, p in ipairs(spec.space) do entries[p.name] = p end
     for name, value in next, row do
       local checked, message = value_of(lurn, experiment, spec, entries, name, value)
@@ -175,15 +184,21 @@ return function (cli)
     return lurn.space.meaningful(params, lurn.space.conditions(experiment, spec.fixed))
   end
 
-  -- The same file is put in once, also when the command is given again.
-  local function enqueue (lurn, experiment, study, path)
+  -- The configurations of a file, {params, ...}, and what names them; the end of the command where they do not fit the
+  -- spec of the study that they are for.
+  local function read_configurations (lurn, experiment, spec, path)
+    if not path then return nil end
     local list, text = read_list(lurn, path)
-    local key = "enqueued " .. lurn.sys.sha256(text):sub(1, 16)
-    if study:get(key) then return end
+    for k, row in ipairs(list) do list[k] = configuration(lurn, experiment, spec, path, k, row) end
+    return list, "enqueued " .. lurn.sys.sha256(text):sub(1, 16)
+  end
+
+  -- The same file is put in once, also when the command is given again.
+  local function enqueue (study, list, key)
+    if not list or study:get(key) then return end
     local seeds, configs, base = study:spec().seeds or 1, {}, 0
     for _, t in ipairs(assert(study:sync())) do base = math.max(base, t.config + 1) end
-    for k, row in ipairs(list) do
-      local params = configuration(lurn, experiment, study, path, k, row)
+    for k, params in ipairs(list) do
       for seed = 1, seeds do
         configs[#configs + 1] = {params = params, config = base + k - 1, seed = seed, attrs = {enqueued = true}}
       end
@@ -286,16 +301,18 @@ return function (cli)
     local now = describe(lurn, experiment, o)
     if options.dry_run then return nil, require "lurn.cli_dry_run" (cli).run(lurn, experiment, now, options) end
     local url = options.store or (default or M.default_store)(now.name)
-    local store = M.open_store(lurn, url, true)
-    local study = store:study(now.name)
+    local store = open(lurn, url, false)
+    local study = store and store:study(now.name)
     if study and study:spec().precision ~= lurn.precision and not options.precision then
       store:close()
       options.precision = study:spec().precision
       return M.prepare(options, rest, words, what, default)
     end
-    if study then take_up(lurn, study, now, options, given)
-    else study = make_study(lurn, store, url, now, options) end
-    if options.enqueue then enqueue(lurn, experiment, study, options.enqueue) end
+    if study then take_up(lurn, study, now, options, given) end
+    -- What cannot be read must not leave a study behind.
+    local list, key = read_configurations(lurn, experiment, study and study:spec() or now.spec, options.enqueue)
+    study = study or make_study(lurn, store or M.open_store(lurn, url, true), url, now, options)
+    enqueue(study, list, key)
     return {lurn = lurn, experiment = experiment, study = study, url = url}
   end
 

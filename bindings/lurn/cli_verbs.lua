@@ -280,7 +280,7 @@ local verbs = {
       python = {"text", "interpreters that have PyTorch or JAX: a,b (the variable PYTHON, or python3)", "PROGRAMS"},
       chorales = {"text", "for the ragged row: a data set of rows of numbers, instead of generated lengths", "FILE"},
       first = {"text", "only this row's first step: its time and the memory of the process", "ROW"},
-      write = {"text", "the results as a page of Markdown", "FILE"},
+      write = {"text", "the results as a page of Markdown, with its numbers beside it for later benches", "FILE"},
       json = JSON,
     },
     from = "bench",

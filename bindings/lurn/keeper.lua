@@ -11,14 +11,6 @@ return function (lurn)
   local Keeper = {}
   Keeper.__index = Keeper
 
-  ---@param spec table        of the study: keep, of how many configurations (5); seeds (1); race
-  ---@param direction string  "minimize" or "maximize"
-  function M.new (spec, direction)
-    local seeds = spec.seeds or 1
-    return setmetatable({most = spec.keep or 5, seeds = seeds, trials = {}, files = {},
-      racing = lurn.racing.new {seeds = seeds, direction = direction, race = spec.race ~= false}}, Keeper)
-  end
-
   -- The trial of a configuration whose file is the one to keep: the best of those that have one.
   local function best_file (self, row)
     local best
@@ -29,39 +21,52 @@ return function (lurn)
     return best
   end
 
-  local function choose (self, row, chosen)
-    local t = best_file(self, row)
-    if t then chosen[t.number] = true end
-  end
-
-  local function choose_first (self, rows, chosen)
-    for k = 1, math.min(self.most, #rows) do choose(self, rows[k], chosen) end
-  end
-
   -- Whether a configuration gets another seed, now or later.
-  local function is_open (self, row, first)
+  local function is_open (self, row)
     if row.lost or #row.trials >= self.seeds then return false end
-    return not self.racing.race or not self.racing:hopeless(row.trials, first)
+    return not self.racing.race or not self.racing:hopeless(row.trials, self.field.ranking:first())
   end
 
-  local function in_order (trials)
-    local list = {}
-    for _, t in next, trials do list[#list + 1] = t end
-    table.sort(list, function (a, b) return a.number < b.number end)
-    return list
+  -- Whether the file of a trial is to stay.
+  local function stays (self, number, over)
+    local row = self.field.by[self.trials[number].config]
+    if not row.mean or best_file(self, row) ~= self.trials[number] then return false end
+    if self.field.ranking:place(row) <= self.most then return true end
+    if self.seeds == 1 or over or self.most == 0 then return false end
+    if is_open(self, row) then return true end
+    return (row.lost or #row.trials >= self.seeds) and self.field.settled:place(row) <= self.most
   end
 
-  -- Numbers of the trials whose files are to stay.
-  local function chosen_of (self, over)
-    local rows, chosen, settled = self.racing:ranking(in_order(self.trials)), {}, {}
-    choose_first(self, rows, chosen)
-    if self.seeds == 1 or over or self.most == 0 then return chosen end
-    for _, row in ipairs(rows) do
-      if is_open(self, row, rows[1]) then choose(self, row, chosen)
-      elseif row.lost or #row.trials >= self.seeds then settled[#settled + 1] = row end
+  local function note (self, trial, value, has_file)
+    local t = {number = trial.number, config = trial.config, seed = trial.seed, value = value,
+      state = value and "COMPLETE" or "FAIL"}
+    self.trials[t.number], self.files[t.number] = t, value ~= nil and has_file
+    return t
+  end
+
+  ---@param spec table        of the study: keep, of how many configurations (5); seeds (1); race
+  ---@param direction string  "minimize" or "maximize"
+  ---@param trials table      what there is; those count that are over
+  ---@param has_file fun(number: integer): boolean   whether the run file of a trial is there
+  ---@return lurn.Keeper
+  function M.new (spec, direction, trials, has_file)
+    local seeds, over = spec.seeds or 1, {}
+    local racing = lurn.racing.new {seeds = seeds, direction = direction, race = spec.race ~= false}
+    -- files: by number, of trials that are over, whether there is one that may have to stay; those that are not in it
+    -- need no look again.
+    local self = setmetatable({most = spec.keep or 5, seeds = seeds, racing = racing, trials = {}, files = {}}, Keeper)
+    for _, t in ipairs(trials) do
+      if lurn.store_state.OVER[t.state] then
+        over[#over + 1] = note(self, t, t.state == "COMPLETE" and t.value or nil, has_file(t.number))
+      end
     end
-    choose_first(self, settled, chosen)
-    return chosen
+    self.field = racing:field(over)
+    return self
+  end
+
+  local function forget (self, number)
+    self.field:drop(self.trials[number])
+    self.trials[number] = nil
   end
 
   --- A trial is over.
@@ -69,9 +74,7 @@ return function (lurn)
   ---@param value number?     nil: it gave no result
   ---@param has_file boolean  whether its run file is there
   function Keeper:add (trial, value, has_file)
-    self.files[trial.number] = value ~= nil and has_file
-    self.trials[trial.number] = {number = trial.number, config = trial.config, seed = trial.seed, value = value,
-      state = value and "COMPLETE" or "FAIL"}
+    self.field:put(note(self, trial, value, has_file))
   end
 
   --- Whether the file of a trial with this value would be among those that stay.
@@ -81,8 +84,9 @@ return function (lurn)
   function Keeper:wants (trial, value)
     if not value or value ~= value or self.most == 0 then return false end
     self:add(trial, value, true)
-    local wanted = chosen_of(self)[trial.number] or false
-    self.trials[trial.number], self.files[trial.number] = nil, nil
+    local wanted = stays(self, trial.number)
+    forget(self, trial.number)
+    self.files[trial.number] = nil
     return wanted
   end
 
@@ -90,12 +94,15 @@ return function (lurn)
   ---@param over? boolean   the study is: nobody else may still win
   ---@return integer[]
   function Keeper:spare (over)
-    local chosen, list = chosen_of(self, over), {}
-    for number in next, self.files do if not chosen[number] then list[#list + 1] = number end end
-    for _, number in ipairs(list) do self.files[number] = nil end
-    if self.seeds > 1 then return list end
-    -- Without seeds, who is behind so many stays there.
-    for number in next, self.trials do if not chosen[number] then self.trials[number] = nil end end
+    local list = {}
+    for number, has_file in next, self.files do
+      if not has_file or not stays(self, number, over) then list[#list + 1] = number end
+    end
+    for _, number in ipairs(list) do
+      self.files[number] = nil
+      -- Without seeds, who is behind so many stays there.
+      if self.seeds == 1 then forget(self, number) end
+    end
     return list
   end
 

@@ -59,6 +59,7 @@ return {
   {"tasks", late = true},
   {"lineage", late = true, inner = true},
 
+  {"changes", late = true, inner = true},
   {"store_state", late = true, inner = true},
   {"store_memory", late = true, inner = true},
   {"store_schema", late = true, inner = true},
@@ -76,6 +77,7 @@ return {
   {"sampler", late = true},
   {"sobol", adds_to = "sampler", inner = true},
   {"tpe", adds_to = "sampler", inner = true},
+  {"ranks", late = true, inner = true},
   {"pruner", late = true},
   {"pruner_percentile", adds_to = "pruner", inner = true},
   {"pruner_alone", adds_to = "pruner", inner = true},

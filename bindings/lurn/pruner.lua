@@ -123,34 +123,30 @@ return function (lurn)
     return h
   end
 
-  --- How many of a sorted list are less than a value.
-  function Pruner.count_less (values, value)
-    local low, high = 1, #values + 1
-    while low < high do
-      local middle = (low + high) // 2
-      if values[middle] < value then low = middle + 1 else high = middle end
-    end
-    return low - 1
-  end
-
-  --- Values of finished trials, sorted, NaN left out; and how many there are with NaN. Kept under a key.
+  --- Values of finished trials in order (lurn.ranks), NaN left out; and how many there are with NaN. Kept under a key.
   ---@param h table                      a history
   ---@param key any                      stands for value_of
   ---@param value_of fun(trial): number? nil: the trial does not count
   function Pruner.sorted (h, key, value_of)
     local kept = h.sorted[key]
     if not kept then
-      kept = {looked = 0, there = 0, values = {}}
+      kept = {looked = 0, there = 0}
       h.sorted[key] = kept
     end
-    local values = kept.values
+    local more = {}
     for k = kept.looked + 1, #h.finished do
       local value = value_of(h.finished[k])
       if value then kept.there = kept.there + 1 end
-      if value and value == value then table.insert(values, Pruner.count_less(values, value) + 1, value) end
+      if value and value == value then more[#more + 1] = value end
     end
     kept.looked = #h.finished
-    return values, kept.there
+    if not kept.values then
+      table.sort(more)
+      kept.values = lurn.ranks.new(nil, more)
+    else
+      for _, value in ipairs(more) do kept.values:add(value) end
+    end
+    return kept.values, kept.there
   end
 
   --- Options of pruners that check every so often.

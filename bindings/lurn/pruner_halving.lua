@@ -9,7 +9,11 @@
 --   hyperband   several asha, one for each min_early_stopping_rate; trials are dealt to these brackets by a checksum of
 --               the study's name and their number (optuna/pruners/_hyperband.py; Li et al., JMLR 2018)
 --   promotion   pauses every trial at every rung, and lets those go on that turn out to be among the best
---               1/reduction_factor (the algorithm of the MLSys paper itself). A paused one resumes from its checkpoint
+--               1/reduction_factor (the algorithm of the MLSys paper itself). A paused one resumes from its checkpoint.
+--               Where a sampler learns, newcomers are among the best of all so far more often than one in
+--               reduction_factor, and most of the time goes into whole trials; with `delay` a rung lets the next one
+--               go on only when reduction_factor times as many have come to it as have gone on (D-ASHA in Li et al.,
+--               "Hyper-Tune: Towards Efficient Hyper-parameter Tuning at Scale", VLDB 2022)
 --
 -- "auto" takes the resource from the complete trial that ended first, so it does not change when others end. Trials
 -- that run at that moment are judged at the rungs they come to from then on, and count at those they have passed
@@ -65,7 +69,7 @@ return function (lurn)
     end
     local h = self:history(trials)
     local values = self.sorted(h, rung.key .. rung.step, value_of)
-    local n, better = #values, self.count_less(values, value)
+    local n, better = values.n, values:place(value) - 1
     for _, i in ipairs(h.open) do
       local other = trials[i].number ~= trial.number and value_of(trials[i])
       if other then n, better = n + 1, better + (other < value and 1 or 0) end
@@ -225,6 +229,7 @@ return function (lurn)
     max_resource = {"integer", nil, {1, 2^53}, "no rung from this step on: there a trial goes to its end"},
     reduction_factor = HALVING.reduction_factor,
     min_early_stopping_rate = HALVING.min_early_stopping_rate,
+    delay = {"boolean", false, nil, "never more than one in reduction_factor has gone on"},
   }}
   kinds.promotion = promotion
 
@@ -250,41 +255,77 @@ return function (lurn)
     return rung_step(self, rung_of(self, self:last(trial)) + 1)
   end
 
-  -- Trials at rung r, best first, as {value, trial}.
-  local function at_rung (self, trials, r)
-    local list, step = {}, rung_step(self, r)
-    for _, trial in ipairs(trials) do
-      local value = trial.state ~= "FAIL" and value_at_rung(self, trial, step)
-      if value then list[#list + 1] = {value, trial} end
+  -- A ladder is what is kept of a list of trials. Each of its rungs, from 1 for rung 0, has two orders of {value,
+  -- number}, best first: `all` that have been there, and who of them `rests` there. `places`: a trial's, by its number
+  -- and rung; `trials`: what they were made of.
+  local function new_ladder () return {rungs = {}, places = {}, trials = {}} end
+
+  local function ahead (a, b) return a.value < b.value or a.value == b.value and a.number < b.number end
+
+  local function rung_at (ladder, k)
+    local rung = ladder.rungs[k]
+    if not rung then
+      rung = {all = lurn.ranks.new(ahead), rests = lurn.ranks.new(ahead)}
+      ladder.rungs[k] = rung
     end
-    table.sort(list, function (a, b) return a[1] < b[1] or a[1] == b[1] and a[2].number < b[2].number end)
-    return list
+    return rung
   end
+
+  -- Puts a trial where it stands by now.
+  local function stand (self, ladder, trial)
+    local number = trial.number
+    for k, place in next, ladder.places[number] or {} do
+      ladder.rungs[k].all:remove(place)
+      ladder.rungs[k].rests:remove(place)
+    end
+    local places, top = {}, trial.state == "FAIL" and -1 or rung_of(self, self:last(trial))
+    ladder.trials[number], ladder.places[number] = trial, places
+    for r = 0, top do
+      local rung, value = rung_at(ladder, r + 1), value_at_rung(self, trial, rung_step(self, r))
+      if value then
+        places[r + 1] = {value = value, number = number}
+        rung.all:add(places[r + 1])
+        if r == top and trial.state == "PAUSED" then rung.rests:add(places[r + 1]) end
+      end
+    end
+  end
+
+  local function ladder_of (self, trials)
+    local function take (ladder, trial) stand(self, ladder, trial) end
+    return lurn.changes.follow(self.ladders, trials, function ()
+      local ladder = new_ladder()
+      for _, trial in ipairs(trials) do stand(self, ladder, trial) end
+      return ladder
+    end, take)
+  end
+
+  -- Of those that rest at a rung the first one goes on first, so the others need no look.
+  local function next_up (self, ladder)
+    for k = #ladder.rungs, 1, -1 do
+      local all, rests = ladder.rungs[k].all, ladder.rungs[k].rests
+      local first, most = rests:first(), all.n // self.reduction_factor
+      local open = not self.delay or all.n - rests.n < most
+      if open and first and all:place(first) <= most then return first.number end
+    end
+  end
+
+  function promotion:start () self.ladders = setmetatable({}, {__mode = "k"}) end
 
   --- The paused trial that may go on: the highest rung first, there the best of its best 1/reduction_factor that
   -- has not gone on yet.
   ---@param trials table
   ---@return integer? number
-  function promotion:promote (trials)
-    local highest = -1
-    for _, trial in ipairs(trials) do
-      if trial.state == "PAUSED" then highest = math.max(highest, rung_of(self, self:last(trial))) end
-    end
-    for r = highest, 0, -1 do
-      local list = at_rung(self, trials, r)
-      for k = 1, #list // self.reduction_factor do
-        local trial = list[k][2]
-        if trial.state == "PAUSED" and rung_of(self, self:last(trial)) == r then return trial.number end
-      end
-    end
-  end
+  function promotion:promote (trials) return next_up(self, ladder_of(self, trials)) end
 
-  -- The trials with this one as if it were paused.
-  local function if_paused (trial, trials)
-    local list = {}
-    for i, other in ipairs(trials) do list[i] = other.number == trial.number and
-      {number = trial.number, state = "PAUSED", reports = trial.reports} or other end
-    return list
+  -- Whether the trial would go on at once if it were paused.
+  local function goes_on (self, trial, trials)
+    local ladder = ladder_of(self, trials)
+    local was = ladder.trials[trial.number]
+    if not was then return false end
+    stand(self, ladder, {number = trial.number, state = "PAUSED", reports = trial.reports})
+    local number = next_up(self, ladder)
+    stand(self, ladder, was)
+    return number == trial.number
   end
 
   function promotion:decide (trial, trials)
@@ -292,7 +333,7 @@ return function (lurn)
     local before = trial.reports and trial.reports[#trial.reports - 1]
     if not step or rung_of(self, step) == rung_of(self, before and before[1]) then return nil end
     if value ~= value then return "prune", ("step %d: NaN at a rung"):format(step) end
-    if self:promote(if_paused(trial, trials)) == trial.number then return nil end
+    if goes_on(self, trial, trials) then return nil end
     return "pause", ("step %d: waits at the rung of step %d"):format(step, rung_step(self, rung_of(self, step)))
   end
 end

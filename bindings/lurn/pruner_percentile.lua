@@ -21,9 +21,9 @@ return function (lurn)
 
   -- The percentile q of a sorted list as NumPy has it: linear between neighbours, from the nearer one.
   local function percentile (sorted, q)
-    local at = (#sorted - 1) * (q / 100)
+    local at = (sorted.n - 1) * (q / 100)
     local k = math.floor(at)
-    local a, b, t = sorted[k + 1], sorted[math.min(k + 2, #sorted)], at - k
+    local a, b, t = sorted:at(k + 1), sorted:at(math.min(k + 2, sorted.n)), at - k
     if t == 0 then return a end
     return t < 0.5 and a + (b - a) * t or b - (b - a) * (1 - t)
   end
@@ -38,11 +38,11 @@ return function (lurn)
     local values, there = self.sorted(h, step, function (other)
       return other.state == "COMPLETE" and value_of(self, other, step) or nil
     end)
-    if there < self.n_min_trials or #values == 0 then return nil end
+    if there < self.n_min_trials or values.n == 0 then return nil end
     local limit = percentile(values, q)
     if best > limit then
       return "prune", ("step %d: best %g is worse than %g, the percentile %g of %d"):format(step, self.sign * best,
-        self.sign * limit, q, #values)
+        self.sign * limit, q, values.n)
     end
   end
 

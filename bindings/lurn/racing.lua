@@ -35,6 +35,7 @@ return function (lurn)
   function M.new (options)
     local self = setmetatable(schema.check("lurn.racing", options, OPTIONS), Racing)
     self.sign = self.direction == "maximize" and -1 or 1
+    self.fields = setmetatable({}, {__mode = "k"})
     return self
   end
 
@@ -103,20 +104,7 @@ return function (lurn)
     return mean, sd, n, mean + self.sign * M.t_quantile(self.alpha, n - 1) * sd / math.sqrt(n)
   end
 
-  -- Lists of trials by configuration, in order of its number.
-  local function by_config (trials)
-    local by, configs = {}, {}
-    for _, trial in ipairs(trials) do
-      local config = trial.config or trial.number
-      if not by[config] then
-        by[config] = {config = config}
-        configs[#configs + 1] = by[config]
-      end
-      table.insert(by[config], trial)
-    end
-    table.sort(configs, function (a, b) return a.config < b.config end)
-    return configs
-  end
+  -- ---- configurations -----------------------------------------------------------------------------------
 
   local lost, over = {FAIL = true, PRUNED = true}, lurn.store_state.OVER
 
@@ -125,26 +113,137 @@ return function (lurn)
     return false
   end
 
-  --- Configurations by bound, then by mean; those that lost a seed come behind, those without a result not at all.
+  local function all_done (list)
+    for _, trial in ipairs(list) do
+      if not over[trial.state] then return false end
+    end
+    return true
+  end
+
+  -- The least seed that nobody has begun, or nil.
+  local function free_seed (self, list)
+    local taken = {}
+    for _, trial in ipairs(list) do taken[trial.seed or 1] = true end
+    for seed = 1, self.seeds do if not taken[seed] then return seed end end
+  end
+
+  -- By bound, then by mean; those that lost a seed behind.
+  local function ahead (a, b)
+    if a.lost ~= b.lost then return b.lost end
+    if a.first_key ~= b.first_key then return a.first_key < b.first_key end
+    if a.second_key ~= b.second_key then return a.second_key < b.second_key end
+    return a.config < b.config
+  end
+
+  --- What is kept of trials, which may come one by one, and again when they have changed.
+  ---@class lurn.Field
+  ---@field racing lurn.Racing
+  ---@field by table<integer, table>   configurations by number: {config, trials, lost, mean, sd, n, bound}
+  ---@field highest integer            the largest number of a configuration, or -1
+  ---@field ranking lurn.Ranks         those with a result
+  ---@field settled lurn.Ranks         of them, who gets no other seed whatever happens
+  ---@field racers lurn.Ranks          who may get another one now
+  ---@field beaten table               who could get another one, and was hopeless when the incumbent was the judge
+  local Field = {}
+  Field.__index = Field
+
+  -- Infinite values have a mean, but no spread.
+  local function key (racing, x) return x == x and racing.sign * x or math.huge end
+
+  local function weigh (racing, c)
+    c.mean, c.sd, c.n, c.bound = racing:score(c.trials)
+    if not c.mean then return end
+    c.lost, c.first_key, c.second_key = has_lost(c.trials), key(racing, c.bound), key(racing, c.mean)
+    c.settled = c.lost or #c.trials >= racing.seeds
+    c.races = not c.lost and all_done(c.trials) and free_seed(racing, c.trials) ~= nil
+  end
+
+  local function withdraw (self, c)
+    if not c.mean then return end
+    self.ranking:remove(c)
+    if c.settled then self.settled:remove(c) end
+    if self.beaten[c] then self.beaten[c] = nil elseif c.races then self.racers:remove(c) end
+  end
+
+  local function enter (self, c)
+    weigh(self.racing, c)
+    if not c.mean then return end
+    self.ranking:add(c)
+    if c.settled then self.settled:add(c) end
+    if c.races then self.racers:add(c) end
+  end
+
+  -- Where a trial stands, or would stand, in its configuration's list, which is in order of number.
+  local function place_of (list, number)
+    local k = #list
+    while k > 0 and list[k].number > number do k = k - 1 end
+    if k > 0 and list[k].number == number then return k, true end
+    return k + 1, false
+  end
+
+  -- The configuration of a trial.
+  local function of (self, trial)
+    local config = trial.config or trial.number
+    local c = self.by[config] or {config = config, trials = {}}
+    self.by[config], self.highest = c, math.max(self.highest, config)
+    return c
+  end
+
+  local function insert (list, trial)
+    local k, there = place_of(list, trial.number)
+    if there then list[k] = trial else table.insert(list, k, trial) end
+  end
+
+  --- A trial as it is by now.
+  function Field:put (trial)
+    local c = of(self, trial)
+    withdraw(self, c)
+    insert(c.trials, trial)
+    enter(self, c)
+  end
+
+  --- As if that trial had never been.
+  function Field:drop (trial)
+    local c = of(self, trial)
+    local k, there = place_of(c.trials, trial.number)
+    if not there then return end
+    withdraw(self, c)
+    table.remove(c.trials, k)
+    if c.trials[1] then enter(self, c) else self.by[c.config] = nil end
+  end
+
+  -- Those of a list of which a field is true.
+  local function which (list, name)
+    local out = {}
+    for _, c in ipairs(list) do if c[name] then out[#out + 1] = c end end
+    return out
+  end
+
+  --- The field of a list of trials, at the price of sorting it.
+  ---@param trials table
+  ---@return lurn.Field
+  function Racing:field (trials)
+    local field, list = setmetatable({racing = self, by = {}, highest = -1, beaten = {}}, Field), {}
+    for _, trial in ipairs(trials) do insert(of(field, trial).trials, trial) end
+    for _, c in next, field.by do
+      weigh(self, c)
+      if c.mean then list[#list + 1] = c end
+    end
+    table.sort(list, ahead)
+    field.ranking, field.settled = lurn.ranks.new(ahead, list), lurn.ranks.new(ahead, which(list, "settled"))
+    field.racers = lurn.ranks.new(ahead, which(list, "races"))
+    return field
+  end
+
+  local function field_of (self, trials)
+    return lurn.changes.follow(self.fields, trials, function () return self:field(trials) end, Field.put)
+  end
+
+  --- Configurations by bound, then by mean; those that lost a seed come behind, those without a result not at all. They
+  -- are the race's own: to be looked at.
   ---@param trials table
   ---@return {config: integer, mean: number, sd: number?, n: integer, bound: number, lost: boolean, trials: table}[]
-  function Racing:ranking (trials)
-    local list = {}
-    for _, of in ipairs(by_config(trials)) do
-      local mean, sd, n, bound = self:score(of)
-      if mean then
-        list[#list + 1] = {config = of.config, mean = mean, sd = sd, n = n, bound = bound, lost = has_lost(of),
-          trials = of}
-      end
-    end
-    table.sort(list, function (a, b)
-      if a.lost ~= b.lost then return b.lost end
-      if a.bound ~= b.bound then return self.sign * a.bound < self.sign * b.bound end
-      if a.mean ~= b.mean then return self.sign * a.mean < self.sign * b.mean end
-      return a.config < b.config
-    end)
-    return list
-  end
+  function Racing:ranking (trials) return field_of(self, trials).ranking:list() end
 
   -- ---- the race -----------------------------------------------------------------------------------------
 
@@ -161,29 +260,28 @@ return function (lurn)
     return self.sign * (mean - best) > M.t_quantile(self.alpha, df) * error_of_difference
   end
 
-  -- The least seed that nobody has begun, or nil.
-  local function free_seed (self, list)
-    local taken = {}
-    for _, trial in ipairs(list) do taken[trial.seed or 1] = true end
-    for seed = 1, self.seeds do if not taken[seed] then return seed end end
-  end
-
-  local function all_done (list)
-    for _, trial in ipairs(list) do
-      if not over[trial.state] then return false end
+  -- The incumbent. Who is hopeless against one that is another by now, or has had another seed, may not be so now.
+  local function incumbent_of (field)
+    local first, was = field.ranking:first(), field.judge
+    if not first or was and was.config == first.config and was.n == first.n and was.mean == first.mean then
+      return first
     end
-    return true
+    field.judge = {config = first.config, n = first.n, mean = first.mean}
+    for c in next, field.beaten do field.racers:add(c) end
+    field.beaten = {}
+    return first
   end
 
   -- A seed for whoever may still win, the best first. A configuration is judged when nothing of it is open.
-  local function next_seed (self, trials)
-    local ranking = self:ranking(trials)
-    for _, r in ipairs(ranking) do
-      local seed = all_done(r.trials) and free_seed(self, r.trials)
-      if seed and (r == ranking[1] and not r.lost or not self:hopeless(r.trials, ranking[1])) then
-        return {config = r.config, seed = seed}
-      end
+  local function next_seed (self, field)
+    local first = incumbent_of(field)
+    local c = field.racers:first()
+    while c and c ~= first and self:hopeless(c.trials, first) do
+      field.racers:remove(c)
+      field.beaten[c] = true
+      c = field.racers:first()
     end
+    return c and {config = c.config, seed = free_seed(self, c.trials)}
   end
 
   --- What a new trial is to play. number: of that trial; only needed without racing.
@@ -197,12 +295,11 @@ return function (lurn)
       if self.trials and config >= self.trials then return nil end
       return {config = config, seed = number % self.seeds + 1}
     end
-    local place = next_seed(self, trials)
+    local field = field_of(self, trials)
+    local place = next_seed(self, field)
     if place then return place end
-    local config = -1
-    for _, trial in ipairs(trials) do config = math.max(config, trial.config or trial.number) end
-    if self.trials and config + 1 >= self.trials then return nil end
-    return {config = config + 1, seed = 1}
+    if self.trials and field.highest + 1 >= self.trials then return nil end
+    return {config = field.highest + 1, seed = 1}
   end
 
   return M

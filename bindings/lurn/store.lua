@@ -331,15 +331,6 @@ return function (lurn)
   --- nil, message, "ENOENT" when there is none of that name.
   function Store:study (name) return study_of(self, self.kept:study(name)) end
 
-  -- The trial with the best value.
-  local function best (trials, direction)
-    local sign, found = direction == "maximize" and -1 or 1, nil
-    for _, t in ipairs(trials) do
-      if t.state == "COMPLETE" and (not found or sign * t.value < sign * found.value) then found = t end
-    end
-    return found
-  end
-
   --- The names of the studies there are, sorted.
   ---@return string[]? names
   function Store:names ()
@@ -359,7 +350,7 @@ return function (lurn)
       local s = self:study(name)
       local trials = s and s:sync()
       if trials then
-        local t = best(trials, s.direction)
+        local t = machine.best(trials, s.direction)
         list[#list + 1] = {name = name, direction = s.direction, counts = s:counts(), trials = s:spec().trials,
           study = s, best = t and {number = t.number, value = t.value, params = t.params} or nil}
       end
@@ -374,8 +365,16 @@ return function (lurn)
     return self.kept.spool:drain()
   end
 
-  --- With a spool: whether something waits there.
-  function Store:waits () return self.kept.spool ~= nil and self.kept.spool:waits() end
+  --- With a spool: whether something waits there, and why.
+  ---@return boolean waits
+  ---@return string? why
+  function Store:waits ()
+    if not self.kept.spool then return false end
+    return self.kept.spool:waits()
+  end
+
+  --- From now on it is tried for so many seconds, as open's `patience` says.
+  function Store:be_patient (seconds) return self.kept.be_patient and self.kept:be_patient(seconds) end
 
   function Store:delete (name) return self.kept:delete(name) end
   function Store:close () return self.kept:close() end

@@ -432,7 +432,7 @@ return function (lurn)
 
   local function handle (store, folder, study)
     return setmetatable({store = store, folder = folder, name = study.name, direction = study.direction,
-      state = machine.new(study.spec), view = {trials = {}, at = 0}, logs = {}, k = {}, facts = {}, early = {},
+      state = machine.new(study.spec), view = machine.view(), logs = {}, k = {}, facts = {}, early = {},
       made = {}, waiting = 0}, Handle)
   end
 

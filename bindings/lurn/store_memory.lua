@@ -93,7 +93,7 @@ return function (lurn)
 
   local function handle (store, study)
     return setmetatable({store = store, name = study.name, direction = study.direction, state = study.state,
-      view = {trials = {}, at = 0}}, Handle)
+      view = machine.view()}, Handle)
   end
 
   function Store:create (study)

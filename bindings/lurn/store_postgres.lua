@@ -8,6 +8,11 @@ return function (lurn)
       :format(name, words)
   end
 
+  -- Where neither the server nor the address says anything else.
+  local function unless_set (name, value)
+    return ("SELECT set_config('%s', '%s', false) WHERE current_setting('%s') = '0'"):format(name, value, name)
+  end
+
   M.dialect = {
     kind = "postgresql",
     types = {id = "SERIAL NOT NULL PRIMARY KEY", double = "DOUBLE PRECISION", bigint = "BIGINT", time = "TIMESTAMP",
@@ -29,13 +34,16 @@ return function (lurn)
     mark = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint + 0 * $1::bigint", since = ">=",
     tables = "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() "
       .. "AND tablename IN ('studies', 'lurn_study')",
-    optimize = {},
+    -- Of a process that was frozen within a transaction the server takes the locks away, and who waits for one does not
+    -- wait for ever.
+    optimize = {unless_set("idle_in_transaction_session_timeout", "20s"), unless_set("lock_timeout", "3s")},
   }
 
   --- The time by the server's clock.
   function M.dialect.now (run) return run "SELECT extract(epoch FROM clock_timestamp())::float8"[1][1] end
 
   function M.dialect.problems () return {} end
+  function M.dialect.busy () return nil end
 
   function M.open (url, options)
     return lurn.store_sql.open(M.dialect, url, options)

@@ -38,8 +38,8 @@ return function (lurn)
     return self
   end
 
-  --- Whether something waits.
-  function Spool:waits () return #self.files > 0 end
+  --- Whether something waits, and what the store said last when it was away.
+  function Spool:waits () return #self.files > 0, self.trouble end
 
   local function write (self, study, op, e)
     local file = self.files[#self.files]
@@ -95,7 +95,10 @@ return function (lurn)
   function Spool:drain ()
     while self.files[1] do
       local done, message, code = drain_file(self, self.files[1])
-      if not done then return nil, message, code end
+      if not done then
+        self.trouble = message
+        return nil, message, code
+      end
       table.remove(self.files, 1)
     end
     return true
@@ -124,6 +127,7 @@ return function (lurn)
     if self.spool:drain() then
       local done, message, code = self.kept[op](self.kept, copied(e))
       if done or not AWAY[code] then return done, message, code end
+      self.spool.trouble = message
     end
     local written, message, code = write(self.spool, self.name, op, e)
     if written then return true, "spooled" end

@@ -3,13 +3,14 @@
 --
 -- Every change is one short transaction. A transaction that met another one, or whose connection broke, is played again
 -- until `patience` seconds are over; that is safe because a claim gives a worker its own trial back and a result has a
--- name. While a server is away it is asked now and then only.
+-- name. From then on the store is away, and is asked now and then only, without waiting.
 
 return function (lurn)
   local schema = lurn.store_schema
   local M = {}
 
-  local LONGEST = 2        -- seconds between two tries to connect
+  local LONGEST = 2        -- seconds between two tries while it is away
+  local A_MOMENT = 0.05    -- that such a try waits for others who write
 
   ---------------------------------------------------------------- a connection
 
@@ -26,7 +27,7 @@ return function (lurn)
   local function connect (self)
     if self.db then return end
     local d = self.dialect
-    local db, message, code = lurn.core.db.open(d.kind, self.place, self.options.read_only, self.patience)
+    local db, message, code = lurn.core.db.open(d.kind, self.place, self.options.read_only, self.waiting)
     if not db then error({message = message, code = code}, 0) end
     self.db, self.pid, self.loose = db, lurn.sys.pid(), false
     for _, sql in ipairs(d.optimize) do run(self, sql) end
@@ -35,6 +36,12 @@ return function (lurn)
   local function disconnect (self)
     if self.db then self.db:close() end
     self.db = nil
+  end
+
+  -- How long statements to come wait for others.
+  local function wait_at_most (self, seconds)
+    if self.db and self.waiting ~= seconds then self.db:patience(seconds) end
+    self.waiting = seconds
   end
 
   -- Whether the transactions to come may be lost to a power cut.
@@ -62,6 +69,14 @@ return function (lurn)
     if trouble.code == "ECONN" or not rolled then disconnect(self) end
   end
 
+  local function go_away (self, trouble, started)
+    local now = lurn.sys.clock()
+    self.since, self.away, self.trouble = self.since or started, now + LONGEST, trouble
+    if trouble.code == "EBUSY" then
+      trouble.message = self.dialect.busy(self.place, now - self.since) or trouble.message
+    end
+  end
+
   --- Plays f(run) as one transaction, again if need be, and returns what it returns (up to three values); nil, message,
   -- code when the world does not let it. Errors that are misuse are raised.
   ---@param begin string
@@ -70,18 +85,19 @@ return function (lurn)
   function Link:transact (begin, f, loose)
     local started, pause = lurn.sys.clock(), 0.01
     if self.away and started < self.away then return nil, self.trouble.message, self.trouble.code end
+    wait_at_most(self, self.away and A_MOMENT or self.patience)
     while true do
       local ok, a, b, c = pcall(once, self, begin, f, loose)
       if ok then
-        self.away = nil
+        self.away, self.since = nil, nil
         return a, b, c
       end
       local trouble = type(a) == "table" and a.code and a or nil
       undo(self, trouble or {})
       if not trouble then error(a, 0) end
       local again = trouble.code == "ECONN" or trouble.code == "EBUSY"
-      if not again or self.away or lurn.sys.clock() - started > self.patience then
-        if trouble.code == "ECONN" then self.away, self.trouble = lurn.sys.clock() + LONGEST, trouble end
+      if not again or self.away or lurn.sys.clock() - started >= self.patience then
+        if again then go_away(self, trouble, started) end
         return nil, trouble.message, trouble.code
       end
       -- Two who met once must not meet again.
@@ -197,6 +213,9 @@ return function (lurn)
       return true
     end)
   end
+
+  --- Seconds to try again from now on.
+  function Store:be_patient (seconds) self.link.patience = seconds end
 
   function Store:close () disconnect(self.link) end
 

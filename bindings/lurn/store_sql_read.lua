@@ -74,7 +74,10 @@ return function (lurn, Handle)
       return select(self, run, d.by_version, ("t.version %s $2"):format(d.since), view.since), at and at[1]
     end)
     if not found then return nil, mark, code end
-    for number, t in next, found do view.trials[number + 1] = t end
+    for number, t in next, found do
+      view.trials[number + 1] = t
+      lurn.changes.note(view.trials, number)
+    end
     view.since = mark or view.since
     return view.trials
   end

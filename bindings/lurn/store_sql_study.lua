@@ -32,7 +32,7 @@ return function (lurn)
     local d = link.dialect
     return setmetatable({any = ANY:format(d.by_queue), pick = PICK:format(d.by_queue, d.skip),
       fresh = FRESH:format(d.by_queue, d.skip), link = link, id = id, name = name, direction = direction, given = spec,
-      space = M.space(spec), total = machine.total(spec), view = {trials = {}, since = -1}}, Handle)
+      space = M.space(spec), total = machine.total(spec), view = {trials = lurn.changes.begin {}, since = -1}}, Handle)
   end
 
   function Handle:spec () return self.given end

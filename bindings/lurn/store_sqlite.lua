@@ -25,6 +25,31 @@ return function (lurn)
   --- The time: of this machine, as all who use the file are on it.
   function M.dialect.now () return lurn.sys.time() end
 
+  -- The lock for writing is byte 120 of the file of shared memory (sqlite.org/walformat.html, 2.3.1), and the system
+  -- tells whose it is. To open that file here would let go of this process's own locks.
+  local WRITE_LOCK = "^%d+: POSIX +ADVISORY +WRITE (%d+) %x+:%x+:(%d+) 120 120"
+
+  local function writer (path)
+    local inode = tonumber((lurn.sys.identity(path .. "-shm") or ""):match "^%x+%-(%x+)", 16)
+    local f = inode and io.open "/proc/locks"
+    for line in f and f:lines() or function () end do
+      local pid, of = line:match(WRITE_LOCK)
+      if tonumber(of) == inode then return f:close() and tonumber(pid) end
+    end
+    if f then f:close() end
+  end
+
+  --- What to say where another process writes for so long, and does not come to an end.
+  function M.dialect.busy (path, seconds)
+    local pid = writer(path)
+    if not pid then return nil end
+    local f = io.open(("/proc/%d/stat"):format(pid))
+    local stopped = f and f:read "a":match "%) [Tt]"
+    if f then f:close() end
+    return ("%s: process %d has been writing to it for %s%s"):format(path, pid, lurn.quantity.duration(seconds),
+      stopped and (", and is stopped: kill -CONT %d lets it go on"):format(pid) or "")
+  end
+
   --- What SQLite itself finds wrong with the file.
   function M.dialect.problems (run)
     local list = {}

@@ -35,6 +35,15 @@ return function (lurn)
     return counts
   end
 
+  --- The complete trial with the best value, or nil.
+  function M.best (trials, direction)
+    local sign, found = direction == "maximize" and -1 or 1, nil
+    for _, t in ipairs(trials) do
+      if t.state == "COMPLETE" and (not found or sign * t.value < sign * found.value) then found = t end
+    end
+    return found
+  end
+
   --- How many attempts of a trial crashed.
   function M.crashes (t)
     local n = 0
@@ -252,12 +261,18 @@ return function (lurn)
   local copy = lurn.core.json.copy
   M.copy = copy
 
-  --- Brings a view, {trials = {}, at = 0} at first, up to date: only what changed since is copied.
+  --- A view of the trials that is yet to be brought up to date.
+  function M.view () return {trials = lurn.changes.begin {}, at = 0} end
+
+  --- Brings a view up to date: only what changed since is copied.
   ---@return table[] trials
   function State:update (view)
     local changed = {}
     for k = view.at + 1, #self.log do changed[self.log[k]] = true end
-    for number in next, changed do view.trials[number + 1] = copy(self.trials[number + 1]) end
+    for number in next, changed do
+      view.trials[number + 1] = copy(self.trials[number + 1])
+      lurn.changes.note(view.trials, number)
+    end
     view.at = #self.log
     return view.trials
   end

@@ -30,6 +30,17 @@ describe("lurn bench", function ()
     assert.matches("| rnn online | ", page, 1, true)
   end)
 
+  when_built("keeps what was measured before on its page", function ()
+    local first = document "--quick --turns 1 --rows '^trace' --write page.md"
+    assert.equal(1, #first.rows)
+    document "--quick --turns 1 --rows '^rnn online$' --write page.md"
+    local page = shell.read "page.md"
+    for _, row in ipairs {"rnn online", "trace + plan"} do assert.matches("\n| " .. row .. " | ", page, 1, true) end
+    assert.matches("`lurn bench %-%-rows %^trace %-%-turns 1 %-%-quick` on %d+%-%d+%-%d+ with [^\n]*: 1 rows", page)
+    local _, rows = page:gsub("\n| rnn online |", "")
+    assert.equal(1, rows)
+  end)
+
   when_built("measures the layers alone, and growth with its power", function ()
     local result = document "--quick --turns 1 --rows 'layers rnn online'"
     assert.equal(1, result.rows[1].turns)

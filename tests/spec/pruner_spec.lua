@@ -192,6 +192,63 @@ describe("promotion", function ()
     assert.is_nil(p:promote(trials))
   end)
 
+  -- The rule as it reads, of all trials anew: rungs at the steps 1, 3 and 9.
+  local function next_of_all (trials)
+    local steps = {1, 3, 9}
+    local function rung_of (t)
+      local r = 0
+      while steps[r + 1] and #t.reports >= steps[r + 1] do r = r + 1 end
+      return r
+    end
+    for r = 3, 1, -1 do
+      local list = {}
+      for _, t in ipairs(trials) do
+        local report = t.state ~= "FAIL" and t.reports[steps[r]]
+        if report and report[2] == report[2] then list[#list + 1] = {report[2], t} end
+      end
+      table.sort(list, function (a, b) return a[1] < b[1] or a[1] == b[1] and a[2].number < b[2].number end)
+      for k = 1, #list // 3 do
+        local t = list[k][2]
+        if t.state == "PAUSED" and rung_of(t) == r then return t.number end
+      end
+    end
+  end
+
+  it("says of a list that grows what it says of all of it", function ()
+    local options = {min_resource = 1, max_resource = 27, reduction_factor = 3}
+    local old, trials, on = lurn.pruner.new("promotion", options), lurn.changes.begin {}, {}
+    local function u (i) return lurn.rng.uniform(5, "search", "promotion", i) end
+    local function put (t)
+      trials[t.number + 1] = t
+      lurn.changes.note(trials, t.number)
+      return t
+    end
+    local function moved (t, state)
+      return put {number = t.number, state = state, reports = {table.unpack(t.reports)}}
+    end
+    local counts = {}
+    for i = 1, 1500 do
+      local number = old:promote(trials)
+      assert.equal(next_of_all(trials), number)
+      if number then on[#on + 1] = moved(trials[number + 1], "RUNNING")
+      elseif #on < 4 then on[#on + 1] = put {number = #trials, state = "RUNNING", reports = {}} end
+      local k = 1 + (u(3 * i) * #on) // 1
+      local t = on[k]
+      t = moved(t, "RUNNING")
+      on[k], t.reports[#t.reports + 1] = t, {#t.reports + 1, u(3 * i + 1) < 0.02 and nan or (u(3 * i + 1) * 50) // 1}
+      local all = {table.unpack(trials)}
+      local verdict, why = old:decide(t, trials)
+      assert.same({lurn.pruner.new("promotion", options):decide(t, all)}, {verdict, why})
+      local over = verdict == "prune" and "PRUNED" or u(3 * i + 2) < 0.01 and "FAIL" or #t.reports == 27 and "COMPLETE"
+      if over or verdict then
+        moved(table.remove(on, k), over or "PAUSED")
+        counts[over or "PAUSED"] = (counts[over or "PAUSED"] or 0) + 1
+      end
+      counts.more = (counts.more or 0) + (number and 1 or 0)
+    end
+    assert.is_true(counts.PAUSED > 100 and counts.COMPLETE > 3 and counts.FAIL > 3 and counts.more > 20)
+  end)
+
   it("knows how far a trial may go", function ()
     assert.equal(1, p:budget(trial(0, "WAITING", {}, 1)))
     assert.equal(3, p:budget(trial(0, "RUNNING", {1}, 1)))
@@ -205,6 +262,39 @@ describe("promotion", function ()
     assert.is_nil(p:decide(trial(2, "RUNNING", {4}, 1), {others[1], others[2], trial(2, "RUNNING", {4}, 1)}))
     assert.is_nil(p:decide(trial(2, "RUNNING", {7, 7}, 1), others))
     assert.equal("prune", (p:decide(trial(2, "RUNNING", {nan}, 1), others)))
+  end)
+
+  -- Losses that get better with the number, as those of a sampler that learns: plain promotion lets nearly all go on.
+  local function whole_study (delay)
+    local q = lurn.pruner.new("promotion", {max_resource = 9, reduction_factor = 3, delay = delay})
+    local trials, reached = {}, {[1] = 0, [3] = 0, [9] = 0}
+    local function play (t)
+      t.state = "RUNNING"
+      repeat
+        local step = #t.reports + 1
+        t.reports[step] = {step, 100 - t.number + 0.5 * ((t.number * 7) % 5)}
+        if step == 9 then t.state = "COMPLETE" elseif q:decide(t, trials) then t.state = "PAUSED" end
+        if reached[step] then
+          reached[step] = reached[step] + 1
+          if delay and step > 1 then assert.is_true(reached[step] <= reached[step // 3] // 3) end
+        end
+      until t.state ~= "RUNNING"
+    end
+    repeat
+      local number = q:promote(trials)
+      if not number and #trials < 60 then
+        number = #trials
+        trials[number + 1] = trial(number, "RUNNING", {}, 1)
+      end
+      if number then play(trials[number + 1]) end
+    until not number
+    return reached
+  end
+
+  it("with delay never lets more than one in so many go on", function ()
+    local plain = whole_study(false)
+    assert.is_true(plain[3] > 40 and plain[9] > 30)
+    assert.same({[1] = 60, [3] = 20, [9] = 6}, whole_study(true))
   end)
 end)
 

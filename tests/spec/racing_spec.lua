@@ -71,4 +71,58 @@ describe("racing", function ()
     assert.same({config = 1, seed = 2}, r:next({}, 4))
     assert.is_nil(r:next({}, 6))
   end)
+
+  -- The rule as it reads, of all trials anew.
+  local function next_of_all (r, trials, seeds)
+    local rows = r:ranking(trials)
+    for _, row in ipairs(rows) do
+      local open, taken, seed = false, {}, 1
+      for _, t in ipairs(row.trials) do
+        open, taken[t.seed] = open or t.state == "RUNNING", true
+      end
+      while taken[seed] do seed = seed + 1 end
+      local wins = row == rows[1] and not row.lost or not r:hopeless(row.trials, rows[1])
+      if not open and seed <= seeds and wins then return {config = row.config, seed = seed} end
+    end
+    local highest = -1
+    for _, t in ipairs(trials) do highest = math.max(highest, t.config) end
+    return {config = highest + 1, seed = 1}
+  end
+
+  it("says of a list that grows what it says of all of it", function ()
+    for study, direction in ipairs {"minimize", "maximize", "minimize"} do
+      local seeds = 2 + study
+      local old, trials, running = lurn.racing.new {seeds = seeds, direction = direction}, lurn.changes.begin {}, {}
+      local function u (what, i) return lurn.rng.uniform(study, "search", what, i) end
+      local function put (t)
+        trials[t.number + 1] = t
+        lurn.changes.note(trials, t.number)
+      end
+      local more = 0
+      for i = 1, 200 do
+        if #running > 3 or u("ends", i) < 0.5 and running[1] then
+          local t = table.remove(running, 1 + (u("which", i) * #running) // 1)
+          local fate = u("fate", i)
+          local value = u("level", t.config + 1) + 0.3 * u("noise", t.number + 1)
+          put {number = t.number, config = t.config, seed = t.seed, value = fate > 0.1 and value or nil,
+            state = fate > 0.1 and "COMPLETE" or fate > 0.05 and "FAIL" or "PRUNED"}
+        end
+        local fresh = lurn.racing.new {seeds = seeds, direction = direction}
+        local place = old:next(trials)
+        assert.same(next_of_all(fresh, {table.unpack(trials)}, seeds), place)
+        if i % 50 == 0 then assert.same(fresh:ranking {table.unpack(trials)}, old:ranking(trials)) end
+        more = more + (place.seed > 1 and 1 or 0)
+        running[#running + 1] = {number = #trials, config = place.config, seed = place.seed, state = "RUNNING"}
+        put(running[#running])
+      end
+      assert.is_true(more > 20 and more < 180, more)
+    end
+  end)
+
+  it("has room for values that are not finite", function ()
+    local r = lurn.racing.new {seeds = 2}
+    local rows = r:ranking(trials_of {{math.huge, math.huge}, {1, 2}, {-math.huge, math.huge}, {3, math.huge}})
+    assert.equal(4, #rows)
+    assert.equal(1, rows[1].config)
+  end)
 end)

@@ -69,6 +69,11 @@ M.tasks = {
   {name = "runs+asha", space = RUNS, curve = curve, evaluations = 200, least = least_run},
 }
 
+--- The task of a name.
+function M.task (name)
+  for _, task in ipairs(M.tasks) do if task.name == name then return task end end
+end
+
 -- ---- studies --------------------------------------------------------------------------------------------
 
 local function whole (task, trials, p)
@@ -78,21 +83,30 @@ local function whole (task, trials, p)
   return value, 1
 end
 
--- A trial that asha may stop: the value if it was not, and the evaluations it took.
-local function halved (task, pruner, trials, p)
-  local trial = {number = #trials, config = #trials, seed = 1, state = "RUNNING", params = p, reports = {}}
-  trials[#trials + 1] = trial
-  local losses = task.curve(p)
-  for step, loss in ipairs(losses) do
-    trial.reports[step] = {step, loss}
-    if pruner:decide(trial, trials) then
-      trial.state = "PRUNED"
-      return nil, step
+local AFTER = {prune = "PRUNED", pause = "PAUSED"}
+
+-- A trial goes on until a pruner has it stop or wait, or to its end: the value there, and the evaluations it took.
+local function go_on (task, pruner, trials, trial)
+  local losses, cost = task.curve(trial.params), 0
+  trial.state = "RUNNING"
+  for step = #trial.reports + 1, #losses do
+    cost = cost + 1
+    trial.reports[step] = {step, losses[step]}
+    local verdict = pruner:decide(trial, trials)
+    if verdict then
+      trial.state = AFTER[verdict]
+      return nil, cost
     end
   end
   local value = losses[#losses]
   trial.state, trial.value = value == value and "COMPLETE" or "FAIL", value
-  return value, #losses
+  return value, cost
+end
+
+local function new_trial (trials, p)
+  local trial = {number = #trials, config = #trials, seed = 1, state = "RUNNING", params = p, reports = {}}
+  trials[#trials + 1] = trial
+  return trial
 end
 
 --- Plays a study of a task: the least value found.
@@ -106,11 +120,32 @@ function M.study (task, name, seed)
   while left > 0 do
     local p = sampler:suggest(#trials, trials)
     local value, cost
-    if pruner then value, cost = halved(task, pruner, trials, p) else value, cost = whole(task, trials, p) end
+    if pruner then value, cost = go_on(task, pruner, trials, new_trial(trials, p))
+    else value, cost = whole(task, trials, p) end
     left = left - cost
     if value and value < least then least = value end
   end
   return least
+end
+
+--- Plays so many trials of a task that has curves, with tpe and a pruner: the least value of a whole one, the
+-- evaluations of all, and how many were whole.
+---@param name string     of the pruner
+function M.halving (task, name, options, count, seed)
+  local sampler = lurn.sampler.new("tpe", task.space, {seed = seed})
+  local halve = lurn.pruner.new(name, options)
+  local trials, least, spent, wholes = {}, math.huge, 0, 0
+  while true do
+    local number = halve.promote and halve:promote(trials)
+    if not number and #trials == count then return least, spent, wholes end
+    local trial = number and trials[number + 1] or new_trial(trials, sampler:suggest(#trials, trials))
+    local value, cost = go_on(task, halve, trials, trial)
+    spent = spent + cost
+    if value then
+      wholes = wholes + 1
+      if value < least then least = value end
+    end
+  end
 end
 
 --- What Optuna found: least values by task's name (tests/tools/regret.py).

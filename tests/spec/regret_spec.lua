@@ -14,6 +14,21 @@ describe("regret of tpe", function ()
     end)
   end
 
+  it("is no larger for three quarters of the evaluations, with promotion that waits instead of asha", function ()
+    local task, asha, delayed, spent = h.task "runs+asha", {}, {}, {0, 0}
+    for seed = 1, SEEDS do
+      local cost
+      asha[seed], cost = h.halving(task, "asha", {min_resource = 1}, 100, seed)
+      spent[1] = spent[1] + cost
+      delayed[seed], cost = h.halving(task, "promotion", {reduction_factor = 2, delay = true, max_resource = 10}, 100,
+        seed)
+      spent[2] = spent[2] + cost
+    end
+    local p = h.p_larger(delayed, asha)
+    assert.is_true(p > 0.01, ("p = %.4f"):format(p))
+    assert.is_true(spent[2] < 0.75 * spent[1], ("%d and %d"):format(spent[1], spent[2]))
+  end)
+
   it("would be seen to be larger: random draws are", function ()
     local found = {}
     for seed = 1, SEEDS do found[seed] = h.study(h.tasks[2], "random", seed) end

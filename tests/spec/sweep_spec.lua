@@ -220,6 +220,26 @@ describe("lurn sweep", function ()
     assert.matches("parameter 'note' is not searched in this study, it is plain", err)
   end)
 
+  when_built("makes nothing when the file of configurations is wrong", function ()
+    shell.write("wrong.json", '[{"x": 0.3}, {"hiden": 4}]')
+    shell.write("numbers.json", "[1, 2]")
+    for _, store in ipairs {"new/here.db", "dir:new/folder"} do
+      for name, message in pairs {["wrong.json"] = "configuration 2: unknown parameter 'hiden'",
+        ["numbers.json"] = "expected a list of objects", ["nowhere.json"] = "No such file"} do
+        local command = "sweep quick.lua --trials 6 --quiet --store %s --enqueue %s"
+        local code, _, err = shell.lurn(command:format(store, name))
+        assert.equal(3, code)
+        assert.matches(name .. ": " .. message, err)
+        assert.is_false(shell.exists "new")
+      end
+    end
+    -- The study that is there is the one that counts, not what this command would make.
+    assert.equal(0, (shell.lurn "sweep quick.lua --x 5..6 --sampler random --trials 1 --quiet --store there.db"))
+    shell.write("wide.json", '[{"x": 5.5}]')
+    assert.equal(0, (shell.lurn "sweep quick.lua --trials 2 --quiet --store there.db --enqueue wide.json"))
+    assert.equal(5.5, trials_of("there.db", "quick")[2].params.x)
+  end)
+
   when_built("says with --dry-run what it would search and what a trial costs", function ()
     local code, out, err = shell.lurn "sweep slow.lua --sampler random --dry-run --json --trials 10 --workers 2"
     assert.equal(0, code, err)
