@@ -126,7 +126,7 @@ return function (lurn)
       least = 20, goal = {ms = {2500, 1400}, bytes = 100e6}}
     add {table = "step", name = "char-rnn evaluation", case = copy(text, {kind = "eval"}), goal = {}}
     add {table = "step", name = "one character", case = copy(text, {kind = "stream", T = 1, B = 1}),
-      goal = {ms = {0.015}, ratio = 20}}
+      goal = {ms = 0.015, ratio = 20}}
     local words = size("ptb-medium", {cell = "lstm", vocab = 10000, out = 10000})
     add {table = "step", name = "ptb-medium, 10,000 words", case = copy(words, {kind = "train", carry = true}),
       goal = {ratio = words.goal}}
