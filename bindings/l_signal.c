@@ -1,11 +1,12 @@
-/* l_signal.c: "please stop" from outside: SIGINT (Ctrl-C) and SIGTERM.
+/* l_signal.c: "please stop" from outside: SIGINT (Ctrl-C), SIGTERM, and SIGHUP when the terminal is gone.
  *
  * The first signal only sets a flag. The engine polls it between time steps and abandons the
  * step, the run looks at it between iterations, writes its checkpoint and ends. The handler
- * puts the default actions back first, so that a second signal, of either kind, ends the process at once.
+ * puts the default actions back first, so that a second signal, of either kind, ends the process at once. A hangup counts
+ * as SIGTERM and stays caught: the kernel and a shell both tell of it, and nobody is there who would insist.
  * A limit on the size of files (ulimit -f) would end the process, too: it becomes an error of the write.
  *
- *   signal.install()      catch both; one that the process was started to ignore stays ignored
+ *   signal.install()      catch them; one that the process was started to ignore stays ignored
  *   signal.pending()      nil, "INT" or "TERM"
  *   signal.hold(yes)      while held the engine is not told: an iteration that has committed its
  *                         update is played to its end, because half of it cannot be resumed. Returns what it was
@@ -60,7 +61,7 @@ static void prompt_handler (int number) {
   if (s->caught && time(NULL) - s->since >= PATIENCE) signal(SIGINT, SIG_DFL);
   if (!s->caught) s->since = time(NULL);
   else s->insist = 1;
-  if (number == SIGTERM) {
+  if (number != SIGINT) {
     s->leave = 1;
     signal(SIGTERM, SIG_DFL);
   }
@@ -73,11 +74,18 @@ static void catch_one (int number) {
   if (signal(number, handler) == SIG_IGN) signal(number, SIG_IGN);
 }
 
+static void catch_hangup (void (*f)(int)) {
+  struct sigaction action = {.sa_handler = f, .sa_flags = SA_RESTART}, old;
+  sigemptyset(&action.sa_mask);
+  if (sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, NULL);
+}
+
 static int l_install (lua_State *L) {
   (void)L;
   if (s->prompt) return 0;
   catch_one(SIGINT);
   catch_one(SIGTERM);
+  catch_hangup(handler);
 #ifdef SIGXFSZ
   signal(SIGXFSZ, SIG_IGN);
 #endif
@@ -86,7 +94,7 @@ static int l_install (lua_State *L) {
 
 static int l_pending (lua_State *L) {
   if (!s->caught) return 0;
-  lua_pushstring(L, s->caught == SIGTERM ? "TERM" : "INT");
+  lua_pushstring(L, s->caught == SIGINT ? "INT" : "TERM");
   return 1;
 }
 
@@ -109,6 +117,7 @@ static void catch_for_prompt (void) {
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, NULL);
   if (!s->leave) sigaction(SIGTERM, &action, NULL);
+  catch_hangup(prompt_handler);
 }
 
 static int l_clear (lua_State *L) {
@@ -125,7 +134,9 @@ static int l_clear (lua_State *L) {
 
 static int l_restore (lua_State *L) {
   (void)L;
-  if (!s->prompt) let_go();
+  if (s->prompt) return 0;
+  let_go();
+  catch_hangup(SIG_DFL);
   return 0;
 }
 
@@ -135,7 +146,7 @@ static int l_prompt (lua_State *L) {
   s->caught = 0;
   s->stop = 0;
   s->insist = s->leave = 0;
-  if (s->prompt) catch_for_prompt(); else let_go();
+  if (s->prompt) catch_for_prompt(); else l_restore(L);
   return 0;
 }
 

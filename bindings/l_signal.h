@@ -1,4 +1,4 @@
-/* l_signal.h: what SIGINT and SIGTERM have asked for, for the bindings that heed it.
+/* l_signal.h: what SIGINT, SIGTERM and SIGHUP have asked for, for the bindings that heed it.
  *
  * Both precisions' modules share one record in a Lua state, whichever was loaded first: there is one
  * terminal and one Ctrl-C. The handler (l_signal.c) writes it, l_pause.c reads it at a prompt.
@@ -20,7 +20,7 @@ typedef struct l_signals {
   volatile sig_atomic_t pausing;        /* the coroutine that yields now was paused, it did not ask for it */
   atomic_int looks;                     /* of the engine until the signal that a test asked for; 0: none is */
   volatile sig_atomic_t insist;         /* Ctrl-C came again before the first was heeded */
-  volatile sig_atomic_t leave;          /* SIGTERM came at a prompt: it pauses, saves what it has, and ends */
+  volatile sig_atomic_t leave;          /* SIGTERM or SIGHUP came at a prompt: it pauses, saves what it has, and ends */
   int whole;                            /* so many pieces are played that a pause must not cut in two */
   int blocked;                          /* so many coroutines were resumed where the one around them cannot yield */
   volatile time_t since;                /* when the signal came, by time() */

@@ -1,4 +1,4 @@
--- SIGINT and SIGTERM: a checkpoint within a step, the exit codes, an evaluation that is not waited for, a second
+-- SIGINT, SIGTERM and SIGHUP: a checkpoint within a step, the exit codes, an evaluation that is not waited for, a second
 -- signal. With real processes; what is measured in seconds is generous, because the machine may be busy.
 
 local lurn = require "lurn"
@@ -82,12 +82,12 @@ return lurn.experiment {name = "loop", params = {times = 1}, run = function (run
 end}
 ]]
 
--- A shell has what it starts in the background ignore SIGINT, hence env.
+-- A shell has what it starts in the background ignore SIGINT, and nohup a hangup, hence env.
 local function begin (options, script)
   os.remove(shell.path "ready")
   os.remove(shell.path "code")
   os.remove(shell.path "run.h5")
-  assert(os.execute(("cd %s && { (env --default-signal=INT %s run %s --quiet --out run.h5 %s "
+  assert(os.execute(("cd %s && { (env --default-signal=INT,HUP %s run %s --quiet --out run.h5 %s "
     .. ">/dev/null 2>err & echo $! >pid; wait $!; echo $? >code.tmp; mv code.tmp code) & }"):format(shell.folder,
     shell.bin, script or "script.lua", options)))
   for _ = 1, 600 do
@@ -223,6 +223,12 @@ describe("a signal", function ()
     local _, file = content()
     assert.equal(40, file.counters.steps)
     assert.equal("interrupted", file.status)
+  end)
+
+  when_built("of a terminal that is gone is one to end, however often it comes", function ()
+    assert.equal(143, (stop(begin "--at late", "HUP", "HUP", "HUP")))
+    local _, file = content()
+    assert.same({"terminated", 15}, {file.status, file.counters.steps})
   end)
 
   when_built("that comes second, of whichever kind, ends the process at once", function ()
