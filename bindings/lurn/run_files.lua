@@ -88,6 +88,8 @@ return function (lurn, Run)
   -- let it: nil and the message, which is also shown.
   ---@param status? string
   function Run:checkpoint (status)
+    -- Who paused between the file and its identity would take it for another's.
+    local _ <close> = lurn.patience.whole()
     local keep = self.rotation and self.checkpoint_due == "keep"
     self.checkpoint_due, self.written = false, Run.clock()
     if not self.path then return true end
@@ -104,6 +106,7 @@ return function (lurn, Run)
   -- last checkpoint stays, from which it is resumed.
   function Run:mark (status)
     if not self.on_disk or lurn.sys.identity(self.path) ~= self.identity then return end
+    local _ <close> = lurn.patience.whole()
     local ok, message = lurn.runfile.mark(self.path, status)
     if ok then self.identity = lurn.sys.identity(self.path)
     else self.progress:say("lurn: the run file does not say that the run ended as %s: %s", status, message) end

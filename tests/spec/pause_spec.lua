@@ -210,6 +210,25 @@ describe("a prompt's Ctrl-C", function ()
     assert.same({bits(straight)}, {bits(run)})
   end)
 
+  it("does not come between a run file and what the run knows of it", function ()
+    local path = os.tmpname()
+    local run = experiment(20):start({}, {out = path .. ".h5", quiet = true, seed = 3})
+    local write, written = lurn.runfile.write, 0
+    function lurn.runfile.write (...)
+      local ok, message = write(...)
+      written = written + 1
+      signal.raise(0)
+      return ok, message
+    end
+    local pauses = play(function () run:continue() end, function () end, function ()
+      assert.equal(lurn.sys.identity(run.path), run.identity)
+    end)
+    lurn.runfile.write = write
+    assert.is_true(pauses > 0 and written > 1)
+    assert.is_false(lurn.sys.exists(path .. ".replaced-1.h5"))
+    for _, name in ipairs {"", ".h5", ".jsonl", ".h5.lock"} do os.remove(path .. name) end
+  end)
+
   it("leaves a run to others: who plays it next goes on from there", function ()
     local run = start(60)
     local thread = coroutine.create(function () run:continue() end)
