@@ -67,7 +67,7 @@ return lurn.experiment {name = "start", params = {data = ""}, run = function (ru
     lurn.linear {size = #data.vocab}, loss = lurn.loss.cross_entropy()}
   local optim = lurn.optim.adam(model, {clip_norm = 5})
   for batch in run:batches(data.all, {batch = %d, seq = %d, steps = 1}) do
-    run:log {loss = model:forward(batch)}
+    run:log {ready = lurn.sys.clock(), loss = model:forward(batch)}
     model:backward()
     optim:step()
     return lurn.sys.clock()
@@ -83,7 +83,7 @@ end}
     local f = assert(io.open(script, "w"))
     f:write(SCRIPT:format(case.D, case.cell, case.H, case.layers, case.B, case.T))
     f:close()
-    local seconds, peer = {}, {}
+    local seconds, ready, peer = {}, {}, {}
     for turn = 1, context.quick and 3 or 9 do
       local start = lurn.sys.clock()
       local run = io.popen(("%s run %s --data %s --out %s --json --quiet 2> /dev/null"):format(quote(context.program),
@@ -91,7 +91,7 @@ end}
       local answer = lurn.json.decode(run:read "a")
       run:close()
       if not answer or type(answer.result) ~= "number" then error("lurn run did not start", 0) end
-      seconds[turn] = answer.result - start
+      seconds[turn], ready[turn] = answer.result - start, answer.metrics.ready.last - start
       os.remove(out .. ".h5")
       os.remove(out .. ".jsonl")
       local again = turn <= 3 and context.peers.torch and context.start_again(context.peers.torch)
@@ -104,7 +104,9 @@ end}
     end
     for _, name in ipairs {path, script, out} do os.remove(name) end
     local ms, theirs = 1000 * time.median(seconds), peer[1] and 1000 * time.median(peer)
-    return {ms = ms, peer_ms = theirs, note = theirs and ("%s: %.0f ms"):format(context.peers.torch.name, theirs)}
+    local note = ("its first batch is there after %.0f ms"):format(1000 * time.median(ready))
+    if theirs then note = ("%s; %s: %.0f ms"):format(note, context.peers.torch.name, theirs) end
+    return {ms = ms, peer_ms = theirs, note = note}
   end
 
   ---------------------------------------------------------------- growth
