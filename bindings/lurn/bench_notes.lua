@@ -60,9 +60,10 @@ steps and at evaluations; file digests are those of all tensors in a checkpoint.
   figure = [[
 **Loader stall**: the share of one epoch of char-rnn training (one thread, from a data set on disk) in which it waits
 for its next batch. **Start-up**: from the shell's command `lurn run` on a prepared data set until its first step is
-done, run file and all, and until that step begins; beside it PyTorch from its interpreter's start to its first step of the same case. **Prompt**:
-from the command `lurn` until its prompt stands on a pseudo-terminal; **completion**: the key Tab among 10,000 names;
-**progress**: what the line of progress adds to `run:log`, as a share of a sweep-small LSTM step.]],
+done, run file and all, and until that step begins; beside it PyTorch from its interpreter's start to its first step of
+the same case. **Prompt**: from the command `lurn` until its prompt stands on a pseudo-terminal; **completion**: the key
+Tab among 10,000 names; **progress**: what the line of progress adds to `run:log`, as a share of a sweep-small LSTM
+step.]],
 
   growth = [[
 An LSTM's training step on one thread (T 50, B 32, D and H 64, 1 output; with H, D grows as well), the least CPU time
