@@ -56,15 +56,8 @@ return function (cli)
     options.data = table.concat(files, ",")
   end
 
-  -- What the command line names: lurn, the run file, and what is to be closed in the end. Of a bundle it is the best
-  -- run, or --run NAME, and the data inside are found. Of a study the trial is returned, too; it may have no run file.
-  local function open (verb, options, rest)
-    local path = input.only_file(verb, rest)
-    local parts = parts_of(path)
-    if not parts then
-      local lurn, file = input.run(path)
-      return lurn, file
-    end
+  -- Of a bundle the best run, or --run NAME, with the data inside. Of a study the trial, too; it may have no run file.
+  local function choose (parts, path, options)
     local name = options.run or parts.headline
     if parts.study and name == "" then cli.fail(cli.INPUT, path .. ": no trial of the study is complete") end
     local trial = parts.study and trials.trial_of(parts.study, name)
@@ -74,6 +67,20 @@ return function (cli)
     local lurn, file = input.run(parts.runs[name])
     file.path = path .. ":" .. name
     return lurn, file, parts, trial
+  end
+
+  -- What the command line names: lurn, the run file, and what is to be closed in the end.
+  local function open (verb, options, rest)
+    local path = input.only_file(verb, rest)
+    local parts = parts_of(path)
+    if not parts then
+      local lurn, file = input.run(path)
+      return lurn, file
+    end
+    local found = table.pack(pcall(choose, parts, path, options))
+    if found[1] then return table.unpack(found, 2, found.n) end
+    getmetatable(parts).__close()
+    error(found[2], 0)
   end
 
   ---------------------------------------------------------------- rerun
