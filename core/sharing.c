@@ -259,7 +259,7 @@ static void visit_all (look *l) {
 
 void lurn_sharing_find (lurn_wave *w) {
   int most = lurn_pool_threads(w->ctx->pool);
-  lurn_shape now = {.threads = most > 1 && most <= w->threads ? most : 1, .blas = w->ctx->blas,
+  lurn_shape now = {.threads = most > 1 && most <= w->threads ? most : 1, .blas = w->ctx->blas != NULL,
                     .extent = lurn_extent_of(w->batch)};
   now.meets = now.threads > 1 && (w->schedule->choices.dice || lurn_pool_meets(w->ctx->pool));
   if (!memcmp(&now, &w->shape, sizeof now)) return;
