@@ -1,5 +1,5 @@
--- SIGINT, SIGTERM and SIGHUP: a checkpoint within a step, the exit codes, an evaluation that is not waited for, a second
--- signal. With real processes; what is measured in seconds is generous, because the machine may be busy.
+-- SIGINT, SIGTERM and SIGHUP: a checkpoint within a step, the exit codes, an evaluation that is not waited for, a
+-- second signal. With real processes; what is measured in seconds is generous, because the machine may be busy.
 
 local lurn = require "lurn"
 local shell = require "shell_helper"
