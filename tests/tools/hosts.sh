@@ -47,10 +47,12 @@ PartitionName=main Nodes=h1,h2 Default=YES MaxTime=INFINITE State=UP
 CONF
 }
 
-# Mounts and the host's name are private to the daemon and to what it starts.
+# Mounts and the host's name are private to the daemon and to what it starts. A checkout below /tmp is one that hosts share.
 start () {
-  nsenter --net=/run/netns/"$1" unshare -um bash -c \
-    "mount --bind $folder/hosts /etc/hosts && mount -t tmpfs none /tmp && mount -t tmpfs none /dev/shm && hostname $1 && slurmd"
+  local share=true
+  case $PWD/ in /tmp/*) share="mkdir -p '$PWD' && mount -c --bind /proc/self/cwd '$PWD'" ;; esac
+  nsenter --net=/run/netns/"$1" unshare -um bash -c "mount --bind $folder/hosts /etc/hosts && mount -t tmpfs none /tmp &&
+    $share && mount -t tmpfs none /dev/shm && hostname $1 && slurmd"
 }
 
 up () {
