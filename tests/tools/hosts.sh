@@ -12,6 +12,7 @@
 set -eu
 what=$1 folder=$2 host=${3:-}
 net=10.98.0        # the controller is .254, the hosts .1 and .2
+tree=$(cd "$(dirname "$0")/../.." && pwd -P)
 export SLURM_CONF=$folder/slurm.conf
 
 config () {
@@ -47,12 +48,12 @@ PartitionName=main Nodes=h1,h2 Default=YES MaxTime=INFINITE State=UP
 CONF
 }
 
-# Mounts and the host's name are private to the daemon and to what it starts. A checkout below /tmp is one that hosts share.
+# Mounts and the host's name are private to the daemon and to what it starts; a checkout below /tmp is shared.
 start () {
   local share=true
-  case $PWD/ in /tmp/*) share="mkdir -p '$PWD' && mount -c --bind /proc/self/cwd '$PWD'" ;; esac
-  nsenter --net=/run/netns/"$1" unshare -um bash -c "mount --bind $folder/hosts /etc/hosts && mount -t tmpfs none /tmp &&
-    $share && mount -t tmpfs none /dev/shm && hostname $1 && slurmd"
+  case $tree in /tmp/*) share="mkdir -p '$tree' && mount -c --bind /proc/self/cwd '$tree'" ;; esac
+  nsenter --net=/run/netns/"$1" unshare -um bash -c "cd '$tree' && mount --bind $folder/hosts /etc/hosts &&
+    mount -t tmpfs none /tmp && $share && mount -t tmpfs none /dev/shm && hostname $1 && slurmd"
 }
 
 up () {
