@@ -49,7 +49,7 @@ lurn_batch *l_newbatch (lua_State *L, int owner) {
  * a row has ended there is 0, which for ids is "none". */
 static void push_field (lua_State *L, const lurn_batch *first, const lurn_field *f) {
   const lurn_batch *b = lurn_batch_along(first, f->axis);
-  int time = lurn_axis_level(f->axis) == LURN_TIME, rank = 0;
+  int time = lurn_on_time(f->axis), rank = 0;
   int64_t dim[LURN_MAX_RANK];
   if (time) dim[rank++] = b->T;
   dim[rank++] = b->B;
@@ -188,7 +188,7 @@ static void add_field (lua_State *L, int keep, handle *h, const char *name, cons
   lurn_batch *first = &h->b;
   const lurn_batch *b = lurn_batch_along(first, y->axis);
   const int64_t *order = h->order[lurn_axis_set(y->axis)];
-  int time = lurn_axis_level(y->axis) == LURN_TIME;
+  int time = lurn_on_time(y->axis);
   lurn_field *f = place_of(L, first, name);
   size_t row = (size_t)y->cols * lurn_dtype_size(t->dtype);
   char *to = l_newblock(L, (size_t)(time ? b->N : b->B) * row);

@@ -10,7 +10,7 @@
  * whichever axis it is. */
 static void spread_frames (const lurn_batch *b, const lurn_register *x, const char *from, lurn_tensor *t) {
   size_t row = lurn_row_bytes(x);
-  int time = lurn_axis_level(x->axis) == LURN_TIME;
+  int time = lurn_on_time(x->axis);
   for (int s = 0; s < (time ? b->T : 1); s++)
     for (int r = 0; r < (time ? b->live[s] : b->B); r++)
       memcpy((char *)t->data.p + row * (size_t)(s * b->B + (b->place ? b->place[r] : r)),
@@ -26,7 +26,7 @@ static int y_output (lua_State *L) {             /* name -> a copy, or nil */
   int rank = 0;
   if (!from) { lua_pushnil(L); return 1; }
   const lurn_batch *b = lurn_batch_along(&p->batch, x->axis);
-  int time = lurn_axis_level(x->axis) == LURN_TIME;
+  int time = lurn_on_time(x->axis);
   if (time || b->place) l_player_checkbatch(L, p);
   if (p->wave.window && x->axis == LURN_TIME)
     return luaL_error(L, "output '%s': checkpointing over time keeps nothing that has a value for every step",

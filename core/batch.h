@@ -31,6 +31,7 @@ typedef enum lurn_axis_kind {
 
 /* LURN_ONCE, LURN_ROW or LURN_TIME. */
 static inline int lurn_axis_level (int axis) { return axis == LURN_ONCE ? LURN_ONCE : axis % 2 ? LURN_ROW : LURN_TIME; }
+static inline int lurn_on_time (int axis) { return lurn_axis_level(axis) == LURN_TIME; }
 /* Which time axis it belongs to, from 0. */
 static inline int lurn_axis_set (int axis) { return axis == LURN_ONCE ? 0 : (axis - 1) / 2; }
 /* The rows (steps) of the time axis that `axis` belongs to. */

@@ -102,7 +102,7 @@ static void trim (run *r) {
   for (int u = r->first; u < r->end; u++)
     for (int k = s->unit[u].first; k < s->unit[u].first + s->unit[u].count; k++) {
       const lurn_register *x = &s->program->reg[instr_at(s, k)->out];
-      int last = lurn_axis_level(x->axis) == LURN_TIME && x->cols >= s->choices.wide ? last_reader(r, s->order[k]) : -1;
+      int last = lurn_on_time(x->axis) && x->cols >= s->choices.wide ? last_reader(r, s->order[k]) : -1;
       for (int j = 0; j < LURN_MAX_IN; j++) {
         int repeated = repeats(r, instr_at(s, k)->in[j]), until = repeated >= 0 ? last_reader(r, repeated) : -1;
         if (until > last) last = until;

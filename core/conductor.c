@@ -19,10 +19,6 @@ typedef struct piece {
 
 typedef struct going { piece *p; lurn_hand h; } going;      /* one thread, on its way through them */
 
-static const lurn_batch *along (const lurn_wave *w, int axis) { return lurn_batch_along(w->batch, axis); }
-
-static int on_time (int axis) { return lurn_axis_level(axis) == LURN_TIME; }
-
 static void meet (const going *g) { if (g->h.parts > 1) lurn_pool_meet(g->h.w->ctx->pool, g->h.part); }
 
 static int is_cut (const going *g) { return atomic_load_explicit(&g->p->cut, memory_order_relaxed); }
@@ -59,7 +55,7 @@ static int stretches (const lurn_wave *w, const lurn_section *u) {
   for (int j = u->first; j < u->first + u->count; j++) {
     int n = w->schedule->order[j];
     const lurn_instr *i = &w->program->instr[n];
-    yes &= on_time(w->program->reg[i->out].axis) && !(w->op[n]->flags & LURN_OP_WHOLE) && !lurn_is_computed(w, i);
+    yes &= lurn_on_time(w->program->reg[i->out].axis) && !(w->op[n]->flags & LURN_OP_WHOLE) && !lurn_is_computed(w, i);
   }
   return yes;
 }
@@ -68,7 +64,7 @@ static int stretches (const lurn_wave *w, const lurn_section *u) {
 static void play_steadily (const going *g, int unit, int from, int to) {
   const lurn_wave *w = g->h.w;
   const lurn_section *u = &w->schedule->unit[unit];
-  const lurn_batch *b = along(w, section_axis(w, unit));
+  const lurn_batch *b = lurn_wave_along(w, section_axis(w, unit));
   const lurn_register *x = &w->program->reg[w->program->instr[w->schedule->order[u->first]].out];
   double share = (double)LOOK / ((double)b->N * x->cols + 1);
   int span = share < 1 && stretches(w, u) ? (int)(b->T * share) + 1 : to - from, done = from;
@@ -106,7 +102,7 @@ static void play_rows (const going *g, const lurn_scan *s, int unit, int count, 
   const lurn_wave *w = g->h.w;
   for (int k = 0; k < to - from && !stops(g); k++) {
     int t = s->reverse ? to - 1 - k : from + k;
-    if (along(w, s->axis)->live[t] <= g->h.row) continue;
+    if (lurn_wave_along(w, s->axis)->live[t] <= g->h.row) continue;
     lurn_hand_enter(&g->h, s, LURN_SHARED_ROWS, t);
     for (int u = unit; u < unit + count; u++) lurn_hand_play(&g->h, u, t, t + 1);
   }
@@ -126,7 +122,7 @@ static void play_steps (const going *g, int loop, int from, int to) {
   const lurn_wave *w = g->h.w;
   const lurn_section *u = &w->schedule->unit[loop];
   const lurn_scan *s = &w->program->scans[u->scan];
-  const lurn_batch *b = along(w, s->axis);
+  const lurn_batch *b = lurn_wave_along(w, s->axis);
   int how = w->sharing[loop].how, unit = loop + 1 + u->before;
   going mine = *g;
   if (w->sharing[loop].meet) meet(g);
@@ -143,7 +139,7 @@ static void play_loop (const going *g, int loop) {
   const lurn_wave *w = g->h.w;
   const lurn_section *u = &w->schedule->unit[loop];
   const lurn_scan *s = &w->program->scans[u->scan];
-  int T = along(w, s->axis)->T, span = w->sharing[loop].span, after = loop + 1 + u->before + u->step;
+  int T = lurn_wave_along(w, s->axis)->T, span = w->sharing[loop].span, after = loop + 1 + u->before + u->step;
   int shared = is_shared(w, loop, after + u->after - loop);
   for (int done = 0; done < T; done += span) {
     int n = T - done < span ? T - done : span;
@@ -160,7 +156,7 @@ static void play_loop (const going *g, int loop) {
 static void play_block (const going *g, int block) {
   const lurn_wave *w = g->h.w;
   const lurn_section *u = &w->schedule->unit[block];
-  int T = along(w, section_axis(w, block + 1))->T, steps = lurn_wave_block(w), shared = is_shared(w, block + 1, u->before);
+  int T = lurn_wave_along(w, section_axis(w, block + 1))->T, steps = lurn_wave_block(w), shared = is_shared(w, block + 1, u->before);
   going mine = *g;
   for (int to = T, from; to > 0; to = from) {
     from = to > steps ? to - steps : 0;
@@ -188,7 +184,7 @@ static void play_units (void *arg, int part, int parts) {
     if (w->schedule->constant[k]) continue;
     if (u->kind == LURN_SECTION_LOOP) play_loop(&g, k);
     else if (u->kind == LURN_SECTION_BLOCK) play_block(&g, k);
-    else play_steadily(&g, k, 0, along(w, section_axis(w, k))->T);
+    else play_steadily(&g, k, 0, lurn_wave_along(w, section_axis(w, k))->T);
     k += u->before + u->step + u->after;
   }
 }
@@ -198,7 +194,7 @@ static void play_constants (piece *p) {
   going g = {p, {.w = w, .parts = 1, .scratch = (char *)w->scratch}};
   for (int k = p->first; k < p->last; k++) {
     if (!is_missing(w, k)) continue;
-    play_steadily(&g, k, 0, along(w, section_axis(w, k))->T);
+    play_steadily(&g, k, 0, lurn_wave_along(w, section_axis(w, k))->T);
     if (!is_cut(&g)) w->known[k] = w->weights;
   }
 }

@@ -25,9 +25,6 @@ static void share_columns (const lurn_hand *h, int n, int *from, int *to) {
 
 /* ---------- one instruction ---------- */
 
-static const lurn_batch *along (const lurn_wave *w, int axis) { return lurn_batch_along(w->batch, axis); }
-static int on_time (int axis) { return lurn_axis_level(axis) == LURN_TIME; }
-
 /* Row `first` of register r, counted from the beginning of step t; what has only one step's place, or a block's,
  * is always there. */
 static char *address (const lurn_wave *w, lurn_reg r, int t, int first) {
@@ -35,7 +32,7 @@ static char *address (const lurn_wave *w, lurn_reg r, int t, int first) {
   size_t row = lurn_row_bytes(x);
   char *base = w->base[r];
   if (x->axis == LURN_ONCE) return base;
-  if (on_time(x->axis) && lurn_keeps_frames(w->schedule, r)) first += along(w, x->axis)->start[t];
+  if (lurn_on_time(x->axis) && lurn_keeps_frames(w->schedule, r)) first += lurn_wave_along(w, x->axis)->start[t];
   return base + row * (size_t)first;
 }
 
@@ -58,7 +55,7 @@ static void prepare (const lurn_hand *h, lurn_call *c, int n) {
   const lurn_wave *w = h->w;
   const lurn_instr *i = &w->program->instr[n];
   *c = (lurn_call){.ctx = w->ctx, .kernels = w->kernels, .program = w->program, .instr = i,
-                   .batch = along(w, w->axis[n]), .first = w->batch, .scratch = w->op_scratch,
+                   .batch = lurn_wave_along(w, w->axis[n]), .first = w->batch, .scratch = w->op_scratch,
                    .moment = &w->moment, .part = 0, .parts = 1};
   for (int k = 0; k < w->op[n]->nin; k++) if (i->in[k] >= 0) c->step[k] = row_step(&w->program->reg[i->in[k]]);
   c->packed = packed_weights(w, i, n, packs_itself(h, i));
@@ -81,7 +78,7 @@ static void play_call_rows (const lurn_wave *w, lurn_call *c, int t, int first, 
 /* Rows of the axis that a whole op works on. */
 static int whole_rows (const lurn_wave *w, const lurn_instr *i) {
   int axis = w->axis[i - w->program->instr];
-  return on_time(axis) ? along(w, axis)->N : axis == LURN_ONCE ? 1 : w->batch->B;
+  return lurn_on_time(axis) ? lurn_wave_along(w, axis)->N : axis == LURN_ONCE ? 1 : w->batch->B;
 }
 
 /* Must be met step by step: an operand with one row per sequence, or a result that depends on
@@ -112,10 +109,10 @@ static void play_call (const lurn_hand *h, int n, int from, int to) {
   int axis = w->program->reg[i->out].axis, first, rows;
   lurn_call c;
   prepare(h, &c, n);
-  if (!on_time(axis) || (w->op[n]->flags & LURN_OP_WHOLE)) { play_whole(h, &c, axis, from, to); return; }
+  if (!lurn_on_time(axis) || (w->op[n]->flags & LURN_OP_WHOLE)) { play_whole(h, &c, axis, from, to); return; }
   int stride = h->in_step || by_step(w, i) ? 1 : to - from;
   for (int t = from; t < to; t += stride) {
-    const int32_t *start = along(w, axis)->start;
+    const int32_t *start = lurn_wave_along(w, axis)->start;
     share_rows(h, start[t + stride] - start[t], &first, &rows);
     play_call_rows(w, &c, t, first, rows);
   }
@@ -171,8 +168,8 @@ static void play_strip (const lurn_hand *h, const lurn_section *u, int columns, 
   patch at = {.rows = x->axis == LURN_ONCE ? 1 : w->batch->B, .to = x->cols};
   if (columns) share_columns(h, x->cols, &at.from, &at.to);
   if (at.from >= at.to) return;
-  if (!on_time(x->axis)) { play_patch(h, u, 0, &at, x->cols); return; }
-  const int32_t *start = along(w, x->axis)->start;
+  if (!lurn_on_time(x->axis)) { play_patch(h, u, 0, &at, x->cols); return; }
+  const int32_t *start = lurn_wave_along(w, x->axis)->start;
   for (int k = 0; !h->in_step && k < u->count; k++) if (by_step(w, &w->program->instr[order[k]])) stride = 1;
   for (int t = from; t < to; t += stride) {
     at.rows = start[t + stride] - start[t];
@@ -198,9 +195,9 @@ static void play_list (const lurn_hand *h, const lurn_section *u, int columns, i
   const int *order = w->schedule->order + u->first;
   lurn_product job[LURN_LIST_MOST];
   int axis = w->axis[order[0]], start = 0, first = 0, rows = axis == LURN_ONCE ? 1 : w->batch->B;
-  if (on_time(axis)) {
-    start = along(w, axis)->start[from];
-    rows = along(w, axis)->start[to] - start;
+  if (lurn_on_time(axis)) {
+    start = lurn_wave_along(w, axis)->start[from];
+    rows = lurn_wave_along(w, axis)->start[to] - start;
     if (!columns) share_rows(h, rows, &first, &rows);
   }
   if (rows <= 0) return;
@@ -249,7 +246,7 @@ static void copy_columns (const lurn_hand *h, const lurn_register *x, char *to, 
  * not alive then (a reversed scan meets them at their end) start from the initial value. */
 void lurn_hand_enter (const lurn_hand *h, const lurn_scan *s, int how, int t) {
   const lurn_wave *w = h->w;
-  const lurn_batch *b = along(w, s->axis);
+  const lurn_batch *b = lurn_wave_along(w, s->axis);
   int before = s->reverse ? t + 1 : t - 1, live = b->live[t], first = 0, old = 0, columns = how == LURN_SHARED_COLUMNS;
   if (!columns) share_rows(h, live, &first, &live);
   if (live <= 0) return;

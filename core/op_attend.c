@@ -255,7 +255,7 @@ typedef void (*add_fn) (const look *m, const weighed *w, const real *q, const re
 static void spread_query (const lurn_call *c, add_fn add, int r, int t) {
   const lurn_register *out = lurn_out_info(c), *q = lurn_in_info(c, 2);
   const lurn_batch *b = query_batch(c);
-  size_t cols = (size_t)out->cols, at = (size_t)r + (lurn_axis_level(q->axis) == LURN_TIME ? (size_t)b->start[t] : 0);
+  size_t cols = (size_t)out->cols, at = (size_t)r + (lurn_on_time(q->axis) ? (size_t)b->start[t] : 0);
   const real *dy = (const real *)c->in[1] + at * (size_t)lurn_in_info(c, 1)->cols;
   const real *query = (const real *)c->in[2] + at * (size_t)q->cols;
   real *to = c->out;
@@ -270,7 +270,7 @@ static void spread_query (const lurn_call *c, add_fn add, int r, int t) {
 static void spread (const lurn_call *c, add_fn add) {
   const lurn_register *out = lurn_out_info(c);
   const lurn_batch *b = query_batch(c);
-  int over_time = lurn_axis_level(lurn_in_info(c, 2)->axis) == LURN_TIME;
+  int over_time = lurn_on_time(lurn_in_info(c, 2)->axis);
   size_t frames = out->axis == LURN_ONCE ? 1 : (size_t)lurn_batch_along(c->first, out->axis)->N;
   if (!c->go_on) memset(c->out, 0, sizeof(real) * (size_t)out->cols * frames);
   for (int t = over_time ? b->T - 1 : 0; t >= 0; t--)

@@ -206,7 +206,7 @@ double lurn_product_count (const lurn_program *p, int N, int B) {
     const lurn_instr *i = &p->instr[n];
     if (i->op != LURN_OP_PRODUCT && i->op != LURN_OP_OUTER) continue;
     const lurn_register *x = &p->reg[i->in[1]], *y = &p->reg[i->out];
-    double rows = lurn_axis_level(x->axis) == LURN_TIME ? N : x->axis == LURN_ONCE ? 1 : B;
+    double rows = lurn_on_time(x->axis) ? N : x->axis == LURN_ONCE ? 1 : B;
     sum += rows * x->cols * y->dim[y->rank - 1];
   }
   return sum;

@@ -248,7 +248,7 @@ static void dropout_play (const lurn_call *c) {
   lurn_key key = lurn_key_make(c->moment->seed, LURN_PURPOSE_TRAIN, c->program->name[c->instr->name].text);
   double limit = c->instr->k * 0x1p32;
   real scale = (real)(1 / (1 - c->instr->k)), *y = c->out;
-  int on_time = lurn_axis_level(lurn_out_info(c)->axis) == LURN_TIME;
+  int on_time = lurn_on_time(lurn_out_info(c)->axis);
   for (int r = 0; r < c->rows; r++, y += cols) {
     const real *x = (const real *)c->in[0] + r * c->step[0];
     uint64_t pos = on_time ? (uint64_t)(b->pos[c->row + r] + c->t) + 1 : 0;

@@ -218,7 +218,7 @@ lurn_reg lurn_scan_state (lurn_program *p, const char *name, lurn_reg init) {
   if (s->nstate == LURN_MAX_STATES) return lurn_program_fail(p, "scan '%s' has more than %d states", s->name,
                                                              LURN_MAX_STATES);
   int rows = lurn_axis_rows(s->axis);
-  if (lurn_axis_level(x->axis) == LURN_TIME)
+  if (lurn_on_time(x->axis))
     return lurn_program_fail(p, "state '%s' of '%s': the initial value must not change over time", name, s->name);
   if (x->axis != rows)
     return lurn_scan_state(p, name, x->axis == LURN_ONCE ? lurn_spread(p, init, rows) : lurn_reorder(p, init, rows));

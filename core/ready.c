@@ -8,7 +8,7 @@ static lurn_spot spot_of (const lurn_wave *w, lurn_reg r) {
   const lurn_register *x = &w->program->reg[r];
   if (x->kind == LURN_REG_VALUE && s->store[s->root[r]] <= LURN_KEEP_STRIP)
     return (lurn_spot){(size_t)s->slot[r] * w->slot_bytes, 0, 0, UINTPTR_MAX};
-  int frames = lurn_axis_level(x->axis) == LURN_TIME && lurn_keeps_frames(s, r);
+  int frames = lurn_on_time(x->axis) && lurn_keeps_frames(s, r);
   return (lurn_spot){(uintptr_t)w->base[r], x->axis == LURN_ONCE ? 0 : lurn_row_bytes(x), frames ? UINTPTR_MAX : 0, 0};
 }
 

@@ -29,8 +29,6 @@ typedef struct look {           /* going through the units in the order in which
 /* The way of rows, and of all columns: what somebody has of it in one section is not what it has in another. */
 enum { OTHER = 1 << LURN_SHARED_ROWS };
 
-static int on_time (int axis) { return lurn_axis_level(axis) == LURN_TIME; }
-
 static const lurn_instr *instr_at (const look *l, int k) { return &l->p->instr[l->s->order[k]]; }
 
 int lurn_is_computed (const lurn_wave *w, const lurn_instr *i) {
@@ -51,13 +49,13 @@ static double list_work (const look *l, const lurn_section *u) {
 /* Products whose columns can be shared, and are so many that there is something for everybody. */
 static int is_wide_list (const look *l, const lurn_section *u) {
   const lurn_register *x = &l->p->reg[instr_at(l, u->first)->out];
-  return u->kind == LURN_SECTION_LIST && !l->w->ctx->blas && on_time(x->axis) && x->cols > l->w->kernels->panel;
+  return u->kind == LURN_SECTION_LIST && !l->w->ctx->blas && lurn_on_time(x->axis) && x->cols > l->w->kernels->panel;
 }
 
 /* Maps alone, of which one reads what columns have made. */
 static int follows_columns (const look *l, const lurn_section *u) {
   int follows = 0;
-  if (u->kind != LURN_SECTION_STRIP || !on_time(l->p->reg[instr_at(l, u->first)->out].axis)) return 0;
+  if (u->kind != LURN_SECTION_STRIP || !lurn_on_time(l->p->reg[instr_at(l, u->first)->out].axis)) return 0;
   for (int k = u->first; k < u->first + u->count; k++) {
     const lurn_instr *i = instr_at(l, k);
     if (i->op >= LURN_NMAPS) return 0;
@@ -75,7 +73,7 @@ static int how_of (const look *l, const lurn_section *u, double rows, int by_col
   if (l->threads == 1 || lurn_is_computed(l->w, i)) return LURN_SHARED_ALONE;
   if (by_columns && l->columns && is_wide_list(l, u) && list_work(l, u) * rows >= l->columns) return LURN_SHARED_COLUMNS;
   if (by_columns && follows_columns(l, u)) return LURN_SHARED_COLUMNS;
-  if (op->flags & LURN_OP_WHOLE ? !(op->flags & LURN_OP_SPLITS) : !on_time(x->axis) || rows < l->threads)
+  if (op->flags & LURN_OP_WHOLE ? !(op->flags & LURN_OP_SPLITS) : !lurn_on_time(x->axis) || rows < l->threads)
     return LURN_SHARED_ALONE;
   double elements = i->op == LURN_OP_OUTER ? rows * x->cols / OUTER_SHARE : rows * x->cols;
   return elements >= l->s->choices.worth ? LURN_SHARED_ROWS : LURN_SHARED_ALONE;
@@ -221,7 +219,7 @@ static void visit_steps (look *l, int loop, const lurn_batch *b) {
 
 static void visit_loop (look *l, int loop) {
   const lurn_section *u = &l->s->unit[loop];
-  const lurn_batch *b = lurn_batch_along(l->w->batch, l->p->scans[u->scan].axis);
+  const lurn_batch *b = lurn_wave_along(l->w, l->p->scans[u->scan].axis);
   int span = span_of(l, u, b), after = loop + 1 + u->before + u->step;
   double rows = (double)b->N / b->T * span;
   for (int k = loop + 1; k <= loop + u->before; k++) visit(l, k, rows, rows < LEAST_ROWS * l->threads);
@@ -232,7 +230,7 @@ static void visit_loop (look *l, int loop) {
 
 static void visit_block (look *l, int block) {
   for (int k = block + 1; k <= block + l->s->unit[block].before; k++) {
-    const lurn_batch *b = lurn_batch_along(l->w->batch, l->w->axis[l->s->order[l->s->unit[k].first]]);
+    const lurn_batch *b = lurn_wave_along(l->w, l->w->axis[l->s->order[l->s->unit[k].first]]);
     int steps = lurn_wave_block(l->w);
     double rows = (double)b->N / b->T * (steps < b->T ? steps : b->T);
     visit(l, k, rows, rows < LEAST_ROWS * l->threads);
@@ -240,7 +238,7 @@ static void visit_block (look *l, int block) {
 }
 
 static void visit_alone (look *l, int unit) {
-  int N = lurn_batch_along(l->w->batch, l->w->axis[l->s->order[l->s->unit[unit].first]])->N;
+  int N = lurn_wave_along(l->w, l->w->axis[l->s->order[l->s->unit[unit].first]])->N;
   visit(l, unit, N, N < LEAST_ROWS * l->threads);
 }
 

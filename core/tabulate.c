@@ -10,7 +10,7 @@ static int is_param (const lurn_program *p, lurn_reg r) { return p->reg[r].kind 
 static int worth (const lurn_program *p, const lurn_instr *i, const lurn_instr *look) {
   const lurn_register *table = &p->reg[look->in[0]], *y = &p->reg[i->out];
   int64_t words = table->dim[0] + 1;
-  return lurn_axis_level(y->axis) == LURN_TIME && table->dim[0] <= MOST_WORDS
+  return lurn_on_time(y->axis) && table->dim[0] <= MOST_WORDS
     && words * table->dim[1] <= MOST_NUMBERS && words * y->cols <= MOST_NUMBERS;
 }
 

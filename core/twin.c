@@ -8,9 +8,6 @@
 
 #include "wave.h"
 
-static const lurn_batch *along (const lurn_wave *w, int axis) { return lurn_batch_along(w->batch, axis); }
-static int on_time (int axis) { return lurn_axis_level(axis) == LURN_TIME; }
-
 static char *row (const lurn_wave *w, lurn_reg r, int frame) {
   const lurn_register *x = &w->program->reg[r];
   return (char *)w->base[r] + lurn_row_bytes(x) * (size_t)frame;
@@ -20,13 +17,13 @@ static char *row (const lurn_wave *w, lurn_reg r, int frame) {
 static void play_rows (lurn_wave *w, int n, int first, int rows, int t) {
   const lurn_instr *i = &w->program->instr[n];
   lurn_call c = {.ctx = w->ctx, .kernels = w->kernels, .program = w->program, .instr = i,
-                 .batch = along(w, lurn_instr_axis(w->program, i)), .first = w->batch, .scratch = w->op_scratch, .moment = &w->moment, .rows = rows, .t = t, .parts = 1, .packed = w->packed[n]};
-  int time = on_time(w->program->reg[i->out].axis);
+                 .batch = lurn_wave_along(w, lurn_instr_axis(w->program, i)), .first = w->batch, .scratch = w->op_scratch, .moment = &w->moment, .rows = rows, .t = t, .parts = 1, .packed = w->packed[n]};
+  int time = lurn_on_time(w->program->reg[i->out].axis);
   c.out = row(w, i->out, time ? first : 0);
   for (int k = 0; k < LURN_MAX_IN; k++) {
     if (i->in[k] < 0) continue;
     const lurn_register *x = &w->program->reg[i->in[k]];
-    c.in[k] = row(w, i->in[k], on_time(x->axis) && !lurn_is_memory(i, k) ? first : 0);
+    c.in[k] = row(w, i->in[k], lurn_on_time(x->axis) && !lurn_is_memory(i, k) ? first : 0);
     c.step[k] = x->axis == LURN_ONCE ? 0 : x->cols;
   }
   lurn_packing how;
@@ -36,15 +33,15 @@ static void play_rows (lurn_wave *w, int n, int first, int rows, int t) {
 }
 
 static int rows_played (const lurn_wave *w, int axis) {
-  return on_time(axis) ? along(w, axis)->N : axis == LURN_ONCE ? 1 : w->batch->B;
+  return lurn_on_time(axis) ? lurn_wave_along(w, axis)->N : axis == LURN_ONCE ? 1 : w->batch->B;
 }
 
 static void play_outside (lurn_wave *w, int n) {
   const lurn_instr *i = &w->program->instr[n];
   int whole = lurn_op_info(i->op)->flags & LURN_OP_WHOLE;
   int axis = whole ? lurn_instr_axis(w->program, i) : w->program->reg[i->out].axis;
-  const lurn_batch *b = along(w, axis);
-  if (!on_time(axis) || whole) play_rows(w, n, 0, rows_played(w, axis), 0);
+  const lurn_batch *b = lurn_wave_along(w, axis);
+  if (!lurn_on_time(axis) || whole) play_rows(w, n, 0, rows_played(w, axis), 0);
   else for (int t = 0; t < b->T; t++) play_rows(w, n, b->start[t], b->live[t], t);
 }
 
@@ -55,7 +52,7 @@ static void copy_row (lurn_wave *w, lurn_reg to, int to_row, lurn_reg from, int 
 
 /* Row r at step t: was it alive at the step before in playing order? */
 static void enter (lurn_wave *w, const lurn_scan *s, int t) {
-  const lurn_batch *b = along(w, s->axis);
+  const lurn_batch *b = lurn_wave_along(w, s->axis);
   int before = s->reverse ? t + 1 : t - 1;
   for (int k = 0; k < s->nstate; k++)
     for (int r = 0; r < b->live[t]; r++) {
@@ -67,7 +64,7 @@ static void enter (lurn_wave *w, const lurn_scan *s, int t) {
 
 static void play_scan (lurn_wave *w, int first, int end) {
   const lurn_scan *s = &w->program->scans[w->program->instr[first].scan];
-  const lurn_batch *b = along(w, s->axis);
+  const lurn_batch *b = lurn_wave_along(w, s->axis);
   for (int k = 0; k < b->T; k++) {
     int t = s->reverse ? b->T - 1 - k : k;
     enter(w, s, t);
@@ -140,8 +137,8 @@ int lurn_twin_blame (const lurn_wave *w, char *text, size_t size) {
   if (bad < 0) return 0;
   const lurn_instr *i = &p->instr[bad];
   int t = 0;
-  if (on_time(p->reg[i->out].axis)) {
-    const lurn_batch *b = along(w, p->reg[i->out].axis);
+  if (lurn_on_time(p->reg[i->out].axis)) {
+    const lurn_batch *b = lurn_wave_along(w, p->reg[i->out].axis);
     while (t + 1 < b->T && (size_t)b->start[t + 1] <= frame) t++;
     frame -= (size_t)b->start[t];
   }

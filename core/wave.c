@@ -284,7 +284,7 @@ static lurn_status bind_field (lurn_wave *w, const lurn_named *in) {
                      f->dtype == LURN_INDEX ? "index" : "real");
   w->base[in->reg] = (void *)(uintptr_t)f->data;
   if (f->dtype != LURN_INDEX) return LURN_OK;
-  return check_indices(w, f, lurn_axis_level(f->axis) == LURN_TIME ? lurn_batch_along(w->batch, f->axis)->N
+  return check_indices(w, f, lurn_on_time(f->axis) ? lurn_wave_along(w, f->axis)->N
                        : w->batch->B, w->limit[x->index]);
 }
 

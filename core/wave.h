@@ -83,6 +83,8 @@ typedef struct lurn_wave {
 lurn_status lurn_wave_plan (lurn_ctx *ctx, lurn_wave *w, const lurn_program *p, const lurn_schedule *s,
                             const lurn_kernels *k, const lurn_extent *most);
 void lurn_wave_place (lurn_wave *w, void *memory);
+/* The batch along the time axis that `axis` belongs to. */
+static inline const lurn_batch *lurn_wave_along (const lurn_wave *w, int axis) { return lurn_batch_along(w->batch, axis); }
 /* Steps of a block, so that as many rows as are planned make up its frames. */
 static inline int lurn_wave_block (const lurn_wave *w) {
   int steps = w->schedule->choices.rows / w->most.B;

@@ -336,7 +336,7 @@ static void append (result *r, const void *from, size_t n) {
 
 static size_t output_bytes (const lurn_wave *w, const lurn_register *x) {
   const lurn_batch *b = lurn_batch_along(w->batch, x->axis);
-  size_t rows = (size_t)(lurn_axis_level(x->axis) == LURN_TIME ? b->N : x->axis == LURN_ONCE ? 1 : b->B);
+  size_t rows = (size_t)(lurn_on_time(x->axis) ? b->N : x->axis == LURN_ONCE ? 1 : b->B);
   return rows * (size_t)x->cols * lurn_dtype_size((lurn_dtype)x->dtype);
 }
 
