@@ -7,6 +7,7 @@
 #define CHECK_H
 
 #include "base.h"
+#include "kernel.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -71,6 +72,7 @@ static inline void check_ctx (lurn_ctx *ctx, check_heap *heap) {
   memset(ctx, 0, sizeof *ctx);
   ctx->alloc = check_alloc;
   ctx->alloc_ud = heap;
+  ctx->kernels = lurn_kernels_find(NULL);
 }
 
 #endif

@@ -99,7 +99,6 @@ int main (void) {
   static data d;
   const lurn_variant v = {.grad = 1};
   check_ctx(ctx, &heap);
-  ctx->kernels = lurn_kernels_find(NULL);
   lurn_program_init(ctx, &source);
   lurn_program_init(ctx, &p);
   lurn_choices_default(&c);

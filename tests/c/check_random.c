@@ -466,7 +466,6 @@ int main (int argc, char **argv) {
   check_heap heap;
   int first = argc > 1 ? atoi(argv[1]) : 1, last = argc > 1 ? first : PROGRAMS;
   check_ctx(&ctx, &heap);
-  ctx.kernels = lurn_kernels_find(NULL);
   pools[1] = lurn_pool_start(&ctx, 2);
   pools[2] = lurn_pool_start(&ctx, 3);
   for (int number = first; number <= last; number++) {

@@ -9,6 +9,7 @@
 #include "normalise.h"
 #include "op.h"
 #include "pool.h"
+#include "sharing.h"
 #include "wave.h"
 
 #define CHECK(ok) check(ok, "%s:%d: %s (%s)", __func__, __LINE__, #ok, ctx->message)
@@ -121,7 +122,7 @@ static void play (lurn_ctx *ctx, player *y, const data *d, int scheduled) {
   CHECK((scheduled ? lurn_conductor_play(&y->w, 0, y->s.nunit) : lurn_twin_play(&y->w, 0, y->w.program->ninstr)) == LURN_OK);
   lurn_wave_finish_grads(&y->w);
   for (int u = 0; scheduled && u < y->s.nunit; u++)
-    if (y->w.sharing[u].how == 2) { with_columns++; break; }
+    if (y->w.sharing[u].how == LURN_SHARED_COLUMNS) { with_columns++; break; }
 }
 
 static int same (const player *a, const player *b, const data *d) {
@@ -184,7 +185,6 @@ int main (void) {
   check_heap heap;
   lurn_ctx ctx;
   check_ctx(&ctx, &heap);
-  ctx.kernels = lurn_kernels_find(NULL);
   pools[1] = lurn_pool_start(&ctx, 2);
   pools[2] = lurn_pool_start(&ctx, 3);
   check_meetings(&ctx);
