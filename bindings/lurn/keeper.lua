@@ -21,9 +21,8 @@ return function (lurn)
     return best
   end
 
-  -- Whether a configuration gets another seed, now or later.
-  local function is_open (self, row)
-    if row.lost or #row.trials >= self.seeds then return false end
+  -- Whether a configuration that has not had all its seeds gets another one, now or later.
+  local function goes_on (self, row)
     return not self.racing.race or not self.racing:hopeless(row.trials, self.field.ranking:first())
   end
 
@@ -33,8 +32,8 @@ return function (lurn)
     if not row.mean or best_file(self, row) ~= self.trials[number] then return false end
     if self.field.ranking:place(row) <= self.most then return true end
     if self.seeds == 1 or over or self.most == 0 then return false end
-    if is_open(self, row) then return true end
-    return (row.lost or #row.trials >= self.seeds) and self.field.settled:place(row) <= self.most
+    if row.settled then return self.field.settled:place(row) <= self.most end
+    return goes_on(self, row)
   end
 
   local function note (self, trial, value, has_file)
