@@ -17,15 +17,14 @@ const lurn_blas *l_blas (lua_State *L) {
   static const char key, variable[] = "OPENBLAS_NUM_THREADS";
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TNIL) {
     int spare = !getenv(variable) && setenv(variable, "1", 0) == 0;
+    lua_pop(L, 1);
     lua_pushcfunction(L, load);
     int rc = lua_pcall(L, 0, 1, 0);
     if (spare) unsetenv(variable);
     if (rc != LUA_OK) lua_error(L);
-    const lurn_blas *blas = lua_touserdata(L, -1);
-    blas->start();
+    ((const lurn_blas *)lua_touserdata(L, -1))->start();
+    lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &key);
-    lua_remove(L, -2);
   }
   const lurn_blas *blas = lua_touserdata(L, -1);
   lua_pop(L, 1);
