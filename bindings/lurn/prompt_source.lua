@@ -44,14 +44,15 @@ return function (session)
     end
   end
 
+  -- The locals of its file that a function uses, and at which place each is.
   local function upvalues_of (f)
-    local names = {}
+    local names, at = {}, {}
     for i = 1, 255 do
       local name = debug.getupvalue(f, i)
-      if not name then return names end
-      if name ~= "_ENV" then names[#names + 1] = name end
+      if not name then break end
+      if name ~= "_ENV" then names[#names + 1], at[name] = name, i end
     end
-    return names
+    return names, at
   end
 
   -- A function of a file under the name that it has at the prompt.
@@ -117,16 +118,10 @@ return function (session)
 
   -- The new function gets the locals that the old one had.
   local function join (new, old)
-    local at = {}
-    for i = 1, 255 do
-      local name = debug.getupvalue(old, i)
-      if not name then break end
-      at[name] = i
-    end
-    for i = 1, 255 do
-      local name = debug.getupvalue(new, i)
-      if not name then break end
-      if at[name] and name ~= "_ENV" then debug.upvaluejoin(new, i, old, at[name]) end
+    local _, at = upvalues_of(old)
+    local names, places = upvalues_of(new)
+    for _, name in ipairs(names) do
+      if at[name] then debug.upvaluejoin(new, places[name], old, at[name]) end
     end
   end
 
