@@ -63,7 +63,8 @@ for its next batch. **Start-up**: from the shell's command `lurn run` on a prepa
 done, run file and all, and until that step begins; beside it PyTorch from its interpreter's start to its first step of
 the same case. **Prompt**: from the command `lurn` until its prompt stands on a pseudo-terminal; **completion**: the key
 Tab among 10,000 names; **progress**: what the line of progress adds to `run:log`, as a share of a sweep-small LSTM
-step.]],
+step. **Threads**: an LSTM's whole step on the number of threads that is quickest, and how many times faster each number
+is than one thread.]],
 
   growth = [[
 An LSTM's training step on one thread (T 50, B 32, D and H 64, 1 output; with H, D grows as well), the least CPU time

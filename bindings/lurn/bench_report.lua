@@ -250,7 +250,7 @@ return function ()
     add("layers", "Recurrent layers alone", COLUMNS.layers)
     add("others", "Other peers", other_columns(result.machine))
     add("own", "lurn beside lurn", COLUMNS.own)
-    add("figure", "Waiting and starting", COLUMNS.figure)
+    add("figure", "Waiting, starting, threads", COLUMNS.figure)
     for _, r in ipairs(by.growth or {}) do
       table.move({("## %s: time as its power of %.2f"):format(r.name:gsub("^g", "G"), r.exponent), "",
         table_lines(point_columns(r), r.points), ""}, 1, 4, #out + 1, out)

@@ -54,6 +54,8 @@ describe("lurn bench", function ()
     assert.equal("own", trace.table)
     local start = document "--quick --rows '^start'".rows[1]
     assert.is_true(start.ms > 0)
+    local threads = document "--quick --turns 1 --rows '^threads char'".rows[1]
+    assert.matches("^one thread %S+ ms", threads.note)
     local stall = document "--quick --rows '^loader'".rows[1]
     assert.is_true(stall.share > 0 and stall.share < 1)
   end)
