@@ -77,6 +77,8 @@ should stay within its plan and 40 MB.]],
   what one core's fused multiply-adds reach here in a loop over registers.
 - **turns**: how often the sides took turns. **load average**: work in line for the cores. Above 1 before the start
   others shared the machine: compare CPU columns.
-- **goal, met**: what the design hoped for. A goal that is not met says so.
+- **goal, met**: what the design hoped for. A goal that is not met says so. **needs**: the share of the peak (of as many
+  cores as lurn had threads) at which the matrix products would have to run, were there nothing else to do, for the goal
+  to be met: at 100 % and above no program does that on this machine.
 ]],
 }
