@@ -156,7 +156,8 @@ static lurn_status sqlite_sync (lurn_ctx *ctx, lurn_db *db) {
   int rc = lurn_sqlite_log_sync(db->link);
   if (rc == SQLITE_OK) return LURN_OK;
   snprintf(db->code, sizeof db->code, "EIO");
-  return lurn_fail(ctx, LURN_EIO, "the log of writes could not be synced (SQLite code %d)", rc);
+  return lurn_fail(ctx, LURN_EIO, "the log of writes could not be synced: %s (SQLite code %d)",
+                   sqlite3_errstr(rc), rc);
 }
 
 static const char *sqlite_version (char *text, size_t size) {

@@ -196,7 +196,7 @@ return function (lurn)
   -- A claim (and a renewal) is no promise to anybody but this worker, so it need not be on disk before it is played;
   -- the next result, report or pause takes it there.
   function Handle:claim (c)
-    local t, why, code = self.link:write(function (run) return claim(self, run, c) end, true)
+    local t, why, code = self.link:write(function (run) return claim(self, run, c) end, "loose")
     return t or nil, why, code
   end
 
@@ -219,7 +219,7 @@ return function (lurn)
       local row = held(self, run, e)
       return row and run("UPDATE lurn_trial SET lease = $1, version = $2 WHERE study_id = $3 AND number = $4",
         self.link:now(run) + e.lease, version(self, run), self.id, e.number) and true
-    end, true))
+    end, "loose"))
   end
 
   local function write_series (self, run, e, trial_id)
@@ -305,17 +305,18 @@ return function (lurn)
     return true, state
   end
 
-  function Handle:finish (e)
-    return or_lost(self.link:write(function (run) return finish(self, run, e) end))
+  --- when: nil, or "later" (see Link:write).
+  function Handle:finish (e, when)
+    return or_lost(self.link:write(function (run) return finish(self, run, e) end, when))
   end
 
   --- A result and the next claim, in one transaction.
-  function Handle:turn (e, c)
+  function Handle:turn (e, c, when)
     return self.link:write(function (run)
       local done, state = finish(self, run, e)
       local t, why = claim(self, run, c)
       return {done = done or nil, state = done == false and "lost" or state, trial = t or nil, why = why}
-    end)
+    end, when)
   end
 
   ---------------------------------------------------------------- whole trials
