@@ -164,10 +164,14 @@ return function (lurn)
     self.view.total = self.choose.total < math.huge and self.choose.total * (self.spec.seeds or 1) or nil
   end
 
-  --- What a claim for a slot says to the store.
+  --- What a claim for a slot says to the store. A sampler that looks at trials thinks before the claim, so that others
+  -- need not wait for it, and within it only where somebody else has the number meanwhile.
   function Agent:request (slot)
+    local choose, trials = self.choose, self.trials
+    local number = #trials
+    local ahead = not choose.blind and choose.propose(number, trials) or nil
     return {worker = slot.worker, host = process.host(), pid = lurn.sys.pid(), lease = self.o.lease,
-      propose = function (number) return self.choose.propose(number, self.trials) end}
+      propose = function (n) return n == number and ahead or choose.propose(n, trials) end}
   end
 
   --- Whether the next trial of a slot can be claimed together with the result of the one before. A sampler that looks
