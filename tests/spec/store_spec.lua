@@ -223,7 +223,7 @@ describe("a commit to a file of SQLite", function ()
     local store = assert(lurn.store.open(stores.urls.sqlite))
     local study = assert(store:create {name = "s", spec = SPEC})
     local list = {}
-    for number = 0, 9999 do
+    for number = 0, 2999 do
       list[number + 1] = {number = number, config = number, seed = 1, params = propose(number).params, attrs = {},
         state = "PRUNED", epoch = 1, worker = "w", started = 1, ended = 2, reports = {}, attempts = {{epoch = 1,
           worker = "w", started = 1, ended = 2, reason = "PRUNED", id = "finish/w/1"}}}
@@ -251,7 +251,7 @@ describe("a commit to a file of SQLite", function ()
     assert(study:set("k", 1))
     local third, three = copy "third"
     for k, s in ipairs {first, second, third} do
-      assert.equal(k == 1 and 0 or 30000, sum(s))
+      assert.equal(k == 1 and 0 or 9000, sum(s))
       assert.same({}, s.kept.link.dialect.problems(s.kept.link.run))
     end
     assert.equal(1, third:get "k")
