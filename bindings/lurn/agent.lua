@@ -41,8 +41,8 @@ return function (lurn)
     local o = schema.check("lurn.agent", options, OPTIONS)
     local spec = handle:spec()
     local self = setmetatable({handle = handle, spec = spec, o = o, view = o.view or silent, slots = {}, tails = {},
-      ended = {}, trials = {}, errors = 0, complete = 0, clock = lurn.sys.clock, began = lurn.sys.clock(), busy = 0},
-      Agent)
+      ended = {}, failures = {}, trials = {}, errors = 0, complete = 0, busy = 0, clock = lurn.sys.clock,
+      began = lurn.sys.clock()}, Agent)
     for k = 1, o.workers do self.slots[k] = {index = k, worker = ("%s-%d"):format(o.name, k)} end
     self.choose = lurn.sweep.chooser(handle, experiment)
     handle.store:be_patient(PATIENCE)

@@ -51,16 +51,17 @@ return function (lurn, Agent)
     count_errors(self, e)
     if e.state == "WAITING" or e.state == "PAUSED" or e.reason == "CRASHED" then return end
     self.keeper:add(ended.trial, e.state == "COMPLETE" and e.value or nil, ended.has_file)
+    if e.state == "FAIL" then self.failures[ended.trial.number] = true end
     ended.is_over = true
   end
 
   -- Files of what is over: the keeper says which stay, and logs do where something went wrong.
   local function tidy (self, ended)
-    local trial, e = ended.trial, ended.e
-    if e.state ~= "FAIL" then remove_empty_log(self, trial.number) end
+    if ended.e.state ~= "FAIL" then remove_empty_log(self, ended.trial.number) end
     if not ended.is_over then return end
     for _, number in ipairs(self.keeper:spare()) do
-      Agent.remove_run(self:path(number), number == trial.number and e.state == "FAIL")
+      Agent.remove_run(self:path(number), self.failures[number])
+      self.failures[number] = nil
     end
   end
 

@@ -368,6 +368,20 @@ describe("an agent", function ()
       "on disk", "done 3"}, events)
   end)
 
+  it("keeps the logs of trials that failed, however many reach the disk together", function ()
+    local trials, _, _, folder = sweep("error", {trials = 3, workers = 3, prepare = function (agent)
+      function agent.handle.store.kept.settle ()
+        if #agent.ended < 3 then return nil, "the disk refuses", "EIO" end
+        agent.handle.store.kept.settle = nil
+        return true
+      end
+    end})
+    for k, t in ipairs(trials) do
+      assert.same({"FAIL", "ERROR"}, {ending(t)})
+      assert.is_true(lurn.sys.exists(("%s/trial-%06d.log"):format(folder, k - 1)), k)
+    end
+  end)
+
   it("asks for the next trial together with a result where the sampler needs no look at it", function ()
     for name, expected in pairs {random = {turns = 4, claims = 1}, tpe = {turns = 0, claims = 6}} do
       local turns, claims = 0, 0
