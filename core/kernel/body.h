@@ -11,6 +11,7 @@
 #include "body_row.h"
 #include "body_product.h"
 #include "body_outer.h"
+#include "body_basis.h"
 
 #define MAP_ENTRY(name, nin, imm, formula) map_##name,
 #define LURN_KERNEL_TABLE(isa_name) { \
@@ -20,7 +21,8 @@
   .row_norm = row_norm, .row_norm_grad = row_norm_grad, \
   .sum = sum, .sum_on = sum_on, .sum_up = sum_up, .sum_squares = sum_squares, \
   .pack_count = pack_count, .panel = PANEL, .pack = pack, .product = product, \
-  .outer = outer, .column_sum = column_sum, .column_dot = column_dot \
+  .outer = outer, .column_sum = column_sum, .column_dot = column_dot, \
+  .orthonormal = orthonormal \
 }
 
 #endif

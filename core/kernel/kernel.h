@@ -84,6 +84,8 @@ typedef struct lurn_product {
   int follows;
 } lurn_product;
 
+#define LURN_BASIS 8                   /* vectors of orthonormal() are so many numbers long, or twice, and so on */
+
 typedef struct lurn_kernels {
   const char *isa;                     /* "c", "avx2", "avx512" */
   lurn_map_fn map[LURN_NMAPS];
@@ -127,6 +129,12 @@ typedef struct lurn_kernels {
   /* c[n] = chain over m = M-1 .. 0 of fma(a[m*lda + n], d[m*ldd + n], acc) from c: the gradient of a
    * factor that all frames share. */
   void (*column_dot) (int M, int N, const real *a, ptrdiff_t lda, const real *d, ptrdiff_t ldd, real *c);
+
+  /* The n vectors of q (n,m), in double, become orthonormal, each by those before it: the Q of a QR factorisation with
+   * a positive diagonal of R. m is a multiple of LURN_BASIS, behind q is room for one more vector, of zeros; zeros that
+   * all vectors end with change nothing. A product of two is 8 sums, element j in sum j % 8, and the tree (l, l+4),
+   * (l, l+2), (l, l+1). */
+  void (*orthonormal) (double *q, size_t n, size_t m);
 } lurn_kernels;
 
 /* The table for `isa` ("c", "avx2", "avx512"); NULL or "" means the best this CPU and its
