@@ -31,16 +31,20 @@ step likewise, and what it does to take the given gradient in (a product and a s
 lurn's. **time** is lurn's share of oneDNN's time at the same number of threads: below 1 lurn is faster. Both are held
 to **goal**; **<= 1** is the limit that must not be passed.
 
-Why some rows stay above 1 where kernels are AVX2 (2026-11-26, FMA peak 92 GF/s, others shared the machine): at
-ptb-medium and large products are 95 % of what a clock around each unit sees. `build/f32/check_kernels --bench` gives
-those that read weights 84 GF/s (20 rows, 650 to 2600), 86 GF/s (50 rows, 128 to 512) and 76 GF/s (64 rows, 1024 to
-4096), 83 to 93 % of the peak, and the weights' gradients of 128 units and more 56 to 72 GF/s: these, a third of the
-operations, have room. Tried beside what there is, turn by turn, and left out:
+Where the time goes at ptb-medium and large where kernels are AVX2 (2026-11-26, FMA peak 92 GF/s, others shared the
+machine): products are 95 % of what a clock around each unit sees. `build/f32/check_kernels --bench`, the best of six,
+gives those that read weights 84 GF/s (20 rows, 650 to 2600), 86 GF/s (50 rows, 128 to 512) and 79 GF/s (64 rows, 1024
+to 4096), and the weights' gradients, a third of the operations, 82 GF/s (700 rows, 650 to 2600), 85 GF/s (2500 rows,
+128 to 512) and 77 GF/s (3200 rows, 1024 to 4096), 83 to 93 % of the peak. What is left is in rows of a gradient that
+are a multiple of 4096 bytes apart: at 1024 to 1024 they cost 5 %. Tried beside what there is, turn by
+turn, and left out:
 
-- gradients in longer strips laid out block by block: they alone take 3 to 6 % less time;
+- gradients whose next tile is read before the last one is stored: 0.97 to 1.01 where rows are 4096 bytes apart, 1.00 to
+  1.04 elsewhere;
+- gradients in chunks of 320 or 384 frames instead of 256: 0.99 to 1.02; in strips half as long: 0.99 to 1.02;
+- products that take weights in parts of 256 to 512 rows, which stay in the first-level cache: 0.99 to 1.11;
 - spans of at least 96 rows where one step's sums exceed the second-level cache: layers take 0.99 (tanh ptb-medium, 35
-  turns) and 1.03 times as long (LSTM large, 8 turns), and with the strips above 1.00 and 1.01;
-- gradients in chunks of 512 frames instead of 256: 0.99 to 1.08;
+  turns) and 1.03 times as long (LSTM large, 8 turns);
 - blocks that ask for no weights ahead: 0.97 to 1.05.]],
 
   others = [[
