@@ -9,6 +9,7 @@
 #include "body_math.h"
 #include "body_map.h"
 #include "body_row.h"
+#include "body_dropout.h"
 #include "body_product.h"
 #include "body_outer.h"
 
@@ -18,7 +19,7 @@
   .map = { LURN_MAPS(MAP_ENTRY) }, \
   .row_sum = row_sum, .row_max = row_max, .row_lse = row_lse, .row_argmax = row_argmax, \
   .row_norm = row_norm, .row_norm_grad = row_norm_grad, \
-  .sum = sum, .sum_on = sum_on, .sum_up = sum_up, .sum_squares = sum_squares, \
+  .dropout = dropout, .sum = sum, .sum_on = sum_on, .sum_up = sum_up, .sum_squares = sum_squares, \
   .pack_count = pack_count, .panel = PANEL, .pack = pack, .product = product, \
   .outer = outer, .column_sum = column_sum, .column_dot = column_dot \
 }

@@ -99,6 +99,11 @@ typedef struct lurn_kernels {
   /* its gradient: dx = s * (dy - mean dy - y * mean (dy * y)) */
   void (*row_norm_grad) (real *dx, const real *dy, const real *x, real k, int rows, int cols);
 
+  /* y[j] = x[j] * scale where word j is above `highest`, 0 elsewhere. Words come in fours from Philox (rng.h) under `key`;
+   * the counter's last word is that of the first four, and counts on. */
+  void (*dropout) (real *y, const real *x, real scale, uint32_t highest, const uint32_t counter[4],
+                   const uint32_t key[2], int n);
+
   /* sums in double over a flat array, 16 lanes and the tree */
   double (*sum) (const real *x, size_t n);
   /* The same piece by piece: lanes (16), zero at first, take in the elements at .. at+n-1 of the array; sum_up is the

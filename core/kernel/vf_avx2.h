@@ -92,4 +92,14 @@ static inline int vm_first (vm m) {
   return bits ? __builtin_ctz((unsigned)bits) : -1;
 }
 
+#define QL 4
+typedef __m256i vq;
+static inline void vq_store (uint64_t *p, vq x) { _mm256_storeu_si256((__m256i *)(void *)p, x); }
+static inline vq vq_set (uint64_t x) { return _mm256_set1_epi64x((long long)x); }
+static inline vq vq_mul (vq a, vq b) { return _mm256_mul_epu32(a, b); }
+static inline vq vq_add (vq a, vq b) { return _mm256_add_epi64(a, b); }
+static inline vq vq_xor (vq a, vq b) { return _mm256_xor_si256(a, b); }
+static inline vq vq_high (vq a) { return _mm256_srli_epi64(a, 32); }
+static inline vq vq_count (void) { return _mm256_set_epi64x(3, 2, 1, 0); }
+
 #endif

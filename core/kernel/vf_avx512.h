@@ -80,6 +80,16 @@ static inline vm vm_or (vm a, vm b) { return (vm)(a | b); }
 static inline vf vf_select (vm m, vf a, vf b) { return OP(mask_blend)(m, b, a); }
 static inline int vm_first (vm m) { return m ? __builtin_ctz((unsigned)m) : -1; }
 
+#define QL 8
+typedef __m512i vq;
+static inline void vq_store (uint64_t *p, vq x) { _mm512_storeu_si512(p, x); }
+static inline vq vq_set (uint64_t x) { return _mm512_set1_epi64((long long)x); }
+static inline vq vq_mul (vq a, vq b) { return _mm512_mul_epu32(a, b); }
+static inline vq vq_add (vq a, vq b) { return _mm512_add_epi64(a, b); }
+static inline vq vq_xor (vq a, vq b) { return _mm512_xor_si512(a, b); }
+static inline vq vq_high (vq a) { return _mm512_srli_epi64(a, 32); }
+static inline vq vq_count (void) { return _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0); }
+
 /* One instruction for x * 2^n; rounds once, as the general form in body_math.h does. */
 #define VF_SCALE(x, n) OP(scalef)(x, n)
 

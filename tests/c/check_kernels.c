@@ -12,6 +12,7 @@
 
 #include "check.h"
 #include "kernel/kernel.h"
+#include "rng.h"
 #include "sha256.h"
 #include "kernels_random.h"
 #include "kernels_maps.h"
@@ -173,6 +174,34 @@ static void check_rows (const lurn_kernels *t) {
       }
     }
   report(t->isa, "rows, sums", "");
+}
+
+/* ---- dropout ---------------------------------------------------------------------------- */
+
+static void dropout_case (const lurn_kernels *t, int n, uint32_t highest, int alias) {
+  const lurn_key key = lurn_key_make(random_bits(), LURN_PURPOSE_TRAIN, "a");
+  const uint64_t step = random_bits() >> below(64), row = random_bits() >> below(64), pos = random_bits() >> below(64);
+  real *x = numbers((size_t)n + 1, any_value), *y = guarded((size_t)n), *want = guarded((size_t)n);
+  uint32_t counter[4], kept[4];
+  const lurn_key own = lurn_random_at(counter, key, step, row, pos);
+  for (int j = 0; j < n; j++)
+    want[j] = lurn_random_word(key, step, row, pos, (uint32_t)j) > highest ? x[j + 1] * (real)1.7 : 0;
+  if (alias) memcpy(y, x + 1, (size_t)n * sizeof *y);
+  memcpy(kept, counter, sizeof kept);
+  t->dropout(y, alias ? y : x + 1, (real)1.7, highest, counter, own.k, n);
+  check(same_all(y, want, (size_t)n) && intact(y, (size_t)n), "%s dropout of %d, alias %d", t->isa, n, alias);
+  check(memcmp(kept, counter, sizeof kept) == 0, "%s dropout changes the counter", t->isa);
+  free(x);
+  guarded_free(y);
+  guarded_free(want);
+}
+
+static void check_dropout (const lurn_kernels *t) {
+  static const uint32_t limits[] = { 0, 1u << 30, 1u << 31, 0xffffffffu };
+  begin();
+  for (int i = 0; i < NSIZES; i++)
+    for (int k = 0; k < 8; k++) dropout_case(t, sizes[i], limits[k / 2], k % 2);
+  report(t->isa, "dropout", "");
 }
 
 /* ---- products --------------------------------------------------------------------------- */
@@ -387,7 +416,7 @@ typedef struct kernel_row { const char *name; size_t offset; void (*check) (cons
 static const kernel_row kernels[] = {
   KERNEL(row_sum, check_rows), KERNEL(row_max, check_rows), KERNEL(row_lse, check_rows), KERNEL(row_argmax, check_rows),
   KERNEL(row_norm, check_rows), KERNEL(row_norm_grad, check_rows), KERNEL(sum, check_rows),
-  KERNEL(sum_squares, check_rows),
+  KERNEL(sum_squares, check_rows), KERNEL(dropout, check_dropout),
   KERNEL(sum_on, check_pieces), KERNEL(sum_up, check_pieces),
   KERNEL(pack_count, check_pack), KERNEL(pack, check_pack),
   KERNEL(product, check_product), KERNEL(panel, check_columns),

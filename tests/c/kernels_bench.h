@@ -147,6 +147,10 @@ static void run_sum_up (const lurn_kernels *t, const real *x) {
   (void)x;
   for (int i = 0; i < BENCH_N / 16; i++) bench_result = t->sum_up(bench_lanes);
 }
+static void run_dropout (const lurn_kernels *t, const real *x) {
+  const uint32_t counter[4] = {0}, key[2] = {0};
+  for (int i = 0; i < BENCH_N; i += 64) t->dropout(bench_y, x + i, 2, 1u << 31, counter, key, 64);
+}
 static void run_column_sum (const lurn_kernels *t, const real *x) { t->column_sum(BENCH_ROWS, 64, x, 64, bench_y); }
 static void run_column_dot (const lurn_kernels *t, const real *x) {
   t->column_dot(BENCH_ROWS, 64, x, 64, x, 64, bench_y);
@@ -156,7 +160,7 @@ static const struct bench_row { const char *name; void (*run) (const lurn_kernel
   { "row_sum", run_row_sum }, { "row_max", run_row_max }, { "row_lse", run_row_lse }, { "row_argmax", run_row_argmax },
   { "row_norm", run_row_norm }, { "row_norm_grad", run_row_norm_grad }, { "sum", run_sum },
   { "sum_squares", run_sum_squares }, { "sum_on", run_sum_on }, { "sum_up", run_sum_up },
-  { "column_sum", run_column_sum }, { "column_dot", run_column_dot },
+  { "dropout", run_dropout }, { "column_sum", run_column_sum }, { "column_dot", run_column_dot },
 };
 
 /* Cycles per element of a map, or of row kernel r when the map is LURN_NMAPS. */
