@@ -65,6 +65,7 @@ static inline real vf_sum (vf a) {
   return _mm_cvtss_f32(_mm_add_ss(h, _mm_movehdup_ps(h)));
 #endif
 }
+static inline real vf_top (vf a) { return OP(reduce_max)(a); }
 
 static inline vf vf_and (vf a, vf b) { return OP(and)(a, b); }
 static inline vf vf_or (vf a, vf b) { return OP(or)(a, b); }
