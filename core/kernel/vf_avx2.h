@@ -53,7 +53,31 @@ static inline vf vf_load_n (const real *p, int n, real fill) {
   const __m256i mask = vf_mask(n);
   return OP(blendv)(vf_set(fill), OP(maskload)(p, mask), AS_REAL(mask));
 }
-static inline void vf_store_n (real *p, vf x, int n) { OP(maskstore)(p, vf_mask(n), x); }
+/* Halves: a masked store is one instruction that takes 25 cycles on processors of AMD's. */
+static inline void vf_store_n (real *p, vf x, int n) {
+#ifdef LURN_F64
+  __m128d h = _mm256_castpd256_pd128(x);
+  if (n & 2) {
+    _mm_storeu_pd(p, h);
+    h = _mm256_extractf128_pd(x, 1);
+    p += 2;
+  }
+  if (n & 1) _mm_store_sd(p, h);
+#else
+  __m128 h = _mm256_castps256_ps128(x);
+  if (n & 4) {
+    _mm_storeu_ps(p, h);
+    h = _mm256_extractf128_ps(x, 1);
+    p += 4;
+  }
+  if (n & 2) {
+    _mm_storel_pi((__m64 *)(void *)p, h);
+    h = _mm_movehl_ps(h, h);
+    p += 2;
+  }
+  if (n & 1) _mm_store_ss(p, h);
+#endif
+}
 
 static inline vf vf_add (vf a, vf b) { return OP(add)(a, b); }
 static inline vf vf_sub (vf a, vf b) { return OP(sub)(a, b); }
