@@ -17,10 +17,10 @@ static void share_rows (const lurn_hand *h, int n, int *first, int *rows) {
 
 /* Columns [from, to) of what has n: whole panels, so that a product's weights can be entered there. */
 static void share_columns (const lurn_hand *h, int n, int *from, int *to) {
-  int panel = h->w->kernels->panel;
-  lurn_share((n + panel - 1) / panel, h->part, h->parts, from, to);
+  int panel = h->w->kernels->panel, panels = h->w->kernels->panels(n);
+  lurn_share(panels, h->part, h->parts, from, to);
   *from *= panel;
-  *to = *to * panel < n ? *to * panel : n;
+  *to = *to == panels ? n : *to * panel;
 }
 
 /* ---------- one instruction ---------- */

@@ -20,7 +20,7 @@
   .row_sum = row_sum, .row_max = row_max, .row_lse = row_lse, .row_argmax = row_argmax, \
   .row_norm = row_norm, .row_norm_grad = row_norm_grad, \
   .dropout = dropout, .sum = sum, .sum_on = sum_on, .sum_up = sum_up, .sum_squares = sum_squares, \
-  .pack_count = pack_count, .panel = PANEL, .pack = pack, .product = product, \
+  .pack_count = pack_count, .panel = PANEL, .panels = panels_of, .pack = pack, .product = product, \
   .outer = outer, .column_sum = column_sum, .column_dot = column_dot \
 }
 

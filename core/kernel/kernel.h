@@ -116,9 +116,10 @@ typedef struct lurn_kernels {
    * (N,K) row-major and used as its transpose. The format is this table's own business; the
    * destination is LURN_ALIGN-aligned. */
   size_t (*pack_count) (int K, int N);
-  /* Columns [from, to) of a packed matrix, both multiples of this many, or to = N, are a matrix of their own, at
-   * packed + pack_count(K, from). */
+  /* N columns are packed in so many panels of this many columns each, but for the last one. What some panels of a packed
+   * matrix hold, from column `from` on, is a matrix of its own, at packed + pack_count(K, from). */
   int panel;
+  int (*panels) (int N);
   void (*pack) (real *packed, const real *w, int K, int N, int trans);
   /* n of them, in any order but for those that follow: none reads what another one writes. */
   void (*product) (const lurn_product *p, int n);

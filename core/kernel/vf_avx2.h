@@ -11,6 +11,7 @@
 
 #define PANEL_VECS 2
 #define BLOCK_ROWS 6
+#define LAST_ROWS 4
 
 #ifdef LURN_F64
 #define VL 4

@@ -13,7 +13,7 @@
  *   vq, QL         a vector of QL words of 64 bits;  vq_mul multiplies their lower halves, vq_high is their upper ones,
  *   vq_count       the numbers 0 .. QL - 1
  * PANEL_VECS is the width of a packed panel in vectors, BLOCK_ROWS the rows of a product's
- * register block: together they fill the register file.
+ * register block: together they fill the register file. So do LAST_ROWS and a panel that is one vector wider.
  */
 #ifndef LURN_VF_H
 #define LURN_VF_H
@@ -25,6 +25,7 @@
 #define VL 1
 #define PANEL_VECS 4
 #define BLOCK_ROWS 2
+#define LAST_ROWS 2
 
 typedef real vf;
 typedef int vm;

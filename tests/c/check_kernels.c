@@ -272,8 +272,8 @@ static void product_case (const lurn_kernels *t, int M, int N, int K, int init, 
 
 /* Some panels of a product: columns [from, to). */
 static void columns_case (const lurn_kernels *t, int M, int N, int K) {
-  const int panels = (N + t->panel - 1) / t->panel, first = below(panels), from = first * t->panel;
-  const int end = (first + 1 + below(panels - first)) * t->panel, to = end < N ? end : N;
+  const int panels = t->panels(N), first = below(panels), from = first * t->panel;
+  const int end = first + 1 + below(panels - first), to = end < panels ? end * t->panel : N;
   const size_t size = (size_t)M * (size_t)N;
   real *a = numbers((size_t)M * (size_t)K, product_value), *w = numbers((size_t)K * (size_t)N, product_value);
   real *whole = numbers(size, plain_value), *c = guarded(size), *want = guarded(size);
@@ -419,7 +419,7 @@ static const kernel_row kernels[] = {
   KERNEL(sum_squares, check_rows), KERNEL(dropout, check_dropout),
   KERNEL(sum_on, check_pieces), KERNEL(sum_up, check_pieces),
   KERNEL(pack_count, check_pack), KERNEL(pack, check_pack),
-  KERNEL(product, check_product), KERNEL(panel, check_columns),
+  KERNEL(product, check_product), KERNEL(panel, check_columns), KERNEL(panels, check_columns),
   KERNEL(outer, check_outer), KERNEL(column_sum, check_outer), KERNEL(column_dot, check_outer),
 };
 #define NKERNELS ((int)(sizeof kernels / sizeof *kernels))
