@@ -120,17 +120,28 @@ static void play_call (const lurn_hand *h, int n, int from, int to) {
 
 /* ---------- what is ready: strips and lists ---------- */
 
+/* Reals of an operand that is the same for all rows, repeated so that some of them are played together. */
+enum { TILE = 256 };
+
+static const real *repeat (real *tile, const real *x, int cols, int rows) {
+  for (int m = 0; m < rows; m++) memcpy(tile + m * cols, x, sizeof *x * (size_t)cols);
+  return tile;
+}
+
 /* Columns [from, to) of rows row .. row + n - 1 of a map, of a step whose frames begin at `start`. */
 static void play_map (const lurn_ready *a, const char *scratch, int start, int row, int n, int from, int to) {
+  real tile[3][TILE];
   const real *in[3];
   real *out = lurn_spot_at(&a->out, scratch, start, row);
+  int cols = to - from, most = cols < a->cols ? 1 : !a->still ? n : cols < TILE ? TILE / cols : 1;
   for (int j = 0; j < 3; j++) in[j] = lurn_spot_at(&a->in[j], scratch, start, row);
   for (int j = 0; from > 0 && j < 3; j++) if (in[j]) in[j] += from;
   out += from;
-  if (!a->still && to - from == a->cols) { a->f(out, in[0], in[1], in[2], a->k, (size_t)a->cols * (size_t)n); return; }
-  for (int m = 0; m < n; m++, out += a->cols) {
-    a->f(out, in[0], in[1], in[2], a->k, (size_t)(to - from));
-    for (int j = 0; j < 3; j++) if (a->in[j].row || a->in[j].own) in[j] += a->cols;
+  for (int j = 0; a->still && most > 1 && j < 3; j++)
+    if (in[j] && !a->in[j].row && !a->in[j].own) in[j] = repeat(tile[j], in[j], cols, most < n ? most : n);
+  for (int m = 0; m < n; m += most, out += a->cols * most) {
+    a->f(out, in[0], in[1], in[2], a->k, (size_t)cols * (size_t)(n - m < most ? n - m : most));
+    for (int j = 0; j < 3; j++) if (a->in[j].row || a->in[j].own) in[j] += a->cols * most;
   }
 }
 
