@@ -12,16 +12,17 @@
 #include "body_dropout.h"
 #include "body_product.h"
 #include "body_outer.h"
+#include "body_place.h"
 
 #define MAP_ENTRY(name, nin, imm, formula) map_##name,
 #define LURN_KERNEL_TABLE(isa_name) { \
   .isa = isa_name, \
   .map = { LURN_MAPS(MAP_ENTRY) }, \
   .row_sum = row_sum, .row_max = row_max, .row_lse = row_lse, .row_argmax = row_argmax, \
-  .row_norm = row_norm, .row_norm_grad = row_norm_grad, \
+  .row_norm = row_norm, .row_norm_grad = row_norm_grad, .row_fill = row_fill, \
   .dropout = dropout, .sum = sum, .sum_on = sum_on, .sum_up = sum_up, .sum_squares = sum_squares, \
   .pack_count = pack_count, .panel = PANEL, .panels = panels_of, .pack = pack, .product = product, \
-  .outer = outer, .column_sum = column_sum, .column_dot = column_dot \
+  .outer = outer, .column_sum = column_sum, .column_dot = column_dot, .scatter = scatter \
 }
 
 #endif

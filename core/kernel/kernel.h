@@ -99,6 +99,9 @@ typedef struct lurn_kernels {
   /* its gradient: dx = s * (dy - mean dy - y * mean (dy * y)) */
   void (*row_norm_grad) (real *dx, const real *dy, const real *x, real k, int rows, int cols);
 
+  /* y[i,j] = x[i*step]; y (rows, cols), which is not x */
+  void (*row_fill) (real *y, const real *x, ptrdiff_t step, int rows, int cols);
+
   /* y[j] = x[j] * scale where word j is above `highest`, 0 elsewhere. Words come in fours from Philox (rng.h) under `key`;
    * the counter's last word is that of the first four, and counts on. */
   void (*dropout) (real *y, const real *x, real scale, uint32_t highest, const uint32_t counter[4],
@@ -133,6 +136,10 @@ typedef struct lurn_kernels {
   /* c[n] = chain over m = M-1 .. 0 of fma(a[m*lda + n], d[m*ldd + n], acc) from c: the gradient of a
    * factor that all frames share. */
   void (*column_dot) (int M, int N, const real *a, ptrdiff_t lda, const real *d, ptrdiff_t ldd, real *c);
+  /* c[v*ldc + n] = c[v*ldc + n] + d[m*ldd + n] for m = M-1 .. 0, v = id[m]: the gradient of looked-up rows. An id
+   * outside of 0 .. rows-1 is row `none`, or no row where that is negative. */
+  void (*scatter) (int M, int N, const int32_t *id, int rows, int none, const real *d, ptrdiff_t ldd, real *c,
+                   ptrdiff_t ldc);
 } lurn_kernels;
 
 /* The table for `isa` ("c", "avx2", "avx512"); NULL or "" means the best this CPU and its

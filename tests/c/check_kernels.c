@@ -63,6 +63,18 @@ static int lse_agrees (real y, const real *x, int n) {
   return near((double)y, (double)((long double)max + logl(sum)), EITHER(1e-6, 1e-14));
 }
 
+static void fill_case (const lurn_kernels *t, int rows, int cols, int step) {
+  const size_t n = (size_t)rows * (size_t)cols;
+  real *x = numbers((size_t)(rows * step + 1), any_value), *y = guarded(n), *want = guarded(n);
+  for (int i = 0; i < rows; i++)
+    for (int j = 0; j < cols; j++) want[i * cols + j] = x[i * step];
+  t->row_fill(y, x, step, rows, cols);
+  check(same_all(y, want, n) && intact(y, n), "%s row_fill (%d,%d) step %d", t->isa, rows, cols, step);
+  free(x);
+  guarded_free(y);
+  guarded_free(want);
+}
+
 static void row_case (const lurn_kernels *t, int rows, int cols, real (*value) (void)) {
   const size_t n = (size_t)rows * (size_t)cols;
   real *x = numbers(n + 4, value), *in = x + below(4), *y = guarded((size_t)rows), *want = guarded((size_t)rows);
@@ -164,6 +176,8 @@ static void check_rows (const lurn_kernels *t) {
   begin();
   for (int i = 0; i < NSIZES; i++)
     for (int rows = 0; rows <= 3; rows++) {
+      fill_case(t, rows, sizes[i], rows % 2);
+      fill_case(t, rows, sizes[i], 5);
       row_case(t, rows, sizes[i], any_value);
       row_case(t, rows, sizes[i], plain_value);
       row_case(t, rows, sizes[i], few_values);
@@ -394,6 +408,37 @@ static void outer_case (const lurn_kernels *t, int M, int K, int N) {
   guarded_free(want);
 }
 
+/* Words that come again and again, some of them none. */
+static void scatter_case (const lurn_kernels *t, int M, int N, int rows, int spare) {
+  const ptrdiff_t ldd = N + below(3), ldc = N + below(3);
+  const size_t size = (size_t)((rows + spare) * ldc);
+  real *d = numbers((size_t)(M * ldd), product_value), *first = numbers(size, product_value);
+  real *c = guarded(size), *want = guarded(size);
+  int32_t *id = malloc(((size_t)M + 1) * sizeof *id);
+  for (int m = 0; m < M; m++) id[m] = below(rows + 2) - 1;
+  memcpy(c, first, size * sizeof *c);
+  memcpy(want, first, size * sizeof *want);
+  t->scatter(M, N, id, rows, spare ? rows : -1, d, ldd, c, ldc);
+  for (int m = M - 1; m >= 0; m--) {
+    const int v = id[m] >= 0 && id[m] < rows ? id[m] : rows;
+    for (int n = 0; n < N && v < rows + spare; n++) want[v * ldc + n] += d[m * ldd + n];
+  }
+  check(same_all(c, want, size) && intact(c, size), "%s scatter (%d,%d) to %d rows, spare %d", t->isa, M, N, rows, spare);
+  free(d), free(first), free(id);
+  guarded_free(c);
+  guarded_free(want);
+}
+
+static void check_scatter (const lurn_kernels *t) {
+  begin();
+  for (int i = 0; i < NSIZES; i++)
+    for (int spare = 0; spare <= 1; spare++) {
+      scatter_case(t, below(70), sizes[i], 1 + below(20), spare);
+      scatter_case(t, sizes[i], any_size(), 3, spare);
+    }
+  report(t->isa, "scatter", "");
+}
+
 static void check_outer (const lurn_kernels *t) {
   begin();
   for (int i = 0; i < NSIZES; i++) {
@@ -416,11 +461,12 @@ typedef struct kernel_row { const char *name; size_t offset; void (*check) (cons
 static const kernel_row kernels[] = {
   KERNEL(row_sum, check_rows), KERNEL(row_max, check_rows), KERNEL(row_lse, check_rows), KERNEL(row_argmax, check_rows),
   KERNEL(row_norm, check_rows), KERNEL(row_norm_grad, check_rows), KERNEL(sum, check_rows),
-  KERNEL(sum_squares, check_rows), KERNEL(dropout, check_dropout),
+  KERNEL(sum_squares, check_rows), KERNEL(row_fill, check_rows), KERNEL(dropout, check_dropout),
   KERNEL(sum_on, check_pieces), KERNEL(sum_up, check_pieces),
   KERNEL(pack_count, check_pack), KERNEL(pack, check_pack),
   KERNEL(product, check_product), KERNEL(panel, check_columns), KERNEL(panels, check_columns),
   KERNEL(outer, check_outer), KERNEL(column_sum, check_outer), KERNEL(column_dot, check_outer),
+  KERNEL(scatter, check_scatter),
 };
 #define NKERNELS ((int)(sizeof kernels / sizeof *kernels))
 _Static_assert(sizeof(lurn_kernels) == offsetof(lurn_kernels, map) + (LURN_NMAPS + sizeof kernels / sizeof *kernels)
