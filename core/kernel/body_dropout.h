@@ -11,27 +11,22 @@
  * anything, as the multiplication does not look at it. */
 static inline void draw (uint32_t *word, const uint32_t counter[4], const uint32_t key[2]) {
   const vq m0 = vq_set(0xD2511F53u), m1 = vq_set(0xCD9E8D57u);
-  uint64_t lane[4][DRAW];
   vq c[2][4];
   for (int v = 0; v < 2; v++) {
     for (int i = 0; i < 3; i++) c[v][i] = vq_set(counter[i]);
     c[v][3] = vq_add(vq_set(counter[3] + (uint32_t)(v * QL)), vq_count());
   }
-  uint32_t k0 = key[0], k1 = key[1];
-  for (int r = 0; r < 10; r++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
-    const vq w0 = vq_set(k0), w1 = vq_set(k1);
+  vq k0 = vq_set(key[0]), k1 = vq_set(key[1]);
+  for (int r = 0; r < 10; r++, k0 = vq_add(k0, vq_set(0x9E3779B9u)), k1 = vq_add(k1, vq_set(0xBB67AE85u))) {
     for (int v = 0; v < 2; v++) {
       const vq p0 = vq_mul(m0, c[v][0]), p1 = vq_mul(m1, c[v][2]);
-      c[v][0] = vq_xor(vq_xor(vq_high(p1), c[v][1]), w0);
+      c[v][0] = vq_xor(vq_xor(vq_high(p1), c[v][1]), k0);
       c[v][1] = p1;
-      c[v][2] = vq_xor(vq_xor(vq_high(p0), c[v][3]), w1);
+      c[v][2] = vq_xor(vq_xor(vq_high(p0), c[v][3]), k1);
       c[v][3] = p0;
     }
   }
-  for (int v = 0; v < 2; v++)
-    for (int i = 0; i < 4; i++) vq_store(lane[i] + v * QL, c[v][i]);
-  for (int b = 0; b < DRAW; b++)
-    for (int i = 0; i < 4; i++) word[4 * b + i] = (uint32_t)lane[i][b];
+  for (int v = 0; v < 2; v++) vq_lay(word + 4 * v * QL, c[v]);
 }
 
 static void dropout (real *y, const real *x, real scale, uint32_t highest, const uint32_t counter[4], const uint32_t key[2],
@@ -40,7 +35,10 @@ static void dropout (real *y, const real *x, real scale, uint32_t highest, const
   for (int j = 0; j < n; j += 4 * DRAW, at[3] += DRAW) {
     const int end = n - j < 4 * DRAW ? n - j : 4 * DRAW;
     draw(word, at, key);
-    for (int m = 0; m < end; m++) y[j + m] = word[m] > highest ? x[j + m] * scale : 0;
+    for (int m = 0; m < end; m++) {
+      const real kept = x[j + m] * scale;
+      y[j + m] = word[m] > highest ? kept : 0;
+    }
   }
 }
 

@@ -129,12 +129,18 @@ static inline int vm_first (vm m) {
 
 #define QL 4
 typedef __m256i vq;
-static inline void vq_store (uint64_t *p, vq x) { _mm256_storeu_si256((__m256i *)(void *)p, x); }
 static inline vq vq_set (uint64_t x) { return _mm256_set1_epi64x((long long)x); }
 static inline vq vq_mul (vq a, vq b) { return _mm256_mul_epu32(a, b); }
 static inline vq vq_add (vq a, vq b) { return _mm256_add_epi64(a, b); }
 static inline vq vq_xor (vq a, vq b) { return _mm256_xor_si256(a, b); }
 static inline vq vq_high (vq a) { return _mm256_srli_epi64(a, 32); }
 static inline vq vq_count (void) { return _mm256_set_epi64x(3, 2, 1, 0); }
+static inline void vq_lay (uint32_t *p, const vq *x) {
+  const __m256i a = _mm256_blend_epi32(x[0], _mm256_slli_epi64(x[1], 32), 0xaa);
+  const __m256i b = _mm256_blend_epi32(x[2], _mm256_slli_epi64(x[3], 32), 0xaa);
+  const __m256i even = _mm256_unpacklo_epi64(a, b), odd = _mm256_unpackhi_epi64(a, b);   /* lanes 0 and 2, 1 and 3 */
+  _mm256_storeu_si256((__m256i *)(void *)p, _mm256_permute2x128_si256(even, odd, 0x20));
+  _mm256_storeu_si256((__m256i *)(void *)(p + 8), _mm256_permute2x128_si256(even, odd, 0x31));
+}
 
 #endif

@@ -11,7 +11,7 @@
  *   vf_top         the largest lane, when none is NaN; of two zeros either
  *   vm_first       index of the first true lane, -1 when there is none
  *   vq, QL         a vector of QL words of 64 bits;  vq_mul multiplies their lower halves, vq_high is their upper ones,
- *   vq_count       the numbers 0 .. QL - 1
+ *   vq_count       the numbers 0 .. QL - 1;  vq_lay lays the lower halves of four vectors side by side, lane after lane
  * PANEL_VECS is the width of a packed panel in vectors, BLOCK_ROWS the rows of a product's
  * register block: together they fill the register file. So do LAST_ROWS and a panel that is one vector wider.
  */
@@ -86,12 +86,12 @@ static inline vf vf_select (vm m, vf a, vf b) { return m ? a : b; }
 
 #define QL 1
 typedef uint64_t vq;
-static inline void vq_store (uint64_t *p, vq x) { *p = x; }
 static inline vq vq_set (uint64_t x) { return x; }
 static inline vq vq_mul (vq a, vq b) { return (uint64_t)(uint32_t)a * (uint32_t)b; }
 static inline vq vq_add (vq a, vq b) { return a + b; }
 static inline vq vq_xor (vq a, vq b) { return a ^ b; }
 static inline vq vq_high (vq a) { return a >> 32; }
 static inline vq vq_count (void) { return 0; }
+static inline void vq_lay (uint32_t *p, const vq *x) { for (int i = 0; i < 4; i++) p[i] = (uint32_t)x[i]; }
 
 #endif
