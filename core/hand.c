@@ -128,21 +128,27 @@ static const real *repeat (real *tile, const real *x, int cols, int rows) {
   return tile;
 }
 
-/* Columns [from, to) of rows row .. row + n - 1 of a map, of a step whose frames begin at `start`. */
-static void play_map (const lurn_ready *a, const char *scratch, int start, int row, int n, int from, int to) {
+/* n rows of `cols` columns of a map, which do not lie one behind the other, or have an operand that is the same for all. */
+static void play_apart (const lurn_ready *a, real *out, const real *in[3], int n, int cols) {
   real tile[3][TILE];
-  const real *in[3];
-  real *out = lurn_spot_at(&a->out, scratch, start, row);
-  int cols = to - from, most = cols < a->cols ? 1 : !a->still ? n : cols < TILE ? TILE / cols : 1;
-  for (int j = 0; j < 3; j++) in[j] = lurn_spot_at(&a->in[j], scratch, start, row);
-  for (int j = 0; from > 0 && j < 3; j++) if (in[j]) in[j] += from;
-  out += from;
-  for (int j = 0; a->still && most > 1 && j < 3; j++)
+  int most = cols == a->cols && cols < TILE ? TILE / cols : 1;
+  for (int j = 0; most > 1 && j < 3; j++)
     if (in[j] && !a->in[j].row && !a->in[j].own) in[j] = repeat(tile[j], in[j], cols, most < n ? most : n);
   for (int m = 0; m < n; m += most, out += a->cols * most) {
     a->f(out, in[0], in[1], in[2], a->k, (size_t)cols * (size_t)(n - m < most ? n - m : most));
     for (int j = 0; j < 3; j++) if (a->in[j].row || a->in[j].own) in[j] += a->cols * most;
   }
+}
+
+/* Columns [from, to) of rows row .. row + n - 1 of a map, of a step whose frames begin at `start`. */
+static void play_map (const lurn_ready *a, const char *scratch, int start, int row, int n, int from, int to) {
+  const real *in[3];
+  real *out = lurn_spot_at(&a->out, scratch, start, row);
+  for (int j = 0; j < 3; j++) in[j] = lurn_spot_at(&a->in[j], scratch, start, row);
+  for (int j = 0; from > 0 && j < 3; j++) if (in[j]) in[j] += from;
+  out += from;
+  if (a->still || to - from < a->cols) play_apart(a, out, in, n, to - from);
+  else a->f(out, in[0], in[1], in[2], a->k, (size_t)a->cols * (size_t)n);
 }
 
 /* The same of an op that is no map; operands may be indices. */
