@@ -15,10 +15,10 @@
 #define PANEL (PANEL_VECS * VL)      /* columns of a full panel */
 #define LAST_VECS (PANEL_VECS + 1)   /* the widest panel there is */
 /* With a row or two one panel has too few chains to hide the latency of an fma: take several. */
-#define WIDE_VECS 8
+#define WIDE_VECS 10                 /* most of them, side by side */
 #define WIDE_PANELS(vecs) ((vecs) == 1 ? 8 : (vecs) == 2 ? 4 : 2)
 #define MOST_PANELS WIDE_PANELS(1)
-#define ACCUMULATORS (BLOCK_ROWS * PANEL_VECS > 2 * LAST_VECS ? BLOCK_ROWS * PANEL_VECS : 2 * LAST_VECS)
+#define ACCUMULATORS (BLOCK_ROWS * PANEL_VECS > WIDE_VECS ? BLOCK_ROWS * PANEL_VECS : WIDE_VECS)
 /* Pieces of its chain that a block plays in one go. */
 #define PIECES 8
 
