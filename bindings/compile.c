@@ -2,9 +2,26 @@
  *
  * NAME is the path by which the launcher will find the text, which messages and tracebacks name. See compiled.h.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
-#include "compiled.h"
+#include <lua.h>
+#include <lauxlib.h>
+
+/* Pushes all that is in a file, or nil. */
+static void push_file (lua_State *L, const char *path) {
+  FILE *f = fopen(path, "rb");
+  luaL_Buffer b;
+  size_t n = 1;
+  if (f == NULL) {
+    lua_pushnil(L);
+    return;
+  }
+  luaL_buffinit(L, &b);
+  for (; n > 0; luaL_addsize(&b, n)) n = fread(luaL_prepbuffsize(&b, 1 << 14), 1, 1 << 14, f);
+  fclose(f);
+  luaL_pushresult(&b);
+}
 
 static int put (lua_State *L, const void *p, size_t n, void *file) {
   (void)L;
@@ -14,12 +31,13 @@ static int put (lua_State *L, const void *p, size_t n, void *file) {
 /* The stack: 1 text, 2 name of the chunk, 3 function, 4 head. */
 static int compile (lua_State *L, const char *text, const char *name, const char *file) {
   size_t n;
-  compiled_pushfile(L, text);
+  push_file(L, text);
   const char *s = lua_tolstring(L, 1, &n), *chunk_name = lua_pushfstring(L, "@%s", name);
   if (s == NULL) return luaL_error(L, "cannot read %s", text);
   if (luaL_loadbufferx(L, s, n, chunk_name, "t") != LUA_OK) return lua_error(L);
+  lua_pushfstring(L, "%s\n%s\n", lua_ident, chunk_name);
   lua_pushvalue(L, 1);
-  compiled_pushhead(L, chunk_name);
+  lua_concat(L, 2);
   const char *head = lua_tolstring(L, 4, &n);
   FILE *f = fopen(file, "wb");
   if (f == NULL) return luaL_error(L, "cannot write %s", file);

@@ -7,31 +7,25 @@
 #ifndef COMPILED_H
 #define COMPILED_H
 
-#include <stdio.h>
+#include <string.h>
 
 #include <lua.h>
 #include <lauxlib.h>
 
-/* Pushes all that is in a file, or nil. */
-static inline void compiled_pushfile (lua_State *L, const char *path) {
-  FILE *f = fopen(path, "rb");
-  luaL_Buffer b;
-  size_t n = 1;
-  if (f == NULL) {
-    lua_pushnil(L);
-    return;
-  }
-  luaL_buffinit(L, &b);
-  for (; n > 0; luaL_addsize(&b, n)) n = fread(luaL_prepbuffsize(&b, 1 << 14), 1, 1 << 14, f);
-  fclose(f);
-  luaL_pushresult(&b);
+/* Whether `part` stands at *at; then *at is behind it. */
+static inline int compiled_pass (const char *made, size_t size, size_t *at, const char *part, size_t n) {
+  if (n > size - *at || memcmp(made + *at, part, n) != 0) return 0;
+  *at += n;
+  return 1;
 }
 
-/* Pushes the first three parts, for the text on top of the stack, which it takes off. */
-static inline void compiled_pushhead (lua_State *L, const char *chunk_name) {
-  lua_pushfstring(L, "%s\n%s\n", lua_ident, chunk_name);
-  lua_insert(L, -2);
-  lua_concat(L, 2);
+/* Where in a file what was dumped begins; 0 when the first three parts are not these. */
+static inline size_t compiled_dump (const char *made, size_t size, const char *name, const char *text, size_t n) {
+  size_t at = 0;
+  int is = compiled_pass(made, size, &at, lua_ident, strlen(lua_ident)) && compiled_pass(made, size, &at, "\n@", 2)
+        && compiled_pass(made, size, &at, name, strlen(name)) && compiled_pass(made, size, &at, "\n", 1)
+        && compiled_pass(made, size, &at, text, n);
+  return is ? at : 0;
 }
 
 #endif

@@ -8,4 +8,7 @@
 /* The library, loaded and started when it is first asked for. Raises when it is not there. */
 const lurn_blas *l_blas (lua_State *L);
 
+/* The same where it has been loaded, else NULL. */
+const lurn_blas *l_blas_loaded (lua_State *L);
+
 #endif

@@ -164,10 +164,7 @@ static int w_write (lua_State *L) {
   if (a.memory == LURN_H5_TEXT)
     return lb_done(L, lurn_h5_write_text(ctx, f, name, a.info.rank == 0 ? -1 : a.info.dim[0], a.data,
                                          (size_t)a.info.width));
-  lurn_status status = lurn_h5_define(ctx, f, name, &a.info, o.chunk, o.deflate);
-  int64_t rows = a.info.rank == 0 ? 1 : a.info.dim[0];
-  if (status == LURN_OK) status = lurn_h5_put(ctx, f, name, a.memory, 0, rows, a.data);
-  return lb_done(L, status);
+  return lb_done(L, lurn_h5_write(ctx, f, name, &a.info, o.chunk, o.deflate, a.memory, a.data));
 }
 
 static int w_append (lua_State *L) {

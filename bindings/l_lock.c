@@ -2,6 +2,7 @@
  *
  *   sys.lock(path)      a lock and whether the file system really locks, or nil, message, code. The lock ends with
  *                       lock:release(), when it is collected, and with the process
+ *   sys.is_locked(path) whether somebody has it; nil where that cannot be known
  */
 #include "l_sys.h"
 
@@ -43,6 +44,13 @@ static int s_lock (lua_State *L) {
   return 2;
 }
 
+static int s_is_locked (lua_State *L) {
+  int locked = lurn_sys_is_locked(luaL_checkstring(L, 1));
+  if (locked < 0) lua_pushnil(L);
+  else lua_pushboolean(L, locked);
+  return 1;
+}
+
 static const luaL_Reg methods[] = {{"release", k_release}, {NULL, NULL}};
 static const luaL_Reg meta[] = {{"__gc", k_release}, {"__close", k_release}, {"__tostring", k_tostring}, {NULL, NULL}};
 
@@ -50,4 +58,6 @@ void l_lock_open (lua_State *L) {
   lb_type(L, LOCK, methods, meta);
   lua_pushcfunction(L, s_lock);
   lua_setfield(L, -2, "lock");
+  lua_pushcfunction(L, s_is_locked);
+  lua_setfield(L, -2, "is_locked");
 }

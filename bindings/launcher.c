@@ -22,6 +22,7 @@
 #include "compiled.h"
 
 #define PATH_SIZE 4096
+#define ROOM (1 << 16)          /* bytes for a file at first */
 
 /* A folder name and a text behind it, into out. */
 static void join (char *out, const char *folder, const char *tail) {
@@ -73,10 +74,30 @@ static void prepend (lua_State *L, const char *field, const char *folder, const 
   lua_pop(L, 1);
 }
 
-/* A searcher for package.searchers. Upvalues: package.searchpath, the folder of texts, the folder of what is compiled. */
+/* All that is in a file, in memory that the next one takes over (an upvalue); NULL when there is none. */
+static const char *read_file (lua_State *L, int upvalue, const char *path, size_t *size) {
+  FILE *f = fopen(path, "rb");
+  char *bytes = lua_touserdata(L, upvalue);
+  size_t room = lua_rawlen(L, upvalue), n = 1;
+  if (f == NULL) return NULL;
+  setvbuf(f, NULL, _IONBF, 0);
+  for (*size = 0; n > 0; *size += n) {
+    if (*size == room) {
+      char *more = lua_newuserdatauv(L, room = 2 * room, 0);
+      bytes = memcpy(more, bytes, *size);
+      lua_replace(L, upvalue);
+    }
+    n = fread(bytes + *size, 1, room - *size, f);
+  }
+  fclose(f);
+  return bytes;
+}
+
+/* A searcher for package.searchers. Upvalues: package.searchpath, the folder of texts, the folder of what is compiled, and
+ * memory for one of each. Strings of Lua would be as much garbage as what is loaded. */
 static int search (lua_State *L) {
   const char *texts = lua_tostring(L, lua_upvalueindex(2)), *path;
-  size_t n = strlen(texts), head, all;
+  size_t n = strlen(texts), size, all;
   lua_settop(L, 1);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
@@ -87,16 +108,12 @@ static int search (lua_State *L) {
   path = lua_tostring(L, 1);
   if (path == NULL || strncmp(path, texts, n) != 0) return 0;
   lua_settop(L, 1);
-  compiled_pushfile(L, lua_pushfstring(L, "%s%sc", lua_tostring(L, lua_upvalueindex(3)), path + n));
-  if (lua_isnil(L, -1)) return 0;
-  compiled_pushfile(L, path);
-  if (lua_isnil(L, -1)) return 0;
+  const char *compiled = lua_pushfstring(L, "%s%sc", lua_tostring(L, lua_upvalueindex(3)), path + n);
+  const char *made = read_file(L, lua_upvalueindex(4), compiled, &all);
+  const char *text = made ? read_file(L, lua_upvalueindex(5), path, &size) : NULL;
+  size_t dump = text ? compiled_dump(made, all, path, text, size) : 0;
   const char *name = lua_pushfstring(L, "@%s", path);
-  lua_insert(L, -2);
-  compiled_pushhead(L, name);
-  const char *is = lua_tolstring(L, -1, &head), *made = lua_tolstring(L, 3, &all);
-  if (head > all || memcmp(is, made, head) != 0) return 0;
-  if (luaL_loadbufferx(L, made + head, all - head, name, "b") != LUA_OK) return 0;
+  if (dump == 0 || luaL_loadbufferx(L, made + dump, all - dump, name, "b") != LUA_OK) return 0;
   lua_pushvalue(L, 1);
   return 2;
 }
@@ -112,7 +129,8 @@ static void add_searcher (lua_State *L, const char *texts, const char *compiled)
   lua_getfield(L, -2, "searchpath");
   lua_pushstring(L, texts);
   lua_pushstring(L, compiled);
-  lua_pushcclosure(L, search, 3);
+  for (int k = 0; k < 2; k++) lua_newuserdatauv(L, ROOM, 0);
+  lua_pushcclosure(L, search, 5);
   lua_rawseti(L, -2, 2);
   lua_pop(L, 2);
 }

@@ -272,21 +272,26 @@ static const char *targets_of (const lurn_data *d) {
   return d->next ? "next" : y < 0 ? "none" : d->column[y].axis == LURN_ROW ? "sequence" : "step";
 }
 
+/* An array (rows) or, with columns, (rows, columns). */
+static lurn_status put_integers (lurn_ctx *ctx, lurn_h5 *f, const char *name, int64_t rows, int64_t columns,
+                                 const void *values) {
+  lurn_h5_info info = {.type = LURN_H5_I64, .rank = columns > 0 ? 2 : 1, .dim = {rows, columns}};
+  return lurn_h5_write(ctx, f, name, &info, 0, 0, LURN_H5_I64, values);
+}
+
 lurn_status lurn_data_write_head (lurn_ctx *ctx, lurn_data *d, lurn_h5 *f) {
   char path[64];
-  int64_t rows = d->n + 1;
   lurn_status status = lurn_data_hash(ctx, d, d->note[LURN_NOTE_SHA256]);
   if (status == LURN_OK) status = put_integer(ctx, f, "lurn_schema", SCHEMA);
   if (status == LURN_OK) status = put_integer(ctx, f, "unknown", d->unknown);
   if (status == LURN_OK) status = put_text(ctx, f, "targets", targets_of(d));
   if (status == LURN_OK) status = put_text(ctx, f, "unit", d->unit == LURN_UNIT_FRAME ? "frame" : "sequence");
   for (int i = 0; i < LURN_NOTES && status == LURN_OK; i++) status = put_text(ctx, f, lurn_notes[i], d->note[i]);
-  if (status == LURN_OK) status = lurn_h5_write(ctx, f, "/offsets", LURN_H5_I64, 1, &rows, d->offset);
-  if (status == LURN_OK && d->offset2) status = lurn_h5_write(ctx, f, "/offsets2", LURN_H5_I64, 1, &rows, d->offset2);
+  if (status == LURN_OK) status = put_integers(ctx, f, "/offsets", d->n + 1, 0, d->offset);
+  if (status == LURN_OK && d->offset2) status = put_integers(ctx, f, "/offsets2", d->n + 1, 0, d->offset2);
   for (int i = 0; i < d->nsplit && status == LURN_OK; i++) {
-    int64_t dim[2] = {d->split[i].nrange, 2};
     snprintf(path, sizeof path, "/split/%s", d->split[i].name);
-    status = lurn_h5_write(ctx, f, path, LURN_H5_I64, 2, dim, d->split[i].range);
+    status = put_integers(ctx, f, path, d->split[i].nrange, 2, d->split[i].range);
   }
   if (status == LURN_OK && d->vocab.n > 0)
     status = lurn_h5_write_text(ctx, f, "/vocab", d->vocab.n, d->vocab.text, (size_t)d->vocab.width);

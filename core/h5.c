@@ -42,7 +42,7 @@ lurn_status lurn_h5_commit (lurn_ctx *ctx, lurn_h5 *f) { return f->driver->commi
 
 lurn_status lurn_h5_define (lurn_ctx *ctx, lurn_h5 *f, const char *name, const lurn_h5_info *info, int64_t chunk,
                             int deflate) {
-  return f->driver->define(ctx, f, name, info, chunk, deflate);
+  return f->driver->define(ctx, f, name, info, chunk, deflate, info->type, NULL);
 }
 
 lurn_status lurn_h5_put (lurn_ctx *ctx, lurn_h5 *f, const char *name, lurn_h5_type memory, int64_t first,
@@ -50,14 +50,9 @@ lurn_status lurn_h5_put (lurn_ctx *ctx, lurn_h5 *f, const char *name, lurn_h5_ty
   return f->driver->put(ctx, f, name, memory, first, count, data);
 }
 
-lurn_status lurn_h5_write (lurn_ctx *ctx, lurn_h5 *f, const char *name, lurn_h5_type type, int rank,
-                           const int64_t *dim, const void *data) {
-  lurn_h5_info info = {.type = type, .rank = rank};
-  int64_t count = 1;
-  for (int i = 0; i < rank; i++) count *= info.dim[i] = dim[i];
-  lurn_status status = lurn_h5_define(ctx, f, name, &info, 0, 0);
-  if (status != LURN_OK || count == 0) return status;
-  return lurn_h5_put(ctx, f, name, type, 0, rank == 0 ? 1 : dim[0], data);
+lurn_status lurn_h5_write (lurn_ctx *ctx, lurn_h5 *f, const char *name, const lurn_h5_info *info, int64_t chunk,
+                           int deflate, lurn_h5_type memory, const void *data) {
+  return f->driver->define(ctx, f, name, info, chunk, deflate, memory, data);
 }
 
 lurn_status lurn_h5_write_text (lurn_ctx *ctx, lurn_h5 *f, const char *name, int64_t n, const char *text,

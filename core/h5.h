@@ -86,9 +86,9 @@ lurn_status lurn_h5_define (lurn_ctx *ctx, lurn_h5 *f, const char *name, const l
 /* Rows first .. first+count-1 from numbers of type `memory`; a chunked array grows as needed. */
 lurn_status lurn_h5_put (lurn_ctx *ctx, lurn_h5 *f, const char *name, lurn_h5_type memory,
                          int64_t first, int64_t count, const void *data);
-/* Both at once: a whole array of the same type in memory and file. */
-lurn_status lurn_h5_write (lurn_ctx *ctx, lurn_h5 *f, const char *name, lurn_h5_type type,
-                           int rank, const int64_t *dim, const void *data);
+/* Both at once, for a whole array. */
+lurn_status lurn_h5_write (lurn_ctx *ctx, lurn_h5 *f, const char *name, const lurn_h5_info *info,
+                           int64_t chunk, int deflate, lurn_h5_type memory, const void *data);
 /* n texts of `width` bytes each, padded with zeros, as a list; n < 0: a single text. */
 lurn_status lurn_h5_write_text (lurn_ctx *ctx, lurn_h5 *f, const char *name, int64_t n,
                                 const char *text, size_t width);
@@ -130,8 +130,9 @@ typedef struct lurn_h5_driver {
   lurn_status (*create) (lurn_ctx *ctx, lurn_h5 *f, const char *path);
   lurn_status (*commit) (lurn_ctx *ctx, lurn_h5 *f);
   void (*abort) (lurn_h5 *f);
+  /* data NULL: the numbers are to come */
   lurn_status (*define) (lurn_ctx *ctx, lurn_h5 *f, const char *name, const lurn_h5_info *info, int64_t chunk,
-                         int deflate);
+                         int deflate, lurn_h5_type memory, const void *data);
   lurn_status (*put) (lurn_ctx *ctx, lurn_h5 *f, const char *name, lurn_h5_type memory, int64_t first,
                       int64_t count, const void *data);
   lurn_status (*write_text) (lurn_ctx *ctx, lurn_h5 *f, const char *name, int64_t n, const char *text, size_t width);

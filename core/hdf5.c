@@ -469,8 +469,9 @@ static lurn_status check_writing (lurn_ctx *ctx, const lurn_h5 *f, const char *n
   return LURN_OK;
 }
 
+/* What is there already goes in while the array is open: opening one again takes as long as making it. */
 static lurn_status define (lurn_ctx *ctx, lurn_h5 *f, const char *name, const lurn_h5_info *info,
-                           int64_t chunk, int deflate) {
+                           int64_t chunk, int deflate, lurn_h5_type memory, const void *data) {
   hsize_t dim[LURN_MAX_RANK + 1], most[LURN_MAX_RANK + 1], piece[LURN_MAX_RANK + 1];
   lurn_status status = check_writing(ctx, f, name);
   if (status != LURN_OK) return status;
@@ -486,6 +487,8 @@ static lurn_status define (lurn_ctx *ctx, lurn_h5 *f, const char *name, const lu
   }
   hid_t space = info->rank == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(info->rank, dim, most);
   hid_t array = create_array(f, name, native(info->type), space, plan);
+  if (array >= 0 && data && H5Sget_simple_extent_npoints(space) > 0
+      && H5Dwrite(array, native(memory), H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0) status = cannot_write(ctx, f, name);
   if (array < 0 || f->error != 0) status = cannot_write(ctx, f, name);
   drop(array);
   drop(space);

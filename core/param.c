@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kernel.h"
 #include "portable.h"
 
 /* --- the table ----------------------------------------------------------------------------- */
@@ -185,47 +186,29 @@ static void fill_chrono (real *w, size_t n, uint64_t seed, const char *path, dou
 
 /* --- orthogonal ---------------------------------------------------------------------------- */
 
-/* Eight partial sums are one order of additions that every compiler keeps and can still put
- * into vector registers. */
-static double dot (const double *a, const double *b, size_t n) {
-  double s[8] = {0};
-  size_t i = 0;
-  for (; i + 8 <= n; i += 8)
-    for (int l = 0; l < 8; l++) s[l] += a[i + l] * b[i + l];
-  for (int l = 0; i < n; i++, l++) s[l] += a[i] * b[i];
-  return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
-}
-
-/* v -= k u */
-static void take (double *restrict v, const double *restrict u, double k, size_t n) {
-  for (size_t i = 0; i < n; i++) v[i] -= k * u[i];
-}
-
-/* Modified Gram-Schmidt, each vector against those before it, twice: the second pass removes what
- * rounding left of the first ("twice is enough", Giraud et al. 2005). Dividing by a positive
- * length makes this the QR factorisation with a positive diagonal of R, the choice of signs under
- * which Q of a normal matrix is uniform over the orthogonal matrices (Mezzadri 2007). */
-static void orthonormalise (double *q /* (n,m) */, size_t n, size_t m) {
-  for (size_t j = 0; j < n; j++) {
-    double *v = q + j * m;
-    for (int pass = 0; pass < 2; pass++)
-      for (size_t k = 0; k < j; k++) take(v, q + k * m, dot(v, q + k * m, m), m);
-    double length = sqrt(dot(v, v, m));
-    for (size_t i = 0; i < m; i++) v[i] /= length;
+/* n vectors of m numbers each, one after the other, get `room` numbers each. */
+static void spread_out (double *q, size_t n, size_t m, size_t room) {
+  for (size_t j = n; j-- > 0;) {
+    memmove(q + j * room, q + j * m, m * sizeof *q);
+    memset(q + j * room + m, 0, (room - m) * sizeof *q);
   }
+  memset(q + n * room, 0, room * sizeof *q);
 }
 
 /* Saxe et al. 2014. The shorter side's vectors become orthonormal: columns of a tall matrix, rows
- * of a wide one. */
+ * of a wide one. With a positive diagonal of R the Q of a normal matrix is uniform over the orthogonal matrices
+ * (Mezzadri 2007). */
 static lurn_status fill_orthogonal (lurn_ctx *ctx, real *w, size_t rows, size_t cols, lurn_key key, double gain) {
   int tall = rows >= cols;
-  size_t n = tall ? cols : rows, m = tall ? rows : cols, bytes = n * m * sizeof(double);
+  size_t n = tall ? cols : rows, m = tall ? rows : cols, room = (m + LURN_BASIS - 1) / LURN_BASIS * LURN_BASIS;
+  size_t bytes = (n + 1) * room * sizeof(double);
   double *q = lurn_realloc(ctx, NULL, 0, bytes);
   if (q == NULL) return LURN_ENOMEM;
   lurn_random_normals(q, n * m, key);
-  orthonormalise(q, n, m);
+  spread_out(q, n, m, room);
+  ctx->kernels->orthonormal(q, n, room);
   for (size_t r = 0; r < rows; r++)
-    for (size_t c = 0; c < cols; c++) w[r * cols + c] = (real)(gain * (tall ? q[c * m + r] : q[r * m + c]));
+    for (size_t c = 0; c < cols; c++) w[r * cols + c] = (real)(gain * (tall ? q[c * room + r] : q[r * room + c]));
   lurn_free(ctx, q, bytes);
   return LURN_OK;
 }

@@ -13,9 +13,23 @@
 /* ---------- printing ---------- */
 
 static void put_dims (lurn_sink *s, int rank, const int *dim) {
-  lurn_sink_put(s, "(");
-  for (int k = 0; k < rank; k++) lurn_sink_put(s, k ? ",%d" : "%d", dim[k]);
-  lurn_sink_put(s, ")");
+  lurn_sink_text(s, "(");
+  for (int k = 0; k < rank; k++) {
+    if (k) lurn_sink_text(s, ",");
+    lurn_sink_whole(s, dim[k]);
+  }
+  lurn_sink_text(s, ")");
+}
+
+/* As "%.17g" does, most are whole. */
+static void put_number (lurn_sink *s, double x) {
+  if (x >= -1e9 && x <= 1e9 && x == (int)x && !(x == 0 && signbit(x))) lurn_sink_whole(s, (int)x);
+  else lurn_sink_put(s, "%.17g", x);
+}
+
+static void put_whole (lurn_sink *s, const char *before, int n) {
+  lurn_sink_text(s, before);
+  lurn_sink_whole(s, n);
 }
 
 static void put_leaf (lurn_sink *s, const lurn_program *p, lurn_reg r) {
@@ -24,12 +38,16 @@ static void put_leaf (lurn_sink *s, const lurn_program *p, lurn_reg r) {
     const lurn_param *a = &p->params.p[x->index];
     lurn_sink_put(s, "param r%d %s ", r, a->path);
     put_dims(s, x->rank, x->dim);
-    lurn_sink_put(s, " %d %.17g %.17g\n", (int)a->init.kind, a->init.a, a->init.b);
+    lurn_sink_put(s, " %d ", (int)a->init.kind);
+    put_number(s, a->init.a);
+    lurn_sink_text(s, " ");
+    put_number(s, a->init.b);
+    lurn_sink_text(s, "\n");
   } else if (x->kind == LURN_REG_INPUT) {
     lurn_sink_put(s, "input r%d %s %s %s ", r, p->input[x->index].name, x->dtype == LURN_INDEX ? "index" : "real",
         lurn_axis_names[x->axis]);
     put_dims(s, x->rank, x->dim);
-    lurn_sink_put(s, "\n");
+    lurn_sink_text(s, "\n");
   }
 }
 
@@ -42,19 +60,23 @@ static int immediates (const lurn_instr *i) {
 
 static void put_instr (lurn_sink *s, const lurn_program *p, const lurn_instr *i) {
   const lurn_op *op = lurn_op_info(i->op);
-  lurn_sink_put(s, "%sr%d = %s", i->scan >= 0 ? "  " : "", i->out, op->name);
+  put_whole(s, i->scan >= 0 ? "  r" : "r", i->out);
+  lurn_sink_text(s, " = ");
+  lurn_sink_text(s, op->name);
   if (op->version > 1) lurn_sink_put(s, "@%d", op->version);
   for (int k = 0; k < op->nin; k++) {
-    if (i->in[k] < 0) lurn_sink_put(s, " -");
-    else lurn_sink_put(s, " r%d", i->in[k]);
+    if (i->in[k] < 0) lurn_sink_text(s, " -");
+    else put_whole(s, " r", i->in[k]);
   }
-  lurn_sink_put(s, " [%.17g", i->k);
-  for (int k = 0; k < immediates(i); k++) lurn_sink_put(s, " %d", i->i[k]);
+  lurn_sink_text(s, " [");
+  put_number(s, i->k);
+  for (int k = 0; k < immediates(i); k++) put_whole(s, " ", i->i[k]);
   if (i->name >= 0) lurn_sink_put(s, " %s", p->name[i->name].text);
-  lurn_sink_put(s, "]  # ");
-  lurn_sink_put(s, "%s ", lurn_axis_names[p->reg[i->out].axis]);
+  lurn_sink_text(s, "]  # ");
+  lurn_sink_text(s, lurn_axis_names[p->reg[i->out].axis]);
+  lurn_sink_text(s, " ");
   put_dims(s, p->reg[i->out].rank, p->reg[i->out].dim);
-  lurn_sink_put(s, "\n");
+  lurn_sink_text(s, "\n");
 }
 
 /* The way of a scan; along which time axis, where that is not the first. */

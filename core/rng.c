@@ -39,23 +39,36 @@ lurn_key lurn_key_make (uint64_t seed, lurn_purpose purpose, const char *name) {
 /* --- the block ----------------------------------------------------------------------------- */
 
 /* One round: two 32x32 -> 64 bit products; their high halves meet the other words and the key. */
-static void round_once (uint32_t c[4], uint32_t k0, uint32_t k1) {
-  uint64_t p0 = (uint64_t)0xD2511F53u * c[0];
-  uint64_t p1 = (uint64_t)0xCD9E8D57u * c[2];
-  c[0] = (uint32_t)(p1 >> 32) ^ c[1] ^ k0;
-  c[1] = (uint32_t)p1;
-  c[2] = (uint32_t)(p0 >> 32) ^ c[3] ^ k1;
-  c[3] = (uint32_t)p0;
+static inline void round_once (uint32_t *a, uint32_t *b, uint32_t *c, uint32_t *d, lurn_key key) {
+  uint64_t p0 = (uint64_t)0xD2511F53u * *a;
+  uint64_t p1 = (uint64_t)0xCD9E8D57u * *c;
+  *a = (uint32_t)(p1 >> 32) ^ *b ^ key.k[0];
+  *b = (uint32_t)p1;
+  *c = (uint32_t)(p0 >> 32) ^ *d ^ key.k[1];
+  *d = (uint32_t)p0;
+}
+
+/* The key of the next round. Weyl sequences: the golden ratio, sqrt 3 - 1. */
+static inline lurn_key next_key (lurn_key key) {
+  key.k[0] += 0x9E3779B9u;
+  key.k[1] += 0xBB67AE85u;
+  return key;
 }
 
 void lurn_philox (uint32_t out[4], const uint32_t counter[4], lurn_key key) {
   uint32_t c[4] = {counter[0], counter[1], counter[2], counter[3]};
-  for (int r = 0; r < 10; r++) {
-    round_once(c, key.k[0], key.k[1]);
-    key.k[0] += 0x9E3779B9u;            /* Weyl sequences: the golden ratio, sqrt 3 - 1 */
-    key.k[1] += 0xBB67AE85u;
-  }
+  for (int r = 0; r < 10; r++, key = next_key(key)) round_once(&c[0], &c[1], &c[2], &c[3], key);
   for (int i = 0; i < 4; i++) out[i] = c[i];
+}
+
+/* Blocks, and pairs of numbers, that are worked out side by side: rounds and series are chains, which a processor can
+ * only hurry through when it has several. */
+enum { MANY = 32 };
+
+/* The blocks of MANY counters, in their place. */
+static void many_blocks (uint32_t c[4][MANY], lurn_key key) {
+  for (int r = 0; r < 10; r++, key = next_key(key))
+    for (int l = 0; l < MANY; l++) round_once(&c[0][l], &c[1][l], &c[2][l], &c[3][l], key);
 }
 
 /* --- words by coordinates ------------------------------------------------------------------ */
@@ -113,46 +126,61 @@ static double fraction (uint64_t word) {
   return (double)(word >> 11) * 0x1p-53;
 }
 
+/* The fractions of both words of blocks i .. i + MANY - 1. */
+static void many_pairs (double u[MANY], double v[MANY], lurn_key key, uint64_t i, uint32_t use) {
+  uint32_t c[4][MANY];
+  for (uint32_t l = 0; l < MANY; l++) {
+    c[0][l] = (uint32_t)(i + l);
+    c[1][l] = (uint32_t)((i + l) >> 32);
+    c[2][l] = 0;
+    c[3][l] = OTHER_USE + use;
+  }
+  many_blocks(c, key);
+  for (int l = 0; l < MANY; l++) {
+    u[l] = fraction(c[0][l] | (uint64_t)c[1][l] << 32);
+    v[l] = fraction(c[2][l] | (uint64_t)c[3][l] << 32);
+  }
+}
+
 double lurn_random_uniform (lurn_key key, uint64_t i) {
   uint64_t w[2];
   pair(w, key, i / 2, 0, UNIFORM);
   return fraction(w[i % 2]);
 }
 
-void lurn_random_uniforms (double *out, size_t n, lurn_key key) {
-  for (size_t i = 0; i < n; i += 2) {
-    uint64_t w[2];
-    pair(w, key, i / 2, 0, UNIFORM);
-    out[i] = fraction(w[0]);
-    if (i + 1 < n) out[i + 1] = fraction(w[1]);
-  }
-}
-
 /* Box & Muller 1958: r = sqrt(-2 ln u), u in (0, 1]; the pair is r cos 2 pi v, r sin 2 pi v. */
-static void normal_pair (double z[2], lurn_key key, uint64_t i) {
+double lurn_random_normal (lurn_key key, uint64_t i) {
   uint64_t w[2];
   double sine, cosine;
-  pair(w, key, i, 0, NORMAL);
+  pair(w, key, i / 2, 0, NORMAL);
   double r = sqrt(-2.0 * lurn_portable_log(fraction(w[0]) + 0x1p-53));
   lurn_portable_turn(fraction(w[1]), &sine, &cosine);
-  z[0] = r * cosine;
-  z[1] = r * sine;
+  return r * (i % 2 ? sine : cosine);
 }
 
-double lurn_random_normal (lurn_key key, uint64_t i) {
-  double z[2];
-  normal_pair(z, key, i / 2);
-  return z[i % 2];
-}
-
-void lurn_random_normals (double *out, size_t n, lurn_key key) {
-  for (size_t i = 0; i < n; i += 2) {
-    double z[2];
-    normal_pair(z, key, i / 2);
-    out[i] = z[0];
-    if (i + 1 < n) out[i + 1] = z[1];
+static void many_normals (double u[MANY], double v[MANY]) {
+  double sine[MANY], cosine[MANY];
+  for (int l = 0; l < MANY; l++) u[l] += 0x1p-53;
+  lurn_portable_logs(u, MANY);
+  lurn_portable_turns(v, sine, cosine, MANY);
+  for (int l = 0; l < MANY; l++) {
+    double r = sqrt(-2.0 * u[l]);
+    u[l] = r * cosine[l];
+    v[l] = r * sine[l];
   }
 }
+
+static void fill (double *out, size_t n, lurn_key key, uint32_t use) {
+  for (size_t i = 0; i < n; i += 2 * MANY) {
+    double u[MANY], v[MANY];
+    many_pairs(u, v, key, i / 2, use);
+    if (use == NORMAL) many_normals(u, v);
+    for (size_t l = 0; l < 2 * MANY && i + l < n; l++) out[i + l] = l % 2 ? v[l / 2] : u[l / 2];
+  }
+}
+
+void lurn_random_uniforms (double *out, size_t n, lurn_key key) { fill(out, n, key, UNIFORM); }
+void lurn_random_normals (double *out, size_t n, lurn_key key) { fill(out, n, key, NORMAL); }
 
 /* 2^64 mod n words at the bottom are refused: what remains is a whole number of times n. */
 uint64_t lurn_random_below (lurn_key key, uint64_t i, uint64_t n) {

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 typedef struct lurn_sink { char *text; size_t size, at; } lurn_sink;
 
@@ -20,6 +21,26 @@ static inline void lurn_sink_put (lurn_sink *s, const char *fmt, ...) {
   int n = vsnprintf(room ? s->text + s->at : NULL, room, fmt, args);
   va_end(args);
   if (n > 0) s->at += (size_t)n;
+}
+
+static inline void lurn_sink_bytes (lurn_sink *s, const char *text, size_t n) {
+  size_t room = s->at < s->size ? s->size - s->at - 1 : 0, some = n < room ? n : room;
+  if (s->at < s->size) {
+    memcpy(s->text + s->at, text, some);
+    s->text[s->at + some] = 0;
+  }
+  s->at += n;
+}
+
+/* What "%s" and "%d" put, without reading a format: a program is printed several times before a run's first step. */
+static inline void lurn_sink_text (lurn_sink *s, const char *text) { lurn_sink_bytes(s, text, strlen(text)); }
+
+static inline void lurn_sink_whole (lurn_sink *s, int n) {
+  char digits[16], *first = digits + sizeof digits;
+  unsigned left = n < 0 ? 0u - (unsigned)n : (unsigned)n;
+  do *--first = (char)('0' + left % 10); while (left /= 10);
+  if (n < 0) *--first = '-';
+  lurn_sink_bytes(s, first, (size_t)(digits + sizeof digits - first));
 }
 
 #endif

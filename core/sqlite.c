@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sqlite_log.h"
 #include "sys.h"
 
 /* ------------------------------------------------------------------ failures */
@@ -44,7 +45,8 @@ static void sqlite_close (lurn_db *db) {
   for (int k = 0; k < LURN_DB_PLACES; k++) sqlite3_finalize(db->place[k]);
   memset(db->place, 0, sizeof db->place);
   sqlite3_close(db->link);
-  db->link = NULL;
+  lurn_sqlite_log_close(db->log);
+  db->link = db->log = NULL;
 }
 
 static int note_mode (void *ud, int columns, char **values, char **names) {
@@ -62,7 +64,8 @@ static int setup (lurn_db *db, int read_only) {
   const char *sync = has_log ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL";
   if (rc == SQLITE_OK) rc = sqlite3_exec(db->link, sync, NULL, NULL, NULL);
   if (rc == SQLITE_OK) rc = sqlite3_exec(db->link, "PRAGMA foreign_keys = ON", NULL, NULL, NULL);
-  return rc;
+  if (rc == SQLITE_OK && has_log) db->log = lurn_sqlite_log_open();
+  return rc == SQLITE_OK && has_log && !db->log ? SQLITE_NOMEM : rc;
 }
 
 static lurn_status sqlite_open (lurn_ctx *ctx, lurn_db *db, const char *path, int read_only) {
@@ -116,7 +119,8 @@ static lurn_status sqlite_run (lurn_ctx *ctx, lurn_db *db, int place, int n, con
 
 static lurn_status sqlite_row (lurn_ctx *ctx, lurn_db *db, int *columns) {
   sqlite3_stmt *statement = db->place[db->current];
-  int rc = sqlite3_step(statement);
+  int commits = db->log && strcmp(sqlite3_sql(statement), "COMMIT") == 0;
+  int rc = commits ? lurn_sqlite_log_commit(db->log, db->link, statement) : sqlite3_step(statement);
   *columns = rc == SQLITE_ROW ? sqlite3_column_count(statement) : 0;
   if (rc == SQLITE_ROW || rc == SQLITE_DONE) return LURN_OK;
   return fail(ctx, db, rc, sqlite3_sql(statement));
@@ -149,12 +153,11 @@ static void sqlite_done (lurn_db *db) {
  * do so while it keeps the others from writing. A log that another process has begun anew meanwhile was synced before
  * that. */
 static lurn_status sqlite_sync (lurn_ctx *ctx, lurn_db *db) {
-  sqlite3_file *log = NULL;
-  int rc = sqlite3_file_control(db->link, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
-  if (rc == SQLITE_OK && log && log->pMethods) rc = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY);
+  int rc = lurn_sqlite_log_sync(db->link);
   if (rc == SQLITE_OK) return LURN_OK;
   snprintf(db->code, sizeof db->code, "EIO");
-  return lurn_fail(ctx, LURN_EIO, "the log of writes could not be synced (SQLite code %d)", rc);
+  return lurn_fail(ctx, LURN_EIO, "the log of writes could not be synced: %s (SQLite code %d)",
+                   sqlite3_errstr(rc), rc);
 }
 
 static const char *sqlite_version (char *text, size_t size) {

@@ -67,6 +67,8 @@ const char *lurn_sys_identity (const char *path, char *text);
  * somebody has it; the message says who, as they wrote it into the file. Where the file system knows no locks, *fd is -1. */
 lurn_status lurn_sys_lock (lurn_ctx *ctx, const char *path, int *fd);
 void lurn_sys_unlock (const char *path, int fd);      /* and removes the file; -1 is fine */
+/* 1: somebody has it; 0: nobody, or no such file; -1: it cannot be known. Makes nothing. */
+int lurn_sys_is_locked (const char *path);
 /* A new file beside path, hidden, ".name.host.pid-k.tmp"; its name goes into temp. Files like it whose
  * process, on this host, is no more are removed first: somebody was killed while writing. */
 lurn_status lurn_sys_create_temp (lurn_ctx *ctx, const char *path, char *temp, size_t size, int *fd);

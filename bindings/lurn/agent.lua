@@ -1,9 +1,10 @@
 --- The agent of a study on one host: it claims trials from the store, plays each in a process of its own (trial.lua),
 -- listens to them, and writes what they say into the store. Many agents may work on one study.
 --
--- One loop, which never waits for more than a moment: claim for the slots that are free; hear what the trials say and
--- answer; look after limits, leases and the ends of processes. A trial never waits for the store: what cannot be
--- written now waits in the store's spool. Only new trials wait. How attempts end: attempt.lua.
+-- One loop, which never waits for more than a moment: claim for the slots that are free; wait for the disk, and say
+-- what is done; hear what the trials say and answer; look after limits, leases and the ends of processes. A trial never
+-- waits for the store: what cannot be written now waits in the store's spool. Only new trials wait. How attempts end:
+-- attempt.lua.
 
 return function (lurn)
   local process, schema = lurn.process, lurn.schema
@@ -40,7 +41,8 @@ return function (lurn)
     local o = schema.check("lurn.agent", options, OPTIONS)
     local spec = handle:spec()
     local self = setmetatable({handle = handle, spec = spec, o = o, view = o.view or silent, slots = {}, tails = {},
-      trials = {}, errors = 0, complete = 0, clock = lurn.sys.clock, began = lurn.sys.clock(), busy = 0}, Agent)
+      ended = {}, failures = {}, trials = {}, errors = 0, complete = 0, busy = 0, clock = lurn.sys.clock,
+      began = lurn.sys.clock()}, Agent)
     for k = 1, o.workers do self.slots[k] = {index = k, worker = ("%s-%d"):format(o.name, k)} end
     self.choose = lurn.sweep.chooser(handle, experiment)
     handle.store:be_patient(PATIENCE)
@@ -162,10 +164,14 @@ return function (lurn)
     self.view.total = self.choose.total < math.huge and self.choose.total * (self.spec.seeds or 1) or nil
   end
 
-  --- What a claim for a slot says to the store.
+  --- What a claim for a slot says to the store. A sampler that looks at trials thinks before the claim, so that others
+  -- need not wait for it, and within it only where somebody else has the number meanwhile.
   function Agent:request (slot)
+    local choose, trials = self.choose, self.trials
+    local number = #trials
+    local ahead = not choose.blind and choose.propose(number, trials) or nil
     return {worker = slot.worker, host = process.host(), pid = lurn.sys.pid(), lease = self.o.lease,
-      propose = function (number) return self.choose.propose(number, self.trials) end}
+      propose = function (n) return n == number and ahead or choose.propose(n, trials) end}
   end
 
   --- Whether the next trial of a slot can be claimed together with the result of the one before. A sampler that looks
@@ -259,8 +265,9 @@ return function (lurn)
     end
     if self.stopping and now > self.stopping + self.o.grace then
       for _, slot in ipairs(self.slots) do
-        if slot.pid then kill(slot, "PREEMPTED") elseif slot.trial then self:give_up(slot) end
+        if slot.pid then kill(slot, "PREEMPTED") end
       end
+      self:give_up()
     end
   end
 
@@ -286,7 +293,7 @@ return function (lurn)
 
   local function is_playing (self)
     for _, slot in ipairs(self.slots) do if slot.trial then return true end end
-    return false
+    return #self.ended > 0
   end
 
   -- One data set at a time, when the trials have been heard.
@@ -302,12 +309,13 @@ return function (lurn)
   function Agent:turn (seconds)
     heed(self)
     fill(self)
+    self:settle()
     if not is_playing(self) and (self.stopping or self.finished) then return self:linger() end
+    self.view:update(self)      -- of what is settled
     self:listen(seconds)
     self:reap()
     look_after(self)
     load_data(self)
-    self.view:update(self)
     return true
   end
 

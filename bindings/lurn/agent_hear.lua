@@ -9,15 +9,19 @@ return function (lurn, Agent)
 
   ---------------------------------------------------------------- ending
 
-  local function write_end (self, slot, e)
-    local trial = slot.trial
-    local run = slot.outcome and slot.outcome.run
-    if e.state == "PAUSED" then return self.handle:pause(trial, {run = run}) end
-    if e.state == "WAITING" then return self.handle:release(trial, e.reason, {run = run}) end
+  -- What the store is to be told, as a function, since it may have to be told again; a result as itself, too.
+  local function saying (self, slot, e)
+    local trial, handle, run = slot.trial, self.handle, slot.outcome and slot.outcome.run
+    if e.state == "PAUSED" then return function () return handle:pause(trial, {run = run}) end end
+    if e.state == "WAITING" then return function () return handle:release(trial, e.reason, {run = run}) end end
     local result = {state = e.state, reason = e.reason, value = e.value, run = run,
-      attrs = lurn.attempt.attributes(slot, e), id = slot.id}
-    if e.state == "FAIL" or not self:goes_on() then return self.handle:finish(trial, result) end
-    local both, message, code = self.handle:turn(trial, result, self:request(slot))
+      attrs = lurn.attempt.attributes(slot, e), id = slot.id, when = "later"}
+    return function () return handle:finish(trial, result) end, result
+  end
+
+  local function write_end (self, slot, e, say, result)
+    if not result or e.state == "FAIL" or not self:goes_on() then return say() end
+    local both, message, code = self.handle:turn(slot.trial, result, self:request(slot))
     if not both then return nil, message, code end
     slot.next = both.trial
     return both.done, both.state
@@ -39,64 +43,109 @@ return function (lurn, Agent)
     if lurn.sys.exists(log) and lurn.sys.filesize(log) == 0 then os.remove(log) end
   end
 
-  -- Files of what is over: the keeper says which stay, and logs do where something went wrong.
-  local function tidy (self, slot, e)
-    local trial = slot.trial
-    if e.state ~= "FAIL" then remove_empty_log(self, trial.number) end
+  -- The store has it: what is begun next goes by it.
+  local function note (self, ended)
+    local e = ended.e
+    if ended.noted then return end
+    ended.noted = true
+    count_errors(self, e)
     if e.state == "WAITING" or e.state == "PAUSED" or e.reason == "CRASHED" then return end
-    self.keeper:add(trial, e.state == "COMPLETE" and e.value or nil, slot.outcome ~= nil and slot.outcome.run ~= nil)
+    self.keeper:add(ended.trial, e.state == "COMPLETE" and e.value or nil, ended.has_file)
+    if e.state == "FAIL" then self.failures[ended.trial.number] = true end
+    ended.is_over = true
+  end
+
+  -- Files of what is over: the keeper says which stay, and logs do where something went wrong.
+  local function tidy (self, ended)
+    if ended.e.state ~= "FAIL" then remove_empty_log(self, ended.trial.number) end
+    if not ended.is_over then return end
     for _, number in ipairs(self.keeper:spare()) do
-      Agent.remove_run(self:path(number), number == trial.number and e.state == "FAIL")
+      Agent.remove_run(self:path(number), self.failures[number])
+      self.failures[number] = nil
     end
   end
 
-  -- The slot's trial is over, whatever the store was told.
-  local function set_free (slot)
-    slot.trial, slot.lost, slot.over, slot.unsaid = nil, nil, nil, nil
+  -- Another agent has the trial: nothing of it is counted here, and its files are not ours.
+  local function say_lost (self, trial)
+    self.view:say("trial %d: somebody else has it by now; what this attempt found is kept with it", trial.number)
   end
 
-  -- The store is told how the attempt ended, and the slot becomes free. Where neither the store nor its spool takes
-  -- it, the slot keeps it, and says it again (say_again). Of a trial that somebody else has by now nothing is counted
-  -- here, and its files are not ours. Whether the result counts.
-  local function tell (self, slot, e)
-    local held, message = write_end(self, slot, e)
-    slot.pid, slot.channel = nil, nil
-    if not held and message ~= "lost" then
-      slot.unsaid = e
-      self:store_trouble(message)
-      return true
-    end
+  -- What the store answers to an end. Whether the trial was still ours; nil: nobody took it.
+  local function heard (self, held, message)
+    if not held and message == "lost" then return false end
+    if not held then return self:store_trouble(message) end
     if message == "spooled" then self:store_trouble(select(2, self.handle.store:waits())) end
-    if held then
-      tidy(self, slot, e)
-      self.view:ended(slot.trial, e)
-      count_errors(self, e)
-    else
-      self.view:say("trial %d: somebody else has it by now; what this attempt found is kept with it", slot.trial.number)
-    end
-    set_free(slot)
-    if not self.trouble then self.retry = nil end
-    return held
+    return true
   end
 
+  -- The store is told how the attempt ended, and the slot becomes free. Nobody else is told before that is on disk
+  -- (settle): what has ended until then is in `ended`. Where neither the store nor its spool takes it, it stays there,
+  -- is said again (say_again), and nothing new is begun.
   local function finish (self, slot, e)
     self.busy = self.busy + self.clock() - slot.began
-    return tell(self, slot, e)
+    local say, result = saying(self, slot, e)
+    local ended = {trial = slot.trial, e = e, say = say, has_file = slot.outcome ~= nil and slot.outcome.run ~= nil}
+    local held = heard(self, write_end(self, slot, e, say, result))
+    ended.unsaid = held == nil
+    if held then note(self, ended) end
+    if held == false then say_lost(self, slot.trial) else table.insert(self.ended, ended) end
+    slot.trial, slot.pid, slot.channel, slot.lost, slot.over = nil, nil, nil, nil, nil
+    if not self.trouble then self.retry = nil end
+    return held ~= false and ended or nil
   end
 
-  --- Results that nobody could be told of are said again, before anything new is asked for.
+  --- Ends that nobody could be told of are said again, before anything new is asked for.
   function Agent:say_again ()
     if self.retry and self.clock() < self.retry then return end
-    for _, slot in ipairs(self.slots) do
-      if slot.unsaid then tell(self, slot, slot.unsaid) end
-      if slot.unsaid then return end
+    for k = #self.ended, 1, -1 do
+      local ended = self.ended[k]
+      local held = not ended.unsaid or heard(self, ended.say())
+      if held == nil then return end
+      ended.unsaid = nil
+      if held then note(self, ended)
+      else
+        say_lost(self, ended.trial)
+        table.remove(self.ended, k)
+      end
     end
   end
 
-  --- The agent ends, and nobody can be told: the trial is played again when its lease has run out.
-  function Agent:give_up (slot)
-    self.view:say("trial %d: its result could be written nowhere; it will be played again", slot.trial.number)
-    set_free(slot)
+  -- A process that waits for what becomes of its weights.
+  local function let_go (ended)
+    local tail = ended.tail
+    if tail and tail.channel.fd then tail.channel:send {keep = ended.keep} end
+    ended.tail = nil
+  end
+
+  --- What has ended is on disk when this returns, and is done: the view is told, files that nobody needs go. The next
+  -- trials play already.
+  function Agent:settle ()
+    local list, said = self.ended, false
+    for _, ended in ipairs(list) do said = said or not ended.unsaid end
+    if not said then return end
+    local safe = heard(self, self.handle.store:settle())
+    self.ended = {}
+    for _, ended in ipairs(list) do
+      let_go(ended)
+      if safe and not ended.unsaid then
+        tidy(self, ended)
+        self.view:ended(ended.trial, ended.e)
+      else
+        ended.unsaid = true
+        table.insert(self.ended, ended)
+      end
+    end
+  end
+
+  --- The agent ends, and nobody can be told: the trials are played again when their leases have run out.
+  function Agent:give_up ()
+    for k = #self.ended, 1, -1 do
+      local ended = self.ended[k]
+      if ended.unsaid then
+        self.view:say("trial %d: its result could be written nowhere; it will be played again", ended.trial.number)
+        table.remove(self.ended, k)
+      end
+    end
   end
 
   -- A trial is complete. What its process still does (weights of the best are written) is waited for elsewhere, and the
@@ -106,9 +155,11 @@ return function (lurn, Agent)
     local number = slot.trial.number
     slot.outcome = {status = "done", value = message.done, steps = message.steps, seconds = message.seconds,
       metrics = message.metrics, run = keep and self:path(number) or nil}
-    self.tails[#self.tails + 1] = {pid = slot.pid, channel = channel, number = number, since = self.clock()}
-    local counts = finish(self, slot, lurn.attempt.judge(slot))
-    channel:send {keep = keep and counts or false}
+    local tail = {pid = slot.pid, channel = channel, number = number, since = self.clock()}
+    self.tails[#self.tails + 1] = tail
+    local ended = finish(self, slot, lurn.attempt.judge(slot))
+    if not ended or ended.unsaid then channel:send {keep = ended and keep or false}
+    else ended.tail, ended.keep = tail, keep end
   end
 
   -- Processes whose trials are complete.

@@ -134,6 +134,25 @@ return function (cli)
     return within
   end
 
+  -- The share of the peak of as many cores as there are threads that the products alone would reach if the row met its
+  -- goal: the largest, where there are several goals.
+  local function needs (goal, r, peak)
+    local first = peak and r.own and r.own[1]
+    if not first or not first.gflops then return nil end
+    local operations, most = first.gflops * first.cpu_ms, nil           -- millions
+    local function at (threads, ms)
+      local share = operations / ms / (peak * math.min(threads, lurn.sys.cpus()))
+      most = math.max(most or 0, share)
+    end
+    if goal.ratio and r.ratio then at(r.threads, r.own[r.threads].ms * r.ratio.median / goal.ratio) end
+    for threads, x in ipairs(goal.time and r.time or {}) do at(threads, r.own[threads].ms / x.median * goal.time) end
+    for threads, ms in ipairs(type(goal.ms) == "table" and goal.ms or {}) do
+      if r.own[threads] then at(threads, ms) end
+    end
+    if type(goal.ms) == "number" then at(r.threads, goal.ms) end
+    return most
+  end
+
   local function summaries (sides, scale)
     local list = {}
     for i, s in ipairs(sides) do
@@ -231,7 +250,7 @@ return function (cli)
     end
     r.name, r.table, r.case, r.goal = row.name, row.table, row.case, row.goal
     r.share_of_peak = context.peak and r.own and r.own[1].gflops and r.own[1].gflops / context.peak
-    r.met, r.within = judge(row.goal, r), within_limit(row.goal, r)
+    r.met, r.within, r.needs = judge(row.goal, r), within_limit(row.goal, r), needs(row.goal, r, context.peak)
     return r
   end
 

@@ -1,4 +1,4 @@
---- Figures of `lurn bench` that are no step beside a peer's: waiting for data, starting up, growth with the size.
+--- Figures of `lurn bench` that are no step beside a peer's: waiting for data, starting, threads, growth with the size.
 
 return function (lurn, work)
   local time = require "lurn.bench_time" (lurn)
@@ -107,6 +107,34 @@ end}
     local note = ("its first batch is there after %.0f ms"):format(1000 * time.median(ready))
     if theirs then note = ("%s; %s: %.0f ms"):format(note, context.peers.torch.name, theirs) end
     return {ms = ms, peer_ms = theirs, note = note}
+  end
+
+  ---------------------------------------------------------------- threads
+
+  -- 1, 2, 4, .. and as many as there are cores.
+  local function numbers_of_threads ()
+    local list, most = {}, lurn.sys.cpus()
+    for k = 0, 10 do if 2 ^ k < most then list[k + 1] = 2 ^ k | 0 end end
+    list[#list + 1] = most
+    return list
+  end
+
+  --- A step on more and more threads: how many times faster than on one. The model is planned for all of them.
+  function M.threads (row, context)
+    local counts, sides = numbers_of_threads(), {}
+    lurn.core.threads(counts[#counts])
+    local step = work.make(row.case)
+    step()
+    for i, threads in ipairs(counts) do
+      sides[i] = time.side("lurn", time.timed(step, threads), {threads = threads})
+      time.calibrate(sides[i], context.budget.block)
+    end
+    time.take_turns(sides, 1, context.budget)
+    local words, best = {("one thread %.4g ms"):format(1000 * time.median(sides[1].wall))}, time.best_of(sides)
+    for i = 2, #sides do
+      words[i] = ("%d: %.2f x"):format(counts[i], time.ratio_of(sides[i], sides[1], "wall").median)
+    end
+    return {ms = 1000 * time.median(best.wall), note = table.concat(words, ", ")}
   end
 
   ---------------------------------------------------------------- growth

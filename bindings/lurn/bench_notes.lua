@@ -63,7 +63,8 @@ for its next batch. **Start-up**: from the shell's command `lurn run` on a prepa
 done, run file and all, and until that step begins; beside it PyTorch from its interpreter's start to its first step of
 the same case. **Prompt**: from the command `lurn` until its prompt stands on a pseudo-terminal; **completion**: the key
 Tab among 10,000 names; **progress**: what the line of progress adds to `run:log`, as a share of a sweep-small LSTM
-step.]],
+step. **Threads**: an LSTM's whole step on the number of threads that is quickest, and how many times faster each number
+is than one thread.]],
 
   growth = [[
 An LSTM's training step on one thread (T 50, B 32, D and H 64, 1 output; with H, D grows as well), the least CPU time
@@ -76,6 +77,8 @@ should stay within its plan and 40 MB.]],
   what one core's fused multiply-adds reach here in a loop over registers.
 - **turns**: how often the sides took turns. **load average**: work in line for the cores. Above 1 before the start
   others shared the machine: compare CPU columns.
-- **goal, met**: what the design hoped for. A goal that is not met says so.
+- **goal, met**: what the design hoped for. A goal that is not met says so. **needs**: the share of the peak (of as many
+  cores as lurn had threads) at which the matrix products would have to run, were there nothing else to do, for the goal
+  to be met: at 100 % and above no program does that on this machine.
 ]],
 }

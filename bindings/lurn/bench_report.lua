@@ -57,6 +57,7 @@ return function ()
   local NAME = {"row", -32, function (r) return r.name end}
   local GOAL = {"goal", 14, function (r) return text_goal(r.goal) end}
   local MET_IT = {"met", 3, function (r) return MET[r.met] or "-" end}
+  local NEEDS = {"needs", 5, function (r) return text_percent(r.needs) end}
   local TURNS = {"turns", 5, function (r) return r.turns and ("%d"):format(r.turns) or "-" end}
   local GFLOPS = {"GF/s", 6, function (r) return r.own[1].gflops and ("%.1f"):format(r.own[1].gflops) or "-" end}
   local SHARE = {"peak", 5, function (r) return text_percent(r.share_of_peak) end}
@@ -78,7 +79,7 @@ return function ()
     {"ratio", 6, function (r) return text_ratio(r.ratio and r.ratio.median) end},
     {"spread", 11, function (r) return spread(r.ratio) end},
     {"CPU ratio", 9, function (r) return text_ratio(r.cpu_ratio and r.cpu_ratio.median) end},
-    GOAL, MET_IT, GFLOPS, SHARE, MEGABYTES, PEER_MEGABYTES, FIRST, PEER_FIRST, TURNS,
+    GOAL, MET_IT, NEEDS, GFLOPS, SHARE, MEGABYTES, PEER_MEGABYTES, FIRST, PEER_FIRST, TURNS,
   }
 
   COLUMNS.layers = {
@@ -90,7 +91,7 @@ return function ()
     {"CPU time", 8, function (r) return text_ratio(r.cpu_time and r.cpu_time[1] and r.cpu_time[1].median) end},
     {"goal", 5, function (r) return text_goal(r.goal) end}, MET_IT,
     {"<= 1", 4, function (r) return MET[r.within] or "-" end},
-    GFLOPS, SHARE, MEGABYTES, PEER_MEGABYTES, FIRST, PEER_FIRST, TURNS,
+    NEEDS, GFLOPS, SHARE, MEGABYTES, PEER_MEGABYTES, FIRST, PEER_FIRST, TURNS,
   }
 
   COLUMNS.own = {
@@ -250,7 +251,7 @@ return function ()
     add("layers", "Recurrent layers alone", COLUMNS.layers)
     add("others", "Other peers", other_columns(result.machine))
     add("own", "lurn beside lurn", COLUMNS.own)
-    add("figure", "Waiting and starting", COLUMNS.figure)
+    add("figure", "Waiting, starting, threads", COLUMNS.figure)
     for _, r in ipairs(by.growth or {}) do
       table.move({("## %s: time as its power of %.2f"):format(r.name:gsub("^g", "G"), r.exponent), "",
         table_lines(point_columns(r), r.points), ""}, 1, 4, #out + 1, out)

@@ -160,6 +160,10 @@ return function (lurn)
     add {table = "figure", name = "prompt completion", figure = "completion", goal = {ms = 50}}
     add {table = "figure", name = "progress", figure = "progress", goal = {share = 0.001},
       case = size("sweep-small", {kind = "train", cell = "lstm"})}
+    for _, name in ipairs {"char-rnn", "ptb-medium", "large"} do
+      add {table = "figure", name = "threads " .. name, figure = "threads", goal = {},
+        case = size(name, {kind = "train", cell = "lstm"})}
+    end
     for _, what in ipairs {"T", "B", "H"} do
       add {table = "growth", name = "growth with " .. what, vary = what, goal = {exponent = 1.1, excess = 40e6}}
     end

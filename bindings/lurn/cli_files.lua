@@ -26,8 +26,8 @@ return function (cli)
   end
 
   local function print_run (lurn, file)
-    print(("%s: run '%s', %s after %d steps, %s"):format(file.path, file.name, file.status, file.steps or 0,
-      lurn.quantity.duration(file.seconds or 0)))
+    print(("%s: run '%s', %s after %d steps, %s"):format(file.path, file.name,
+      lurn.lock.status(file.path, file.status), file.steps or 0, lurn.quantity.duration(file.seconds or 0)))
     if file.best_value then print(("best %.6g at step %d"):format(file.best_value, file.best_step)) end
     print(("seed %d, %s, created %s, updated %s"):format(file.seed, file.precision, file.created, file.updated))
     local bytes, kept = lurn.run.Run.sizes(file.path, file.counters.rotation and file.counters.rotation.steps)

@@ -1,7 +1,7 @@
 --- A run file is written by one process at a time. Beside RUN.h5 the process that writes it holds a lock on
 -- RUN.h5.lock, in which it says who it is. The system drops the lock when the process ends, by whatever: a file
--- that was left behind by kill -9 is no lock, and the next one takes it over. Readers ask for no lock: a run file is
--- replaced as a whole.
+-- that was left behind by kill -9 is no lock, and the next one takes it over. Readers ask for no lock, as a run file is
+-- replaced as a whole; whether somebody has it tells them how far a run is to be believed that says it is running.
 
 return function (lurn)
   local M = {}
@@ -27,6 +27,14 @@ return function (lurn)
       message = ("%s is being written by %s"):format(path, message:match ": held by (.*)$")
     end
     return nil, message, code
+  end
+
+  --- How a run ended that says so in its file; "killed" where it says that it is running and no process writes it.
+  ---@param path string     of the run file
+  ---@param status string   what it says
+  ---@return string
+  function M.status (path, status)
+    return status == "running" and lurn.sys.is_locked(M.path(path)) == false and "killed" or status
   end
 
   return M

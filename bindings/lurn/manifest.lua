@@ -2,7 +2,7 @@
 -- bits can see what is not the same.
 --
 --   lurn, commit, flags, compiler                      this build
---   lua, hdf5, libc, blas, blas_core, blas_threads     libraries
+--   lua, hdf5, libc, blas, blas_core, blas_threads     libraries; OpenBLAS where the run came to use it
 --   engine, isa, precision, threads                    how it computes
 --   cpu, cpus, os                                      the machine
 --   script {path, sha256}, files {NAME = sha256}, seed, params, data {{path, hash, split, ...}, ...}
@@ -144,6 +144,11 @@ return function (lurn)
     end
   end
 
+  local function add_blas (m)
+    local info = lurn.core and lurn.core.blas_info
+    for k, v in next, info and info() or {} do m[k] = v end
+  end
+
   --- What is to be said of a run that plays here and now.
   ---@param run lurn.Run
   ---@return table
@@ -160,6 +165,7 @@ return function (lurn)
     if run.git then m.git, run.git = run.git(), nil end
     local info = lurn.core and lurn.core.info
     for k, v in next, info and info() or {} do if k ~= "version" then m[k] = v end end
+    add_blas(m)
     return m
   end
 
@@ -205,19 +211,20 @@ return function (lurn)
     local here, changed = M.of(run), {}
     attempt.command = here.command
     for _, d in ipairs(M.differences(first, here)) do
-      local to_come = d.is == nil and (d.entry:find "^data" or d.entry:find "^files")
+      local to_come = d.is == nil and (d.entry:find "^data" or d.entry:find "^files" or d.entry:find "^blas")
       if not to_come then changed[d.entry] = d.is == nil and "(none)" or d.is end
     end
     attempt.differs = next(changed) and changed or nil
     return attempt
   end
 
-  -- Data may be opened and Lua files required late; what is known already stays as it was at first.
+  -- Data may be opened, Lua files required and OpenBLAS loaded late; what is known already stays as it was at first.
   local function complete (m, run)
     m.data, m.files = m.data or {}, m.files or {}
     local data = #run.sources > #m.data and data_of(run) or {}
     for i = #m.data + 1, #data do m.data[i] = data[i] end
     for name, text in next, M.required(run) do m.files[name] = m.files[name] or sha256(text) end
+    if not m.blas then add_blas(m) end
   end
 
   --- Where data of a run may lie: where its script says, below the folder where it was started, among given files.

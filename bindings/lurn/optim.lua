@@ -191,11 +191,14 @@ return function (lurn)
     return norm, true
   end
 
-  --- What a checkpoint keeps: {numbers =, tensors =}; load takes the same.
+  local function has_begun (self) return self.steps > 0 or self.gathered > 0 end
+
+  --- What a checkpoint keeps: {numbers =, tensors =}; load takes the same. Before the first step there are no tensors:
+  -- they are as the script has made them.
   function Optim:save ()
-    local tensors = {}
-    for _, m in ipairs(self.moments) do tensors[m.name] = m.value end
-    if self.sum then tensors.gradient_sum = self.sum end
+    local tensors, begun = {}, has_begun(self)
+    for _, m in ipairs(begun and self.moments or {}) do tensors[m.name] = m.value end
+    if begun and self.sum then tensors.gradient_sum = self.sum end
     local best = self.plateau.best
     local numbers = {steps = self.steps, lr = self.lr, first_lr = self.first_lr, gathered = self.gathered,
       model_steps = self.model.step_count,
@@ -207,8 +210,13 @@ return function (lurn)
   --- Takes over what save gave.
   function Optim:load (saved)
     local n = saved.numbers
-    for _, m in ipairs(self.moments) do
-      m.value:copy(saved.tensors[m.name] or error("the optimiser's " .. m.name .. " is missing", 2))
+    if next(saved.tensors) ~= nil or n.steps > 0 then
+      for _, m in ipairs(self.moments) do
+        m.value:copy(saved.tensors[m.name] or error("the optimiser's " .. m.name .. " is missing", 2))
+      end
+    elseif has_begun(self) then
+      self.flat, self.moments = self.model.native:moments(self.native)
+      if self.sum then self.sum:fill(0) end
     end
     if self.sum and saved.tensors.gradient_sum then self.sum:copy(saved.tensors.gradient_sum) end
     self.steps, self.lr, self.gathered = n.steps, n.lr, n.gathered or 0

@@ -11,7 +11,8 @@
 --   /program          the model as text: what sampling and evaluation build it from; /program_train is what training
 --                     played. Attribute sha256 of each
 --   /weights/PATH     parameters as they are      /best/PATH    those of the best evaluation
---   /optim/NAME       moments; /optim/numbers JSON /state/NAME   carried state
+--   /optim/NAME       moments, once there was a step; /optim/numbers JSON
+--   /state/NAME       carried state
 --   /first/PATH       what a run with first weights of another one (option init) began with
 --                     attribute sha256 of these five groups: of their tensors, see runfile_tensors.lua
 --   /metrics/NAME/step, /metrics/NAME/value

@@ -24,6 +24,7 @@ return function (lurn)
     for _, key in ipairs {"name", "status", "steps", "seconds", "seed", "precision", "created", "updated"} do
       row[key] = file[key]
     end
+    row.status = lurn.lock.status(path, row.status)
     return row
   end
 

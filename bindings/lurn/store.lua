@@ -15,8 +15,9 @@
 -- frozen, cut off, or given up for dead) is told so, and its result is kept as an orphan that counts nowhere. The same
 -- result twice is one. Times are seconds since 1970 by the store's own clock.
 --
--- A result, a report, a pause that was acknowledged is on disk. A claim in a file of SQLite need not be: it outlives
--- every process, but a power cut, which ends its worker too, may take it; then its number is given again.
+-- A result, a report, a pause that was acknowledged is on disk; a result that may be there later is acknowledged when
+-- store:settle() returns, and meanwhile its worker can begin the next trial. A claim in a file of SQLite need not be:
+-- it outlives every process, but a power cut, which ends its worker too, may take it; then its number is given again.
 --
 -- With a spool, a store that is away costs no result: reports and results wait on the local disk ("spooled") until it
 -- is back; claims and renewals say nil, message, code.
@@ -91,7 +92,8 @@ return function (lurn)
   local PROPOSED = {params = {"table", schema.required, nil, "values by name"},
     config = {"integer"}, seed = {"integer"}, note = {"any"}, attrs = {"table"}}
   local RESULT = {state = {"string", schema.required, {"COMPLETE", "PRUNED", "FAIL"}},
-    reason = {"string", nil, machine.REASONS}, value = {"number"}, run = {"string"}, attrs = {"table"}, id = {"string"}}
+    reason = {"string", nil, machine.REASONS}, value = {"number"}, run = {"string"}, attrs = {"table"}, id = {"string"},
+    when = {"string", nil, {"later"}, "on disk when store:settle() has returned, not before"}}
   local KEPT = {run = {"string"}, attrs = {"table"}}
 
   local function proposal (where, e)
@@ -128,8 +130,10 @@ return function (lurn)
     r.attrs = plain(where, "attrs", r.attrs)
     r.value = r.value and r.value + 0.0
     r.id = r.id or id_of("finish", trial)
+    local when = r.when
+    r.when = nil
     for key, value in next, r do e[key] = value end
-    return e
+    return e, when
   end
 
   local function claim_of (where, options)
@@ -197,7 +201,10 @@ return function (lurn)
   --- The attempt is over. A crash is forgiven as often as spec.retries.crashed says, being preempted or lost always:
   -- the trial waits again, and the second value says so. A COMPLETE that is NaN is a FAIL, DIVERGED.
   -- nil, "lost": the result came too late and is kept as an orphan. true, "spooled": the store is away.
-  ---@param result {state: string, reason: string?, value: number?, run: string?, attrs: table?, id: string?}
+  -- With when = "later" it need not be on disk yet (the others see it, and no end of a process takes it): nobody may be
+  -- told that it is done before store:settle() has returned. Where there is nothing to gain it is on disk at once.
+  ---@param result {state: string, reason: string?, value: number?, run: string?, attrs: table?, id: string?,
+  -- when: string?}
   ---@return true? done
   ---@return string? state      the trial's from now on; or "lost", or a message
   ---@return string? code
@@ -213,14 +220,14 @@ return function (lurn)
     return self.kept:finish(e)
   end
 
-  --- A result and the next claim in one: where that is possible, both are on disk with one commit.
+  --- A result and the next claim in one, where that is possible with one commit. when = "later": as for finish.
   ---@param options table   as for claim
   ---@return {done: true?, state: string?, trial: table?, why: string?}?   as finish and claim say it
   ---@return string? message
   ---@return string? code
   function Study:turn (trial, result, options)
-    local e, c = result_of("study:turn", trial, result), claim_of("study:turn", options)
-    return (self.kept.turn or machine.turn)(self.kept, e, c)
+    local e, when = result_of("study:turn", trial, result)
+    return (self.kept.turn or machine.turn)(self.kept, e, claim_of("study:turn", options), when)
   end
 
   --- The trial rests (PAUSED) until it is promoted. kept: {run = its run file, attrs =}
@@ -371,6 +378,14 @@ return function (lurn)
   function Store:waits ()
     if not self.kept.spool then return false end
     return self.kept.spool:waits()
+  end
+
+  --- Waits until the results that were to be on disk later are there. true, "spooled": the disk refused, and they wait
+  -- in the spool. nil, message, code: those since the last settle may not outlive a power cut: to be said again.
+  ---@return true? done
+  function Store:settle ()
+    if not self.kept.settle then return true end
+    return self.kept:settle()
   end
 
   --- From now on it is tried for so many seconds, as open's `patience` says.

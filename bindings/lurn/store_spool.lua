@@ -29,7 +29,7 @@ return function (lurn)
     local made, message, code = sys.mkdir(folder)
     if not made then return nil, message, code end
     local self = setmetatable({store = store, folder = folder, files = {}, studies = {},
-      prefix = sys.sha256(url):sub(1, 16) .. "."}, Spool)
+      unsettled = {}, prefix = sys.sha256(url):sub(1, 16) .. "."}, Spool)
     local names = sys.list(folder) or {}
     table.sort(names)
     for _, name in ipairs(names) do
@@ -122,10 +122,16 @@ return function (lurn)
     return out
   end
 
+  -- What is in the store, and on disk later, is kept until it is.
+  local function keep (self, op, e, when)
+    if when == "later" then table.insert(self.spool.unsettled, {study = self.name, op = op, e = e}) end
+  end
+
   -- Into the store, behind what waits; into the spool when it is away.
-  local function say (self, op, e)
+  local function say (self, op, e, when)
     if self.spool:drain() then
-      local done, message, code = self.kept[op](self.kept, copied(e))
+      local done, message, code = self.kept[op](self.kept, copied(e), when)
+      if done or message == "lost" then keep(self, op, e, when) end
       if done or not AWAY[code] then return done, message, code end
       self.spool.trouble = message
     end
@@ -135,7 +141,7 @@ return function (lurn)
   end
 
   function Handle:report (e) return say(self, "report", e) end
-  function Handle:finish (e) return say(self, "finish", e) end
+  function Handle:finish (e, when) return say(self, "finish", e, when) end
 
   local function behind (op)
     return function (self, ...)
@@ -147,9 +153,10 @@ return function (lurn)
   Handle.claim, Handle.renew, Handle.promote = behind "claim", behind "renew", behind "promote"
 
   --- A result that has to wait does so alone.
-  function Handle:turn (e, c)
+  function Handle:turn (e, c, when)
     if self.spool:drain() then
-      local both, message, code = (self.kept.turn or lurn.store_state.turn)(self.kept, copied(e), c)
+      local both, message, code = (self.kept.turn or lurn.store_state.turn)(self.kept, copied(e), c, when)
+      if both then keep(self, "finish", e, when) end
       if both or not AWAY[code] then return both, message, code end
       self.spool.trouble = message
     end
@@ -177,6 +184,23 @@ return function (lurn)
 
   function Store:create (s) return behind_spool(self, self.kept:create(s)) end
   function Store:study (name) return behind_spool(self, self.kept:study(name)) end
+
+  --- What the disk refused is said again when the store is back: true, "spooled".
+  function Store:settle ()
+    local list, spool = self.spool.unsettled, self.spool
+    local done, message, code = true, nil, nil
+    if self.kept.settle then done, message, code = self.kept:settle() end
+    if not done and not AWAY[code] then return nil, message, code end
+    if not done then spool.trouble = message end
+    while not done and list[1] do
+      local written
+      written, message, code = write(spool, list[1].study, list[1].op, list[1].e)
+      if not written then return nil, message, code end
+      table.remove(list, 1)
+    end
+    spool.unsettled = {}
+    return true, not done and "spooled" or nil
+  end
 
   --- The store with a spool in front of it.
   function M.wrap (store, url, folder)

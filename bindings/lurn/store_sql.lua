@@ -33,8 +33,19 @@ return function (lurn)
     for _, sql in ipairs(d.optimize) do run(self, sql) end
   end
 
+  -- All that was committed is on disk when this returns: nil, or what the disk said. Whoever waits later for what was
+  -- committed before is told, too (settle): a disk that refused once may say yes the next time, and have nothing.
+  local function sync (self)
+    local done, message, code = self.db:sync()
+    local trouble = not done and {message = message, code = code} or nil
+    if self.settles then self.settles, self.unsafe = false, self.unsafe or trouble end
+    return trouble
+  end
+
   local function disconnect (self)
-    if self.db then self.db:close() end
+    if not self.db then return end
+    if self.settles then sync(self) end
+    self.db:close()
     self.db = nil
   end
 
@@ -44,18 +55,19 @@ return function (lurn)
     self.waiting = seconds
   end
 
-  local function sync (self)
-    local done, message, code = self.db:sync()
-    if not done then error({message = message, code = code}, 0) end
-  end
-
+  -- durable: "later" where somebody will ask for it (settle). What comes behind something that is not safe is not
+  -- safe either.
   local function once (self, begin, f, durable)
     connect(self)
     self.version = nil
     run(self, begin)
     local a, b, c = f(self.run)
     run(self, "COMMIT")
-    if durable then sync(self) end
+    if durable == "later" then self.settles = true
+    elseif durable then
+      local trouble = sync(self) or self.unsafe
+      if trouble then error(trouble, 0) end
+    end
     return a, b, c
   end
 
@@ -78,7 +90,7 @@ return function (lurn)
   -- code when the world does not let it. Errors that are misuse are raised.
   ---@param begin string
   ---@param f fun(run: function): any
-  ---@param durable? boolean   it waits for the disk
+  ---@param durable? boolean|"later"   it waits for the disk, or whoever asks for it does: see settle
   function Link:transact (begin, f, durable)
     local started, pause = lurn.sys.clock(), 0.01
     if self.away and started < self.away then return nil, self.trouble.message, self.trouble.code end
@@ -103,11 +115,22 @@ return function (lurn)
     end
   end
 
-  --- loose: a power cut may take it, where that harms nobody (see the dialect's `loose`).
-  function Link:write (f, loose)
-    return self:transact(self.dialect.begin, f, not (loose and self.dialect.loose))
+  --- when: nil, it is on disk when this returns; "later", when settle() has; "loose", a power cut may take it, where
+  -- that harms nobody (see the dialect's `loose`).
+  function Link:write (f, when)
+    local durable = when == "later" and when or not (when == "loose" and self.dialect.loose)
+    return self:transact(self.dialect.begin, f, durable)
   end
   function Link:look (f) return self:transact(self.dialect.look, f) end
+
+  --- Waits until all that was written is on disk. nil, message, code: what was to be there later may not be.
+  function Link:settle ()
+    if self.settles then sync(self) end
+    local unsafe = self.unsafe
+    self.unsafe = nil
+    if unsafe then return nil, unsafe.message, unsafe.code end
+    return true
+  end
 
   --- The time by the store's clock.
   function Link:now (run_) return self.options.clock and self.options.clock() or self.dialect.now(run_) end
@@ -222,6 +245,8 @@ return function (lurn)
       return true
     end)
   end
+
+  function Store:settle () return self.link:settle() end
 
   --- Seconds to try again from now on.
   function Store:be_patient (seconds) self.link.patience = seconds end

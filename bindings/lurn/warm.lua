@@ -66,7 +66,6 @@ return function (lurn)
   ---@param folder string   where a file may be tried
   function M.install (folder)
     wake_h5(folder)
-    lurn.core.info()      -- loads what manifests tell of
     pairs(lurn)
     for _, name in ipairs(LOADERS) do
       plain[name] = plain[name] or lurn[name]

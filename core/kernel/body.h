@@ -13,6 +13,7 @@
 #include "body_product.h"
 #include "body_outer.h"
 #include "body_place.h"
+#include "body_basis.h"
 
 #define MAP_ENTRY(name, nin, imm, formula) map_##name,
 #define LURN_KERNEL_TABLE(isa_name) { \
@@ -22,7 +23,8 @@
   .row_norm = row_norm, .row_norm_grad = row_norm_grad, .row_fill = row_fill, \
   .dropout = dropout, .sum = sum, .sum_on = sum_on, .sum_up = sum_up, .sum_squares = sum_squares, \
   .pack_count = pack_count, .panel = PANEL, .panels = panels_of, .pack = pack, .product = product, \
-  .outer = outer, .column_sum = column_sum, .column_dot = column_dot, .scatter = scatter \
+  .outer = outer, .column_sum = column_sum, .column_dot = column_dot, .scatter = scatter, \
+  .orthonormal = orthonormal \
 }
 
 #endif

@@ -84,6 +84,8 @@ typedef struct lurn_product {
   int follows;
 } lurn_product;
 
+#define LURN_BASIS 8                   /* vectors of orthonormal() are so many numbers long, or twice, and so on */
+
 typedef struct lurn_kernels {
   const char *isa;                     /* "c", "avx2", "avx512" */
   lurn_map_fn map[LURN_NMAPS];
@@ -140,6 +142,12 @@ typedef struct lurn_kernels {
    * outside of 0 .. rows-1 is row `none`, or no row where that is negative. */
   void (*scatter) (int M, int N, const int32_t *id, int rows, int none, const real *d, ptrdiff_t ldd, real *c,
                    ptrdiff_t ldc);
+
+  /* The n vectors of q (n,m), in double, become orthonormal, each by those before it: the Q of a QR factorisation with
+   * a positive diagonal of R. m is a multiple of LURN_BASIS, behind q is room for one more vector, of zeros; zeros that
+   * all vectors end with change nothing. A product of two is 8 sums, element j in sum j % 8, and the tree (l, l+4),
+   * (l, l+2), (l, l+1). */
+  void (*orthonormal) (double *q, size_t n, size_t m);
 } lurn_kernels;
 
 /* The table for `isa` ("c", "avx2", "avx512"); NULL or "" means the best this CPU and its

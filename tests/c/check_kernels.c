@@ -453,6 +453,45 @@ static void check_outer (const lurn_kernels *t) {
   report(t->isa, "outer", "");
 }
 
+/* ---- orthonormal vectors ---------------------------------------------------------------- */
+
+static double naive_dot (const double *a, const double *b, size_t m) {
+  double s[LURN_BASIS] = {0};
+  for (size_t i = 0; i < m; i++) s[i % LURN_BASIS] += a[i] * b[i];
+  return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+}
+
+/* Vector after vector, pass after pass. */
+static void naive_orthonormal (double *q, size_t n, size_t m, size_t room) {
+  for (size_t j = 0; j < n; j++) {
+    double *v = q + j * room;
+    for (int pass = 0; pass < 2; pass++)
+      for (size_t k = 0; k < j; k++) {
+        const double *u = q + k * room, d = naive_dot(v, u, m);
+        for (size_t i = 0; i < m; i++) v[i] -= d * u[i];
+      }
+    const double length = sqrt(naive_dot(v, v, m));
+    for (size_t i = 0; i < m; i++) v[i] /= length;
+  }
+}
+
+static void check_orthonormal (const lurn_kernels *t) {
+  static double q[71 * 80], want[71 * 80];
+  begin();
+  for (int trial = 0; trial < 60; trial++) {
+    const size_t m = (size_t)(1 + below(80)), n = (size_t)(1 + below((int)(m < 70 ? m : 70)));
+    const size_t room = (m + LURN_BASIS - 1) / LURN_BASIS * LURN_BASIS;
+    memset(q, 0, sizeof q);
+    for (size_t j = 0; j < n; j++)
+      for (size_t i = 0; i < m; i++) q[j * room + i] = uniform(-1, 1);
+    memcpy(want, q, sizeof q);
+    naive_orthonormal(want, n, m, room);
+    t->orthonormal(q, n, room);
+    check(memcmp(q, want, sizeof q) == 0, "%s orthonormal (%zu,%zu)", t->isa, n, m);
+  }
+  report(t->isa, "orthonormal", "");
+}
+
 /* ---- all of it -------------------------------------------------------------------------- */
 
 /* Kernels beside the maps, each with what checks it; those of one check stand together. */
@@ -467,6 +506,7 @@ static const kernel_row kernels[] = {
   KERNEL(product, check_product), KERNEL(panel, check_columns), KERNEL(panels, check_columns),
   KERNEL(outer, check_outer), KERNEL(column_sum, check_outer), KERNEL(column_dot, check_outer),
   KERNEL(scatter, check_scatter),
+  KERNEL(orthonormal, check_orthonormal),
 };
 #define NKERNELS ((int)(sizeof kernels / sizeof *kernels))
 _Static_assert(sizeof(lurn_kernels) == offsetof(lurn_kernels, map) + (LURN_NMAPS + sizeof kernels / sizeof *kernels)

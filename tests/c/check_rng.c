@@ -131,6 +131,21 @@ static void stream_bits (void) {
   }
 }
 
+/* Elements side by side are those that are asked for one by one. */
+static void streams_agree (lurn_key key) {
+  static const size_t sizes[] = {0, 1, 2, 3, 63, 64, 65, 127, 300};
+  double u[302], z[302];
+  for (int k = 0; k < COUNT(sizes); k++) {
+    size_t n = sizes[k];
+    u[n] = z[n] = 12345;
+    lurn_random_uniforms(u, n, key);
+    lurn_random_normals(z, n, key);
+    for (size_t i = 0; i < n; i++)
+      check(u[i] == lurn_random_uniform(key, i) && z[i] == lurn_random_normal(key, i), "element %zu of %zu", i, n);
+    check(u[n] == 12345 && z[n] == 12345, "%zu elements write no more", n);
+  }
+}
+
 static void below_range (lurn_key key) {
   static const uint64_t big[] = {1, 2, 3, ((uint64_t)1 << 63) + 1, ~(uint64_t)0};
   int bin[7] = {0}, high = 0;
@@ -210,6 +225,7 @@ int main (void) {
   uniform_statistics(key);
   normal_statistics(key);
   stream_bits();
+  streams_agree(key);
   below_range(key);
   permutation_uniformity();
   for (int64_t n = 0; n <= 1000; n += n < 5 ? 1 : 199) permutation_is_one(n);

@@ -348,6 +348,40 @@ describe("an agent", function ()
     for _, t in ipairs(trials) do assert.same({"COMPLETE", 1}, {t.state, #t.attempts}) end
   end)
 
+  it("calls a trial done when it is on disk, and plays the next one meanwhile", function ()
+    local events, settles = {}, 0
+    local view = setmetatable({}, {__index = function () return function () end end})
+    function view.ended (_, trial) events[#events + 1] = "done " .. trial.number end
+    local trials, how = sweep("fine", {trials = 4, agent = {view = view}, prepare = function (agent)
+      function agent.handle.store.kept.settle ()
+        settles = settles + 1
+        local trial = agent.slots[1].trial
+        events[#events + 1] = (settles == 2 and "refused" or "on disk") .. (trial and ", plays " .. trial.number or "")
+        if settles == 2 then return nil, "the disk refuses", "EIO" end
+        return true
+      end
+    end})
+    assert.equal("done", how)
+    for _, t in ipairs(trials) do assert.same({"COMPLETE", 1}, {t.state, #t.attempts}) end
+    -- What was refused is said again, and nothing new is begun before.
+    assert.same({"on disk, plays 1", "done 0", "refused, plays 2", "on disk", "done 2", "on disk, plays 3", "done 1",
+      "on disk", "done 3"}, events)
+  end)
+
+  it("keeps the logs of trials that failed, however many reach the disk together", function ()
+    local trials, _, _, folder = sweep("error", {trials = 3, workers = 3, prepare = function (agent)
+      function agent.handle.store.kept.settle ()
+        if #agent.ended < 3 then return nil, "the disk refuses", "EIO" end
+        agent.handle.store.kept.settle = nil
+        return true
+      end
+    end})
+    for k, t in ipairs(trials) do
+      assert.same({"FAIL", "ERROR"}, {ending(t)})
+      assert.is_true(lurn.sys.exists(("%s/trial-%06d.log"):format(folder, k - 1)), k)
+    end
+  end)
+
   it("asks for the next trial together with a result where the sampler needs no look at it", function ()
     for name, expected in pairs {random = {turns = 4, claims = 1}, tpe = {turns = 0, claims = 6}} do
       local turns, claims = 0, 0

@@ -25,6 +25,10 @@ describe("lurn bench", function ()
     assert.equal("rnn online", r.name)
     assert.is_true(r.own[1].ms > 0 and r.own[1].gflops > 0 and r.first_ms > 0 and r.bytes > 1e6)
     assert.is_nil(r.met)                         -- its goal is a ratio, and there is nothing beside it
+    assert.is_nil(r.needs)
+    local one, least = document "--quick --turns 1 --rows '^one char'", 0.015
+    r = one.rows[1]
+    assert.near(r.own[1].gflops * r.own[1].cpu_ms / least / (one.machine.peak * r.threads), r.needs, 1e-9)
     local page = shell.read "page.md"
     assert.matches("/nonexistent has no PyTorch; no oneDNN", page, 1, true)
     assert.matches("| rnn online | ", page, 1, true)
@@ -54,6 +58,8 @@ describe("lurn bench", function ()
     assert.equal("own", trace.table)
     local start = document "--quick --rows '^start'".rows[1]
     assert.is_true(start.ms > 0)
+    local threads = document "--quick --turns 1 --rows '^threads char'".rows[1]
+    assert.matches("^one thread %S+ ms", threads.note)
     local stall = document "--quick --rows '^loader'".rows[1]
     assert.is_true(stall.share > 0 and stall.share < 1)
   end)

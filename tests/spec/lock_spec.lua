@@ -50,15 +50,17 @@ describe("a run file", function ()
       assert.equal("lurn: " .. held, err:sub(1, #held + 6), err)
       assert.equal(1, select(2, err:gsub("\n", "")))
     end
-    assert.equal(0, (shell.lurn "inspect run.h5"))      -- who reads need not ask
+    -- who reads need not ask
+    assert.matches(", running after 2 steps", select(2, shell.lurn "inspect run.h5"), 1, true)
     os.execute("kill -9 " .. pid)
     assert.is_true(shell.exists "run.h5.lock")
-    local code, err
     for _ = 1, 100 do      -- the process may take a moment to die
-      code, err = select(1, shell.lurn "run long.lua --quiet --steps 5 --force --out run.h5"), shell.read "err"
-      if code == 0 then break end
+      if not lurn.sys.is_locked(shell.path "run.h5.lock") then break end
       os.execute "sleep 0.05"
     end
+    assert.matches(", killed after 2 steps", select(2, shell.lurn "inspect run.h5"), 1, true)
+    assert.matches("run.h5%s+killed%s+2 ", select(2, shell.lurn "ls ."))
+    local code, _, err = shell.lurn "run long.lua --quiet --steps 5 --force --out run.h5"
     assert.equal(0, code, err)
     assert.is_false(shell.exists "run.h5.lock")
   end)

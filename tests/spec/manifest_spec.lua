@@ -45,8 +45,8 @@ describe("the manifest", function ()
     local code, _, err = shell.lurn("run tiny.lua --quiet --out a.h5", "LURN_SECRET=x OMP_NUM_THREADS=1 HOME_TOWN=y")
     assert.equal(0, code, err)
     local m = read("a.h5").manifest
-    for _, key in ipairs {"lurn", "lua", "hdf5", "libc", "blas", "blas_core", "blas_threads", "engine", "isa",
-      "precision", "threads", "cpu", "os", "flags", "compiler", "seed", "folder"} do assert.is_truthy(m[key], key) end
+    for _, key in ipairs {"lurn", "lua", "hdf5", "libc", "engine", "isa", "precision", "threads", "cpu", "os", "flags",
+      "compiler", "seed", "folder"} do assert.is_truthy(m[key], key) end
     local sys = require("lurn").sys
     assert.equal(sys.sha256(shell.read "tiny.lua"), m.script.sha256)
     assert.same({part = sys.sha256(shell.read "part.lua")}, m.files)
@@ -57,6 +57,17 @@ describe("the manifest", function ()
     assert.equal("1", m.environment.OMP_NUM_THREADS)
     assert.equal("***", m.environment.LURN_SECRET)
     assert.is_nil(m.environment.HOME_TOWN)
+  end)
+
+  when_built("names OpenBLAS once the run has come to use it", function ()
+    shell.write("late.lua", (SCRIPT:gsub("run:fit", "local _ = lurn.ones(2, 2) %% lurn.ones(2, 2)\n  %0")))
+    assert.equal(0, (shell.lurn "run late.lua --quiet --out late.h5"))
+    assert.equal(0, (shell.lurn("run tiny.lua --quiet --out o.h5", "LURN_ENGINE=openblas")))
+    local files = {["a.h5"] = false, ["late.h5"] = true, ["o.h5"] = true}
+    for name, used in pairs(files) do
+      local m = read(name).manifest
+      for _, key in ipairs {"blas", "blas_core", "blas_threads"} do assert.equal(used, m[key] ~= nil, name .. key) end
+    end
   end)
 
   when_built("knows the repository, without its passwords", function ()

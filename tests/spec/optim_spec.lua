@@ -259,4 +259,20 @@ describe("a saved optimiser", function ()
       assert(bits {values(one), one:state(), first:save()} == bits {values(two), two:state(), second:save()})
     end)
   end
+
+  it("has no moments before the first step, and goes back to there", function ()
+    local l = lurn.f32
+    local model = model_of(l, "gru", "mean")
+    local optim = l.optim.adagrad(model, {initial_accumulator = 0.5, accumulate = 2})
+    local made, saved = optim.moments[1].value:clone(), copied(optim:save())
+    assert.same({}, saved.tensors)
+    optim.moments[1].value:fill(2)
+    optim:load(saved)
+    assert.equal(2, optim.moments[1].value[1])      -- what a script wrote into them it writes again, when it resumes
+    learn(model, optim, window(l, 1, 4))
+    assert.is_truthy(optim:save().tensors.gradient_sum)
+    optim:load(saved)
+    assert(bits {made} == bits {optim.moments[1].value})
+    assert.same({}, optim:save().tensors)
+  end)
 end)

@@ -207,6 +207,58 @@ describe("a shared folder", function ()
   end)
 end)
 
+-- What is appended to the log of writes is gathered. Commits larger than SQLite's cache are written in part before
+-- their end, and then changed where they stand.
+describe("a commit to a file of SQLite", function ()
+  local function copy (name)
+    for _, suffix in ipairs {"", "-wal"} do
+      assert(os.execute(("cp %s%s %s/%s%s"):format(stores.urls.sqlite, suffix, stores.folder, name, suffix)))
+    end
+    local store = assert(lurn.store.open(stores.folder .. "/" .. name))
+    return assert(store:study "s"), store
+  end
+
+  it("is whole in the file when it returns, however large, and nothing is when it fails", function ()
+    stores.clear "sqlite"
+    local store = assert(lurn.store.open(stores.urls.sqlite))
+    local study = assert(store:create {name = "s", spec = SPEC})
+    local list = {}
+    for number = 0, 2999 do
+      list[number + 1] = {number = number, config = number, seed = 1, params = propose(number).params, attrs = {},
+        state = "PRUNED", epoch = 1, worker = "w", started = 1, ended = 2, reports = {}, attempts = {{epoch = 1,
+          worker = "w", started = 1, ended = 2, reason = "PRUNED", id = "finish/w/1"}}}
+    end
+    assert(study.kept:put(list))
+    local function change (run)
+      for _ = 1, 3 do
+        run "UPDATE lurn_trial SET crashes = crashes + 1"
+        run "UPDATE trial_params SET param_value = param_value / 2 WHERE param_name = 'hidden'"
+      end
+      return true
+    end
+    local function sum (s)
+      return s.kept.link:look(function (run) return run "SELECT sum(crashes) FROM lurn_trial"[1][1] end)
+    end
+    local first, one = copy "first"
+    assert(study.kept.link:write(change))
+    local second, two = copy "second"
+    assert.has_error(function ()
+      study.kept.link:write(function (run)
+        change(run)
+        error("enough", 0)
+      end)
+    end, "enough")
+    assert(study:set("k", 1))
+    local third, three = copy "third"
+    for k, s in ipairs {first, second, third} do
+      assert.equal(k == 1 and 0 or 9000, sum(s))
+      assert.same({}, s.kept.link.dialect.problems(s.kept.link.run))
+    end
+    assert.equal(1, third:get "k")
+    for _, s in ipairs {one, two, three, store} do s:close() end
+  end)
+end)
+
 -- Whoever asks what a file system is, is told "nfs": 0x6969 (statfs(2)).
 local SHIM = [[
 #include <sys/vfs.h>

@@ -22,7 +22,7 @@ local core = {
   kernel      = "base",                     -- the whole folder core/kernel
   blas        = "base",
   pool        = "base sys",
-  param       = "rng tensor arena portable",
+  param       = "rng tensor arena portable kernel",
   lr          = "base portable",
   gauss       = "base portable",
   parzen      = "rng gauss",
@@ -86,7 +86,7 @@ local only = {
   {"^hdf5",                  "^core/hdf5%.c$", "^core/h5_disk%.c$", "^tests/c/"},
   {"^H5",                    "^core/hdf5%.c$", "^core/h5_disk%.c$"},
   {"^zlib%.h$",              "^core/zip%.c$"},
-  {"^sqlite3%.h$",           "^core/sqlite%.c$"},
+  {"^sqlite3%.h$",           "^core/sqlite%.c$", "^core/sqlite_log%.[ch]$"},
   {"^libpq%-fe%.h$",         "^core/postgres%.c$"},
   {"^%w*intrin%.h$",         "^core/kernel/vf_", "^core/kernel/isa_sha%.c$"},
   {"^arm_%w+%.h$",           "^core/kernel/vf_"},

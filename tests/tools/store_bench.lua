@@ -5,10 +5,10 @@
 --     [--params 10]
 --
 -- A line per kind and number n of trials that are there, put in whole: milliseconds a trial, over WINDOW trials from n
--- on, of claim and finish as two commits; of `turn`, which is one; of bringing the list of trials up to date after
--- each; and how long a process needs to read the whole study. From the environment: LUA_PATH, LUA_CPATH; STORES, a
--- folder on the disk to measure. Beside it, by tests/tools/optuna_bench.py where Optuna is: the same with Optuna and
--- its SQLite.
+-- on, of claim and finish as two commits; of `turn`, which is one, until it is on disk, and until the next trial can
+-- begin, which keeps its worker from working; of bringing the list of trials up to date after each; and how long a
+-- process needs to read the whole study. From the environment: LUA_PATH, LUA_CPATH; STORES, a folder on the disk to
+-- measure. Beside it, by tests/tools/optuna_bench.py where Optuna is: the same with Optuna and its SQLite.
 
 package.path = "tests/spec/?.lua;tests/tools/?.lua;" .. package.path
 local lurn = require "lurn"
@@ -24,6 +24,7 @@ local function timed (n, f)
 end
 
 local RESULT = {state = "COMPLETE", value = 0.5}
+local SOON = {state = "COMPLETE", value = 0.5, when = "later"}
 
 -- A trial that is over, as it would have been played.
 local function played (number, params)
@@ -64,6 +65,13 @@ local function measure (kind, store, n, space, params)
   local trial = assert(study:claim(options))
   assert(trial.number == n)
   local function turn () trial = assert(study:turn(trial, RESULT, options)).trial end
+  local idle = 0
+  local function play ()
+    local began = lurn.sys.clock()
+    trial = assert(study:turn(trial, SOON, options)).trial
+    idle = idle + lurn.sys.clock() - began      -- its process has it now
+    assert(store:settle())
+  end
   local function two ()
     assert(study:finish(trial, RESULT))
     trial = assert(study:claim(options))
@@ -71,6 +79,7 @@ local function measure (kind, store, n, space, params)
   timed(WINDOW // 10, turn)
   local both, both_cpu = timed(WINDOW, two)
   local one, one_cpu = timed(WINDOW, turn)
+  timed(WINDOW, play)
   study:sync()
   local synced = timed(WINDOW, function ()
     turn()
@@ -78,8 +87,9 @@ local function measure (kind, store, n, space, params)
   end)
   local reader = assert(store:study("bench" .. n))
   local read, read_cpu = timed(1, function () assert(#reader:sync() > n) end)
-  print(("%-10s %6d trials: claim + finish %.3f ms (CPU %.3f), turn %.3f ms (CPU %.3f), turn + sync %.3f ms; all "
-    .. "read in %.2f s (CPU %.2f)"):format(kind, n, both, both_cpu, one, one_cpu, synced, read / 1e3, read_cpu / 1e3))
+  print(("%-10s %6d trials: claim + finish %.3f ms (CPU %.3f), turn %.3f ms (CPU %.3f), the next trial after %.3f ms, "
+    .. "turn + sync %.3f ms; all read in %.2f s (CPU %.2f)"):format(kind, n, both, both_cpu, one, one_cpu,
+    1e3 * idle / WINDOW, synced, read / 1e3, read_cpu / 1e3))
   io.stdout:flush()
 end
 
