@@ -17,10 +17,10 @@ static void share_rows (const lurn_hand *h, int n, int *first, int *rows) {
 
 /* Columns [from, to) of what has n: whole panels, so that a product's weights can be entered there. */
 static void share_columns (const lurn_hand *h, int n, int *from, int *to) {
-  int panel = h->w->kernels->panel;
-  lurn_share((n + panel - 1) / panel, h->part, h->parts, from, to);
+  int panel = h->w->kernels->panel, panels = h->w->kernels->panels(n);
+  lurn_share(panels, h->part, h->parts, from, to);
   *from *= panel;
-  *to = *to * panel < n ? *to * panel : n;
+  *to = *to == panels ? n : *to * panel;
 }
 
 /* ---------- one instruction ---------- */
@@ -120,6 +120,26 @@ static void play_call (const lurn_hand *h, int n, int from, int to) {
 
 /* ---------- what is ready: strips and lists ---------- */
 
+/* Reals of an operand that is the same for all rows, repeated so that some of them are played together. */
+enum { TILE = 256 };
+
+static const real *repeat (real *tile, const real *x, int cols, int rows) {
+  for (int m = 0; m < rows; m++) memcpy(tile + m * cols, x, sizeof *x * (size_t)cols);
+  return tile;
+}
+
+/* n rows of `cols` columns of a map, which do not lie one behind the other, or have an operand that is the same for all. */
+static void play_apart (const lurn_ready *a, real *out, const real *in[3], int n, int cols) {
+  real tile[3][TILE];
+  int most = cols == a->cols && cols < TILE ? TILE / cols : 1;
+  for (int j = 0; most > 1 && j < 3; j++)
+    if (in[j] && !a->in[j].row && !a->in[j].own) in[j] = repeat(tile[j], in[j], cols, most < n ? most : n);
+  for (int m = 0; m < n; m += most, out += a->cols * most) {
+    a->f(out, in[0], in[1], in[2], a->k, (size_t)cols * (size_t)(n - m < most ? n - m : most));
+    for (int j = 0; j < 3; j++) if (a->in[j].row || a->in[j].own) in[j] += a->cols * most;
+  }
+}
+
 /* Columns [from, to) of rows row .. row + n - 1 of a map, of a step whose frames begin at `start`. */
 static void play_map (const lurn_ready *a, const char *scratch, int start, int row, int n, int from, int to) {
   const real *in[3];
@@ -127,11 +147,8 @@ static void play_map (const lurn_ready *a, const char *scratch, int start, int r
   for (int j = 0; j < 3; j++) in[j] = lurn_spot_at(&a->in[j], scratch, start, row);
   for (int j = 0; from > 0 && j < 3; j++) if (in[j]) in[j] += from;
   out += from;
-  if (!a->still && to - from == a->cols) { a->f(out, in[0], in[1], in[2], a->k, (size_t)a->cols * (size_t)n); return; }
-  for (int m = 0; m < n; m++, out += a->cols) {
-    a->f(out, in[0], in[1], in[2], a->k, (size_t)(to - from));
-    for (int j = 0; j < 3; j++) if (a->in[j].row || a->in[j].own) in[j] += a->cols;
-  }
+  if (a->still || to - from < a->cols) play_apart(a, out, in, n, to - from);
+  else a->f(out, in[0], in[1], in[2], a->k, (size_t)a->cols * (size_t)n);
 }
 
 /* The same of an op that is no map; operands may be indices. */

@@ -77,9 +77,8 @@ static int scatter_shape (lurn_program *p, const lurn_instr *i, lurn_register *o
 static void scatter_play (const lurn_call *c) {
   const lurn_register *y = lurn_out_info(c);
   size_t cols = (size_t)y->dim[1], bytes;
-  const int32_t *id = c->in[2];
   real *w = c->out;
-  int from, to;
+  int from, to, spare = !!c->instr->i[1];
   lurn_share(y->dim[1], c->part, c->parts, &from, &to);
   bytes = sizeof *w * (size_t)(to - from);
   for (int v = 0; v < y->dim[0] && c->in[0] != c->out; v++) {
@@ -87,12 +86,8 @@ static void scatter_play (const lurn_call *c) {
     if (c->in[0]) memcpy(w + at, (const real *)c->in[0] + at, bytes);
     else memset(w + at, 0, bytes);
   }
-  for (int r = c->rows - 1; r >= 0; r--) {
-    int32_t v = row_of(id[r], y->dim[0], !!c->instr->i[1]);
-    if (v < 0) continue;
-    real *sum = w + (size_t)v * cols + from;
-    c->kernels->map[LURN_MAP_add](sum, sum, (const real *)c->in[1] + (size_t)r * cols + from, NULL, 0, (size_t)(to - from));
-  }
+  c->kernels->scatter(c->rows, to - from, c->in[2], y->dim[0] - spare, spare ? y->dim[0] - 1 : -1,
+                      (const real *)c->in[1] + from, (ptrdiff_t)cols, w + from, (ptrdiff_t)cols);
 }
 
 /* ---------- pick one column, and its transpose ---------- */

@@ -102,11 +102,7 @@ static int expand_shape (lurn_program *p, const lurn_instr *i, lurn_register *ou
 }
 
 static void expand_play (const lurn_call *c) {
-  size_t cols = (size_t)c->instr->i[0];
-  const real *x = c->in[0];
-  real *y = c->out;
-  for (int r = 0; r < c->rows; r++, y += cols)
-    c->kernels->map[LURN_MAP_fill](y, NULL, NULL, NULL, x[r * c->step[0]], cols);
+  c->kernels->row_fill(c->out, c->in[0], c->step[0], c->rows, c->instr->i[0]);
 }
 
 static void expand_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {

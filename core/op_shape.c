@@ -1,5 +1,6 @@
 /* op_shape.c: ops that move numbers without computing: along time, along columns, or not at all
  * (dropout multiplies, but by a mask that is a function of place). */
+#include <math.h>
 #include <string.h>
 
 #include "derive.h"
@@ -246,7 +247,7 @@ static void dropout_play (const lurn_call *c) {
   const lurn_batch *b = c->batch;
   if (c->moment->purpose != LURN_PURPOSE_TRAIN || c->instr->k <= 0) { copy_play(c); return; }
   lurn_key key = lurn_key_make(c->moment->seed, LURN_PURPOSE_TRAIN, c->program->name[c->instr->name].text);
-  double limit = c->instr->k * 0x1p32;
+  uint32_t highest = (uint32_t)(ceil(c->instr->k * 0x1p32) - 1);        /* of those that drop */
   real scale = (real)(1 / (1 - c->instr->k)), *y = c->out;
   int on_time = lurn_on_time(lurn_out_info(c)->axis);
   for (int r = 0; r < c->rows; r++, y += cols) {
@@ -254,10 +255,10 @@ static void dropout_play (const lurn_call *c) {
     uint64_t pos = on_time ? (uint64_t)(b->pos[c->row + r] + c->t) + 1 : 0;
     uint64_t seq = lurn_out_info(c)->axis == LURN_ONCE ? 0 : b->seq[c->row + r];
     for (int j = 0; j < cols; j += LURN_DROPOUT_BLOCK) {
-      uint32_t word[LURN_DROPOUT_BLOCK];
+      uint32_t counter[4];
       int n = cols - j < LURN_DROPOUT_BLOCK ? cols - j : LURN_DROPOUT_BLOCK;
-      lurn_random_words(word, n, key, c->moment->step, seq, pos * 0x100000 + (uint64_t)j);
-      for (int m = 0; m < n; m++) y[j + m] = word[m] >= limit ? x[j + m] * scale : 0;
+      lurn_key own = lurn_random_at(counter, key, c->moment->step, seq, pos * 0x100000 + (uint64_t)j);
+      c->kernels->dropout(y + j, x + j, scale, highest, counter, own.k, n);
     }
   }
 }

@@ -85,16 +85,26 @@ static lurn_key widen (lurn_key key, uint64_t step, uint64_t seq, uint64_t pos) 
   return key;
 }
 
+lurn_key lurn_random_at (uint32_t counter[4], lurn_key key, uint64_t step, uint64_t seq, uint64_t pos) {
+  counter[0] = (uint32_t)step;
+  counter[1] = (uint32_t)seq;
+  counter[2] = (uint32_t)pos;
+  counter[3] = 0;
+  return widen(key, step, seq, pos);
+}
+
 uint32_t lurn_random_word (lurn_key key, uint64_t step, uint64_t seq, uint64_t pos, uint32_t col) {
-  uint32_t counter[4] = {(uint32_t)step, (uint32_t)seq, (uint32_t)pos, col / 4}, block[4];
-  lurn_philox(block, counter, widen(key, step, seq, pos));
+  uint32_t counter[4], block[4];
+  key = lurn_random_at(counter, key, step, seq, pos);
+  counter[3] = col / 4;
+  lurn_philox(block, counter, key);
   return block[col % 4];
 }
 
 void lurn_random_words (uint32_t *out, int n, lurn_key key, uint64_t step, uint64_t seq, uint64_t pos) {
-  uint32_t counter[4] = {(uint32_t)step, (uint32_t)seq, (uint32_t)pos, 0}, block[4];
+  uint32_t counter[4], block[4];
   int i = 0;
-  key = widen(key, step, seq, pos);
+  key = lurn_random_at(counter, key, step, seq, pos);
   for (; i + 4 <= n; i += 4, counter[3]++) lurn_philox(out + i, counter, key);
   if (i == n) return;
   lurn_philox(block, counter, key);

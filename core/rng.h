@@ -29,6 +29,9 @@ void lurn_philox (uint32_t out[4], const uint32_t counter[4], lurn_key key);
 
 /* One word for (step, sequence, position, column). */
 uint32_t lurn_random_word (lurn_key key, uint64_t step, uint64_t seq, uint64_t pos, uint32_t col);
+/* Where the words of (step, sequence, position) begin: the counter of columns 0..3, to be asked for under the
+ * key that is returned. The next four columns are 1 further in counter[3]. */
+lurn_key lurn_random_at (uint32_t counter[4], lurn_key key, uint64_t step, uint64_t seq, uint64_t pos);
 /* Words for columns 0..n-1: the same as n calls, four at a time. */
 void lurn_random_words (uint32_t *out, int n, lurn_key key, uint64_t step, uint64_t seq, uint64_t pos);
 

@@ -49,7 +49,7 @@ static double list_work (const look *l, const lurn_section *u) {
 /* Products whose columns can be shared, and are so many that there is something for everybody. */
 static int is_wide_list (const look *l, const lurn_section *u) {
   const lurn_register *x = &l->p->reg[instr_at(l, u->first)->out];
-  return u->kind == LURN_SECTION_LIST && !l->w->ctx->blas && lurn_on_time(x->axis) && x->cols > l->w->kernels->panel;
+  return u->kind == LURN_SECTION_LIST && !l->w->ctx->blas && lurn_on_time(x->axis) && l->w->kernels->panels(x->cols) > 1;
 }
 
 /* Maps alone, of which one reads what columns have made. */

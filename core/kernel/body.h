@@ -9,8 +9,10 @@
 #include "body_math.h"
 #include "body_map.h"
 #include "body_row.h"
+#include "body_dropout.h"
 #include "body_product.h"
 #include "body_outer.h"
+#include "body_place.h"
 #include "body_basis.h"
 
 #define MAP_ENTRY(name, nin, imm, formula) map_##name,
@@ -18,10 +20,10 @@
   .isa = isa_name, \
   .map = { LURN_MAPS(MAP_ENTRY) }, \
   .row_sum = row_sum, .row_max = row_max, .row_lse = row_lse, .row_argmax = row_argmax, \
-  .row_norm = row_norm, .row_norm_grad = row_norm_grad, \
-  .sum = sum, .sum_on = sum_on, .sum_up = sum_up, .sum_squares = sum_squares, \
-  .pack_count = pack_count, .panel = PANEL, .pack = pack, .product = product, \
-  .outer = outer, .column_sum = column_sum, .column_dot = column_dot, \
+  .row_norm = row_norm, .row_norm_grad = row_norm_grad, .row_fill = row_fill, \
+  .dropout = dropout, .sum = sum, .sum_on = sum_on, .sum_up = sum_up, .sum_squares = sum_squares, \
+  .pack_count = pack_count, .panel = PANEL, .panels = panels_of, .pack = pack, .product = product, \
+  .outer = outer, .column_sum = column_sum, .column_dot = column_dot, .scatter = scatter, \
   .orthonormal = orthonormal \
 }
 

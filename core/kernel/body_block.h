@@ -1,7 +1,8 @@
 /* body_block.h: the one inner loop of all products: chains of fused multiply-adds in registers.
  *
  * A panel is PANEL_VECS vectors of columns, k after k; the last one is as many vectors wide as
- * it needs and filled up with zeros. A register block is `rows` rows by a panel or several of C: one
+ * it needs and filled up with zeros. A product's last one takes in a vector that would be left alone, which with so few
+ * chains would have to wait for each sum. A register block is `rows` rows by a panel or several of C: one
  * broadcast element of A times one vector of a panel, for each, k after k, piece after piece. Which
  * block an element falls into changes nothing in its chain, so the blocking is free, and so is storing
  * and reloading C in mid-chain.
@@ -12,8 +13,9 @@
 #include "kernel.h"
 
 #define PANEL (PANEL_VECS * VL)      /* columns of a full panel */
+#define LAST_VECS (PANEL_VECS + 1)   /* the widest panel there is */
 /* With a row or two one panel has too few chains to hide the latency of an fma: take several. */
-#define WIDE_VECS 8
+#define WIDE_VECS 10                 /* most of them, side by side */
 #define WIDE_PANELS(vecs) ((vecs) == 1 ? 8 : (vecs) == 2 ? 4 : 2)
 #define MOST_PANELS WIDE_PANELS(1)
 #define ACCUMULATORS (BLOCK_ROWS * PANEL_VECS > WIDE_VECS ? BLOCK_ROWS * PANEL_VECS : WIDE_VECS)
@@ -109,7 +111,8 @@ static ALWAYS_INLINE void block (const int rows, const int panels, const int vec
   }
 }
 
-/* Every block of one panel that can be needed: 1 .. BLOCK_ROWS rows by 1 .. PANEL_VECS vectors. */
+/* Every block of one panel that can be needed: 1 .. BLOCK_ROWS rows by 1 .. PANEL_VECS vectors, 1 .. LAST_ROWS rows by
+ * LAST_VECS. */
 #define BLOCK(rows, vecs) \
   static void block_##rows##x##vecs (const lurn_block *t) { block(rows, 1, vecs, t); }
 #define BLOCK_NAME(rows, vecs) block_##rows##x##vecs
@@ -118,9 +121,13 @@ static ALWAYS_INLINE void block (const int rows, const int panels, const int vec
   X(1, vecs) X(2, vecs) X(3, vecs) X(4, vecs) X(5, vecs) X(6, vecs)
 #define BLOCK_NAMES(vecs) { NULL, BLOCK_NAME(1, vecs), BLOCK_NAME(2, vecs), BLOCK_NAME(3, vecs), \
   BLOCK_NAME(4, vecs), BLOCK_NAME(5, vecs), BLOCK_NAME(6, vecs) }
+#define LAST_COLUMN(X, vecs) X(1, vecs) X(2, vecs) X(3, vecs) X(4, vecs)
+#define LAST_NAMES(vecs) { NULL, BLOCK_NAME(1, vecs), BLOCK_NAME(2, vecs), BLOCK_NAME(3, vecs), BLOCK_NAME(4, vecs) }
 #else
 #define BLOCK_COLUMN(X, vecs) X(1, vecs) X(2, vecs)
 #define BLOCK_NAMES(vecs) { NULL, BLOCK_NAME(1, vecs), BLOCK_NAME(2, vecs) }
+#define LAST_COLUMN BLOCK_COLUMN
+#define LAST_NAMES BLOCK_NAMES
 #endif
 /* And of several panels, side by side: all that registers hold for one row, or half for one or two. */
 #define WIDE(vecs) \
@@ -133,31 +140,39 @@ BLOCK_COLUMN(BLOCK, 1)
 BLOCK_COLUMN(BLOCK, 2)
 WIDE(1)
 WIDE(2)
+WIDE(3)
 #if PANEL_VECS == 4
 BLOCK_COLUMN(BLOCK, 3)
 BLOCK_COLUMN(BLOCK, 4)
-WIDE(3)
+LAST_COLUMN(BLOCK, 5)
 WIDE(4)
+WIDE(5)
+#else
+LAST_COLUMN(BLOCK, 3)
 #endif
 
-static const block_fn blocks[PANEL_VECS + 1][BLOCK_ROWS + 1] = {
+static const block_fn blocks[LAST_VECS + 1][BLOCK_ROWS + 1] = {
   { NULL },
   BLOCK_NAMES(1),
   BLOCK_NAMES(2),
 #if PANEL_VECS == 4
   BLOCK_NAMES(3),
   BLOCK_NAMES(4),
+  LAST_NAMES(5),
+#else
+  LAST_NAMES(3),
 #endif
 };
 
 /* [vectors of a panel][0: all panels, 1: half of them][rows] */
-static const block_fn wide[PANEL_VECS + 1][2][3] = {
+static const block_fn wide[LAST_VECS + 1][2][3] = {
   { { NULL } },
   { WIDE_NAMES(1) },
   { WIDE_NAMES(2) },
-#if PANEL_VECS == 4
   { WIDE_NAMES(3) },
+#if PANEL_VECS == 4
   { WIDE_NAMES(4) },
+  { WIDE_NAMES(5) },
 #endif
 };
 

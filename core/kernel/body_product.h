@@ -18,6 +18,17 @@ static size_t pack_count (int K, int N) {
   return (size_t)K * (size_t)vecs_of(N) * VL;
 }
 
+/* Columns of the panel that begins at column n of N. */
+static inline int panel_width (int N, int n) {
+  const int left = N - n;
+  return vecs_of(left) == LAST_VECS ? left : least(PANEL, left);
+}
+
+static int panels_of (int N) {
+  const int vecs = vecs_of(N), panels = parts_of(vecs, PANEL_VECS);
+  return panels - (panels > 1 && vecs % PANEL_VECS == 1);
+}
+
 /* w (K,N): rows of a panel are pieces of rows of w. */
 static void pack_rows (real *packed, const real *w, int K, ptrdiff_t N, int width) {
   const int stride = vecs_of(width) * VL;
@@ -40,8 +51,8 @@ static void pack_columns (real *packed, const real *w, ptrdiff_t K, int width) {
 }
 
 static void pack (real *packed, const real *w, int K, int N, int trans) {
-  for (int n = 0; n < N; n += PANEL) {
-    const int width = least(PANEL, N - n);
+  for (int n = 0, width; n < N; n += width) {
+    width = panel_width(N, n);
     if (trans) pack_columns(packed, w + (ptrdiff_t)n * K, K, width);
     else pack_rows(packed, w + n, K, N, width);
     packed += pack_count(K, width);
@@ -87,10 +98,10 @@ static inline void block_down (lurn_block *t, int rows) {
   if (t->init[0]) t->init[0] += rows * t->ldi[0];
 }
 
-/* Links from .. from + links - 1 of a chain, rows m .. end - 1 of one panel. */
-static void product_panel (const lurn_chain *c, int from, int links, int m, int end, int n) {
-  const int width = least(PANEL, chain_end(c)->N - n), vecs = vecs_of(width);
-  const int count = end - m, parts = parts_of(count, BLOCK_ROWS), rows = count / parts;
+/* Links from .. from + links - 1 of a chain, rows m .. end - 1 of the panel at column n, of so many columns. */
+static void product_panel (const lurn_chain *c, int from, int links, int m, int end, int n, int width) {
+  const int vecs = vecs_of(width), most = vecs == LAST_VECS ? LAST_ROWS : BLOCK_ROWS;
+  const int count = end - m, parts = parts_of(count, most), rows = count / parts;
   lurn_piece piece[PIECES];
   lurn_block t;
   for (int j = 0; j < links; j++) piece_of(&piece[j], &c->link[from + j], 0, n);
@@ -128,8 +139,10 @@ static void product_rows (const lurn_chain *c) {
     const int most = ROWS_BYTES / (int)sizeof(real) / (c->link[from].K + 1);
     const int parts = links > 1 ? 1 : parts_of(to->M, most > BLOCK_ROWS ? most : BLOCK_ROWS);
     for (int i = 0; i < parts; i++)
-      for (int n = 0; n < to->N && to->M > 0; n += PANEL)
-        product_panel(c, from, links, part_start(to->M, parts, i), part_start(to->M, parts, i + 1), n);
+      for (int n = 0, width; n < to->N && to->M > 0; n += width) {
+        width = panel_width(to->N, n);
+        product_panel(c, from, links, part_start(to->M, parts, i), part_start(to->M, parts, i + 1), n, width);
+      }
   }
 }
 
@@ -181,8 +194,8 @@ static void add_few (lurn_few *f, const lurn_chain *c) {
   const int N = chain_end(c)->N;
   if (f->panels > 0 && !same_rows(f, c)) play_few(f);
   f->t.pieces = c->links;
-  for (int n = 0; n < N; n += PANEL) {
-    const int width = least(PANEL, N - n);
+  for (int n = 0, width; n < N; n += width) {
+    width = panel_width(N, n);
     if (f->panels == WIDE_PANELS(vecs_of(width)) || (f->panels > 0 && width != f->width)) play_few(f);
     f->width = width;
     for (int j = 0; j < c->links; j++) piece_of(&f->piece[j], &c->link[j], f->panels, n);

@@ -7,6 +7,8 @@
 
 #define LANES 16
 #define LANE_VECS (LANES / VL)
+/* What stays in the first-level cache from one pass over some rows to the next. */
+#define LSE_REALS ((int)(16384 / sizeof(real)))
 
 /* Lanes of vector v when only `left` elements remain; the others are `fill`. */
 static inline vf lane_load (const real *x, int v, int left, real fill) {
@@ -45,7 +47,7 @@ static inline __attribute__((always_inline)) real join_lanes (joining join, vf *
   return join.all(lane[0]);
 }
 
-/* Absent elements are `fill`, which leaves a lane as it is. */
+/* Absent elements are `fill`, which leaves a lane as it is; a vector of nothing else is left out. */
 static inline __attribute__((always_inline))
 real row_reduce (take_fn take, joining join, real start, real fill, real shift, const real *x, int cols) {
   vf lane[LANE_VECS];
@@ -54,8 +56,8 @@ real row_reduce (take_fn take, joining join, real start, real fill, real shift, 
   for (int v = 0; v < LANE_VECS; v++) lane[v] = vf_set(start);
   for (; j + LANES <= cols; j += LANES)
     for (int v = 0; v < LANE_VECS; v++) lane[v] = take(lane[v], vf_load(x + j + v * VL), s);
-  if (j < cols)
-    for (int v = 0; v < LANE_VECS; v++) lane[v] = take(lane[v], lane_load(x + j, v, cols - j, fill), s);
+  for (int v = 0; v < LANE_VECS; v++)
+    if (j + v * VL < cols) lane[v] = take(lane[v], lane_load(x + j, v, cols - j, fill), s);
   return join_lanes(join, lane);
 }
 
@@ -75,15 +77,29 @@ static void row_max (real *y, const real *x, int rows, int cols) {
   for (int i = 0; i < rows; i++) y[i] = max_of_row(x + (size_t)i * (size_t)cols, cols);
 }
 
-/* max + ln sum e^(x - max). An infinite or NaN maximum is not subtracted: inf - inf is NaN. */
+/* The largest number; a NaN may be passed over. */
+static inline vf take_number (vf lane, vf x, vf shift) { (void)shift; return vf_max(x, lane); }
+static const joining by_number = { vf_max, vf_top };
+
+static inline real top_of_row (const real *x, int cols) {
+  return row_reduce(take_number, by_number, (real)-INFINITY, (real)-INFINITY, 0, x, cols);
+}
+
+/* max + ln sum e^(x - max). An infinite maximum is not subtracted, as inf - inf is NaN; a NaN makes the sum NaN. Rows are
+ * taken sixteen at a time, so that none waits for the end of the row before; fewer, where they are long. */
 static void row_lse (real *y, const real *x, int rows, int cols) {
-  for (int i = 0; i < rows; i++, x += cols) {
-    const real max = max_of_row(x, cols);
-    const real shift = max - max == 0 ? max : 0;
-    const real sum = row_reduce(take_exp, by_sum, 0, (real)-INFINITY, shift, x, cols);
-    real log_sum_exp[VL];
-    vf_store(log_sum_exp, vf_add(vf_set(shift), vf_log(vf_set(sum))));
-    y[i] = log_sum_exp[0];
+  const int most = cols * LANES <= LSE_REALS ? LANES : 1;
+  real shift[LANES] = {0}, sum[LANES] = {0};
+  for (int i = 0; i < rows; i += most, x += (size_t)most * (size_t)cols) {
+    const int some = rows - i < most ? rows - i : most;
+    for (int r = 0; r < some; r++) {
+      const real max = top_of_row(x + (size_t)r * (size_t)cols, cols);
+      shift[r] = max - max == 0 ? max : 0;
+    }
+    for (int r = 0; r < some; r++)
+      sum[r] = row_reduce(take_exp, by_sum, 0, (real)-INFINITY, shift[r], x + (size_t)r * (size_t)cols, cols);
+    for (int r = 0; r < some; r += VL) vf_store(sum + r, vf_add(vf_load(shift + r), vf_log(vf_load(sum + r))));
+    for (int r = 0; r < some; r++) y[i + r] = sum[r];
   }
 }
 

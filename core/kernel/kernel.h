@@ -101,6 +101,14 @@ typedef struct lurn_kernels {
   /* its gradient: dx = s * (dy - mean dy - y * mean (dy * y)) */
   void (*row_norm_grad) (real *dx, const real *dy, const real *x, real k, int rows, int cols);
 
+  /* y[i,j] = x[i*step]; y (rows, cols), which is not x */
+  void (*row_fill) (real *y, const real *x, ptrdiff_t step, int rows, int cols);
+
+  /* y[j] = x[j] * scale where word j is above `highest`, 0 elsewhere. Words come in fours from Philox (rng.h) under `key`;
+   * the counter's last word is that of the first four, and counts on. */
+  void (*dropout) (real *y, const real *x, real scale, uint32_t highest, const uint32_t counter[4],
+                   const uint32_t key[2], int n);
+
   /* sums in double over a flat array, 16 lanes and the tree */
   double (*sum) (const real *x, size_t n);
   /* The same piece by piece: lanes (16), zero at first, take in the elements at .. at+n-1 of the array; sum_up is the
@@ -113,9 +121,10 @@ typedef struct lurn_kernels {
    * (N,K) row-major and used as its transpose. The format is this table's own business; the
    * destination is LURN_ALIGN-aligned. */
   size_t (*pack_count) (int K, int N);
-  /* Columns [from, to) of a packed matrix, both multiples of this many, or to = N, are a matrix of their own, at
-   * packed + pack_count(K, from). */
+  /* N columns are packed in so many panels of this many columns each, but for the last one. What some panels of a packed
+   * matrix hold, from column `from` on, is a matrix of its own, at packed + pack_count(K, from). */
   int panel;
+  int (*panels) (int N);
   void (*pack) (real *packed, const real *w, int K, int N, int trans);
   /* n of them, in any order but for those that follow: none reads what another one writes. */
   void (*product) (const lurn_product *p, int n);
@@ -129,6 +138,10 @@ typedef struct lurn_kernels {
   /* c[n] = chain over m = M-1 .. 0 of fma(a[m*lda + n], d[m*ldd + n], acc) from c: the gradient of a
    * factor that all frames share. */
   void (*column_dot) (int M, int N, const real *a, ptrdiff_t lda, const real *d, ptrdiff_t ldd, real *c);
+  /* c[v*ldc + n] = c[v*ldc + n] + d[m*ldd + n] for m = M-1 .. 0, v = id[m]: the gradient of looked-up rows. An id
+   * outside of 0 .. rows-1 is row `none`, or no row where that is negative. */
+  void (*scatter) (int M, int N, const int32_t *id, int rows, int none, const real *d, ptrdiff_t ldd, real *c,
+                   ptrdiff_t ldc);
 
   /* The n vectors of q (n,m), in double, become orthonormal, each by those before it: the Q of a QR factorisation with
    * a positive diagonal of R. m is a multiple of LURN_BASIS, behind q is room for one more vector, of zeros; zeros that

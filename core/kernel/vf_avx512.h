@@ -11,6 +11,7 @@
 
 #define PANEL_VECS 4
 #define BLOCK_ROWS 6
+#define LAST_ROWS 4
 
 #ifdef LURN_F64
 #define VL 8
@@ -65,6 +66,7 @@ static inline real vf_sum (vf a) {
   return _mm_cvtss_f32(_mm_add_ss(h, _mm_movehdup_ps(h)));
 #endif
 }
+static inline real vf_top (vf a) { return OP(reduce_max)(a); }
 
 static inline vf vf_and (vf a, vf b) { return OP(and)(a, b); }
 static inline vf vf_or (vf a, vf b) { return OP(or)(a, b); }
@@ -79,6 +81,23 @@ static inline vm vf_nan (vf a) { return CMP(a, a, _CMP_UNORD_Q); }
 static inline vm vm_or (vm a, vm b) { return (vm)(a | b); }
 static inline vf vf_select (vm m, vf a, vf b) { return OP(mask_blend)(m, b, a); }
 static inline int vm_first (vm m) { return m ? __builtin_ctz((unsigned)m) : -1; }
+
+#define QL 8
+typedef __m512i vq;
+static inline vq vq_set (uint64_t x) { return _mm512_set1_epi64((long long)x); }
+static inline vq vq_mul (vq a, vq b) { return _mm512_mul_epu32(a, b); }
+static inline vq vq_add (vq a, vq b) { return _mm512_add_epi64(a, b); }
+static inline vq vq_xor (vq a, vq b) { return _mm512_xor_si512(a, b); }
+static inline vq vq_high (vq a) { return _mm512_srli_epi64(a, 32); }
+static inline vq vq_count (void) { return _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0); }
+static inline void vq_lay (uint32_t *p, const vq *x) {
+  const __m512i a = _mm512_mask_blend_epi32(0xaaaa, x[0], _mm512_slli_epi64(x[1], 32));
+  const __m512i b = _mm512_mask_blend_epi32(0xaaaa, x[2], _mm512_slli_epi64(x[3], 32));
+  const __m512i even = _mm512_unpacklo_epi64(a, b), odd = _mm512_unpackhi_epi64(a, b);   /* lanes 0 2 4 6, 1 3 5 7 */
+  const __m512i low = _mm512_set_epi64(11, 10, 3, 2, 9, 8, 1, 0), high = _mm512_set_epi64(15, 14, 7, 6, 13, 12, 5, 4);
+  _mm512_storeu_si512(p, _mm512_permutex2var_epi64(even, low, odd));
+  _mm512_storeu_si512(p + 16, _mm512_permutex2var_epi64(even, high, odd));
+}
 
 /* One instruction for x * 2^n; rounds once, as the general form in body_math.h does. */
 #define VF_SCALE(x, n) OP(scalef)(x, n)

@@ -12,6 +12,7 @@
 
 #include "check.h"
 #include "kernel/kernel.h"
+#include "rng.h"
 #include "sha256.h"
 #include "kernels_random.h"
 #include "kernels_maps.h"
@@ -60,6 +61,18 @@ static int lse_agrees (real y, const real *x, int n) {
   if (max - max != 0) return same(y, max);
   for (int i = 0; i < n; i++) sum += expl((long double)x[i] - (long double)max);
   return near((double)y, (double)((long double)max + logl(sum)), EITHER(1e-6, 1e-14));
+}
+
+static void fill_case (const lurn_kernels *t, int rows, int cols, int step) {
+  const size_t n = (size_t)rows * (size_t)cols;
+  real *x = numbers((size_t)(rows * step + 1), any_value), *y = guarded(n), *want = guarded(n);
+  for (int i = 0; i < rows; i++)
+    for (int j = 0; j < cols; j++) want[i * cols + j] = x[i * step];
+  t->row_fill(y, x, step, rows, cols);
+  check(same_all(y, want, n) && intact(y, n), "%s row_fill (%d,%d) step %d", t->isa, rows, cols, step);
+  free(x);
+  guarded_free(y);
+  guarded_free(want);
 }
 
 static void row_case (const lurn_kernels *t, int rows, int cols, real (*value) (void)) {
@@ -163,6 +176,8 @@ static void check_rows (const lurn_kernels *t) {
   begin();
   for (int i = 0; i < NSIZES; i++)
     for (int rows = 0; rows <= 3; rows++) {
+      fill_case(t, rows, sizes[i], rows % 2);
+      fill_case(t, rows, sizes[i], 5);
       row_case(t, rows, sizes[i], any_value);
       row_case(t, rows, sizes[i], plain_value);
       row_case(t, rows, sizes[i], few_values);
@@ -173,6 +188,34 @@ static void check_rows (const lurn_kernels *t) {
       }
     }
   report(t->isa, "rows, sums", "");
+}
+
+/* ---- dropout ---------------------------------------------------------------------------- */
+
+static void dropout_case (const lurn_kernels *t, int n, uint32_t highest, int alias) {
+  const lurn_key key = lurn_key_make(random_bits(), LURN_PURPOSE_TRAIN, "a");
+  const uint64_t step = random_bits() >> below(64), row = random_bits() >> below(64), pos = random_bits() >> below(64);
+  real *x = numbers((size_t)n + 1, any_value), *y = guarded((size_t)n), *want = guarded((size_t)n);
+  uint32_t counter[4], kept[4];
+  const lurn_key own = lurn_random_at(counter, key, step, row, pos);
+  for (int j = 0; j < n; j++)
+    want[j] = lurn_random_word(key, step, row, pos, (uint32_t)j) > highest ? x[j + 1] * (real)1.7 : 0;
+  if (alias) memcpy(y, x + 1, (size_t)n * sizeof *y);
+  memcpy(kept, counter, sizeof kept);
+  t->dropout(y, alias ? y : x + 1, (real)1.7, highest, counter, own.k, n);
+  check(same_all(y, want, (size_t)n) && intact(y, (size_t)n), "%s dropout of %d, alias %d", t->isa, n, alias);
+  check(memcmp(kept, counter, sizeof kept) == 0, "%s dropout changes the counter", t->isa);
+  free(x);
+  guarded_free(y);
+  guarded_free(want);
+}
+
+static void check_dropout (const lurn_kernels *t) {
+  static const uint32_t limits[] = { 0, 1u << 30, 1u << 31, 0xffffffffu };
+  begin();
+  for (int i = 0; i < NSIZES; i++)
+    for (int k = 0; k < 8; k++) dropout_case(t, sizes[i], limits[k / 2], k % 2);
+  report(t->isa, "dropout", "");
 }
 
 /* ---- products --------------------------------------------------------------------------- */
@@ -243,8 +286,8 @@ static void product_case (const lurn_kernels *t, int M, int N, int K, int init, 
 
 /* Some panels of a product: columns [from, to). */
 static void columns_case (const lurn_kernels *t, int M, int N, int K) {
-  const int panels = (N + t->panel - 1) / t->panel, first = below(panels), from = first * t->panel;
-  const int end = (first + 1 + below(panels - first)) * t->panel, to = end < N ? end : N;
+  const int panels = t->panels(N), first = below(panels), from = first * t->panel;
+  const int end = first + 1 + below(panels - first), to = end < panels ? end * t->panel : N;
   const size_t size = (size_t)M * (size_t)N;
   real *a = numbers((size_t)M * (size_t)K, product_value), *w = numbers((size_t)K * (size_t)N, product_value);
   real *whole = numbers(size, plain_value), *c = guarded(size), *want = guarded(size);
@@ -365,6 +408,37 @@ static void outer_case (const lurn_kernels *t, int M, int K, int N) {
   guarded_free(want);
 }
 
+/* Words that come again and again, some of them none. */
+static void scatter_case (const lurn_kernels *t, int M, int N, int rows, int spare) {
+  const ptrdiff_t ldd = N + below(3), ldc = N + below(3);
+  const size_t size = (size_t)((rows + spare) * ldc);
+  real *d = numbers((size_t)(M * ldd), product_value), *first = numbers(size, product_value);
+  real *c = guarded(size), *want = guarded(size);
+  int32_t *id = malloc(((size_t)M + 1) * sizeof *id);
+  for (int m = 0; m < M; m++) id[m] = below(rows + 2) - 1;
+  memcpy(c, first, size * sizeof *c);
+  memcpy(want, first, size * sizeof *want);
+  t->scatter(M, N, id, rows, spare ? rows : -1, d, ldd, c, ldc);
+  for (int m = M - 1; m >= 0; m--) {
+    const int v = id[m] >= 0 && id[m] < rows ? id[m] : rows;
+    for (int n = 0; n < N && v < rows + spare; n++) want[v * ldc + n] += d[m * ldd + n];
+  }
+  check(same_all(c, want, size) && intact(c, size), "%s scatter (%d,%d) to %d rows, spare %d", t->isa, M, N, rows, spare);
+  free(d), free(first), free(id);
+  guarded_free(c);
+  guarded_free(want);
+}
+
+static void check_scatter (const lurn_kernels *t) {
+  begin();
+  for (int i = 0; i < NSIZES; i++)
+    for (int spare = 0; spare <= 1; spare++) {
+      scatter_case(t, below(70), sizes[i], 1 + below(20), spare);
+      scatter_case(t, sizes[i], any_size(), 3, spare);
+    }
+  report(t->isa, "scatter", "");
+}
+
 static void check_outer (const lurn_kernels *t) {
   begin();
   for (int i = 0; i < NSIZES; i++) {
@@ -426,11 +500,12 @@ typedef struct kernel_row { const char *name; size_t offset; void (*check) (cons
 static const kernel_row kernels[] = {
   KERNEL(row_sum, check_rows), KERNEL(row_max, check_rows), KERNEL(row_lse, check_rows), KERNEL(row_argmax, check_rows),
   KERNEL(row_norm, check_rows), KERNEL(row_norm_grad, check_rows), KERNEL(sum, check_rows),
-  KERNEL(sum_squares, check_rows),
+  KERNEL(sum_squares, check_rows), KERNEL(row_fill, check_rows), KERNEL(dropout, check_dropout),
   KERNEL(sum_on, check_pieces), KERNEL(sum_up, check_pieces),
   KERNEL(pack_count, check_pack), KERNEL(pack, check_pack),
-  KERNEL(product, check_product), KERNEL(panel, check_columns),
+  KERNEL(product, check_product), KERNEL(panel, check_columns), KERNEL(panels, check_columns),
   KERNEL(outer, check_outer), KERNEL(column_sum, check_outer), KERNEL(column_dot, check_outer),
+  KERNEL(scatter, check_scatter),
   KERNEL(orthonormal, check_orthonormal),
 };
 #define NKERNELS ((int)(sizeof kernels / sizeof *kernels))

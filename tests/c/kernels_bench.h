@@ -147,6 +147,15 @@ static void run_sum_up (const lurn_kernels *t, const real *x) {
   (void)x;
   for (int i = 0; i < BENCH_N / 16; i++) bench_result = t->sum_up(bench_lanes);
 }
+static void run_row_fill (const lurn_kernels *t, const real *x) { t->row_fill(bench_y, x, 1, BENCH_ROWS, 64); }
+static void run_scatter (const lurn_kernels *t, const real *x) {
+  static const int32_t id[BENCH_ROWS] = { 0, 9, 1, 7, 3, 3, 5, 1 };
+  t->scatter(BENCH_ROWS, 64, id, BENCH_ROWS, -1, x, 64, bench_y, 64);
+}
+static void run_dropout (const lurn_kernels *t, const real *x) {
+  const uint32_t counter[4] = {0}, key[2] = {0};
+  for (int i = 0; i < BENCH_N; i += 64) t->dropout(bench_y, x + i, 2, 1u << 31, counter, key, 64);
+}
 static void run_column_sum (const lurn_kernels *t, const real *x) { t->column_sum(BENCH_ROWS, 64, x, 64, bench_y); }
 static void run_column_dot (const lurn_kernels *t, const real *x) {
   t->column_dot(BENCH_ROWS, 64, x, 64, x, 64, bench_y);
@@ -154,9 +163,10 @@ static void run_column_dot (const lurn_kernels *t, const real *x) {
 
 static const struct bench_row { const char *name; void (*run) (const lurn_kernels *t, const real *x); } bench_rows[] = {
   { "row_sum", run_row_sum }, { "row_max", run_row_max }, { "row_lse", run_row_lse }, { "row_argmax", run_row_argmax },
-  { "row_norm", run_row_norm }, { "row_norm_grad", run_row_norm_grad }, { "sum", run_sum },
+  { "row_norm", run_row_norm }, { "row_norm_grad", run_row_norm_grad }, { "row_fill", run_row_fill }, { "sum", run_sum },
   { "sum_squares", run_sum_squares }, { "sum_on", run_sum_on }, { "sum_up", run_sum_up },
-  { "column_sum", run_column_sum }, { "column_dot", run_column_dot },
+  { "dropout", run_dropout }, { "column_sum", run_column_sum }, { "column_dot", run_column_dot },
+  { "scatter", run_scatter },
 };
 
 /* Cycles per element of a map, or of row kernel r when the map is LURN_NMAPS. */
