@@ -3,9 +3,10 @@ steps, TPE and successive halving, one process a core.
 
     python3 optuna_charlm.py TEXT --trials 100 --workers 2 --hidden 16..128 --steps 432 --eval_every 27
 
-Prints one JSON document: wall time, the best validation loss as reported in the sweep, steps played, states of the
-trials. The model is that of scripts/charlm.lua: an embedding, recurrent layers, a linear head; Adam whose rate falls
-along a cosine, clipping at 5; the text is cut into 50 rows that carry their state. Trials share the training seed.
+Prints one JSON document: wall time, the best validation loss as reported in the sweep, when its trial was done, steps
+played, states of the trials. The model is that of scripts/charlm.lua: an embedding, recurrent layers, a linear head;
+Adam whose rate falls along a cosine, clipping at 5; the text is cut into 50 rows that carry their state. Trials share
+the training seed.
 """
 
 import argparse
@@ -182,8 +183,9 @@ def main():
         states = {}
         for trial in study.trials:
             states[trial.state.name] = states.get(trial.state.name, 0) + 1
-        print(json.dumps({"seconds": time.time() - start, "best": study.best_value, "params": study.best_params,
-                          "steps": counter.value, "states": states, "optuna": optuna.__version__,
+        found = study.best_trial.datetime_complete.timestamp() - start
+        print(json.dumps({"seconds": time.time() - start, "best": study.best_value, "found": found,
+                          "params": study.best_params, "steps": counter.value, "states": states, "optuna": optuna.__version__,
                           "torch": torch.__version__}))
 
 

@@ -1,7 +1,8 @@
 #!/bin/sh
 # A sweep of charlm.lua beside the same sweep written with Optuna and PyTorch (optuna_charlm.py): TPE and asynchronous
 # successive halving, 100 trials of at most 432 steps on 200 kB of text, processes of one thread each. Prints a JSON
-# document of each, then wall time, processor time and best validation loss side by side.
+# document of each, then wall time, processor time and best validation loss side by side, and when lurn had a trial with
+# a loss as good as Optuna's best.
 #
 #   scripts/repro/sweep.sh input.txt [16..128]
 #
@@ -43,4 +44,10 @@ local ours, theirs = lurn.json.decode(text 'lurn.json'), lurn.json.decode(text '
 local a, b, c, d = $between - $start, $end - $between, cpu 'ours.txt', cpu 'both.txt' - cpu 'ours.txt'
 print(('hidden $hidden: lurn %.1f s, best %.4f; Optuna and PyTorch %.1f s, best %.4f; %.2f times as fast')
   :format(a, ours.best.value, b, theirs.best, b / a))
-print(('processor time: %.1f s, %.1f s, %.2f times as little'):format(c, d, d / c))"
+print(('processor time: %.1f s, %.1f s, %.2f times as little'):format(c, d, d / c))
+local store, found = assert(lurn.store.open(ours.store)), nil
+for _, trial in ipairs(assert(store:study(ours.study)):sync()) do
+  if trial.value and trial.value <= theirs.best then found = math.min(found or math.huge, trial.ended - $start) end
+end
+print(('a loss of %.4f: lurn after %s, Optuna after %.1f s'):format(theirs.best,
+  found and ('%.1f s'):format(found) or 'no time', theirs.found))"
