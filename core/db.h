@@ -35,7 +35,7 @@ typedef struct lurn_db_value {
 typedef struct lurn_db {
   const struct lurn_db_driver *driver;
   void *link, *result;
-  void *log;                    /* how commits are written: sqlite_log.h */
+  void *log;                    /* SQLite's: how commits are written */
   void *place[LURN_DB_PLACES];  /* prepared statements */
   int current;                  /* the place of the statement that runs */
   int row;

@@ -86,7 +86,7 @@ local only = {
   {"^hdf5",                  "^core/hdf5%.c$", "^core/h5_disk%.c$", "^tests/c/"},
   {"^H5",                    "^core/hdf5%.c$", "^core/h5_disk%.c$"},
   {"^zlib%.h$",              "^core/zip%.c$"},
-  {"^sqlite3%.h$",           "^core/sqlite%.c$", "^core/sqlite_log%.[ch]$"},
+  {"^sqlite3%.h$",           "^core/sqlite%.c$"},
   {"^libpq%-fe%.h$",         "^core/postgres%.c$"},
   {"^%w*intrin%.h$",         "^core/kernel/vf_", "^core/kernel/isa_sha%.c$"},
   {"^arm_%w+%.h$",           "^core/kernel/vf_"},
