@@ -156,7 +156,8 @@ static void play_loop (const going *g, int loop) {
 static void play_block (const going *g, int block) {
   const lurn_wave *w = g->h.w;
   const lurn_section *u = &w->schedule->unit[block];
-  int T = lurn_wave_along(w, section_axis(w, block + 1))->T, steps = lurn_wave_block(w), shared = is_shared(w, block + 1, u->before);
+  int T = lurn_wave_along(w, section_axis(w, block + 1))->T, steps = lurn_wave_block(w);
+  int shared = is_shared(w, block + 1, u->before);
   going mine = *g;
   for (int to = T, from; to > 0; to = from) {
     from = to > steps ? to - steps : 0;

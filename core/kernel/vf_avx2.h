@@ -89,26 +89,19 @@ static inline vf vf_fnma (vf a, vf b, vf c) { return OP(fnmadd)(a, b, c); }
 static inline vf vf_min (vf a, vf b) { return OP(min)(a, b); }
 static inline vf vf_max (vf a, vf b) { return OP(max)(a, b); }
 static inline vf vf_sqrt (vf a) { return OP(sqrt)(a); }
-static inline real vf_sum (vf a) {
+/* Lanes by the tree of vf_sum. */
 #ifdef LURN_F64
-  const __m128d h = _mm_add_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1));
-  return _mm_cvtsd_f64(_mm_add_sd(h, _mm_unpackhi_pd(h, h)));
+#define FOLD(name, op) static inline real name (vf a) { \
+  const __m128d h = _mm_##op##_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1)); \
+  return _mm_cvtsd_f64(_mm_##op##_sd(h, _mm_unpackhi_pd(h, h))); }
 #else
-  const __m128 q = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
-  const __m128 h = _mm_add_ps(q, _mm_movehl_ps(q, q));
-  return _mm_cvtss_f32(_mm_add_ss(h, _mm_movehdup_ps(h)));
+#define FOLD(name, op) static inline real name (vf a) { \
+  const __m128 q = _mm_##op##_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1)); \
+  const __m128 h = _mm_##op##_ps(q, _mm_movehl_ps(q, q)); \
+  return _mm_cvtss_f32(_mm_##op##_ss(h, _mm_movehdup_ps(h))); }
 #endif
-}
-static inline real vf_top (vf a) {
-#ifdef LURN_F64
-  const __m128d h = _mm_max_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1));
-  return _mm_cvtsd_f64(_mm_max_sd(h, _mm_unpackhi_pd(h, h)));
-#else
-  const __m128 q = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
-  const __m128 h = _mm_max_ps(q, _mm_movehl_ps(q, q));
-  return _mm_cvtss_f32(_mm_max_ss(h, _mm_movehdup_ps(h)));
-#endif
-}
+FOLD(vf_sum, add)
+FOLD(vf_top, max)
 
 static inline vf vf_and (vf a, vf b) { return OP(and)(a, b); }
 static inline vf vf_or (vf a, vf b) { return OP(or)(a, b); }
