@@ -21,10 +21,10 @@ return function (lurn)
     if not file then return {path = path, status = "broken", error = message} end
     local row = {path = path, file = file, params = file.params, direction = file.config.direction,
       metrics = summary(file), best = file.best_value}
-    for _, key in ipairs {"name", "status", "steps", "seconds", "seed", "precision", "created", "updated"} do
+    for _, key in ipairs {"name", "steps", "seconds", "seed", "precision", "created", "updated"} do
       row[key] = file[key]
     end
-    row.status = lurn.lock.status(path, row.status)
+    row.status = lurn.lock.status(path, file.status)
     return row
   end
 
