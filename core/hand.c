@@ -123,6 +123,9 @@ static void play_call (const lurn_hand *h, int n, int from, int to) {
 /* Reals of an operand that is the same for all rows, repeated so that some of them are played together. */
 enum { TILE = 256 };
 
+/* Whether the next row is elsewhere. */
+static int moves (const lurn_spot *at) { return at->row != 0 || at->own; }
+
 static const real *repeat (real *tile, const real *x, int cols, int rows) {
   for (int m = 0; m < rows; m++) memcpy(tile + m * cols, x, sizeof *x * (size_t)cols);
   return tile;
@@ -133,10 +136,10 @@ static void play_apart (const lurn_ready *a, real *out, const real *in[3], int n
   real tile[3][TILE];
   int most = cols == a->cols && cols < TILE ? TILE / cols : 1;
   for (int j = 0; most > 1 && j < 3; j++)
-    if (in[j] && !a->in[j].row && !a->in[j].own) in[j] = repeat(tile[j], in[j], cols, most < n ? most : n);
+    if (in[j] && !moves(&a->in[j])) in[j] = repeat(tile[j], in[j], cols, most < n ? most : n);
   for (int m = 0; m < n; m += most, out += a->cols * most) {
     a->f(out, in[0], in[1], in[2], a->k, (size_t)cols * (size_t)(n - m < most ? n - m : most));
-    for (int j = 0; j < 3; j++) if (a->in[j].row || a->in[j].own) in[j] += a->cols * most;
+    for (int j = 0; j < 3; j++) if (moves(&a->in[j])) in[j] += a->cols * most;
   }
 }
 
