@@ -29,11 +29,10 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
-/* A part of a chain. Element (m,k) of A is a[m*row + k*step]; vector v of panel p of B at k is
- * b[p][k*stride + v*VL]. */
+/* A part of a chain. Element (m,k) of A is a[m*row + k]; vector v of panel p of B at k is b[p][k*stride + v*VL]. */
 typedef struct lurn_piece {
   int K;
-  const real *a; ptrdiff_t row, step;
+  const real *a; ptrdiff_t row;
   ptrdiff_t ahead;                   /* of one panel: this far behind it lies what will be needed after it */
   const real *b[MOST_PANELS];
 } lurn_piece;
@@ -69,10 +68,10 @@ static ALWAYS_INLINE void block_expect_later (const real *p, ptrdiff_t offset) {
 /* One piece; rows, panels and vecs are constants where this is inlined. */
 static ALWAYS_INLINE void block_piece (const int rows, const int panels, const int vecs, vf *acc,
                                        const lurn_piece *q, ptrdiff_t first, ptrdiff_t stride) {
-  const ptrdiff_t row = q->row, step = q->step, ahead = q->ahead;
+  const ptrdiff_t row = q->row, ahead = q->ahead;
   const real *a = q->a + first * row, *b[MOST_PANELS];
   UNROLL for (int p = 0; p < panels; p++) b[p] = q->b[p];
-  for (int k = q->K; k > 0; k--, a += step) {
+  for (int k = q->K; k > 0; k--, a++) {
     vf w[ACCUMULATORS];
     if (panels == 1) block_expect_later(b[0], ahead);
     UNROLL for (int p = 0; p < panels; p++) {

@@ -77,7 +77,6 @@ static inline void piece_of (lurn_piece *q, const lurn_product *l, int p, int n)
   q->K = l->K;
   q->a = l->a;
   q->row = l->lda;
-  q->step = 1;
   q->ahead = (ptrdiff_t)pack_count(l->K, PANEL);
   q->b[p] = l->packed + pack_count(l->K, n);
 }
