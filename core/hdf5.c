@@ -1,16 +1,9 @@
-/* hdf5.c: documents in HDF5. It and the driver that writes them, h5_disk.c, are the only includers of hdf5.h.
- *
- * Every public function hushes HDF5's own printing on entry and restores it on the way out; the
- * reason of a failure is read from its error stack in between. Identifiers live no longer than
- * the function that made them, except the file's, which closes whatever is left (CLOSE_STRONG).
- */
-#include "h5.h"
+/* hdf5.c: documents in HDF5. */
+#include "hdf5_parts.h"
 
-#include <hdf5.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "h5_disk.h"
 #include "sys.h"
 
 #define MOST_NUMBERS ((int64_t)1 << 46)
@@ -20,9 +13,8 @@
 #define MOST_DEFLATED 1100      /* deflate cannot shrink further than 1032 to 1 */
 
 static int is_number (lurn_h5_type type) { return type != LURN_H5_NONE && type != LURN_H5_TEXT; }
-                      static int is_real (lurn_h5_type type) { return type == LURN_H5_F32 || type == LURN_H5_F64; }
-                      
-                      static hid_t native (lurn_h5_type type) {
+
+hid_t lurn_hdf5_native (lurn_h5_type type) {
   switch (type) {
     case LURN_H5_F32: return H5T_NATIVE_FLOAT;
     case LURN_H5_F64: return H5T_NATIVE_DOUBLE;
@@ -34,34 +26,6 @@ static int is_number (lurn_h5_type type) { return type != LURN_H5_NONE && type !
 }
 
 /* ------------------------------------------------------------------ errors */
-
-typedef struct hushed { H5E_auto2_t print; void *data; } hushed;
-
-/* HDF5's own tidying up at exit trips, with a message, over files it could not open; every
- * document is closed by its owner, so it has nothing to do. It must be told before it starts. */
-static hushed hush (void) {
-  hushed h = {NULL, NULL};
-  H5dont_atexit();
-  H5Eget_auto2(H5E_DEFAULT, &h.print, &h.data);
-  H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-  H5Eclear2(H5E_DEFAULT);
-  return h;
-}
-
-static lurn_status unhush (hushed h, lurn_status status) {
-  H5Eclear2(H5E_DEFAULT);
-  H5Eset_auto2(H5E_DEFAULT, h.print, h.data);
-  return status;
-}
-
-/* Most calls of HDF5 begin by emptying the error stack; the reason of a failure must outlive the
- * tidying up after it. */
-static void drop (hid_t id) {
-  if (id < 0) return;
-  hid_t kept = H5Eget_num(H5E_DEFAULT) > 0 ? H5Eget_current_stack() : -1;
-  H5Idec_ref(id);
-  if (kept >= 0) H5Eset_current_stack(kept);
-}
 
 /* The innermost entry of the stack is the reason, the others say who asked. */
 static herr_t keep_first (unsigned n, const H5E_error2_t *error, void *ud) {
@@ -79,7 +43,8 @@ static const struct { const char *says; lurn_status status; const char *means; i
 };
 
 /* Fails with the reason on the stack; `doing` and `usual` tell what it is when the stack is no help. */
-static lurn_status fail_as (lurn_ctx *ctx, const lurn_h5 *f, const char *name, lurn_status usual, const char *doing) {
+lurn_status lurn_hdf5_fail_as (lurn_ctx *ctx, const lurn_h5 *f, const char *name, lurn_status usual,
+                               const char *doing) {
   char why[400] = "no reason given";
   const char *colon = name ? ": " : "", *part = name ? name : "";
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, why);
@@ -96,13 +61,13 @@ static lurn_status fail_as (lurn_ctx *ctx, const lurn_h5 *f, const char *name, l
   return lurn_fail(ctx, usual, "%s%s%s: cannot %s: %s", f->path, colon, part, doing, why);
 }
 
-static lurn_status cannot_read (lurn_ctx *ctx, const lurn_h5 *f, const char *name) {
-  return fail_as(ctx, f, name, LURN_EFORMAT, "read");
+lurn_status lurn_hdf5_cannot_read (lurn_ctx *ctx, const lurn_h5 *f, const char *name) {
+  return lurn_hdf5_fail_as(ctx, f, name, LURN_EFORMAT, "read");
 }
 
 /* The system's reason goes before HDF5's, which cannot know it. */
-static lurn_status cannot_write (lurn_ctx *ctx, const lurn_h5 *f, const char *name) {
-  if (f->error == 0) return fail_as(ctx, f, name, LURN_EINVAL, "write");
+lurn_status lurn_hdf5_cannot_write (lurn_ctx *ctx, const lurn_h5 *f, const char *name) {
+  if (f->error == 0) return lurn_hdf5_fail_as(ctx, f, name, LURN_EINVAL, "write");
   return lurn_fail(ctx, LURN_EIO, "%s: cannot write: %s", f->path, lurn_sys_error(f->error));
 }
 
@@ -125,7 +90,7 @@ static lurn_status keep_path (lurn_ctx *ctx, lurn_h5 *f, const char *path) {
 /* The driver stays registered for as long as the file is open. The format of HDF5 1.8 has checksums
  * in its structures: damage becomes a message, where the older format brings HDF5 down. */
 static hid_t create_file (lurn_h5 *f) {
-  hid_t access = file_access(), plan = H5Pcreate(H5P_FILE_CREATE), driver = lurn_h5_disk(), file = -1;
+  hid_t access = file_access(), plan = H5Pcreate(H5P_FILE_CREATE), driver = lurn_hdf5_disk(), file = -1;
   H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18);
   H5Pset_obj_track_times(plan, 0);
   if (driver >= 0 && H5Pset_driver(access, driver, &f) >= 0)
@@ -136,14 +101,14 @@ static hid_t create_file (lurn_h5 *f) {
   return file;
 }
 
-/* Ends the writing, one way or the other. Closing cannot fail for want of room: see h5_disk.c. */
+/* Ends the writing, one way or the other. Closing cannot fail for want of room: see hdf5_disk.c. */
 static lurn_status finish (lurn_ctx *ctx, lurn_h5 *f, int keep) {
   lurn_ctx nobody;              /* takes the message that nobody reads */
   if (!keep && f->error == 0) f->error = -1;
   if (f->file != 0 && H5Fclose(f->file) < 0 && f->error == 0) f->error = -1;
   int bad = lurn_sys_close(f->fd, keep && f->error == 0);
   if (f->error == 0) f->error = bad;
-  lurn_status status = f->error != 0 ? cannot_write(ctx, f, NULL) : lurn_sys_replace(ctx, f->temp, f->path);
+  lurn_status status = f->error != 0 ? lurn_hdf5_cannot_write(ctx, f, NULL) : lurn_sys_replace(ctx, f->temp, f->path);
   if (status != LURN_OK) lurn_sys_remove(&nobody, f->temp);
   f->file = 0;
   f->writing = 0;
@@ -169,7 +134,7 @@ static lurn_status create (lurn_ctx *ctx, lurn_h5 *f, const char *path) {
   hid_t file = create_file(f);
   if (file >= 0) f->file = file;
   else {
-    status = cannot_write(ctx, f, NULL);
+    status = lurn_hdf5_cannot_write(ctx, f, NULL);
     abandon(f);
   }
   return unhush(h, status);
@@ -189,7 +154,7 @@ static lurn_status open_file (lurn_ctx *ctx, lurn_h5 *f, const char *path) {
   hid_t access = file_access();
   hid_t file = H5Fopen(path, H5F_ACC_RDONLY, access);
   drop(access);
-  if (file < 0) return unhush(h, fail_as(ctx, f, NULL, LURN_EFORMAT, "open"));
+  if (file < 0) return unhush(h, lurn_hdf5_fail_as(ctx, f, NULL, LURN_EFORMAT, "open"));
   f->file = file;
   return unhush(h, LURN_OK);
 }
@@ -206,9 +171,9 @@ static void close_file (lurn_h5 *f) {
 /* ------------------------------------------------------------------ names */
 
 static int is_root (const char *name) { return strcmp(name, "/") == 0; }
-                    
-                    /* Follows the name part by part: HDF5 itself would go through links into other files. */
-                    static lurn_status find (lurn_ctx *ctx, lurn_h5 *f, const char *name) {
+
+/* Follows the name part by part: HDF5 itself would go through links into other files. */
+static lurn_status find (lurn_ctx *ctx, lurn_h5 *f, const char *name) {
   char part[LURN_H5_NAME];
   size_t n = strlen(name);
   int depth = 0;
@@ -223,7 +188,7 @@ static int is_root (const char *name) { return strcmp(name, "/") == 0; }
     if (++depth > LURN_H5_DEPTH) return lurn_fail(ctx, LURN_EINVAL, "%s: %s: too deep a name", f->path, name);
     if (H5Lexists(f->file, part, H5P_DEFAULT) <= 0)
       return lurn_fail(ctx, LURN_EFORMAT, "%s: %s: missing", f->path, part);
-    if (H5Lget_info(f->file, part, &link, H5P_DEFAULT) < 0) return cannot_read(ctx, f, part);
+    if (H5Lget_info(f->file, part, &link, H5P_DEFAULT) < 0) return lurn_hdf5_cannot_read(ctx, f, part);
     if (link.type != H5L_TYPE_HARD)
       return lurn_fail(ctx, LURN_EFORMAT, "%s: %s: a link to elsewhere, expected the thing itself", f->path, part);
   }
@@ -231,12 +196,12 @@ static int is_root (const char *name) { return strcmp(name, "/") == 0; }
 }
 
 /* kind: H5I_DATASET, H5I_GROUP, or H5I_BADID for either. */
-static lurn_status open_as (lurn_ctx *ctx, lurn_h5 *f, const char *name, H5I_type_t kind, hid_t *id) {
+lurn_status lurn_hdf5_open_as (lurn_ctx *ctx, lurn_h5 *f, const char *name, H5I_type_t kind, hid_t *id) {
   *id = -1;
   lurn_status status = find(ctx, f, name);
   if (status != LURN_OK) return status;
   *id = H5Oopen(f->file, name, H5P_DEFAULT);
-  if (*id < 0) return cannot_read(ctx, f, name);
+  if (*id < 0) return lurn_hdf5_cannot_read(ctx, f, name);
   H5I_type_t is = H5Iget_type(*id);
   if ((is == H5I_DATASET || is == H5I_GROUP) && (kind == H5I_BADID || is == kind)) return LURN_OK;
   drop(*id);
@@ -252,7 +217,7 @@ static const char *library (char *text, size_t size) {
   return text;
 }
 
-static int exists (lurn_h5 *f, const char *name) {
+int lurn_hdf5_exists (lurn_h5 *f, const char *name) {
   lurn_ctx nobody;
   hushed h = hush();
   return unhush(h, find(&nobody, f, name)) == LURN_OK;
@@ -260,7 +225,7 @@ static int exists (lurn_h5 *f, const char *name) {
 
 /* ------------------------------------------------------------------ what an array is */
 
-static lurn_h5_type type_of (hid_t type) {
+lurn_h5_type lurn_hdf5_type_of (hid_t type) {
   size_t size = H5Tget_size(type);
   switch (H5Tget_class(type)) {
     case H5T_FLOAT:   return size <= 4 ? LURN_H5_F32 : LURN_H5_F64;
@@ -272,13 +237,14 @@ static lurn_h5_type type_of (hid_t type) {
   }
 }
 
-static lurn_status shape_of (lurn_ctx *ctx, const lurn_h5 *f, const char *name, hid_t space, lurn_h5_info *info) {
+lurn_status lurn_hdf5_shape_of (lurn_ctx *ctx, const lurn_h5 *f, const char *name, hid_t space, lurn_h5_info *info) {
   hsize_t dim[H5S_MAX_RANK];
   int64_t count = 1;
   int rank = H5Sget_simple_extent_ndims(space);
   if (rank > LURN_MAX_RANK)
-    return lurn_fail(ctx, LURN_EFORMAT, "%s: %s: %d dimensions, at most %d are read", f->path, name, rank, LURN_MAX_RANK);
-  if (rank < 0 || H5Sget_simple_extent_dims(space, dim, NULL) < 0) return cannot_read(ctx, f, name);
+    return lurn_fail(ctx, LURN_EFORMAT, "%s: %s: %d dimensions, at most %d are read", f->path, name, rank,
+                     LURN_MAX_RANK);
+  if (rank < 0 || H5Sget_simple_extent_dims(space, dim, NULL) < 0) return lurn_hdf5_cannot_read(ctx, f, name);
   info->rank = rank;
   if (H5Sget_simple_extent_type(space) == H5S_NULL) info->rank = 1;     /* dim is {0} */
   for (int i = 0; i < rank; i++) {
@@ -291,7 +257,7 @@ static lurn_status shape_of (lurn_ctx *ctx, const lurn_h5 *f, const char *name, 
   return LURN_OK;
 }
 
-static int64_t count_of (const lurn_h5_info *info) {
+int64_t lurn_hdf5_count_of (const lurn_h5_info *info) {
   int64_t n = 1;
   for (int i = 0; i < info->rank; i++) n *= info->dim[i];
   return n;
@@ -314,7 +280,7 @@ static int64_t room_for (const lurn_h5 *f, hid_t array, hid_t plan) {
 /* Untrusted sizes: nothing may be larger than the bytes that stand for it in this file. */
 static lurn_status check_storage (lurn_ctx *ctx, const lurn_h5 *f, const char *name, hid_t array, int64_t bytes) {
   hid_t plan = H5Dget_create_plist(array);
-  if (plan < 0) return cannot_read(ctx, f, name);
+  if (plan < 0) return lurn_hdf5_cannot_read(ctx, f, name);
   int elsewhere = H5Pget_layout(plan) == H5D_VIRTUAL || H5Pget_external_count(plan) > 0;
   int64_t room = elsewhere ? 0 : room_for(f, array, plan);
   drop(plan);
@@ -339,9 +305,9 @@ static char *read_varying (hid_t array, hid_t type, const lurn_h5_info *info, in
   return rc >= 0 ? text : NULL;
 }
 
-static lurn_status measure_text (lurn_ctx *ctx, const lurn_h5 *f, const char *name, hid_t array, hid_t type,
-                                 lurn_h5_info *info) {
-  int64_t n = count_of(info);
+lurn_status lurn_hdf5_measure_text (lurn_ctx *ctx, const lurn_h5 *f, const char *name, hid_t array, hid_t type,
+                                    lurn_h5_info *info) {
+  int64_t n = lurn_hdf5_count_of(info);
   if (info->rank > 1 || n > MOST_TEXTS)
     return lurn_fail(ctx, LURN_EFORMAT, "%s: %s: expected a list of texts", f->path, name);
   info->width = (int64_t)H5Tget_size(type);
@@ -362,29 +328,31 @@ static lurn_status measure_text (lurn_ctx *ctx, const lurn_h5 *f, const char *na
 
 static lurn_status look_at (lurn_ctx *ctx, lurn_h5 *f, const char *name, hid_t array, lurn_h5_info *info) {
   hid_t type = H5Dget_type(array), space = H5Dget_space(array);
-  lurn_status status = type < 0 || space < 0 ? cannot_read(ctx, f, name) : shape_of(ctx, f, name, space, info);
+  lurn_status status = type < 0 || space < 0 ? lurn_hdf5_cannot_read(ctx, f, name)
+                                             : lurn_hdf5_shape_of(ctx, f, name, space, info);
   if (status == LURN_OK) {
-    info->type = type_of(type);
+    info->type = lurn_hdf5_type_of(type);
     if (info->type == LURN_H5_NONE || H5Tget_size(type) == 0)
       status = lurn_fail(ctx, LURN_EFORMAT, "%s: %s: neither numbers nor texts", f->path, name);
   }
-  int64_t n = status == LURN_OK ? count_of(info) : 0;
+  int64_t n = status == LURN_OK ? lurn_hdf5_count_of(info) : 0;
   if (n > 0 && !f->writing) {
     int64_t each = (int64_t)H5Tget_size(type);
     int64_t bytes = each > INT64_MAX / n ? INT64_MAX : n * each;
     status = check_storage(ctx, f, name, array, bytes);
   }
-  if (status == LURN_OK && info->type == LURN_H5_TEXT) status = measure_text(ctx, f, name, array, type, info);
+  if (status == LURN_OK && info->type == LURN_H5_TEXT)
+    status = lurn_hdf5_measure_text(ctx, f, name, array, type, info);
   drop(type);
   drop(space);
   return status;
 }
 
-static lurn_status look (lurn_ctx *ctx, lurn_h5 *f, const char *name, lurn_h5_info *info) {
+lurn_status lurn_hdf5_look (lurn_ctx *ctx, lurn_h5 *f, const char *name, lurn_h5_info *info) {
   hushed h = hush();
   hid_t id;
   memset(info, 0, sizeof *info);
-  lurn_status status = open_as(ctx, f, name, H5I_BADID, &id);
+  lurn_status status = lurn_hdf5_open_as(ctx, f, name, H5I_BADID, &id);
   if (status == LURN_OK && H5Iget_type(id) == H5I_DATASET) status = look_at(ctx, f, name, id, info);
   drop(id);
   return unhush(h, status);
@@ -400,7 +368,8 @@ static lurn_status select_rows (lurn_ctx *ctx, const lurn_h5 *f, const char *nam
   memset(&info, 0, sizeof info);
   *in_memory = -1;
   *in_file = H5Dget_space(array);
-  lurn_status status = *in_file < 0 ? cannot_read(ctx, f, name) : shape_of(ctx, f, name, *in_file, &info);
+  lurn_status status = *in_file < 0 ? lurn_hdf5_cannot_read(ctx, f, name)
+                                    : lurn_hdf5_shape_of(ctx, f, name, *in_file, &info);
   if (status != LURN_OK) return status;
   int64_t rows = info.rank == 0 ? 1 : info.dim[0];
   if (first < 0 || count < 0 || first > rows - count)
@@ -415,26 +384,28 @@ static lurn_status select_rows (lurn_ctx *ctx, const lurn_h5 *f, const char *nam
   dim[0] = (hsize_t)count;
   *in_memory = H5Screate_simple(info.rank, dim, NULL);
   if (*in_memory < 0 || H5Sselect_hyperslab(*in_file, H5S_SELECT_SET, start, NULL, dim, NULL) < 0)
-    return cannot_read(ctx, f, name);
+    return lurn_hdf5_cannot_read(ctx, f, name);
   return LURN_OK;
 }
 
-static lurn_status read_rows (lurn_ctx *ctx, lurn_h5 *f, const char *name, lurn_h5_type memory,
+lurn_status lurn_hdf5_read (lurn_ctx *ctx, lurn_h5 *f, const char *name, lurn_h5_type memory,
                               int64_t first, int64_t count, void *data) {
   hushed h = hush();
   hid_t array, in_file = -1, in_memory = -1;
-  lurn_status status = open_as(ctx, f, name, H5I_DATASET, &array);
+  lurn_status status = lurn_hdf5_open_as(ctx, f, name, H5I_DATASET, &array);
   if (status == LURN_OK) {
     hid_t type = H5Dget_type(array);
-    lurn_h5_type is = type_of(type);
+    lurn_h5_type is = lurn_hdf5_type_of(type);
     drop(type);
     if (!is_number(is) || (is_real(is) && !is_real(memory)))
       status = lurn_fail(ctx, LURN_EFORMAT, "%s: %s: expected %s, got %s", f->path, name,
-                         is_real(memory) ? "numbers" : "integers", is == LURN_H5_NONE ? "something else" : lurn_h5_type_name(is));
+                         is_real(memory) ? "numbers" : "integers",
+                         is == LURN_H5_NONE ? "something else" : lurn_h5_type_name(is));
   }
   if (status == LURN_OK) status = select_rows(ctx, f, name, array, first, count, &in_file, &in_memory);
-  if (status == LURN_OK && count > 0 && H5Dread(array, native(memory), in_memory, in_file, H5P_DEFAULT, data) < 0)
-    status = cannot_read(ctx, f, name);
+  if (status == LURN_OK && count > 0
+      && H5Dread(array, lurn_hdf5_native(memory), in_memory, in_file, H5P_DEFAULT, data) < 0)
+    status = lurn_hdf5_cannot_read(ctx, f, name);
   drop(in_file);
   drop(in_memory);
   drop(array);
@@ -442,7 +413,7 @@ static lurn_status read_rows (lurn_ctx *ctx, lurn_h5 *f, const char *name, lurn_
 }
 
 /* HDF5 would make the groups on the way itself, but put the time into them. */
-static void make_groups (lurn_h5 *f, const char *name) {
+void lurn_hdf5_make_groups (lurn_h5 *f, const char *name) {
   char path[LURN_H5_NAME];
   hid_t plan = H5Pcreate(H5P_GROUP_CREATE);
   H5Pset_obj_track_times(plan, 0);
@@ -454,26 +425,26 @@ static void make_groups (lurn_h5 *f, const char *name) {
 }
 
 /* Creation times are left out everywhere so that equal contents are equal bytes. */
-static hid_t create_array (lurn_h5 *f, const char *name, hid_t type, hid_t space, hid_t plan) {
+hid_t lurn_hdf5_create_array (lurn_h5 *f, const char *name, hid_t type, hid_t space, hid_t plan) {
   H5Pset_obj_track_times(plan, 0);
   H5Pset_fill_time(plan, H5D_FILL_TIME_NEVER);
-  make_groups(f, name);
+  lurn_hdf5_make_groups(f, name);
   return H5Dcreate2(f->file, name, type, space, H5P_DEFAULT, plan, H5P_DEFAULT);
 }
 
-static lurn_status check_writing (lurn_ctx *ctx, const lurn_h5 *f, const char *name) {
+lurn_status lurn_hdf5_check_writing (lurn_ctx *ctx, const lurn_h5 *f, const char *name) {
   if (f->file == 0 || !f->writing) return lurn_fail(ctx, LURN_EINVAL, "%s: not open for writing", f->path);
-  if (f->error != 0) return cannot_write(ctx, f, name);
+  if (f->error != 0) return lurn_hdf5_cannot_write(ctx, f, name);
   size_t n = strlen(name);
   if (n == 0 || n >= LURN_H5_NAME) return lurn_fail(ctx, LURN_EINVAL, "%s: a name of %zu bytes", f->path, n);
   return LURN_OK;
 }
 
 /* What is there already goes in while the array is open: opening one again takes as long as making it. */
-static lurn_status define (lurn_ctx *ctx, lurn_h5 *f, const char *name, const lurn_h5_info *info,
-                           int64_t chunk, int deflate, lurn_h5_type memory, const void *data) {
+lurn_status lurn_hdf5_define (lurn_ctx *ctx, lurn_h5 *f, const char *name, const lurn_h5_info *info,
+                              int64_t chunk, int deflate, lurn_h5_type memory, const void *data) {
   hsize_t dim[LURN_MAX_RANK + 1], most[LURN_MAX_RANK + 1], piece[LURN_MAX_RANK + 1];
-  lurn_status status = check_writing(ctx, f, name);
+  lurn_status status = lurn_hdf5_check_writing(ctx, f, name);
   if (status != LURN_OK) return status;
   hushed h = hush();
   for (int i = 0; i < info->rank; i++) dim[i] = most[i] = piece[i] = (hsize_t)info->dim[i];
@@ -486,10 +457,11 @@ static lurn_status define (lurn_ctx *ctx, lurn_h5 *f, const char *name, const lu
     if (deflate > 0) H5Pset_deflate(plan, (unsigned)deflate);
   }
   hid_t space = info->rank == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(info->rank, dim, most);
-  hid_t array = create_array(f, name, native(info->type), space, plan);
+  hid_t array = lurn_hdf5_create_array(f, name, lurn_hdf5_native(info->type), space, plan);
   if (array >= 0 && data && H5Sget_simple_extent_npoints(space) > 0
-      && H5Dwrite(array, native(memory), H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0) status = cannot_write(ctx, f, name);
-  if (array < 0 || f->error != 0) status = cannot_write(ctx, f, name);
+      && H5Dwrite(array, lurn_hdf5_native(memory), H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
+    status = lurn_hdf5_cannot_write(ctx, f, name);
+  if (array < 0 || f->error != 0) status = lurn_hdf5_cannot_write(ctx, f, name);
   drop(array);
   drop(space);
   drop(plan);
@@ -503,21 +475,22 @@ static lurn_status grow (lurn_ctx *ctx, const lurn_h5 *f, const char *name, hid_
   drop(space);
   if (rank < 1 || (int64_t)dim[0] >= rows) return LURN_OK;
   dim[0] = (hsize_t)rows;
-  return H5Dset_extent(array, dim) < 0 ? cannot_write(ctx, f, name) : LURN_OK;
+  return H5Dset_extent(array, dim) < 0 ? lurn_hdf5_cannot_write(ctx, f, name) : LURN_OK;
 }
 
-static lurn_status put_rows (lurn_ctx *ctx, lurn_h5 *f, const char *name, lurn_h5_type memory,
+lurn_status lurn_hdf5_put (lurn_ctx *ctx, lurn_h5 *f, const char *name, lurn_h5_type memory,
                              int64_t first, int64_t count, const void *data) {
-  lurn_status status = check_writing(ctx, f, name);
+  lurn_status status = lurn_hdf5_check_writing(ctx, f, name);
   if (status != LURN_OK) return status;
   hushed h = hush();
   hid_t array, in_file = -1, in_memory = -1;
-  status = open_as(ctx, f, name, H5I_DATASET, &array);
+  status = lurn_hdf5_open_as(ctx, f, name, H5I_DATASET, &array);
   if (status == LURN_OK) status = grow(ctx, f, name, array, first + count);
   if (status == LURN_OK) status = select_rows(ctx, f, name, array, first, count, &in_file, &in_memory);
-  if (status == LURN_OK && count > 0 && H5Dwrite(array, native(memory), in_memory, in_file, H5P_DEFAULT, data) < 0)
-    status = cannot_write(ctx, f, name);
-  if (status == LURN_OK && f->error != 0) status = cannot_write(ctx, f, name);
+  if (status == LURN_OK && count > 0
+      && H5Dwrite(array, lurn_hdf5_native(memory), in_memory, in_file, H5P_DEFAULT, data) < 0)
+    status = lurn_hdf5_cannot_write(ctx, f, name);
+  if (status == LURN_OK && f->error != 0) status = lurn_hdf5_cannot_write(ctx, f, name);
   drop(in_file);
   drop(in_memory);
   drop(array);
@@ -526,7 +499,7 @@ static lurn_status put_rows (lurn_ctx *ctx, lurn_h5 *f, const char *name, lurn_h
 
 /* ------------------------------------------------------------------ texts */
 
-static hid_t text_type (size_t width, H5T_cset_t letters) {
+hid_t lurn_hdf5_text_type (size_t width, H5T_cset_t letters) {
   hid_t type = H5Tcopy(H5T_C_S1);
   H5Tset_size(type, width > 0 ? width : 1);
   H5Tset_strpad(type, H5T_STR_NULLPAD);
@@ -534,18 +507,18 @@ static hid_t text_type (size_t width, H5T_cset_t letters) {
   return type;
 }
 
-static lurn_status write_text (lurn_ctx *ctx, lurn_h5 *f, const char *name, int64_t n,
-                               const char *text, size_t width) {
+lurn_status lurn_hdf5_write_text (lurn_ctx *ctx, lurn_h5 *f, const char *name, int64_t n,
+                                  const char *text, size_t width) {
   hsize_t dim = n < 0 ? 1 : (hsize_t)n;
-  lurn_status status = check_writing(ctx, f, name);
+  lurn_status status = lurn_hdf5_check_writing(ctx, f, name);
   if (status != LURN_OK) return status;
   hushed h = hush();
-  hid_t type = text_type(width, H5T_CSET_UTF8), plan = H5Pcreate(H5P_DATASET_CREATE);
+  hid_t type = lurn_hdf5_text_type(width, H5T_CSET_UTF8), plan = H5Pcreate(H5P_DATASET_CREATE);
   hid_t space = n < 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, &dim, NULL);
-  hid_t array = create_array(f, name, type, space, plan);
-  if (array < 0) status = cannot_write(ctx, f, name);
+  hid_t array = lurn_hdf5_create_array(f, name, type, space, plan);
+  if (array < 0) status = lurn_hdf5_cannot_write(ctx, f, name);
   else if (dim > 0 && H5Dwrite(array, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, width > 0 ? text : "") < 0)
-    status = cannot_write(ctx, f, name);
+    status = lurn_hdf5_cannot_write(ctx, f, name);
   drop(array);
   drop(space);
   drop(plan);
@@ -555,12 +528,12 @@ static lurn_status write_text (lurn_ctx *ctx, lurn_h5 *f, const char *name, int6
 
 static lurn_status read_list (lurn_ctx *ctx, const lurn_h5 *f, const char *name, hid_t array, hid_t type,
                               const lurn_h5_info *info, char *text) {
-  int64_t n = count_of(info);
+  int64_t n = lurn_hdf5_count_of(info);
   if (H5Tis_variable_str(type) <= 0) {
-    hid_t memory = text_type((size_t)info->width, H5Tget_cset(type));
+    hid_t memory = lurn_hdf5_text_type((size_t)info->width, H5Tget_cset(type));
     herr_t rc = n > 0 ? H5Dread(array, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, text) : 0;
     drop(memory);
-    return rc < 0 ? cannot_read(ctx, f, name) : LURN_OK;
+    return rc < 0 ? lurn_hdf5_cannot_read(ctx, f, name) : LURN_OK;
   }
   memset(text, 0, (size_t)(n * info->width));
   for (int64_t i = 0; i < n; i++) {
@@ -573,14 +546,14 @@ static lurn_status read_list (lurn_ctx *ctx, const lurn_h5 *f, const char *name,
   return LURN_OK;
 }
 
-static lurn_status read_text (lurn_ctx *ctx, lurn_h5 *f, const char *name,
-                              const lurn_h5_info *info, char *text) {
+lurn_status lurn_hdf5_read_text (lurn_ctx *ctx, lurn_h5 *f, const char *name,
+                                 const lurn_h5_info *info, char *text) {
   hushed h = hush();
   hid_t array;
-  lurn_status status = open_as(ctx, f, name, H5I_DATASET, &array);
+  lurn_status status = lurn_hdf5_open_as(ctx, f, name, H5I_DATASET, &array);
   if (status == LURN_OK) {
     hid_t type = H5Dget_type(array);
-    if (type_of(type) != LURN_H5_TEXT)
+    if (lurn_hdf5_type_of(type) != LURN_H5_TEXT)
       status = lurn_fail(ctx, LURN_EFORMAT, "%s: %s: expected texts, got numbers", f->path, name);
     else status = read_list(ctx, f, name, array, type, info, text);
     drop(type);
@@ -591,16 +564,16 @@ static lurn_status read_text (lurn_ctx *ctx, lurn_h5 *f, const char *name,
 
 /* ------------------------------------------------------------------ groups and attributes */
 
-static lurn_status child (lurn_ctx *ctx, lurn_h5 *f, const char *group, int64_t i, char name[LURN_H5_NAME]) {
+lurn_status lurn_hdf5_child (lurn_ctx *ctx, lurn_h5 *f, const char *group, int64_t i, char name[LURN_H5_NAME]) {
   hushed h = hush();
   hid_t id;
   H5G_info_t info;
   name[0] = '\0';
-  lurn_status status = open_as(ctx, f, group, H5I_GROUP, &id);
-  if (status == LURN_OK && H5Gget_info(id, &info) < 0) status = cannot_read(ctx, f, group);
+  lurn_status status = lurn_hdf5_open_as(ctx, f, group, H5I_GROUP, &id);
+  if (status == LURN_OK && H5Gget_info(id, &info) < 0) status = lurn_hdf5_cannot_read(ctx, f, group);
   if (status == LURN_OK && (hsize_t)i < info.nlinks) {
     ssize_t n = H5Lget_name_by_idx(id, ".", H5_INDEX_NAME, H5_ITER_NATIVE, (hsize_t)i, name, LURN_H5_NAME, H5P_DEFAULT);
-    if (n < 0) status = cannot_read(ctx, f, group);
+    if (n < 0) status = lurn_hdf5_cannot_read(ctx, f, group);
     else if (n >= LURN_H5_NAME)
       status = lurn_fail(ctx, LURN_EFORMAT, "%s: %s: a name of %lld bytes", f->path, group, (long long)n);
   }
@@ -609,11 +582,11 @@ static lurn_status child (lurn_ctx *ctx, lurn_h5 *f, const char *group, int64_t 
 }
 
 /* The end is where HDF5 has no more: its count of attributes has another name in every version. */
-static lurn_status attr_name (lurn_ctx *ctx, lurn_h5 *f, const char *object, int64_t i, char name[LURN_H5_NAME]) {
+lurn_status lurn_hdf5_attr_name (lurn_ctx *ctx, lurn_h5 *f, const char *object, int64_t i, char name[LURN_H5_NAME]) {
   hushed h = hush();
   hid_t id;
   name[0] = '\0';
-  lurn_status status = open_as(ctx, f, object, H5I_BADID, &id);
+  lurn_status status = lurn_hdf5_open_as(ctx, f, object, H5I_BADID, &id);
   if (status == LURN_OK) {
     ssize_t n = H5Aget_name_by_idx(id, ".", H5_INDEX_NAME, H5_ITER_INC, (hsize_t)i, name, LURN_H5_NAME, H5P_DEFAULT);
     if (n < 0) name[0] = '\0';
@@ -627,7 +600,7 @@ static lurn_status attr_name (lurn_ctx *ctx, lurn_h5 *f, const char *object, int
 /* A text with nothing in it still takes the one byte that HDF5 insists on. */
 static herr_t put_value (hid_t object, const char *key, const lurn_h5_value *value) {
   int is_text = value->type == LURN_H5_TEXT;
-  hid_t type = is_text ? text_type(value->size, H5T_CSET_UTF8) : H5Tcopy(native(value->type));
+  hid_t type = is_text ? lurn_hdf5_text_type(value->size, H5T_CSET_UTF8) : H5Tcopy(lurn_hdf5_native(value->type));
   hid_t space = H5Screate(H5S_SCALAR);
   hid_t attr = H5Acreate2(object, key, type, space, H5P_DEFAULT, H5P_DEFAULT);
   const void *data = value->type == LURN_H5_I64 ? (const void *)&value->i : (const void *)&value->d;
@@ -639,15 +612,15 @@ static herr_t put_value (hid_t object, const char *key, const lurn_h5_value *val
   return rc;
 }
 
-static lurn_status attr_set (lurn_ctx *ctx, lurn_h5 *f, const char *object, const char *key,
-                             const lurn_h5_value *value) {
-  lurn_status status = check_writing(ctx, f, object);
+lurn_status lurn_hdf5_attr_set (lurn_ctx *ctx, lurn_h5 *f, const char *object, const char *key,
+                                const lurn_h5_value *value) {
+  lurn_status status = lurn_hdf5_check_writing(ctx, f, object);
   if (status != LURN_OK) return status;
   hushed h = hush();
   hid_t id;
-  status = open_as(ctx, f, object, H5I_BADID, &id);
+  status = lurn_hdf5_open_as(ctx, f, object, H5I_BADID, &id);
   if (status == LURN_OK && H5Aexists(id, key) > 0) H5Adelete(id, key);
-  if (status == LURN_OK && put_value(id, key, value) < 0) status = cannot_write(ctx, f, object);
+  if (status == LURN_OK && put_value(id, key, value) < 0) status = lurn_hdf5_cannot_write(ctx, f, object);
   drop(id);
   return unhush(h, status);
 }
@@ -662,7 +635,7 @@ static herr_t get_text (hid_t attr, hid_t type, lurn_h5_value *value, char *text
     if (varying) H5free_memory(varying);
   } else {
     value->size = H5Tget_size(type);
-    hid_t memory = text_type(value->size, H5Tget_cset(type));
+    hid_t memory = lurn_hdf5_text_type(value->size, H5Tget_cset(type));
     if (value->size <= room) rc = H5Aread(attr, memory, text);
     drop(memory);
   }
@@ -676,7 +649,7 @@ static lurn_status get_value (lurn_ctx *ctx, const lurn_h5 *f, const char *key, 
                               lurn_h5_value *value, char *text, size_t room) {
   hid_t type = H5Aget_type(attr), space = H5Aget_space(attr);
   int single = H5Sget_simple_extent_npoints(space) == 1;
-  lurn_h5_type is = type_of(type);
+  lurn_h5_type is = lurn_hdf5_type_of(type);
   herr_t rc = 0;
   lurn_status status = LURN_OK;
   if (!single || is == LURN_H5_NONE || (int64_t)H5Tget_size(type) > f->size + LURN_H5_PATH)
@@ -685,21 +658,21 @@ static lurn_status get_value (lurn_ctx *ctx, const lurn_h5 *f, const char *key, 
   else if (is_real(is)) rc = H5Aread(attr, H5T_NATIVE_DOUBLE, &value->d);
   else rc = H5Aread(attr, H5T_NATIVE_INT64, &value->i);
   if (status == LURN_OK) value->type = is == LURN_H5_TEXT ? is : is_real(is) ? LURN_H5_F64 : LURN_H5_I64;
-  if (rc < 0) status = cannot_read(ctx, f, key);
+  if (rc < 0) status = lurn_hdf5_cannot_read(ctx, f, key);
   drop(type);
   drop(space);
   return status;
 }
 
-static lurn_status get_attr (lurn_ctx *ctx, lurn_h5 *f, const char *object, const char *key,
+lurn_status lurn_hdf5_attr (lurn_ctx *ctx, lurn_h5 *f, const char *object, const char *key,
                              lurn_h5_value *value, char *text, size_t room) {
   hushed h = hush();
   hid_t id, attr = -1;
   memset(value, 0, sizeof *value);
-  lurn_status status = open_as(ctx, f, object, H5I_BADID, &id);
+  lurn_status status = lurn_hdf5_open_as(ctx, f, object, H5I_BADID, &id);
   if (status == LURN_OK && H5Aexists(id, key) > 0) {
     attr = H5Aopen(id, key, H5P_DEFAULT);
-    status = attr < 0 ? cannot_read(ctx, f, key) : get_value(ctx, f, key, attr, value, text, room);
+    status = attr < 0 ? lurn_hdf5_cannot_read(ctx, f, key) : get_value(ctx, f, key, attr, value, text, room);
   }
   drop(attr);
   drop(id);
@@ -707,6 +680,7 @@ static lurn_status get_attr (lurn_ctx *ctx, lurn_h5 *f, const char *object, cons
 }
 
 const lurn_h5_driver lurn_hdf5 = {
-  library, create, commit, abandon, define, put_rows, write_text, attr_set, open_file, close_file, exists,
-  look, read_rows, read_text, child, attr_name, get_attr
+  library, create, commit, abandon, lurn_hdf5_define, lurn_hdf5_put, lurn_hdf5_write_text, lurn_hdf5_attr_set,
+  open_file, close_file, lurn_hdf5_exists, lurn_hdf5_look, lurn_hdf5_read, lurn_hdf5_read_text, lurn_hdf5_child,
+  lurn_hdf5_attr_name, lurn_hdf5_attr
 };
