@@ -34,7 +34,7 @@ static lurn_status select_rows (lurn_ctx *ctx, const lurn_h5 *f, const char *nam
 }
 
 lurn_status lurn_hdf5_read (lurn_ctx *ctx, lurn_h5 *f, const char *name, lurn_h5_type memory,
-                              int64_t first, int64_t count, void *data) {
+                            int64_t first, int64_t count, void *data) {
   hushed h = hush();
   hid_t array, in_file = -1, in_memory = -1;
   lurn_status status = lurn_hdf5_open_as(ctx, f, name, H5I_DATASET, &array);
@@ -57,15 +57,21 @@ lurn_status lurn_hdf5_read (lurn_ctx *ctx, lurn_h5 *f, const char *name, lurn_h5
   return unhush(h, status);
 }
 
-/* Creation times are left out everywhere so that equal contents are equal bytes. */
-hid_t lurn_hdf5_create_array (lurn_h5 *f, const char *name, hid_t type, hid_t space, hid_t plan) {
+/* What is there already goes in while the array is open: opening one again takes as long as making it.
+ * Creation times are left out everywhere so that equal contents are equal bytes. */
+lurn_status lurn_hdf5_make_array (lurn_ctx *ctx, lurn_h5 *f, const char *name, hid_t type, hid_t space, hid_t plan,
+                                  hid_t memory, const void *data) {
   H5Pset_obj_track_times(plan, 0);
   H5Pset_fill_time(plan, H5D_FILL_TIME_NEVER);
   lurn_hdf5_make_groups(f, name);
-  return H5Dcreate2(f->file, name, type, space, H5P_DEFAULT, plan, H5P_DEFAULT);
+  hid_t array = H5Dcreate2(f->file, name, type, space, H5P_DEFAULT, plan, H5P_DEFAULT);
+  int bad = array < 0 || (data && H5Sget_simple_extent_npoints(space) > 0
+                          && H5Dwrite(array, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0);
+  lurn_status status = bad || f->error != 0 ? lurn_hdf5_cannot_write(ctx, f, name) : LURN_OK;
+  drop(array);
+  return status;
 }
 
-/* What is there already goes in while the array is open: opening one again takes as long as making it. */
 lurn_status lurn_hdf5_define (lurn_ctx *ctx, lurn_h5 *f, const char *name, const lurn_h5_info *info,
                               int64_t chunk, int deflate, lurn_h5_type memory, const void *data) {
   hsize_t dim[LURN_MAX_RANK + 1], most[LURN_MAX_RANK + 1], piece[LURN_MAX_RANK + 1];
@@ -82,12 +88,8 @@ lurn_status lurn_hdf5_define (lurn_ctx *ctx, lurn_h5 *f, const char *name, const
     if (deflate > 0) H5Pset_deflate(plan, (unsigned)deflate);
   }
   hid_t space = info->rank == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(info->rank, dim, most);
-  hid_t array = lurn_hdf5_create_array(f, name, lurn_hdf5_native(info->type), space, plan);
-  if (array >= 0 && data && H5Sget_simple_extent_npoints(space) > 0
-      && H5Dwrite(array, lurn_hdf5_native(memory), H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
-    status = lurn_hdf5_cannot_write(ctx, f, name);
-  if (array < 0 || f->error != 0) status = lurn_hdf5_cannot_write(ctx, f, name);
-  drop(array);
+  status = lurn_hdf5_make_array(ctx, f, name, lurn_hdf5_native(info->type), space, plan, lurn_hdf5_native(memory),
+                                data);
   drop(space);
   drop(plan);
   return unhush(h, status);
@@ -104,7 +106,7 @@ static lurn_status grow (lurn_ctx *ctx, const lurn_h5 *f, const char *name, hid_
 }
 
 lurn_status lurn_hdf5_put (lurn_ctx *ctx, lurn_h5 *f, const char *name, lurn_h5_type memory,
-                             int64_t first, int64_t count, const void *data) {
+                           int64_t first, int64_t count, const void *data) {
   lurn_status status = lurn_hdf5_check_writing(ctx, f, name);
   if (status != LURN_OK) return status;
   hushed h = hush();

@@ -87,7 +87,7 @@ static lurn_status get_value (lurn_ctx *ctx, const lurn_h5 *f, const char *key, 
 }
 
 lurn_status lurn_hdf5_attr (lurn_ctx *ctx, lurn_h5 *f, const char *object, const char *key,
-                             lurn_h5_value *value, char *text, size_t room) {
+                            lurn_h5_value *value, char *text, size_t room) {
   hushed h = hush();
   hid_t id, attr = -1;
   memset(value, 0, sizeof *value);

@@ -6,9 +6,11 @@
 
 #include "sys.h"
 
+#define WHY 400                 /* bytes of a reason */
+
 /* The innermost entry of the stack is the reason, the others say who asked. */
 static herr_t keep_first (unsigned n, const H5E_error2_t *error, void *ud) {
-  if (n == 0 && error->desc) snprintf(ud, 400, "%s", error->desc);
+  if (n == 0 && error->desc) snprintf(ud, WHY, "%s", error->desc);
   return 0;
 }
 
@@ -21,10 +23,9 @@ static const struct { const char *says; lurn_status status; const char *means; i
                                     "(HDF5_USE_FILE_LOCKING=FALSE opens it)", 0},
 };
 
-/* Fails with the reason on the stack; `doing` and `usual` tell what it is when the stack is no help. */
 lurn_status lurn_hdf5_fail_as (lurn_ctx *ctx, const lurn_h5 *f, const char *name, lurn_status usual,
                                const char *doing) {
-  char why[400] = "no reason given";
+  char why[WHY] = "no reason given";
   const char *colon = name ? ": " : "", *part = name ? name : "";
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, why);
   char *os = strstr(why, "error message = '");

@@ -4,7 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static int is_root (const char *name) { return strcmp(name, "/") == 0; }
+static lurn_status check_name (lurn_ctx *ctx, const lurn_h5 *f, const char *name) {
+  size_t n = strlen(name);
+  return n > 0 && n < LURN_H5_NAME ? LURN_OK : lurn_fail(ctx, LURN_EINVAL, "%s: a name of %zu bytes", f->path, n);
+}
 
 /* Follows the name part by part: HDF5 itself would go through links into other files. */
 static lurn_status find (lurn_ctx *ctx, lurn_h5 *f, const char *name) {
@@ -12,8 +15,8 @@ static lurn_status find (lurn_ctx *ctx, lurn_h5 *f, const char *name) {
   size_t n = strlen(name);
   int depth = 0;
   if (f->file == 0) return lurn_fail(ctx, LURN_EINVAL, "%s: the document is closed", f->path);
-  if (n == 0 || n >= sizeof part) return lurn_fail(ctx, LURN_EINVAL, "%s: a name of %zu bytes", f->path, n);
-  if (is_root(name)) return LURN_OK;
+  lurn_status status = check_name(ctx, f, name);
+  if (status != LURN_OK || strcmp(name, "/") == 0) return status;
   for (size_t i = 1; i <= n; i++) {
     H5L_info_t link;
     if (name[i] != '/' && name[i] != '\0') continue;
@@ -29,7 +32,6 @@ static lurn_status find (lurn_ctx *ctx, lurn_h5 *f, const char *name) {
   return LURN_OK;
 }
 
-/* kind: H5I_DATASET, H5I_GROUP, or H5I_BADID for either. */
 lurn_status lurn_hdf5_open_as (lurn_ctx *ctx, lurn_h5 *f, const char *name, H5I_type_t kind, hid_t *id) {
   *id = -1;
   lurn_status status = find(ctx, f, name);
@@ -53,9 +55,7 @@ int lurn_hdf5_exists (lurn_h5 *f, const char *name) {
 lurn_status lurn_hdf5_check_writing (lurn_ctx *ctx, const lurn_h5 *f, const char *name) {
   if (f->file == 0 || !f->writing) return lurn_fail(ctx, LURN_EINVAL, "%s: not open for writing", f->path);
   if (f->error != 0) return lurn_hdf5_cannot_write(ctx, f, name);
-  size_t n = strlen(name);
-  if (n == 0 || n >= LURN_H5_NAME) return lurn_fail(ctx, LURN_EINVAL, "%s: a name of %zu bytes", f->path, n);
-  return LURN_OK;
+  return check_name(ctx, f, name);
 }
 
 /* HDF5 would make the groups on the way itself, but put the time into them. */

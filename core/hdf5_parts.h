@@ -53,9 +53,10 @@ lurn_status lurn_hdf5_cannot_read (lurn_ctx *ctx, const lurn_h5 *f, const char *
 lurn_status lurn_hdf5_cannot_write (lurn_ctx *ctx, const lurn_h5 *f, const char *name);
 
 /* From hdf5_name.c: */
+/* Is the document open for writing, nothing has failed so far, and can `name` be written to? */
+lurn_status lurn_hdf5_check_writing (lurn_ctx *ctx, const lurn_h5 *f, const char *name);
 /* kind: H5I_DATASET, H5I_GROUP, or H5I_BADID for either. The caller drops *id, which is negative after a failure. */
 lurn_status lurn_hdf5_open_as (lurn_ctx *ctx, lurn_h5 *f, const char *name, H5I_type_t kind, hid_t *id);
-lurn_status lurn_hdf5_check_writing (lurn_ctx *ctx, const lurn_h5 *f, const char *name);
 void lurn_hdf5_make_groups (lurn_h5 *f, const char *name);     /* those on the way to `name` */
 
 /* From hdf5_info.c: */
@@ -65,8 +66,9 @@ lurn_h5_type lurn_hdf5_type_of (hid_t type);                   /* NONE: neither 
 lurn_status lurn_hdf5_shape_of (lurn_ctx *ctx, const lurn_h5 *f, const char *name, hid_t space, lurn_h5_info *info);
 int64_t lurn_hdf5_count_of (const lurn_h5_info *info);
 
-/* From hdf5_array.c: */
-hid_t lurn_hdf5_create_array (lurn_h5 *f, const char *name, hid_t type, hid_t space, hid_t plan);
+/* From hdf5_array.c: makes an array and, unless data is NULL, fills it; of type `type`, in memory `memory`. */
+lurn_status lurn_hdf5_make_array (lurn_ctx *ctx, lurn_h5 *f, const char *name, hid_t type, hid_t space, hid_t plan,
+                                  hid_t memory, const void *data);
 
 /* From hdf5_text.c: */
 hid_t lurn_hdf5_text_type (size_t width, H5T_cset_t letters);  /* padded with zeros */

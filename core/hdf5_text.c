@@ -57,11 +57,7 @@ lurn_status lurn_hdf5_write_text (lurn_ctx *ctx, lurn_h5 *f, const char *name, i
   hushed h = hush();
   hid_t type = lurn_hdf5_text_type(width, H5T_CSET_UTF8), plan = H5Pcreate(H5P_DATASET_CREATE);
   hid_t space = n < 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, &dim, NULL);
-  hid_t array = lurn_hdf5_create_array(f, name, type, space, plan);
-  if (array < 0) status = lurn_hdf5_cannot_write(ctx, f, name);
-  else if (dim > 0 && H5Dwrite(array, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, width > 0 ? text : "") < 0)
-    status = lurn_hdf5_cannot_write(ctx, f, name);
-  drop(array);
+  status = lurn_hdf5_make_array(ctx, f, name, type, space, plan, type, width > 0 ? text : "");
   drop(space);
   drop(plan);
   drop(type);
