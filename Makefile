@@ -160,7 +160,7 @@ SHARED = -shared -pthread -Wl,-z,nodelete $(LDFLAGS) $(SAN)
 # ---- sources (wildcards: a new file needs no line here) ---------------------------------------
 
 X86      := $(filter x86_64-% i386-% i486-% i586-% i686-%,$(MACHINE))
-X86_ONLY := core/kernel/isa_avx2.c core/kernel/isa_avx512.c core/kernel/isa_sha.c
+X86_ONLY := core/kernel/isa_avx2.c core/kernel/isa_avx2_map.c core/kernel/isa_avx512.c core/kernel/isa_sha.c
 CORE     := $(filter-out $(if $(X86),,$(X86_ONLY)),$(wildcard core/*.c core/*/*.c))
 LAUNCHER := $(wildcard bindings/launcher.c)
 DRIVER   := $(wildcard bindings/driver.c)
@@ -228,7 +228,7 @@ $(BUILD)/f32/bindings/l_info.o $(BUILD)/f64/bindings/l_info.o: $(BUILD)/build.h
 $(BUILD)/f32/bindings/l_info.o $(BUILD)/f64/bindings/l_info.o: OWN = -I$(BUILD)
 
 # Only these three files may use more than the baseline; the choice between them is made at run time.
-%/core/kernel/isa_avx2.o:   ISA = -mavx2 -mfma
+%/core/kernel/isa_avx2.o %/core/kernel/isa_avx2_map.o: ISA = -mavx2 -mfma
 %/core/kernel/isa_avx512.o: ISA = -mavx512f -mavx512dq -mavx512vl -mavx512bw -mfma
 %/core/kernel/isa_sha.o:    ISA = -msha -mssse3 -msse4.1
 

@@ -7,7 +7,11 @@
 #include "kernel.h"
 #include "tables.h"
 #include "body_math.h"
+#ifndef LURN_MAPS_OF                    /* an instruction set whose maps are in a file of their own */
 #include "body_map.h"
+static const lurn_map_fn maps_here[LURN_NMAPS] = LURN_MAP_TABLE;
+#define LURN_MAPS_OF maps_here
+#endif
 #include "body_row.h"
 #include "body_dropout.h"
 #include "body_product.h"
@@ -15,10 +19,9 @@
 #include "body_place.h"
 #include "body_basis.h"
 
-#define MAP_ENTRY(name, nin, imm, formula) map_##name,
 #define LURN_KERNEL_TABLE(isa_name) { \
   .isa = isa_name, \
-  .map = { LURN_MAPS(MAP_ENTRY) }, \
+  .map = LURN_MAPS_OF, \
   .row_sum = row_sum, .row_max = row_max, .row_lse = row_lse, .row_argmax = row_argmax, \
   .row_norm = row_norm, .row_norm_grad = row_norm_grad, .row_fill = row_fill, \
   .dropout = dropout, .sum = sum, .sum_on = sum_on, .sum_up = sum_up, .sum_squares = sum_squares, \

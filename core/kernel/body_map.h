@@ -83,4 +83,7 @@ void map_over (formula_fn f, const int inputs, real *y, const real *a, const rea
 LURN_MAPS(MAP_FUNCTION)
 #undef MAP_FUNCTION
 
+#define MAP_ENTRY(name, nin, imm, formula) map_##name,
+#define LURN_MAP_TABLE { LURN_MAPS(MAP_ENTRY) }
+
 #endif

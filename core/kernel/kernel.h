@@ -88,7 +88,7 @@ typedef struct lurn_product {
 
 typedef struct lurn_kernels {
   const char *isa;                     /* "c", "avx2", "avx512" */
-  lurn_map_fn map[LURN_NMAPS];
+  const lurn_map_fn *map;              /* (LURN_NMAPS) */
 
   /* per row of x (rows, cols), contiguous; y (rows) */
   void (*row_sum) (real *y, const real *x, int rows, int cols);

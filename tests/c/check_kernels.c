@@ -509,7 +509,7 @@ static const kernel_row kernels[] = {
   KERNEL(orthonormal, check_orthonormal),
 };
 #define NKERNELS ((int)(sizeof kernels / sizeof *kernels))
-_Static_assert(sizeof(lurn_kernels) == offsetof(lurn_kernels, map) + (LURN_NMAPS + sizeof kernels / sizeof *kernels)
+_Static_assert(sizeof(lurn_kernels) == offsetof(lurn_kernels, map) + (1 + sizeof kernels / sizeof *kernels)
                * sizeof(lurn_map_fn), "every kernel of kernel.h has a check: add a row to kernels[]");
 
 /* As many rows as kernels, and none twice: then each has one. */
