@@ -15,12 +15,14 @@ return function (lurn)
 
   local OPTIONS = {
     sequence = {"string", nil, nil, "column that says which sequence a row is of; one sequence without it"},
-    time = {"string", nil, nil, "column of numbers by which the rows of a sequence are sorted; else as in the file"},
+    time = {"string", nil, nil,
+      "column by which the rows of a sequence are sorted: numbers, or dates as 2024-03-02 14:30; else as in the file"},
     x = {"table|string", schema.required, nil, "columns of the inputs"},
     y = {"table|string", nil, nil, "columns of the targets"},
     class = {"boolean", nil, nil, "y is a class; so it is by itself when a cell of it is not a number"},
     targets = {"string", "step", {"step", "sequence"}, "a target per step, or the last one of each sequence"},
     sep = {"string", nil, nil, "between cells: one character; \",\", and a tab for .tsv"},
+    decimal = {"string", ".", {".", ","}, "what stands before the fraction of a number"},
     header = {"boolean", true, nil, "the first row names the columns; else they are \"1\", \"2\", ..."},
     missing = {"string|number", nil, {"drop", "fill"},
       "of empty cells: drop the row, fill with the value before, or with a number; an error by default"},
@@ -39,7 +41,7 @@ return function (lurn)
   local function place (t, name)
     for c, known in ipairs(t.names) do if known == name then return c end end
     local near = schema.unknown("no column", name, {table.unpack(t.names)})
-    fail(1, "%s (columns: %s)", near, table.concat(t.names, ", "))
+    fail(1, "%s (columns: %s)%s", near, table.concat(t.names, ", "), read.hint(t.names))
   end
 
   local function places (t, names)
@@ -116,9 +118,19 @@ return function (lurn)
     return list
   end
 
+  -- A time is a number, or a date from the year down (ISO 8601: 2024-03-02, 2024-03-02T14:30:00), which sorts as a
+  -- text. The first row says which; other dates, and zones, would sort wrongly and are refused.
+  local function time_of (t, cells, c, date)
+    if not date then return number(t, cells, c) end
+    local rest = cells[c]:match "^%d%d%d%d%-%d%d%-%d%d(.*)$"
+    if rest and rest:find "^[T ]?[%d:.]*Z?$" then return (cells[c]:gsub("[TZ]", {T = " ", Z = ""})) end
+    fail(cells.line, "column %d ('%s'): '%s' is not a date as %s is", c, t.names[c], cells[c], date)
+  end
+
   local function sort_by_time (t, rows, c)
     local at, place_of = {}, {}
-    for i, cells in ipairs(rows) do at[cells], place_of[cells] = number(t, cells, c), i end
+    local date = t.rows[1][c]:match "^%d%d%d%d%-%d%d%-%d%d.*"
+    for i, cells in ipairs(rows) do at[cells], place_of[cells] = time_of(t, cells, c, date), i end
     table.sort(rows, function (a, b)
       if at[a] ~= at[b] then return at[a] < at[b] end
       return place_of[a] < place_of[b]
@@ -250,9 +262,20 @@ return function (lurn)
     return names
   end
 
+  -- Numbers with a decimal comma get the point that tonumber knows; what is no number stays as it is.
+  local function point (t)
+    for _, cells in ipairs(t.rows) do
+      for c, cell in ipairs(cells) do
+        local pointed = cell:gsub(",", ".")
+        if tonumber(pointed) then cells[c] = pointed end
+      end
+    end
+  end
+
   -- A description for lurn.dataset, and what was done to the numbers.
   local function build (path, text, o)
     local t = read.table_of(text, o.sep or (path:find "%.tsv$" and "\t" or ","), o.header)
+    if o.decimal == "," then point(t) end
     local columns, sequences, norm, list = columns_of(t, o), {}, {}, {}
     for _, rows in ipairs(gather(t, o)) do sequences[#sequences + 1] = convert(t, o, rows, columns) or nil end
     if o.split then sequences = split(sequences, o.split, columns) end

@@ -60,6 +60,9 @@ describe("cells", function ()
     refused("%.csv:2: text behind a closing quote", 'a,b\n"1"x,2\n')
     refused("no column 'temp', did you mean 'tmp'%?", "tmp,b\n1,2\n", {x = "temp"})
     refused("the table is empty", "")
+    refused("no column 'a' %(columns: a;b%) %(its cells seem to end at ';'; sep says so%)", "a;b\n1;2\n")
+    refused("3 cells, and the table has 1 columns %(its cells seem to end at tabs; sep says so%)", "a\tb\n1,5\t2,5\n")
+    refused("%.csv:1: is UTF%-16", "\255\254a\0,\0b\0\n\0001\0,\0002\0\n\0")
     refused("no sequence is left", "a,b\n")
     local data, message = lurn.csv("/nowhere/at all.csv", {x = "a"})
     assert.is_nil(data)
@@ -79,6 +82,25 @@ describe("a table", function ()
     assert.same({{2}, {1}}, xs(load("2\n1\n", {x = "1", header = false}), 1))
   end)
 
+  it("is sorted by dates as by numbers", function ()
+    local data = load("t,a\n2024-03-10,3\n2024-03-02T14:30:05Z,2\n2024-03-02 14:30,1\n2023-12-31,0\n",
+      {x = "a", time = "t"})
+    assert.same({{0}, {1}, {2}, {3}}, xs(data, 1))
+    for _, other in ipairs {"5", "10.03.2024", "2024-03-02T14:30+01:00", ""} do
+      local refused, message = lurn.csv(spit("t,a\n2024-03-10,3\n" .. other .. ",2\n"), {x = "a", time = "t"})
+      assert.is_nil(refused)
+      assert.matches("%.csv:3: column 1 %('t'%): '.*' is not a date as 2024%-03%-10 is", message)
+    end
+  end)
+
+  it("has decimal commas where it is said", function ()
+    local text = "a;b;k\n1,5;-2,25e1;x,1\n3;,5;y\n"
+    local data = load(text, {x = {"a", "b"}, y = "k", sep = ";", decimal = ","})
+    assert.same({{1.5, -22.5}, {3, 0.5}}, xs(data, 1))
+    assert.same({"x,1", "y"}, data.set.classes)
+    assert.same({{1.5}}, xs(load('a,k\n"1,5",1\n', {x = "a", decimal = ","}), 1))
+  end)
+
   it("has classes where a target is no number, or where it is said", function ()
     local text = "id,a,k\n1,1,up\n1,2,down\n2,3,\n2,4,up\n"
     local data = load(text, {sequence = "id", x = "a", y = "k"})
@@ -92,7 +114,7 @@ describe("a table", function ()
   end)
 
   it("with empty cells drops the row, or fills them", function ()
-    local text = "a,b\n1,1\n,2\nNA,3\n4,4\n"
+    local text = "a,b\n1,1\n,2\nn/a,3\n4,4\n"
     assert.same({{1, 1}, {4, 4}}, xs(load(text, {x = {"a", "b"}, missing = "drop"}), 1))
     assert.same({{1, 1}, {1, 2}, {1, 3}, {4, 4}}, xs(load(text, {x = {"a", "b"}, missing = "fill"}), 1))
     assert.same({{1, 1}, {-9, 2}, {-9, 3}, {4, 4}}, xs(load(text, {x = {"a", "b"}, missing = -9}), 1))
