@@ -194,7 +194,8 @@ return function (lurn)
       vocab = vocab})
   end
 
-  local function is_hdf5 (path)
+  --- Whether a file begins as HDF5 files do.
+  function M.is_hdf5 (path)
     local f = io.open(path, "rb")
     local head = f and f:read(8)
     if f then f:close() end
@@ -215,7 +216,7 @@ return function (lurn)
   ---@return string? message
   ---@return string? code
   function M.text (path, options)
-    if is_hdf5(path) then return M.open(path) end
+    if M.is_hdf5(path) then return M.open(path) end
     local out = temporary_path()
     local ok, message, code = M.import_text(path, out, options)
     if not ok then return nil, message, code end

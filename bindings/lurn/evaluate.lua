@@ -91,14 +91,16 @@ return function (lurn, Model)
       local parts = pieces[key]
       list[i] = #parts == 1 and parts[1] or lurn.cat(parts, 1)
     end
-    return list
+    return list, keys
   end
 
   --- The outputs of every sequence of a split, in the order of the data set: a list of tensors, (T,C), or (C) where the
-  -- model has one output a sequence. Targets are not needed; a stream gives one tensor.
+  -- model has one output a sequence; and the number of each in the data set. Targets are not needed; a stream gives one
+  -- tensor.
   ---@param split lurn.Split
   ---@param options? {batch: integer?, seq: integer?}
-  ---@return any[]
+  ---@return any[] outputs
+  ---@return integer[] numbers
   function Model:predict (split, options)
     local o = schema.check("model:predict", options or {}, PREDICT)
     if split.data and split.data.stream and (o.batch or 1) ~= 1 then

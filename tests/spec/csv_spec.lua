@@ -101,6 +101,31 @@ describe("a table", function ()
     assert.same({{1.5}}, xs(load('a,k\n"1,5",1\n', {x = "a", decimal = ","}), 1))
   end)
 
+  it("knows what its sequences are called, whatever becomes of them", function ()
+    local text = "id,a\nv,1\nu,2\nv,3\nu,4\nempty,\nw,5\n"
+    assert.same({"v", "u", "w"}, load(text, {sequence = "id", x = "a", missing = "drop"}).names)
+    assert.same({"v", "u"}, load(text, {sequence = "id", x = "a", missing = "drop", window = 2}).names)
+    assert.is_nil(load(text, {x = "a", missing = "drop"}).names)
+  end)
+
+  it("has the classes and the scale of another table, when they are given", function ()
+    local first = load("a,k\n1,up\n3,down\n", {x = "a", y = "k", normalise = true})
+    local o = {x = "a", y = "k", normalise = first.normalisation, class = first.set.classes}
+    local second = load("a,k\n5,up\n", o)
+    assert.same({{3}}, xs(second, 1))
+    assert.same({2}, ys(second, 1))
+    assert.same({"down", "up"}, second.set.classes)
+    local refused, message = lurn.csv(spit "a,k\n1,up\n5,left\n", o)
+    assert.is_nil(refused)
+    assert.matches("%.csv:3: column 2 %('k'%): 'left' is no class: down, up", message)
+    o.x, o.y, o.class = "b", nil, nil
+    assert.error_matches(function () lurn.csv(spit "b\n1\n", o) end, "x was of columns a, here they are b")
+    o.normalise = {}
+    assert.error_matches(function () lurn.csv(spit "b\n1\n", o) end, "normalise: expected true")
+    local y = load("a,y\n1,10\n3,30\n", {x = "a", y = "y", normalise = true}).normalisation
+    assert.same({{3}}, ys(load("a,y\n1,50\n", {x = "a", y = "y", normalise = y}), 1))
+  end)
+
   it("has classes where a target is no number, or where it is said", function ()
     local text = "id,a,k\n1,1,up\n1,2,down\n2,3,\n2,4,up\n"
     local data = load(text, {sequence = "id", x = "a", y = "k"})
@@ -263,6 +288,56 @@ describe("from a table to predictions", function ()
     assert.same({32, 2}, arrays:read("/out").shape)
   end)
 
+  when_built("reads tables for a model as the model's own one", function ()
+    shell.write("own.lua", [[
+local lurn = require "lurn"
+return lurn.experiment {name = "own", params = {y = "label"}, run = function (run, p)
+  local data = assert(lurn.csv("table.csv", {sequence = "id", time = "step", x = {"value", "other"}, y = p.y,
+    targets = "sequence", normalise = true, split = {60, 20, 20}}))
+  local model = lurn.stack {input = data, lurn.gru {hidden = 2, pool = "last"},
+    lurn.linear {size = data.set.classes and 2 or 1},
+    loss = data.set.classes and lurn.loss.cross_entropy() or lurn.loss.mse()}
+  run:fit {model = model, optim = lurn.optim.sgd(model), train = data.train, seq = 0}
+end}]])
+    for _, y in ipairs {"label", "other"} do
+      local code, _, err = shell.lurn("run own.lua --quiet --out own.h5 --force --y " .. y)
+      assert.equal(0, code, err)
+      code, _, err = shell.lurn "predict own.h5 -o all.csv"
+      assert.equal(0, code, err)
+      assert.equal(y == "other", err:find "targets were normalised: other = 99.9%d+ %+ 0%.%d+ x output" ~= nil, err)
+      -- Some of the machines, in another order and without their targets: the same predictions.
+      local all, few = {}, {}
+      for _, row in ipairs(read.table_of(shell.read "all.csv", ",", true).rows) do all[row[1]] = row end
+      for _, name in ipairs {"s31", "s5"} do
+        for line in shell.read "table.csv":gmatch("\n(" .. name .. ",[^\r\n]*)") do
+          few[#few + 1] = y == "label" and line:match "^(.*,.*,.*),[^,]*$" or line
+        end
+      end
+      shell.write("few.csv", (y == "label" and "id,step,value,other\n" or "id,step,value,other,label\n")
+        .. table.concat(few, "\n"))
+      code, _, err = shell.lurn "predict own.h5 --data few.csv -o few_out.csv"
+      assert.equal(0, code, err)
+      local rows = read.table_of(shell.read "few_out.csv", ",", true).rows
+      assert.equal(2, #rows)
+      for k, name in ipairs {"s31", "s5"} do
+        rows[k].line, all[name].line = nil, nil
+        assert.same(all[name], rows[k])
+      end
+    end
+    -- The own table under another name, with its parts.
+    shell.run "mv table.csv moved.csv"
+    local code, out, err = shell.lurn "predict own.h5 --data moved.csv --split test -o test.csv"
+    assert.equal(0, code, err)
+    assert.equal("test.csv: 32 sequences, 1 columns\n", out)
+    assert.matches("\ns129,", shell.read "test.csv")
+    assert.equal(0, (shell.lurn "eval own.h5 --data moved.csv"))
+    local _
+    code, _, err = shell.lurn "predict own.h5 --data few.csv -o few_out.csv"
+    assert.equal(3, code)
+    assert.matches("table.csv: No such file", err)
+    shell.run "mv moved.csv table.csv"
+  end)
+
   when_built("says what is wrong", function ()
     shell.write("bad.csv", "id,a\n1,2\n1,two\n")
     local code, _, err = shell.lurn "data csv bad.csv -o bad.h5 --x a"
@@ -282,5 +357,8 @@ describe("from a table to predictions", function ()
     code, _, err = shell.lurn "predict run.h5 --data other.h5 -o x.csv"
     assert.equal(3, code)
     assert.matches("the data do not fit the model", err)
+    code, _, err = shell.lurn "predict run.h5 --data other.csv -o x.csv"
+    assert.equal(3, code)
+    assert.matches("other.csv: no data set file, and the run's data were neither a table nor a text", err)
   end)
 end)
