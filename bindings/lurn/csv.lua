@@ -41,7 +41,12 @@ return function (lurn)
   ---------------------------------------------------------------- columns
 
   local function place (t, name)
-    for c, known in ipairs(t.names) do if known == name then return c end end
+    local found
+    for c, known in ipairs(t.names) do
+      if known == name and found then fail(1, "columns %d and %d are both called '%s'", found, c, name) end
+      if known == name then found = c end
+    end
+    if found then return found end
     local near = schema.unknown("no column", name, {table.unpack(t.names)})
     fail(1, "%s (columns: %s)%s", near, table.concat(t.names, ", "), read.hint(t.names))
   end
