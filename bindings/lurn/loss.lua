@@ -73,6 +73,7 @@ return function (lurn)
   -- Targets of sequence i as a list; where they are the next x, the last step has none.
   local function targets_of (set, i)
     local s = set:sequence(i)
+    if s.y and s.y:dtype() ~= "ids" then error("lurn.loss.cross_entropy: numbers as targets are no classes", 0) end
     if s.y then return s.y:totable() end
     local x = set.targets == "next" and s.x:totable() or error("lurn.loss.cross_entropy: the data have no targets", 0)
     return table.move(x, 2, #x, 1, {})

@@ -98,6 +98,7 @@ describe("class weights", function ()
       assert.error_matches(function () stack(lurn.loss.cross_entropy(options), input) end, pattern)
     end
     refused("give data = the data set", {weight = "balanced"}, {dim = 1})
+    refused("numbers as targets are no classes", {weight = "balanced"}, lurn.dataset {{x = {{1}}, y = {{1.5}}}})
     refused("expected 3 numbers, one a column, got 2", {weight = {1, 2}})
     refused("%[2%] must be a number from 0, got %-1", {weight = {1, -1, 2}})
     refused("%[3%] must be a number from 1e%-30, got 0", {weight = {1, 1, 0}, smoothing = 0.1})
