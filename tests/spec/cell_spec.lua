@@ -225,6 +225,8 @@ describe("a step is refused", function ()
 
   it("when it asks a symbol for what it has not", function ()
     refuses("no field 'tahn'", function (_, _, s) return s.h:tahn() end)
+    refuses("sum: a symbol's columns are all it goes over; dimension 1", function (_, _, s) return s.h * s.h:sum(1) end)
+    refuses("softmax: a symbol's columns", function (_, _, s) return lurn.softmax(s.h, 2) end)
     refuses("power", function (_, _, s) return s.h^0.3 end)
     refuses("inside the step", function (_, x, s) return s.h + lurn.mean(lurn.shift(x, 1)) end)
   end)
