@@ -33,7 +33,7 @@ return function (lurn, Model)
     if type(split) == "table" and split.feed then return end
     local whole = type(split) == "table" and split.all and ", a split of these data: data.all" or ""
     error(("%s: expected a split (data.test, data.all), got %s%s"):format(name,
-      split == nil and "nil: the data have no such split" or "a " .. type(split), whole), 0)
+      split == nil and "nil: the data have no such split" or "a " .. type(split), whole), 3)
   end
 
   -- Plays the split's batches in order on a player whose state is carried from window to window.

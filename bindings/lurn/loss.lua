@@ -230,7 +230,11 @@ return function (lurn)
     local index = o.target == "index"
     return {name = "custom", index = index, build = function (_, m, out)
       local y, weight = targets(m, index, out.axis, index and {1} or {o.size or out.cols})
-      return m.program:reduce(lurn.mean(f(out, y)), weight, o.reduction)
+      local l = f(out, y)
+      if not lurn.is_symbol(l) then
+        error(("a loss's function gives a symbol, the loss per frame, and not %s"):format(schema.describe(l)), 0)
+      end
+      return m.program:reduce(lurn.mean(l), weight, o.reduction)
     end}
   end
 

@@ -93,6 +93,15 @@ describe("class weights", function ()
     assert.equal(writer({1.0, 1.0}):program(), writer("balanced"):program())
   end)
 
+  it("of one's own are refused when they are none", function ()
+    local function refused (pattern, loss)
+      assert.error_matches(function () lurn.stack {input = {dim = 1}, lurn.linear {size = 1}, loss = loss} end, pattern)
+    end
+    refused("loss: expected one of lurn.loss, as lurn.loss.mse%(%), or a function, got 'mse'", "mse")
+    refused("a loss's function gives a symbol, the loss per frame, and not nil", function () end)
+    refused("and not 3", function () return 3 end)
+  end)
+
   it("are refused when there is nothing to count or a number is wrong", function ()
     local function refused (pattern, options, input)
       assert.error_matches(function () stack(lurn.loss.cross_entropy(options), input) end, pattern)
