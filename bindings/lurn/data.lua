@@ -144,6 +144,23 @@ return function (lurn)
 
   ---------------------------------------------------------------- where data sets come from
 
+  -- What the file of a table has for people and for predictions, beside what is trained on: /names of the sequences,
+  -- and by what its numbers were normalised.
+  local function of_table (data, path)
+    local r <close> = lurn.h5.open(path)
+    if not r then return data end
+    local names = r:exists "/names" and r:read "/names"
+    if type(names) == "table" and #names == data.set.n then data.names = names end
+    for _, key in ipairs {"x", "y"} do
+      local ok, what = pcall(lurn.json.decode, r:attr("/", "normalisation_" .. key) or "")
+      if ok and type(what) == "table" then
+        data.normalisation = data.normalisation or {}
+        data.normalisation[key] = what
+      end
+    end
+    return data
+  end
+
   --- Opens a data set file. nil, message, code when it cannot.
   ---@param path string
   ---@return lurn.Data? data
@@ -152,7 +169,7 @@ return function (lurn)
   function M.open (path)
     local set, message, code = lurn.core.dataset.open(path)
     if not set then return world(nil, message, code) end
-    return wrap(set, path)
+    return of_table(wrap(set, path), path)
   end
 
   --- A data set from Lua tables: a list of sequences {x =, y =, mask =}, or whole arrays x, y, lengths; see the manual.

@@ -277,6 +277,9 @@ describe("from a table to predictions", function ()
     assert.equal("out.csv: 160 sequences, 2 columns\n", out)
     local rows = read.table_of(shell.read "out.csv", ",", true)
     assert.same({"sequence", "out1", "out2", "class"}, {table.unpack(rows.names)})
+    assert.same({"s1", "s160"}, {rows.rows[1][1], rows.rows[160][1]})
+    local set = assert(lurn.open(shell.path "set.h5"))
+    assert.same(norm, set.normalisation.x)
     local right = 0
     for i, row in ipairs(rows.rows) do
       if row[4] == (i % 8 == 0 and "rare, indeed" or "common") then right = right + 1 end
