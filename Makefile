@@ -178,7 +178,7 @@ MODS   := $(if $(BIND),$(BUILD)/lib/lurn/f32.so $(BUILD)/lib/lurn/f64.so)
 # What needs a library lies in a module of its own, which is loaded late (see driver.c): lurn/f32/NAME.so.
 DRIVERS        := $(if $(DRIVER),openblas hdf5 sqlite postgres)
 openblas_FILES := core/blas.c
-hdf5_FILES     := core/hdf5.c core/h5_disk.c
+hdf5_FILES     := $(wildcard core/hdf5.c core/hdf5_*.c)
 sqlite_FILES   := core/sqlite.c
 postgres_FILES := core/postgres.c
 openblas_LIBS   = $(OPENBLAS_LIBS)

@@ -1,6 +1,6 @@
 /* h5.h: documents: named arrays, texts and attributes in one HDF5 file.
  *
- * hdf5.c and h5_disk.c are all that knows HDF5. Who opens documents puts &lurn_hdf5 into its context (ctx.h5), as who
+ * hdf5.c and its parts are all that know HDF5. Who opens documents puts &lurn_hdf5 into its context (ctx.h5), as who
  * does not need not load the library (bindings/driver.c). A document is written whole or not at all, and read with the
  * suspicion that a file from elsewhere deserves.
  *

@@ -20,7 +20,24 @@ that per live frame.
 - **ratio**: how many times faster lurn is, each at its better number of threads, the median of the ratios turn by
   turn; **spread**: their middle half; **CPU ratio**: the same of user and system time.
 - **first ms**: building the model, drawing its weights and its first step, in a process of its own (PyTorch's: after
-  its import); **MB**: most memory of that process; **peer MB**: of the peer's, whose every row has a process, too.]],
+  its import); **MB**: most memory of that process; **peer MB**: of the peer's, whose every row has a process, too.
+
+Why goals are missed where kernels are AVX2 (2026-11-26, FMA peak 92 GF/s; the goals were set for a core of 240 GF/s).
+`build/f32/check_kernels --bench` gives products 94 % of the peak at best (86 GF/s, 50 rows, 128 to 512), so a goal
+whose **needs** are above that cannot be met: an LSTM at sweep-small, the epoch, a peephole LSTM at char-rnn. Where they
+are below it, everything else would have to be nearly free. A clock around each unit sees 61 % of an LSTM's step in
+products at online, 78 % at sweep-small, 77 % at adding, 87 % at char-rnn, 94 % at ptb-medium and large. Tried in turn
+with what there is:
+
+- all maps left out, which is what fusing them with products could save at most: 0.72 of the time at online, 0.84 at
+  sweep-small, 0.83 at adding, 0.91 at char-rnn, where the goals ask for 0.21, 0.40, 0.76 and 0.73;
+- copies of states left out likewise: 0.98 to 1.00;
+- strips of 256, 384, 512 or 768 numbers instead of 1024: 0.98 to 1.02 of what maps take (char-rnn, one layer);
+- spans of 1, 2, 3, 6 or 10 steps instead of 4 there: 0.99 to 1.05 of forward products and maps;
+- gradients of weights and of looked-up rows taken in spans of 3, 5 or 10 steps, while what they read is in the
+  second-level cache: 0.98 of a step of one small layer on one thread; wider gradients would come and go more often.
+  What was tried with the products themselves, which are nearly all of it at ptb-medium and large, stands below the
+  layers alone.]],
 
   layers = [[
 Forward and backward pass of the recurrent layers alone between an input and a gradient of the output that are given,

@@ -61,6 +61,7 @@ return {
 
   {"changes", late = true, inner = true},
   {"store_state", late = true, inner = true},
+  {"store_event", late = true, inner = true},
   {"store_memory", late = true, inner = true},
   {"store_schema", late = true, inner = true},
   {"store_optuna", late = true, inner = true},

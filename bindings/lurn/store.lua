@@ -26,7 +26,7 @@
 -- again), ECONN (no connection), EIO, EFORMAT, EREADONLY.
 
 return function (lurn)
-  local schema, json, machine = lurn.schema, lurn.json, lurn.store_state
+  local schema, machine, event = lurn.schema, lurn.store_state, lurn.store_event
   local M = {}
 
   ---------------------------------------------------------------- addresses
@@ -63,101 +63,17 @@ return function (lurn)
     patience = {"number", 30, {0, 1e6}, "seconds to try again while others write, or while the server is away"},
     clock = {"function", nil, nil, "instead of the store's clock, for tests"}}
 
-  ---------------------------------------------------------------- checks of what is given
-
-  -- What JSON gives back as it was: true, and a copy; nothing of it is a table, or a number or a text it has to bend.
-  local function flat (value)
-    if type(value) ~= "table" then return false end
-    local out = {}
-    for k, v in next, value do
-      local kind = type(v)
-      local same = kind == "number" and v - v == 0 or kind == "boolean" or kind == "string" and utf8.len(v)
-      if not same or type(k) ~= "string" or not utf8.len(k) then return false end
-      out[k] = v
-    end
-    return true, out
-  end
-
-  local function plain (where, what, value)
-    local same, copy = flat(value)
-    if same then return copy end
-    local ok, message = pcall(json.encode, value, {name = what})
-    if not ok then error(("%s: %s"):format(where, message), 3) end
-    return value ~= nil and json.decode(message, {nonfinite = true}) or nil
-  end
-
-  local CLAIM = {worker = {"string", schema.required, nil, "who asks: a name that stays when the process does not"},
-    lease = {"number", 60, {0, 1e9}, "seconds"}, host = {"string"}, pid = {"integer"},
-    propose = {"function", nil, nil, "number -> {params =, config =, seed =, note =, attrs =} or nil"}}
-  local PROPOSED = {params = {"table", schema.required, nil, "values by name"},
-    config = {"integer"}, seed = {"integer"}, note = {"any"}, attrs = {"table"}}
-  local RESULT = {state = {"string", schema.required, {"COMPLETE", "PRUNED", "FAIL"}},
-    reason = {"string", nil, machine.REASONS}, value = {"number"}, run = {"string"}, attrs = {"table"}, id = {"string"},
-    when = {"string", nil, {"later"}, "on disk when store:settle() has returned, not before"}}
-  local KEPT = {run = {"string"}, attrs = {"table"}}
-
-  local function proposal (where, e)
-    e = schema.check(where, e, PROPOSED, 3)
-    for _, key in ipairs {"params", "note", "attrs"} do e[key] = plain(where, key, e[key]) end
-    return e
-  end
-
-  local function event_of (where, trial)
-    if type(trial) ~= "table" or math.type(trial.number) ~= "integer" or math.type(trial.epoch) ~= "integer" then
-      error(("%s: expected a trial as claim gives it, got %s"):format(where, schema.describe(trial)), 3)
-    end
-    return {number = trial.number, epoch = trial.epoch}
-  end
-
-  -- The same end of the same attempt has one name, so that it can be said again when nobody heard the answer.
-  local function id_of (what, trial) return ("%s/%s/%d"):format(what, trial.worker or "", trial.epoch) end
-
-  local function check_points (where, points)
-    for _, p in ipairs(points) do
-      if type(p) ~= "table" or math.type(p[1]) ~= "integer" or type(p[2]) ~= "number" then
-        error(("%s: expected a list of {step, value}, step a whole number"):format(where), 3)
-      end
-      p[2] = p[2] + 0.0
-    end
-    return points
-  end
-
-  -- A result as the event it is.
-  local function result_of (where, trial, result)
-    local e, r = event_of(where, trial), schema.check(where, result, RESULT, 2)
-    if r.state == "COMPLETE" and not r.value then error(where .. ": COMPLETE needs a value", 3) end
-    if r.state == "FAIL" then r.reason, r.value = r.reason or "CRASHED", nil else r.reason = nil end
-    r.attrs = plain(where, "attrs", r.attrs)
-    r.value = r.value and r.value + 0.0
-    r.id = r.id or id_of("finish", trial)
-    local when = r.when
-    r.when = nil
-    for key, value in next, r do e[key] = value end
-    return e, when
-  end
-
-  local function claim_of (where, options)
-    local c = schema.check(where, options, CLAIM, 2)
-    local propose = c.propose
-    c.propose = propose and function (number)
-      local e = propose(number)
-      return e and proposal(where .. ": propose", e)
-    end
-    return c
-  end
-
   ---------------------------------------------------------------- a study
 
   local Study = {}
   Study.__index = Study
-  M.Study = Study
 
   --- Name and direction are fields: study.name, study.direction.
   function Study:spec () return self.kept:spec() end
 
   --- A plain value of the study as a whole, by name. Setting nil removes it.
   function Study:set (key, value)
-    return self.kept:set(key, plain("study:set", key, value))
+    return self.kept:set(key, event.value("study:set", key, value))
   end
   function Study:get (key) return self.kept:get(key) end
 
@@ -165,7 +81,7 @@ return function (lurn)
   ---@param list {params: table, config: integer?, seed: integer?, attrs: table?}[]
   function Study:enqueue (list)
     local checked = {}
-    for k, e in ipairs(list) do checked[k] = proposal("study:enqueue", e) end
+    for k, e in ipairs(list) do checked[k] = event.proposal("study:enqueue", e) end
     return self.kept:enqueue(checked)
   end
 
@@ -177,25 +93,19 @@ return function (lurn)
   ---@return string? why     "nothing" (others are at work), "done" (nothing runs, waits or may be new), or a message
   ---@return string? code
   function Study:claim (options)
-    return self.kept:claim(claim_of("study:claim", options))
+    return self.kept:claim(event.claim("study:claim", options))
   end
 
   --- The lease lasts so many seconds from now. nil, "lost" when the trial is somebody else's, or over.
   function Study:renew (trial, lease)
-    local e = event_of("study:renew", trial)
-    e.lease = lease or 60
-    return self.kept:renew(e)
+    return self.kept:renew(event.renewal("study:renew", trial, lease))
   end
 
   --- Values on the way, by step; a step that was there gets the new value.
   ---@param points number[][]    {{step, value}, ...}: what pruners look at
   ---@param metrics? table       other series by name, {NAME = {{step, value}, ...}}
   function Study:report (trial, points, metrics)
-    local e = event_of("study:report", trial)
-    e.points = check_points("study:report", points or {})
-    for name, series in next, metrics or {} do check_points("study:report: " .. tostring(name), series) end
-    e.metrics = metrics
-    return self.kept:report(e)
+    return self.kept:report(event.report("study:report", trial, points, metrics))
   end
 
   --- The attempt is over. A crash is forgiven as often as spec.retries.crashed says, being preempted or lost always:
@@ -209,15 +119,7 @@ return function (lurn)
   ---@return string? state      the trial's from now on; or "lost", or a message
   ---@return string? code
   function Study:finish (trial, result)
-    return self.kept:finish(result_of("study:finish", trial, result))
-  end
-
-  -- The end of an attempt that is no result. state: PAUSED, or FAIL with a reason that puts the trial back.
-  local function leave (self, where, trial, state, reason, kept)
-    local e, k = event_of(where, trial), schema.check(where, kept, KEPT, 2)
-    e.state, e.reason, e.run, e.attrs = state, reason, k.run, plain(where, "attrs", k.attrs)
-    e.id = id_of(state, trial)
-    return self.kept:finish(e)
+    return self.kept:finish(event.result("study:finish", trial, result))
   end
 
   --- A result and the next claim in one, where that is possible with one commit. when = "later": as for finish.
@@ -226,16 +128,18 @@ return function (lurn)
   ---@return string? message
   ---@return string? code
   function Study:turn (trial, result, options)
-    local e, when = result_of("study:turn", trial, result)
-    return (self.kept.turn or machine.turn)(self.kept, e, claim_of("study:turn", options), when)
+    local e, when = event.result("study:turn", trial, result)
+    return (self.kept.turn or machine.turn)(self.kept, e, event.claim("study:turn", options), when)
   end
 
   --- The trial rests (PAUSED) until it is promoted. kept: {run = its run file, attrs =}
-  function Study:pause (trial, kept) return leave(self, "study:pause", trial, "PAUSED", nil, kept) end
+  function Study:pause (trial, kept)
+    return self.kept:finish(event.leaving("study:pause", trial, "PAUSED", nil, kept))
+  end
 
   --- The trial is given back and waits for whoever comes, its own worker first. reason: "PREEMPTED" by default.
   function Study:release (trial, reason, kept)
-    return leave(self, "study:release", trial, "FAIL", reason or "PREEMPTED", kept)
+    return self.kept:finish(event.leaving("study:release", trial, "FAIL", reason or "PREEMPTED", kept))
   end
 
   --- A trial that is PAUSED waits again. nil, "not paused" otherwise.
@@ -308,17 +212,10 @@ return function (lurn)
     return setmetatable({kept = kept, store = self, name = kept.name, direction = kept.direction}, Study)
   end
 
-  local STUDY = {name = {"string", schema.required},
-    spec = {"table", schema.required, nil, "space, trials, seeds, ..."},
-    direction = {"string", "minimize", {"minimize", "maximize"}}}
-
   --- A new study. nil, message, "EEXIST" when there is one of that name.
   ---@param study {name: string, direction: string?, spec: table}
   function Store:create (study)
-    local s = schema.check("store:create", study, STUDY)
-    if s.name == "" or #s.name > 512 then error("store:create: a name has 1 to 512 bytes", 2) end
-    s.spec = plain("store:create", "spec", s.spec)
-    return study_of(self, self.kept:create(s))
+    return study_of(self, self.kept:create(event.study("store:create", study)))
   end
 
   --- A new study with all that another one has. The tables of its trials are the store's from now on.

@@ -167,6 +167,27 @@ describe("a study in " .. kind, function ()
     assert.has_error(function () study:report(claim "a", {{1.5, 2}}) end)
     assert.has_error(function () study:claim {wroker = "a"} end)
   end)
+
+  it("says so at the line where it was said", function ()
+    local trial, bad = claim "a", {f = print}
+    for _, say in ipairs {
+      function () store:create {name = "t", spec = bad} end, function () store:create {name = "", spec = {}} end,
+      function () study:set("k", print) end,
+      function () study:enqueue {{parms = {}}} end, function () study:enqueue {{params = bad}} end,
+      function () study:claim {} end, function () study:renew {} end,
+      function () study:report {} end, function () study:report(trial, {3}) end,
+      function () study:report(trial, {}, {loss = {3}}) end,
+      function () study:finish({}, {state = "PRUNED"}) end, function () study:finish(trial, {state = "OVER"}) end,
+      function () study:finish(trial, {state = "PRUNED", attrs = bad}) end,
+      function () study:turn(trial, {state = "COMPLETE"}, {worker = "a"}) end,
+      function () study:turn(trial, {state = "PRUNED"}, {}) end,
+      function () study:pause {} end, function () study:pause(trial, {attr = {}}) end,
+      function () study:release(trial, nil, {attrs = bad}) end} do
+      local line = ("store_spec.lua:%d: "):format(debug.getinfo(say, "S").linedefined)
+      local _, message = pcall(say)
+      assert.is_truthy(message:find(line, 1, true), message)
+    end
+  end)
 end)
 end
 

@@ -1,8 +1,10 @@
-/* h5_disk.c: the file being written, as HDF5 sees it. */
-#include "h5_disk.h"
-
-#include <hdf5.h>
-
+/* hdf5_disk.c: the file being written, as HDF5 sees it.
+ *
+ * HDF5 does not survive a failed write: it keeps the file half closed and crashes over it at exit.
+ * So it writes through a driver that never fails. The first error is noted in the document (fd is
+ * where the bytes go, error the first error number), nothing is written after it, and commit refuses.
+ */
+#include "hdf5_parts.h"
 #include "sys.h"
 
 typedef struct disk {
@@ -26,7 +28,8 @@ static herr_t disk_close (H5FD_t *base) {
 
 static herr_t disk_query (const H5FD_t *base, unsigned long *flags) {
   (void)base;
-  *flags = H5FD_FEAT_AGGREGATE_METADATA | H5FD_FEAT_ACCUMULATE_METADATA | H5FD_FEAT_DATA_SIEVE | H5FD_FEAT_AGGREGATE_SMALLDATA;
+  *flags = H5FD_FEAT_AGGREGATE_METADATA | H5FD_FEAT_ACCUMULATE_METADATA | H5FD_FEAT_DATA_SIEVE
+    | H5FD_FEAT_AGGREGATE_SMALLDATA;
   return 0;
 }
 
@@ -76,7 +79,8 @@ static const H5FD_class_t disk_class = {
 #endif
   .name = "lurn", .maxaddr = (haddr_t)INT64_MAX, .fc_degree = H5F_CLOSE_STRONG, .fapl_size = sizeof(lurn_h5 *),
   .open = disk_open, .close = disk_close, .query = disk_query, .get_eoa = disk_get_eoa, .set_eoa = disk_set_eoa,
-  .get_eof = disk_get_eof, .read = disk_read, .write = disk_write, .truncate = disk_truncate, .fl_map = H5FD_FLMAP_DICHOTOMY
+  .get_eof = disk_get_eof, .read = disk_read, .write = disk_write, .truncate = disk_truncate,
+  .fl_map = H5FD_FLMAP_DICHOTOMY
 };
 
-int64_t lurn_h5_disk (void) { return H5FDregister(&disk_class); }
+hid_t lurn_hdf5_disk (void) { return H5FDregister(&disk_class); }
