@@ -21,8 +21,8 @@ return function (cli, read)
     return type(classes) == "table" and #classes == cols and cols > 1 and classes or nil
   end
 
-  -- One row for each step: its sequence (as the table calls it, or its number), its step, its outputs, and the
-  -- likeliest class where classes have names.
+  -- One row for each step: its sequence (as the table calls it, or its number in the data), its step, its outputs, and
+  -- the likeliest class where classes have names.
   local function write_csv (file, outputs, names, sequences)
     local over_time = outputs[1]:dim() > 1
     local cols = outputs[1]:size(over_time and 2 or 1)
@@ -34,7 +34,7 @@ return function (cli, read)
       local rows = out:totable()
       if not over_time then rows = {rows} end
       for t, row in ipairs(rows) do
-        local cells = {sequences and quoted(sequences[i]) or i, over_time and t or nil}
+        local cells = {quoted(sequences[i]), over_time and t or nil}
         for _, x in ipairs(row) do cells[#cells + 1] = ("%.9g"):format(x) end
         if names then cells[#cells + 1] = quoted(names[likeliest(row)]) end
         file:write(table.concat(cells, ","), "\n")
@@ -42,11 +42,10 @@ return function (cli, read)
     end
   end
 
-  -- The sequences of these numbers as their table calls them, where it does.
+  -- What the sequences of these numbers are called: by the table's names, where it has some.
   local function sequences_of (data, numbers)
-    if not data.names then return nil end
     local list = {}
-    for i, n in ipairs(numbers) do list[i] = data.names[n] end
+    for i, n in ipairs(numbers) do list[i] = data.names and data.names[n] or tostring(n) end
     return list
   end
 

@@ -258,6 +258,7 @@ describe("from a table to predictions", function ()
   teardown(shell.close)
 
   when_built("goes the whole way", function ()
+    local _
     local code, out, err = shell.lurn("data csv table.csv -o set.h5 --sequence id --time step --x value,other "
       .. "--y label --targets sequence --normalise --split 60,20,20 --by stratified")
     assert.equal(0, code, err)
@@ -285,6 +286,11 @@ describe("from a table to predictions", function ()
       if row[4] == (i % 8 == 0 and "rare, indeed" or "common") then right = right + 1 end
     end
     assert.is_true(right >= 150, tostring(right))
+    code, _, err = shell.lurn "predict run.h5 --split test -o out.csv"
+    assert.equal(0, code, err)
+    local of = {}
+    for _, row in ipairs(rows.rows) do of[row[1]] = row[2] end
+    for _, row in ipairs(read.table_of(shell.read "out.csv", ",", true).rows) do assert.equal(of[row[1]], row[2]) end
     code, out, err = shell.lurn "predict run.h5 --split test -o out.h5 --json"
     assert.equal(0, code, err)
     assert.equal(32, json.decode(out).sequences)
