@@ -294,8 +294,7 @@ return function (lurn)
 
   -- What a model must know of its input: columns of numbers or the size of a vocabulary, and the same of its targets.
   local function facts (input, where)
-    local known = type(input) == "userdata" or type(input) == "table" and not input.feed
-    if not known then
+    if type(input) ~= "userdata" and (type(input) ~= "table" or input.feed) then
       error(("%s: input: expected a data set, {dim = D} or {vocab = V}, got %s"):format(where,
         type(input) == "table" and "a split of a data set" or schema.describe(input)), 3)
     end
