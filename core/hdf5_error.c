@@ -17,7 +17,7 @@ static herr_t keep_first (unsigned n, const H5E_error2_t *error, void *ud) {
 /* What HDF5 says, and what it means to the person whose file it is. */
 static const struct { const char *says; lurn_status status; const char *means; int quote; } REASONS[] = {
   {"signature not found", LURN_EFORMAT, "not an HDF5 file", 0},
-  {"truncated file",      LURN_EFORMAT, "truncated: ", 1},
+  {"truncated file",      LURN_EFORMAT, "", 1},
   {"addr overflow",       LURN_EFORMAT, "truncated: ", 1},
   {"unable to lock",      LURN_EIO, "in use by another process, or on a file system without locks "
                                     "(HDF5_USE_FILE_LOCKING=FALSE opens it)", 0},

@@ -271,6 +271,12 @@ static int on_axis (const lurn_batch *b, int have, int want) {
   return have == want || (b->T == 1 && have + want == LURN_ROW + LURN_TIME);
 }
 
+/* What the names of two axes mean to whoever has not read of axes. */
+static const char *mismatch (int have, int want) {
+  if (lurn_on_time(have) == lurn_on_time(want)) return "";
+  return lurn_on_time(want) ? " (one a sequence, not one a step)" : " (one a step, not one a sequence)";
+}
+
 static lurn_status bind_field (lurn_wave *w, const lurn_named *in) {
   const lurn_register *x = &w->program->reg[in->reg];
   const lurn_field *f = lurn_batch_field(w->batch, in->name);
@@ -279,9 +285,9 @@ static lurn_status bind_field (lurn_wave *w, const lurn_named *in) {
                            in->name);
   char want[96];
   if ((int)f->dtype != x->dtype || f->cols != x->cols || !on_axis(w->batch, f->axis, x->axis))
-    return lurn_fail(w->ctx, LURN_EINVAL, "batch field '%s': the model expects %s, got %s (%d) %s", in->name,
+    return lurn_fail(w->ctx, LURN_EINVAL, "batch field '%s': the model expects %s, got %s (%d) %s%s", in->name,
                      lurn_reg_text(w->program, in->reg, want, sizeof want), lurn_axis_names[f->axis], f->cols,
-                     f->dtype == LURN_INDEX ? "index" : "real");
+                     f->dtype == LURN_INDEX ? "index" : "real", mismatch(f->axis, x->axis));
   w->base[in->reg] = (void *)(uintptr_t)f->data;
   if (f->dtype != LURN_INDEX) return LURN_OK;
   return check_indices(w, f, lurn_on_time(f->axis) ? lurn_wave_along(w, f->axis)->N

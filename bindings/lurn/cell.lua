@@ -10,6 +10,7 @@
 
 return function (lurn)
   local schema = lurn.schema
+  local told = require "lurn.user_line".told
 
   local CELL = {
     name = {"string", schema.required, nil, "of the cell; its layers' parameters begin with it"},
@@ -18,7 +19,7 @@ return function (lurn)
       "function (o, x) -> {NAME = columns, or a shape {h, w, c}} of the states that are not `hidden` wide"},
     counters = {"table", nil, nil, "names of the states that count time: no option starts or changes them"},
     step = {"function", schema.required, nil, "function (c, x, s, o) -> the next states by name"},
-    options = {"table", nil, nil, "the cell's own options: a schema declaration"},
+    options = {"table", nil, nil, "the cell's own options: NAME = {type, default, range, help}"},
     forget_bias = {"table", nil, nil, "biases that do not start at zero, by gate: {f = 1}"},
   }
 
@@ -66,13 +67,35 @@ return function (lurn)
     return x, name, state_of(c, x) and x.shape[#x.shape] == size and ORTHOGONAL or XAVIER
   end
 
-  --- b + the sum of operand W, over the operands, as one chain of products.
+  local function kind_of (value)
+    return lurn.is_symbol(value) and "symbol" or lurn.is_tensor(value) and "tensor" or type(value)
+  end
+
+  -- What linear and conv are called with, before it is taken apart.
+  local function check_operands (what, gate, list)
+    if gate ~= nil and type(gate) ~= "string" then
+      error(("c:%s: expected the name of a gate, got a %s"):format(what, kind_of(gate)), 3)
+    end
+    if type(list) ~= "table" then
+      error(("c:%s: expected a list of operands, {x, s.h}, got a %s"):format(what, kind_of(list)), 3)
+    end
+    for i, operand in ipairs(list) do
+      local pair = type(operand) == "table" and lurn.is_symbol(operand[1]) and type(operand[2]) == "string"
+      if not pair and not lurn.is_symbol(operand) then
+        error(("c:%s: operand %d: expected a symbol, or {symbol, \"Wh\"}, got a %s"):format(what, i,
+          kind_of(operand)), 3)
+      end
+    end
+  end
+
+  --- b + the sum of operand W, over the operands, as one chain of products. The same gate again is the same weights.
   ---@param gate string?     name of its block of parameters
   ---@param list table       operands
   ---@param options? {size: integer?, bias: boolean|number|string|nil, init: table?}   hidden columns; a bias "b" that
   -- starts at 0, or its first value, or another name; initialisers of the weights, {Wh = {"identity"}}: by default
   -- square weights of a state start orthogonal, others as Glorot & Bengio 2010 say
   function Context:linear (gate, list, options)
+    check_operands("linear", gate, list)
     local o, block = options or {}, gate and self.path .. "." .. gate or self.path
     local size, bias, y = o.size or self.hidden, o.bias, nil
     if bias == nil then bias = self.biases[gate] or 0 end
@@ -96,6 +119,7 @@ return function (lurn)
   ---@param options? {size: integer?, kernel: integer|table|nil, dilation: integer|table|nil, bias: boolean|number|nil,
   -- init: table?}   hidden channels, 3 x 3 taps; the others as linear has them
   function Context:conv (gate, list, options)
+    check_operands("conv", gate, list)
     local o, prefix = options or {}, gate and gate .. "." or ""
     local kernel, size, bias = o.kernel or 3, o.size or self.hidden, o.bias
     local kh, kw = kernel, kernel
@@ -184,16 +208,21 @@ return function (lurn)
 
   -- The states before the first step, each as `start` (name, value) makes it.
   local function open (cell, c, start)
-    local s = setmetatable({}, {__index = function (_, name)
-      error(("cell '%s': step reads s.%s, which is no state of it"):format(cell.name, name), 2)
-    end})
+    local s = setmetatable({}, {
+      __index = function (_, name)
+        return c.states[name]
+          or error(("cell '%s': step reads s.%s, which is no state of it"):format(cell.name, name), 2)
+      end,
+      __newindex = function (_, name)
+        error(("cell '%s': step writes s.%s; states stay as they are, step returns the next ones: {%s = ...}"):format(
+          cell.name, name, name), 2)
+      end})
     local columns = cell.columns and cell.columns(c.options, c.x) or {}
     for _, name in ipairs(cell.state) do c.states[name] = true end
     check_given(cell, c)
     for _, name in ipairs(cell.state) do
       local shape = columns[name] or c.hidden
-      s[name] = start(name, first(c, name, type(shape) == "table" and shape or wide(c.x, shape)))
-      c.states[name] = s[name]
+      c.states[name] = start(name, first(c, name, type(shape) == "table" and shape or wide(c.x, shape)))
     end
     return s
   end
@@ -208,6 +237,8 @@ return function (lurn)
     end
     for _, name in ipairs(cell.state) do
       if not list[name] then error(("cell '%s': step did not return state '%s'"):format(cell.name, name), 0) end
+      if not lurn.is_symbol(list[name]) then error(("cell '%s': step returned a %s as state '%s', expected a symbol")
+        :format(cell.name, kind_of(list[name]), name), 0) end
     end
     return list
   end
@@ -265,8 +296,7 @@ return function (lurn)
       local next_states = step(cell, c, list[k], s)
       outputs[k] = next_states[cell.state[1]]
       for _, name in ipairs(cell.state) do
-        s[name] = on_axis(name, next_states[name])       -- a symbol of its own, however many states have this value
-        c.states[name] = s[name]
+        c.states[name] = on_axis(name, next_states[name])      -- one of its own, however many states have this value
       end
     end
     check_options(cell, c)
@@ -276,7 +306,7 @@ return function (lurn)
   --- One layer of a cell: its output over time. Whatever goes wrong leaves no scan open. given: {state = symbol}
   -- that starts some of its states.
   local function build (cell, o, program, x, path, reverse, given)
-    local ok, y = pcall(trace, cell, o, program, x, path, reverse, given)
+    local ok, y = xpcall(trace, told, cell, o, program, x, path, reverse, given)
     if ok then return y end
     program:abandon()
     error(y, 0)
@@ -287,6 +317,12 @@ return function (lurn)
   return function (options)
     local cell = schema.check("lurn.cell", options, CELL)
     cell.state = cell.state or {"h"}
+    for option, rule in next, cell.options or {} do
+      if type(rule) ~= "table" or type(rule[1]) ~= "string" then
+        error(("lurn.cell: option '%s' is declared as {type, default, range, help}: {\"number\", 0.5, {0, 1}}")
+          :format(tostring(option)), 2)
+      end
+    end
     function cell.build (...) return build(cell, ...) end
     function cell.unroll (...) return unroll(cell, ...) end
     return lurn.layers.recurrent(cell)

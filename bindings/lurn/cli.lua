@@ -205,6 +205,7 @@ end
 
 function M.unknown_verb (word)
   if word:find("%.lua$") then M.usage(("'%s' is a script: lurn run %s"):format(word, word)) end
+  if M.verbs.run.options[word] then M.usage(("'%s' is an option of run: lurn run --%s"):format(word, word)) end
   M.usage(schema.unknown("unknown command", word, {table.unpack(M.order)}), overview())
 end
 

@@ -72,6 +72,9 @@ return function (cli)
     local rows = rows_of(shelf, lurn, options, folder)
     shelf.mark_best(rows)
     local sort = options.sort
+    if sort and rows[1] and not shelf.known(rows, sort) then
+      io.stderr:write(("lurn: --sort: no run here has '%s'\n"):format(sort))
+    end
     if sort then shelf.sort(rows, sort) end
     local sorted_by = sort and not COLUMNS[sort] and sort or nil
     local head, cells, varying = {" ", "run", "status", "steps", "best", sorted_by}, {}, {}

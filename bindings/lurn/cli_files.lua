@@ -25,6 +25,20 @@ return function (cli)
     return message == nil and out or nil, message
   end
 
+  -- What data the run had, by path and the beginning of their hash, and where its series ended.
+  local function print_outcome (lurn, file)
+    local sources, row = file.manifest.data or {}, require "lurn.shelf" (lurn).row(file.path)
+    if sources[1] then print "data:" end
+    for _, source in ipairs(sources) do print(("  %-12s %.12s"):format(source.path or "-", source.hash or "")) end
+    local rows = {}
+    for name, s in next, row.metrics or {} do rows[#rows + 1] = {name, s.last, s.best or false, s.step or false} end
+    table.sort(rows, function (a, b) return a[1] < b[1] end)
+    if not rows[1] then return end
+    print "metrics:"
+    local text = require "lurn.sheet" (lurn).text({"", "last", "best", "at step"}, rows)
+    print((("  " .. text):gsub("\n", "\n  ")))
+  end
+
   local function print_run (lurn, file)
     print(("%s: run '%s', %s after %d steps, %s"):format(file.path, file.name,
       lurn.lock.status(file.path, file.status), file.steps or 0, lurn.quantity.duration(file.seconds or 0)))
@@ -39,6 +53,7 @@ return function (cli)
     for name in next, file.params do names[#names + 1] = name end
     table.sort(names)
     for _, name in ipairs(names) do print(("  %-12s %s"):format(name, tostring(file.params[name]))) end
+    print_outcome(lurn, file)
   end
 
   function M.inspect (options, rest)
@@ -98,9 +113,8 @@ return function (cli)
   -- Options of lurn.csv, of the words on the command line.
   local function table_options (options)
     local o = {x = words(options.x), y = options.y and words(options.y), header = not options.no_header}
-    for _, name in ipairs {"sequence", "time", "class", "targets", "sep", "normalise", "window", "stride", "horizon"} do
-      o[name] = options[name]
-    end
+    for _, name in ipairs {"sequence", "time", "class", "targets", "sep", "decimal", "normalise", "window", "stride",
+      "horizon"} do o[name] = options[name] end
     o.missing = tonumber(options.missing) or options.missing
     o.split = split_options(options)
     return o

@@ -72,16 +72,17 @@ return function (cli)
     return folder .. "/" .. path
   end
 
+  -- Of what file the run's data were, and how they were read.
   local function own_source (lurn, file)
     for _, source in ipairs(file.manifest.data or {}) do
       if source.path and not lurn.source.is_arrays(source) then return source end
     end
-    cli.fail(cli.INPUT, file.path .. ": the run's data came from no file; give --data FILE")
   end
 
   -- The data the run was trained on, by the path in the manifest; says so when it is no longer the same.
   local function own_data (lurn, file)
     local source = own_source(lurn, file)
+      or cli.fail(cli.INPUT, file.path .. ": the run's data came from no file; give --data FILE")
     local path = locate(lurn, file, source.path)
     local data, message = lurn.source.open(source, path, file.vocab)
     if not data then cli.fail(cli.INPUT, message .. " (the run's own data; or give --data FILE)") end
@@ -98,7 +99,19 @@ return function (cli)
     return true
   end
 
-  local function given_data (lurn, file, path)
+  -- A table is read as the run read its own one: the same file, wherever it is by now, or another.
+  local function given_table (lurn, file, source, path, targets)
+    if lurn.source.hash(source, path) == source.hash then return lurn.source.open(source, path) end
+    local data, message = lurn.source.alike(source, path, (own_data(lurn, file)), targets)
+    return data or cli.fail(cli.INPUT, message)
+  end
+
+  local function given_data (lurn, file, path, targets)
+    local source, text = own_source(lurn, file), lurn.sys.exists(path) and not lurn.data.is_hdf5(path)
+    if text and source and source.csv then return given_table(lurn, file, source, path, targets) end
+    if text and not file.vocab then
+      cli.fail(cli.INPUT, path .. ": no data set file, and the run's data were neither a table nor a text")
+    end
     local data, message = lurn.text(path, {vocab = file.vocab, level = file.level, split = {0, 0, 1}})
     if not data then cli.fail(cli.INPUT, message) end
     if not same_vocabulary(data.vocab, file.vocab) then
@@ -108,7 +121,7 @@ return function (cli)
   end
 
   local function splits_of (lurn, file, options)
-    if options.data then return {{"all", given_data(lurn, file, options.data).all}} end
+    if options.data then return {{"all", given_data(lurn, file, options.data, true).all}} end
     local data, same = own_data(lurn, file)
     local list = {}
     for _, name in ipairs {"valid", "test"} do
@@ -127,8 +140,8 @@ return function (cli)
 
   -- method: model.evaluate or model.predict. What it raises about shapes is a bad input file.
   local function over_split (method, file, model, split, options)
-    local ok, r = pcall(method, model, split, {batch = options.batch, seq = options.seq})
-    if ok then return r end
+    local ok, r, more = pcall(method, model, split, {batch = options.batch, seq = options.seq})
+    if ok then return r, more end
     if type(r) ~= "string" then error(r, 0) end
     cli.fail(cli.INPUT, ("%s: the data do not fit the model: %s"):format(file.path, (r:gsub("^[^\n]-:%d+: ", ""))))
   end
@@ -164,7 +177,7 @@ return function (cli)
   ---------------------------------------------------------------- predict
 
   local function any_data (lurn, file, options)
-    if options.data then return given_data(lurn, file, options.data) end
+    if options.data then return given_data(lurn, file, options.data, false) end
     return (own_data(lurn, file))
   end
 

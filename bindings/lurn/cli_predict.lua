@@ -17,12 +17,13 @@ return function (cli, read)
 
   -- Classes have names where the data set has them, or the run has a vocabulary, and there are as many outputs.
   local function names_of (data, vocab, cols)
-    local classes = data.set.classes or vocab
+    local classes = data.classes or data.set.classes or vocab
     return type(classes) == "table" and #classes == cols and cols > 1 and classes or nil
   end
 
-  -- One row for each step: its sequence, its step, its outputs, and the likeliest class where classes have names.
-  local function write_csv (file, outputs, names)
+  -- One row for each step: its sequence (as the table calls it, or its number in the data), its step, its outputs, and
+  -- the likeliest class where classes have names.
+  local function write_csv (file, outputs, names, sequences)
     local over_time = outputs[1]:dim() > 1
     local cols = outputs[1]:size(over_time and 2 or 1)
     local head = {"sequence", over_time and "step" or nil}
@@ -33,7 +34,7 @@ return function (cli, read)
       local rows = out:totable()
       if not over_time then rows = {rows} end
       for t, row in ipairs(rows) do
-        local cells = {i, over_time and t or nil}
+        local cells = {quoted(sequences[i]), over_time and t or nil}
         for _, x in ipairs(row) do cells[#cells + 1] = ("%.9g"):format(x) end
         if names then cells[#cells + 1] = quoted(names[likeliest(row)]) end
         file:write(table.concat(cells, ","), "\n")
@@ -41,10 +42,26 @@ return function (cli, read)
     end
   end
 
-  local function to_csv (path, outputs, names)
+  -- What the sequences of these numbers are called: by the table's names, where it has some.
+  local function sequences_of (data, numbers)
+    local list = {}
+    for i, n in ipairs(numbers) do list[i] = data.names and data.names[n] or tostring(n) end
+    return list
+  end
+
+  -- A model that learnt normalised targets puts out such.
+  local function tell_scale (data)
+    local y = data.normalisation and data.normalisation.y
+    for k, column in ipairs(y and y.columns or {}) do
+      io.stderr:write(("lurn: targets were normalised: %s = %.9g + %.9g x output\n"):format(column, y.mean[k],
+        y.deviation[k]))
+    end
+  end
+
+  local function to_csv (path, ...)
     local file, message = io.open(path, "w")
     if not file then cli.fail(cli.FAILED, message) end
-    write_csv(file, outputs, names)
+    write_csv(file, ...)
     local ok
     ok, message = file:close()
     if not ok then cli.fail(cli.FAILED, ("%s: %s"):format(path, message)) end
@@ -83,12 +100,13 @@ return function (cli, read)
     local data = read.data(lurn, file, options)
     local split = options.split and (data[options.split]
       or cli.fail(cli.INPUT, ("%s: the data have no split '%s'"):format(file.path, options.split))) or data.all
-    local outputs = read.over_split(model.predict, file, model, split, options)
+    local outputs, numbers = read.over_split(model.predict, file, model, split, options)
     if not outputs[1] then cli.fail(cli.INPUT, "the data have no sequence") end
     outputs = flattened(outputs, model:output_axis() == "time")
     local cols = outputs[1]:size(outputs[1]:dim())
     if options.out:find "%.h5$" or options.out:find "%.hdf5$" then to_h5(lurn, options.out, outputs, file.path)
-    else to_csv(options.out, outputs, names_of(data, file.vocab, cols)) end
+    else to_csv(options.out, outputs, names_of(data, file.vocab, cols), sequences_of(data, numbers)) end
+    tell_scale(data)
     if options.json then cli.document {run = file.path, out = options.out, sequences = #outputs, columns = cols}
     else print(("%s: %d sequences, %d columns"):format(options.out, #outputs, cols)) end
     return cli.OK

@@ -19,6 +19,10 @@ return function (cli)
   M.experiment_of = experiment_of
 
   local function load_script (lurn, path)
+    if lurn.data.is_hdf5(path) then
+      cli.usage(("%s is no script: lurn run --resume %s goes on with a run, lurn rerun %s plays it again"):format(path,
+        path, path))
+    end
     local experiment, message, code = lurn.experiment.load(path)
     if not experiment then cli.fail(code == "EIO" and cli.INPUT or cli.FAILED, message) end
     return experiment

@@ -248,6 +248,7 @@ local verbs = {
       targets = {{"step", "sequence", "next"}, "a target per step, or (csv: the last) one a sequence"},
       as = {"text", "npy: what integers are, numbers or ids (ids): x=numbers,y=ids", "NAME=KIND"},
       sep = {"text", "csv: between cells (a comma; a tab for .tsv)", "CHARACTER"},
+      decimal = {{".", ","}, "csv: before the fraction of a number (a point)"},
       no_header = {"flag", "csv: the first row has no names: columns are 1, 2, ..."},
       missing = {"text", "csv: drop, fill, or a number for empty cells"},
       normalise = {"flag", "csv: to mean 0 and deviation 1 in the training part"},

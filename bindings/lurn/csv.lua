@@ -15,16 +15,20 @@ return function (lurn)
 
   local OPTIONS = {
     sequence = {"string", nil, nil, "column that says which sequence a row is of; one sequence without it"},
-    time = {"string", nil, nil, "column of numbers by which the rows of a sequence are sorted; else as in the file"},
+    time = {"string", nil, nil,
+      "column by which the rows of a sequence are sorted: numbers, or dates as 2024-03-02 14:30; else as in the file"},
     x = {"table|string", schema.required, nil, "columns of the inputs"},
     y = {"table|string", nil, nil, "columns of the targets"},
-    class = {"boolean", nil, nil, "y is a class; so it is by itself when a cell of it is not a number"},
+    class = {"boolean|table", nil, nil,
+      "y is a class; so it is by itself when a cell of it is not a number. A list: these are the classes"},
     targets = {"string", "step", {"step", "sequence"}, "a target per step, or the last one of each sequence"},
     sep = {"string", nil, nil, "between cells: one character; \",\", and a tab for .tsv"},
+    decimal = {"string", ".", {".", ","}, "what stands before the fraction of a number"},
     header = {"boolean", true, nil, "the first row names the columns; else they are \"1\", \"2\", ..."},
     missing = {"string|number", nil, {"drop", "fill"},
       "of empty cells: drop the row, fill with the value before, or with a number; an error by default"},
-    normalise = {"boolean|string", false, {"x"}, "x and numbers of y to mean 0, deviation 1 in train; \"x\": x alone"},
+    normalise = {"boolean|string|table", false, {"x"},
+      "x and numbers of y to mean 0, deviation 1 in train; \"x\": x alone. Another data's normalisation: as that was"},
     window = {"integer", nil, {1, 1e9}, "sequences become windows of so many rows"},
     stride = {"integer", 1, {1, 1e9}, "rows from window to window"},
     horizon = {"integer", nil, {0, 1e9}, "y is that many rows later; with windows: after the window's last row"},
@@ -37,9 +41,14 @@ return function (lurn)
   ---------------------------------------------------------------- columns
 
   local function place (t, name)
-    for c, known in ipairs(t.names) do if known == name then return c end end
+    local found
+    for c, known in ipairs(t.names) do
+      if known == name and found then fail(1, "columns %d and %d are both called '%s'", found, c, name) end
+      if known == name then found = c end
+    end
+    if found then return found end
     local near = schema.unknown("no column", name, {table.unpack(t.names)})
-    fail(1, "%s (columns: %s)", near, table.concat(t.names, ", "))
+    fail(1, "%s (columns: %s)%s", near, table.concat(t.names, ", "), read.hint(t.names))
   end
 
   local function places (t, names)
@@ -57,15 +66,28 @@ return function (lurn)
   end
 
   local function is_class (t, o, c)
-    if o.class ~= nil then return o.class end
+    if o.class ~= nil then return o.class and true end
     for _, cells in ipairs(t.rows) do
       if not read.missing(cells[c]) and not tonumber(cells[c]) then return true end
     end
     return false
   end
 
+  -- The classes that another table had: a cell that is none of them is a mistake.
+  local function given_classes (t, c, names)
+    local ids = {}
+    for id, name in ipairs(names) do ids[name] = id end
+    for _, cells in ipairs(t.rows) do
+      if not read.missing(cells[c]) and not ids[cells[c]] then
+        fail(cells.line, "column %d ('%s'): '%s' is no class: %s", c, t.names[c], cells[c], table.concat(names, ", "))
+      end
+    end
+    return names, ids
+  end
+
   -- Names of classes: numbers by size, then texts.
-  local function classes_of (t, c)
+  local function classes_of (t, c, given)
+    if type(given) == "table" then return given_classes(t, c, given) end
     local seen, names = {}, {}
     for _, cells in ipairs(t.rows) do
       local name = cells[c]
@@ -116,9 +138,19 @@ return function (lurn)
     return list
   end
 
+  -- A time is a number, or a date from the year down (ISO 8601: 2024-03-02, 2024-03-02T14:30:00), which sorts as a
+  -- text. The first row says which; other dates, and zones, would sort wrongly and are refused.
+  local function time_of (t, cells, c, date)
+    if not date then return number(t, cells, c) end
+    local rest = cells[c]:match "^%d%d%d%d%-%d%d%-%d%d(.*)$"
+    if rest and rest:find "^[T ]?[%d:.]*Z?$" then return (cells[c]:gsub("[TZ]", {T = " ", Z = ""})) end
+    fail(cells.line, "column %d ('%s'): '%s' is not a date as %s is", c, t.names[c], cells[c], date)
+  end
+
   local function sort_by_time (t, rows, c)
     local at, place_of = {}, {}
-    for i, cells in ipairs(rows) do at[cells], place_of[cells] = number(t, cells, c), i end
+    local date = t.rows[1][c]:match "^%d%d%d%d%-%d%d%-%d%d.*"
+    for i, cells in ipairs(rows) do at[cells], place_of[cells] = time_of(t, cells, c, date), i end
     table.sort(rows, function (a, b)
       if at[a] ~= at[b] then return at[a] < at[b] end
       return place_of[a] < place_of[b]
@@ -127,7 +159,7 @@ return function (lurn)
 
   -- One sequence {x = rows, y = rows of numbers, or ids}; nil when nothing of it is left.
   local function convert (t, o, rows, columns)
-    local s = {x = {}, y = {}, group = columns.group and rows[1][columns.group]}
+    local s = {name = rows.name, x = {}, y = {}, group = columns.group and rows[1][columns.group]}
     if columns.time then sort_by_time(t, rows, columns.time) end
     local x, y
     for _, cells in ipairs(rows) do
@@ -144,8 +176,8 @@ return function (lurn)
   ---------------------------------------------------------------- splits
 
   local function piece (s, first, last)
-    return {x = table.move(s.x, first, last, 1, {}), y = table.move(s.y, first, last, 1, {}), group = s.group,
-      part = s.part}
+    return {name = s.name, x = table.move(s.x, first, last, 1, {}), y = table.move(s.y, first, last, 1, {}),
+      group = s.group, part = s.part}
   end
 
   -- A single sequence in order is cut by its rows: the past trains, the future tests.
@@ -190,8 +222,14 @@ return function (lurn)
     return {columns = names, mean = mean, deviation = square}
   end
 
-  local function normalise (sequences, key, names)
-    local m = measure(sequences, key, names)
+  -- given: what measure said of another table, whose columns have to be these.
+  local function normalise (sequences, key, names, given)
+    local m = given or measure(sequences, key, names)
+    local other = table.concat(m.columns, ", ")
+    if other ~= table.concat(names, ", ") then
+      error(("lurn.csv: normalise: %s was of columns %s, here they are %s"):format(key, other,
+        table.concat(names, ", ")), 0)
+    end
     for _, s in ipairs(sequences) do
       for _, row in ipairs(s[key]) do
         for k, x in ipairs(row) do row[k] = (x - m.mean[k]) / m.deviation[k] end
@@ -239,7 +277,7 @@ return function (lurn)
     local columns = {x = places(t, o.x), y = places(t, o.y), time = o.time and place(t, o.time)}
     if o.split and o.split.group then columns.group = place(t, o.split.group) end
     if columns.y[1] and not columns.y[2] and is_class(t, o, columns.y[1]) then
-      columns.names, columns.ids = classes_of(t, columns.y[1])
+      columns.names, columns.ids = classes_of(t, columns.y[1], o.class)
     end
     return columns
   end
@@ -250,31 +288,47 @@ return function (lurn)
     return names
   end
 
+  -- Numbers with a decimal comma get the point that tonumber knows; what is no number stays as it is.
+  local function point (t)
+    for _, cells in ipairs(t.rows) do
+      for c, cell in ipairs(cells) do
+        local pointed = cell:gsub(",", ".")
+        if tonumber(pointed) then cells[c] = pointed end
+      end
+    end
+  end
+
   -- A description for lurn.dataset, and what was done to the numbers.
   local function build (path, text, o)
     local t = read.table_of(text, o.sep or (path:find "%.tsv$" and "\t" or ","), o.header)
+    if o.decimal == "," then point(t) end
     local columns, sequences, norm, list = columns_of(t, o), {}, {}, {}
     for _, rows in ipairs(gather(t, o)) do sequences[#sequences + 1] = convert(t, o, rows, columns) or nil end
     if o.split then sequences = split(sequences, o.split, columns) end
+    local given = type(o.normalise) == "table" and o.normalise
     if o.normalise and sequences[1] then
-      norm.x = normalise(sequences, "x", names_at(t, columns.x))
-      if o.normalise == true and columns.y[1] and not columns.ids then
-        norm.y = normalise(sequences, "y", names_at(t, columns.y))
+      norm.x = normalise(sequences, "x", names_at(t, columns.x), given and given.x)
+      if (o.normalise == true or given and given.y) and columns.y[1] and not columns.ids then
+        norm.y = normalise(sequences, "y", names_at(t, columns.y), given and given.y)
       end
     end
     for _, s in ipairs(sequences) do windows(s, o, list) end
     if not list[1] then fail(1, "no sequence is left of the table's %d rows", #t.rows) end
-    return describe(list, o, columns, path), norm
+    return describe(list, o, columns, path), norm, o.sequence and list
   end
 
   local function check (options)
     local o = schema.check("lurn.csv", options, OPTIONS, 2)
     if o.split then o.split = schema.check("lurn.csv: split", o.split, splits.declaration, 2) end
+    if type(o.normalise) == "table" and not o.normalise.x then
+      error("lurn.csv: normalise: expected true, \"x\", or the normalisation of other data, {x = , y = }", 3)
+    end
     if o.sep and (#o.sep ~= 1 or o.sep:find '["\r\n]') then error("lurn.csv: sep is one character, no quote", 3) end
     return o
   end
 
-  --- A table of text as data. data.normalisation: {x = {columns, mean, deviation}, y = ...}.
+  --- A table of text as data. data.normalisation: {x = {columns, mean, deviation}, y = ...}. data.names: what the
+  -- column `sequence` says of each sequence.
   ---@param path string
   ---@param options table   see OPTIONS above
   ---@return lurn.Data? data
@@ -289,13 +343,17 @@ return function (lurn)
       lurn.data.failure = message or path .. ": cannot be read"
       return nil, lurn.data.failure, "ENOENT"
     end
-    local ok, description, norm = pcall(build, path, text, o)
+    local ok, description, norm, list = pcall(build, path, text, o)
     if not ok and type(description) == "table" then
       lurn.data.failure = ("%s:%d: %s"):format(path, description.line, description.message)
       return nil, lurn.data.failure, "EINVAL"
     elseif not ok then error(description, 2) end
     local data = lurn.dataset(description)
     data.normalisation, data.path, data.csv = norm, path, lurn.source.written(options)
+    if list then
+      data.names = {}
+      for i, s in ipairs(list) do data.names[i] = s.name end
+    end
     return data
   end
 

@@ -16,8 +16,9 @@ return function (lurn, csv)
     return lurn.cat(list, 1)
   end
 
-  local function arrays_of (set)
-    local arrays, offsets = {x = column(set, "x"), y = column(set, "y"), classes = set.classes}, {0}
+  local function arrays_of (data)
+    local set = data.set
+    local arrays, offsets = {names = data.names, x = column(set, "x"), y = column(set, "y"), classes = set.classes}, {0}
     for i, n in ipairs(set.lengths) do offsets[i + 1] = offsets[i] + n end
     arrays.offsets = offsets
     for name, ranges in next, set.splits do
@@ -51,7 +52,7 @@ return function (lurn, csv)
     end
     local done, e = pcall(function ()
       try(w, message, code)
-      for name, value in next, arrays_of(data.set) do try(w:write("/" .. name, value)) end
+      for name, value in next, arrays_of(data) do try(w:write("/" .. name, value)) end
       for key, value in next, attributes_of(data) do try(w:attr("/", key, value)) end
       try(w:commit())
     end)

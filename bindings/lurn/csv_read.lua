@@ -65,20 +65,35 @@ function M.rows (text, sep)
   return rows
 end
 
-local MISSING = {[""] = true, NA = true, NaN = true, nan = true, null = true, ["?"] = true}
+local MISSING = {}
+for _, word in ipairs {"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "?"} do
+  MISSING[word] = true
+end
 
 --- Whether a cell says that there is no value.
 function M.missing (cell) return cell == nil or MISSING[cell] == true end
 
+--- What to say of a table that does not fit when its head is one cell in which other separators stand; "" else.
+---@param names string[]
+---@return string
+function M.hint (names)
+  local other = not names[2] and names[1]:match "[;\t|]"
+  if not other then return "" end
+  return (" (its cells seem to end at %s; sep says so)"):format(other == "\t" and "tabs" or "'" .. other .. "'")
+end
+
 --- The names of the columns and the rows below them; without a header columns are called "1", "2", ...
 ---@return {names: string[], rows: table[]}
 function M.table_of (text, sep, header)
+  if text:find "^\255\254" or text:find "^\254\255" then fail(1, "is UTF-16; save the table as UTF-8") end
   local rows, names = M.rows(text, sep), {}
   if not rows[1] then fail(1, "the table is empty") end
   if header then names = table.remove(rows, 1) end
   if not header then for c = 1, #rows[1] do names[c] = tostring(c) end end
   for _, cells in ipairs(rows) do
-    if #cells ~= #names then fail(cells.line, ("%d cells, and the table has %d columns"):format(#cells, #names)) end
+    if #cells ~= #names then
+      fail(cells.line, ("%d cells, and the table has %d columns%s"):format(#cells, #names, M.hint(names)))
+    end
   end
   return {names = names, rows = rows}
 end

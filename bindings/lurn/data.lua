@@ -144,6 +144,23 @@ return function (lurn)
 
   ---------------------------------------------------------------- where data sets come from
 
+  -- What the file of a table has for people and for predictions, beside what is trained on: /names of the sequences,
+  -- and by what its numbers were normalised.
+  local function of_table (data, path)
+    local r <close> = lurn.h5.open(path)
+    if not r then return data end
+    local names = r:exists "/names" and r:read "/names"
+    if type(names) == "table" and #names == data.set.n then data.names = names end
+    for _, key in ipairs {"x", "y"} do
+      local ok, what = pcall(lurn.json.decode, r:attr("/", "normalisation_" .. key) or "")
+      if ok and type(what) == "table" then
+        data.normalisation = data.normalisation or {}
+        data.normalisation[key] = what
+      end
+    end
+    return data
+  end
+
   --- Opens a data set file. nil, message, code when it cannot.
   ---@param path string
   ---@return lurn.Data? data
@@ -152,7 +169,7 @@ return function (lurn)
   function M.open (path)
     local set, message, code = lurn.core.dataset.open(path)
     if not set then return world(nil, message, code) end
-    return wrap(set, path)
+    return of_table(wrap(set, path), path)
   end
 
   --- A data set from Lua tables: a list of sequences {x =, y =, mask =}, or whole arrays x, y, lengths; see the manual.
@@ -194,7 +211,8 @@ return function (lurn)
       vocab = vocab})
   end
 
-  local function is_hdf5 (path)
+  --- Whether a file begins as HDF5 files do.
+  function M.is_hdf5 (path)
     local f = io.open(path, "rb")
     local head = f and f:read(8)
     if f then f:close() end
@@ -215,7 +233,7 @@ return function (lurn)
   ---@return string? message
   ---@return string? code
   function M.text (path, options)
-    if is_hdf5(path) then return M.open(path) end
+    if M.is_hdf5(path) then return M.open(path) end
     local out = temporary_path()
     local ok, message, code = M.import_text(path, out, options)
     if not ok then return nil, message, code end

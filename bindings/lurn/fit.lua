@@ -80,6 +80,13 @@ return function (lurn)
     if next(found) then run:note(found) end
   end
 
+  -- A loss in bits, too, where it is one of ids; that of numbers is no information.
+  local function in_bits (model, loss)
+    local text = model:source_text()
+    local ids = text:find "\ninput r%d+ y index " or text:find "\ninput r%d+ labels index "
+    return ids and (" (%.3f bits)"):format(loss / math.log(2)) or ""
+  end
+
   local function evaluate (run, o, s)
     local value, name
     if o.valid then
@@ -97,7 +104,7 @@ return function (lurn)
     o.optim:report(value)                         -- schedule "plateau" listens
     s.waiting = improved and 0 or s.waiting + 1
     if improved then s.loss, s.step = value, run.steps end
-    run.progress:say("step %d  %s %.4f (%.3f bits)%s", run.steps, name, value, value / math.log(2),
+    run.progress:say("step %d  %s %.4f%s%s", run.steps, name, value, in_bits(o.model, value),
       improved and "  best" or "")
   end
 

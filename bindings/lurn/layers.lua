@@ -77,11 +77,19 @@ return function (lurn)
     return program:emit("product", o.bias and program:param(path .. ".bo", {V}, 0) or nil, x, w, 0, 1)
   end
 
+  -- Ids are nothing to multiply.
+  local function check_numbers (name, x)
+    if x.dtype == "index" then
+      error(("lurn.%s: it is given ids, expected numbers: lurn.embedding {size = ...} goes before it"):format(name), 0)
+    end
+  end
+
   --- act(x Wo + bo).
   function M.linear (options)
     local o = schema.check("lurn.linear", options or {}, LINEAR)
     return layer(o.name or "linear", o, function (self, m, x)
       local size, path, y = o.size or m.classes, m:path(self), nil
+      check_numbers("linear", x)
       if o.tied then y = tied(m.program, o, x, path)
       elseif size then y = m.program:affine(path, nil, size, o.bias and "bo" or nil, 0, {x, "Wo"})
       else error("lurn.linear: size is not given and the data has no classes", 0) end
@@ -243,6 +251,7 @@ return function (lurn)
       check_recurrent(o, cell.name)
       local made = layer(o.name or cell.name, o, function (self, m, x, given)
         local final = {}
+        check_numbers(cell.name, x)
         for k = 1, o.layers do
           local path, top = m:path(self), k == o.layers
           if k > 1 then x = between(o, o.dropout, x, path .. ".dropout") end

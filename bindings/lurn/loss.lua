@@ -73,6 +73,7 @@ return function (lurn)
   -- Targets of sequence i as a list; where they are the next x, the last step has none.
   local function targets_of (set, i)
     local s = set:sequence(i)
+    if s.y and s.y:dtype() ~= "ids" then error("lurn.loss.cross_entropy: numbers as targets are no classes", 0) end
     if s.y then return s.y:totable() end
     local x = set.targets == "next" and s.x:totable() or error("lurn.loss.cross_entropy: the data have no targets", 0)
     return table.move(x, 2, #x, 1, {})
@@ -229,7 +230,11 @@ return function (lurn)
     local index = o.target == "index"
     return {name = "custom", index = index, build = function (_, m, out)
       local y, weight = targets(m, index, out.axis, index and {1} or {o.size or out.cols})
-      return m.program:reduce(lurn.mean(f(out, y)), weight, o.reduction)
+      local l = f(out, y)
+      if not lurn.is_symbol(l) then
+        error(("a loss's function gives a symbol, the loss per frame, and not %s"):format(schema.describe(l)), 0)
+      end
+      return m.program:reduce(lurn.mean(l), weight, o.reduction)
     end}
   end
 

@@ -293,7 +293,11 @@ return function (lurn)
   ---------------------------------------------------------------- two ways to say what a model is
 
   -- What a model must know of its input: columns of numbers or the size of a vocabulary, and the same of its targets.
-  local function facts (input)
+  local function facts (input, where)
+    if type(input) ~= "userdata" and (type(input) ~= "table" or input.feed) then
+      error(("%s: input: expected a data set, {dim = D} or {vocab = V}, got %s"):format(where,
+        type(input) == "table" and "a split of a data set" or schema.describe(input)), 3)
+    end
     local set = input.set or input
     local vocab = type(input.vocab) == "number" and input.vocab or set.vocab_size
     if not vocab and type(input.vocab) == "table" then vocab = #input.vocab end
@@ -356,7 +360,7 @@ return function (lurn)
   ---@param options? table
   function M.model (f, options)
     local o = schema.check("lurn.model", options or {}, MODEL)
-    local known = o.input and facts(o.input)
+    local known = o.input and facts(o.input, "lurn.model")
     return create(function (m)
       if not known then return f(m) end
       m.vocab, m.classes, m.data = known.vocab, known.classes, o.input
@@ -376,9 +380,12 @@ return function (lurn)
   --- Layers one after the other. Elements are layers or functions of a symbol: lurn.tanh, lurn.last.
   function M.stack (options)
     local o = schema.check("lurn.stack", options, STACK)
-    local known = facts(o.input)
-    local loss = o.loss
+    local known, loss = facts(o.input, "lurn.stack"), o.loss
     if type(loss) == "function" then loss = lurn.loss.custom(loss) end
+    if loss and (type(loss) ~= "table" or not loss.build) then
+      error(("lurn.stack: loss: expected one of lurn.loss, as lurn.loss.mse(), or a function, got %s"):format(
+        schema.describe(loss)), 2)
+    end
     return create(function (m)
       m.vocab, m.classes, m.mask, m.data = known.vocab, known.classes, o.mask, o.input
       local x = input_x(m, known, "lurn.stack")

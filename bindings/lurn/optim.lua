@@ -113,6 +113,9 @@ return function (lurn)
   end
 
   local function create (rule, declared, model, options)
+    if type(model) ~= "table" or not model.native then
+      error(("lurn.optim.%s: expected a model, then options, got %s"):format(rule, schema.describe(model)), 3)
+    end
     local o = schema.check("lurn.optim." .. rule, options or {}, declared)
     for _, k in ipairs {"beta1", "beta2"} do      -- a mean that never moves is divided by zero
       if o[k] == 1 then error(("lurn.optim.%s: option '%s' must be below 1"):format(rule, k), 3) end

@@ -294,6 +294,10 @@ return function (lurn)
 
   local function read_header (r, path)
     local format, version = r:attr("/", "format"), r:attr("/", "version")
+    if format == "lurn bundle" then
+      try(nil, ("%s: a bundle of runs: lurn bundle %s --extract FOLDER takes its run files out"):format(path, path),
+        "EFORMAT")
+    end
     if format ~= M.format or math.type(version) ~= "integer" then
       try(nil, ("%s: an HDF5 file, but not a run file of lurn"):format(path), "EFORMAT")
     end

@@ -74,6 +74,12 @@ return function (lurn)
     return own or nil
   end
 
+  --- Whether one of the rows has something of that name.
+  function M.known (rows, name)
+    for _, row in ipairs(rows) do if M.value(row, name) ~= nil then return true end end
+    return false
+  end
+
   local operators = {
     ["<"] = function (a, b) return a < b end, ["<="] = function (a, b) return a <= b end,
     [">"] = function (a, b) return a > b end, [">="] = function (a, b) return a >= b end,

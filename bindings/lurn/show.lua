@@ -121,20 +121,20 @@ return function (lurn)
 
   local function quantile (sorted, q) return sorted[math.max(1, math.ceil(q * #sorted))] end
 
-  -- Lengths in up to eight ranges of equal width.
+  -- Lengths in up to eight ranges of as many lengths each; the last one may have fewer.
   local function length_bars (lengths)
     local sorted = table.move(lengths, 1, #lengths, 1, {})
     table.sort(sorted)
     local low, high = sorted[1], sorted[#sorted]
     if low == high then return ("  every sequence has %d steps"):format(low) end
-    local bins = math.min(8, high - low + 1)
-    local rows, width = {}, (high - low + 1) / bins
-    for k = 1, bins do
-      rows[k] = {("%d-%d"):format(math.ceil(low + (k - 1) * width), math.ceil(low + k * width) - 1), 0}
+    local rows, width = {}, (high - low + 8) // 8
+    for first = low, high, width do
+      local last = math.min(high, first + width - 1)
+      rows[#rows + 1] = {first == last and ("%d"):format(first) or ("%d-%d"):format(first, last), 0}
     end
     for _, n in ipairs(sorted) do
-      local k = math.min(bins, (n - low) // width + 1)
-      rows[k][2] = rows[k][2] + 1
+      local row = rows[(n - low) // width + 1]
+      row[2] = row[2] + 1
     end
     return ("  lengths: median %d, nine in ten up to %d\n%s"):format(quantile(sorted, 0.5), quantile(sorted, 0.9),
       lurn.plot.bars(rows, {width = 30, utf8 = screen.utf8()}))

@@ -87,6 +87,21 @@ return function (lurn)
     return lurn[arrays or "open"](path)
   end
 
+  --- Reads a table that a model is to be used on as its own one, `own`, was read: the same classes, the same scale, one
+  -- part. Without `targets` it need not have any, windows go up to its last row, and data.classes are own's.
+  ---@param source table   of a manifest: {csv = ...}
+  ---@param path string
+  ---@param own lurn.Data
+  ---@param targets boolean
+  function M.alike (source, path, own, targets)
+    local o = options_of(source.csv)
+    o.split, o.normalise, o.class = nil, next(own.normalisation) and own.normalisation, own.set.classes
+    if not targets then o.y, o.horizon = nil, nil end
+    local data, message, code = lurn.csv(path, o)
+    if data then data.classes = own.set.classes end
+    return data, message, code
+  end
+
   --- The hash of the content of a file, read as a source was; nil when it cannot be read so. The manifest may be
   -- anybody's, and so may its options.
   ---@param source table

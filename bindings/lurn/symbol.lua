@@ -60,43 +60,56 @@ return function (lurn)
     return p:emit("where", in_[1], in_[2], in_[3])
   end
 
-  -- Reductions of a symbol go over its columns; the result has one.
-  local function column (name, op, method)
-    M[name] = function (x)
-      if not is(x) then return x[method or name](x) end
+  -- Reductions of a symbol go over its columns; the result has one. Of a tensor they go over everything, or along
+  -- `dim`. (As a loss they are called with targets behind the symbol.)
+  local function over_columns (name, dim)
+    if type(dim) == "number" then
+      error(("%s: a symbol's columns are all it goes over; dimension %s is for tensors"):format(name, dim), 3)
+    end
+  end
+
+  local function column (name, op)
+    M[name] = function (x, dim)
+      if not is(x) then return x[name](x, dim) end
+      over_columns(name, dim)
       return x.program:emit(op, x)
     end
   end
   column("logsumexp", "lse")
   column("argmax", "argmax")
 
-  --- Sum over the columns.
-  function M.sum (x)
-    if not is(x) then return x:sum() end
-    return x.cols == 1 and x or x.program:emit("rowsum", x)
-  end
-
   --- Largest column.
-  function M.max (x)
-    if not is(x) then return x:max() end
+  function M.max (x, dim)
+    if not is(x) then return x:max(dim) end
+    over_columns("max", dim)
     return x.program:emit("rowmax", x)
   end
 
+  --- Sum over the columns.
+  function M.sum (x, dim)
+    if not is(x) then return x:sum(dim) end
+    over_columns("sum", dim)
+    return x.cols == 1 and x or x.program:emit("rowsum", x)
+  end
+
   --- Mean over the columns.
-  function M.mean (x)
-    if not is(x) then return x:mean() end
+  function M.mean (x, dim)
+    if not is(x) then return x:mean(dim) end
+    over_columns("mean", dim)
     return M.sum(x) / x.cols
   end
 
   --- e^x / sum e^x over the columns.
-  function M.softmax (x)
-    if not is(x) then return x:softmax() end
+  function M.softmax (x, dim)
+    if not is(x) then return x:softmax(dim) end
+    over_columns("softmax", dim)
     return M.exp(x - M.logsumexp(x))
   end
 
   --- The logarithm of softmax, over the columns.
-  function M.log_softmax (x)
-    if not is(x) then return x:log_softmax() end
+  function M.log_softmax (x, dim)
+    if not is(x) then return x:log_softmax(dim) end
+    over_columns("log_softmax", dim)
     return x - M.logsumexp(x)
   end
 

@@ -57,6 +57,8 @@ describe("a bundle", function ()
       assert.same(content("runs/" .. name .. ".h5"), content("parts/" .. name .. ".h5"))
     end
     assert.equal(shell.read "data/text.txt", shell.read "parts/text.txt")
+    assert.same({3, "", "lurn: all.h5: a bundle of runs: lurn bundle all.h5 --extract FOLDER takes its run files out\n"
+      }, {shell.lurn "sample all.h5"})
   end)
 
   when_built("has a line for every setting with mean and spread over seeds", function ()

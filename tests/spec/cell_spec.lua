@@ -168,6 +168,8 @@ describe("a step is refused", function ()
     refuses("did not return state 'c'", function (_, _, s) return s.h end, {state = {"h", "c"}})
     refuses("must return its next states", function () end)
     refuses("must return its next states", function () return 3 end)
+    refuses("returned a number as state 'h'", function () return {h = 1} end)
+    refuses("returned a tensor as state 'h'", function () return {h = lurn.zeros(H)} end)
   end)
 
   it("when it draws at random or counts", function ()
@@ -178,6 +180,36 @@ describe("a step is refused", function ()
 
   it("when it reads a state that it does not have", function ()
     refuses("s.m, which is no state", function (_, _, s) return s.h + s.m end)
+  end)
+
+  it("when it writes a state", function ()
+    refuses("step writes s.h; states stay as they are", function (c, x, s)
+      s.h = c:linear(nil, {x, s.h})
+      return s.h
+    end)
+  end)
+
+  it("when it calls linear with something else", function ()
+    local no_gate = "c:linear: expected the name of a gate, got a table"
+    refuses(no_gate, function (c, x, s) return c:linear {x, s.h} end)
+    refuses(no_gate, function (c, x, s) return c.linear("a", {x, s.h}) end)
+    refuses("expected a list of operands, {x, s.h}, got a symbol", function (c, x) return c:linear("a", x) end)
+    refuses("c:linear: operand 2: expected a symbol, or {symbol, \"Wh\"}, got a tensor", function (c, x)
+      return c:linear("a", {x, lurn.zeros(H)})
+    end)
+    refuses("c:conv: operand 1: expected a symbol", function (c, x, s) return c:conv("a", {{x, s.h}}) end)
+  end)
+
+  it("with the line of the step, where lurn's own code found the mistake", function ()
+    local line = debug.getinfo(1, "l").currentline
+    refuses(("cell_spec.lua:%d: slice: columns"):format(line + 2), function (_, _, s)
+      local most = lurn.slice(s.h, 2, 9)
+      return s.h * most
+    end)
+    refuses(("cell_spec.lua:%d: parameter faulty1.g: declared"):format(line + 6), function (c, _, s)
+      local g, b = c:param("g", {H}), c:param("g", {1})
+      return g * s.h + b
+    end)
   end)
 
   it("when shapes do not fit", function ()
@@ -193,6 +225,8 @@ describe("a step is refused", function ()
 
   it("when it asks a symbol for what it has not", function ()
     refuses("no field 'tahn'", function (_, _, s) return s.h:tahn() end)
+    refuses("sum: a symbol's columns are all it goes over; dimension 1", function (_, _, s) return s.h * s.h:sum(1) end)
+    refuses("softmax: a symbol's columns", function (_, _, s) return lurn.softmax(s.h, 2) end)
     refuses("power", function (_, _, s) return s.h^0.3 end)
     refuses("inside the step", function (_, x, s) return s.h + lurn.mean(lurn.shift(x, 1)) end)
   end)
@@ -218,6 +252,8 @@ describe("a step is refused", function ()
     assert.has_error(function () lurn.cell {name = "x"} end)
     assert.has_error(function () lurn.cell {name = "x", step = function () end, stat = {"h"}} end)
     assert.has_error(function () lurn.cell {name = "x", step = 3} end)
+    assert.error_matches(function () lurn.cell {name = "x", step = print, options = {rate = 0.5}} end,
+      "option 'rate' is declared as {type, default, range, help}")
   end)
 end)
 

@@ -129,6 +129,10 @@ describe("run files side by side", function ()
     local code, out, err = shell.lurn "ls --where 'lrr<1' --csv"
     assert.same({0, " ,run,status,steps,best\n"}, {code, out})
     assert.matches("no run here has 'lrr'", err)
+    code, out, err = shell.lurn "ls --sort mean_los --where 'lr<1e-2'"
+    assert.equal(0, code)
+    assert.matches("b.h5", out)
+    assert.matches("^lurn: %-%-sort: no run here has 'mean_los'\n", err)
     assert.equal(2, (shell.lurn "ls --where 'lr>>1'"))
     assert.equal(2, (shell.lurn "ls --where 'os.exit()'"))
   end)

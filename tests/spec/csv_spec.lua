@@ -59,7 +59,11 @@ describe("cells", function ()
     refused("%.csv:2: a quote is opened and never closed", 'a,b\n"1,2\n')
     refused("%.csv:2: text behind a closing quote", 'a,b\n"1"x,2\n')
     refused("no column 'temp', did you mean 'tmp'%?", "tmp,b\n1,2\n", {x = "temp"})
+    refused("columns 1 and 3 are both called 'a'", "a,b,a\n1,2,3\n")
     refused("the table is empty", "")
+    refused("no column 'a' %(columns: a;b%) %(its cells seem to end at ';'; sep says so%)", "a;b\n1;2\n")
+    refused("3 cells, and the table has 1 columns %(its cells seem to end at tabs; sep says so%)", "a\tb\n1,5\t2,5\n")
+    refused("%.csv:1: is UTF%-16", "\255\254a\0,\0b\0\n\0001\0,\0002\0\n\0")
     refused("no sequence is left", "a,b\n")
     local data, message = lurn.csv("/nowhere/at all.csv", {x = "a"})
     assert.is_nil(data)
@@ -79,6 +83,50 @@ describe("a table", function ()
     assert.same({{2}, {1}}, xs(load("2\n1\n", {x = "1", header = false}), 1))
   end)
 
+  it("is sorted by dates as by numbers", function ()
+    local data = load("t,a\n2024-03-10,3\n2024-03-02T14:30:05Z,2\n2024-03-02 14:30,1\n2023-12-31,0\n",
+      {x = "a", time = "t"})
+    assert.same({{0}, {1}, {2}, {3}}, xs(data, 1))
+    for _, other in ipairs {"5", "10.03.2024", "2024-03-02T14:30+01:00", ""} do
+      local refused, message = lurn.csv(spit("t,a\n2024-03-10,3\n" .. other .. ",2\n"), {x = "a", time = "t"})
+      assert.is_nil(refused)
+      assert.matches("%.csv:3: column 1 %('t'%): '.*' is not a date as 2024%-03%-10 is", message)
+    end
+  end)
+
+  it("has decimal commas where it is said", function ()
+    local text = "a;b;k\n1,5;-2,25e1;x,1\n3;,5;y\n"
+    local data = load(text, {x = {"a", "b"}, y = "k", sep = ";", decimal = ","})
+    assert.same({{1.5, -22.5}, {3, 0.5}}, xs(data, 1))
+    assert.same({"x,1", "y"}, data.set.classes)
+    assert.same({{1.5}}, xs(load('a,k\n"1,5",1\n', {x = "a", decimal = ","}), 1))
+  end)
+
+  it("knows what its sequences are called, whatever becomes of them", function ()
+    local text = "id,a\nv,1\nu,2\nv,3\nu,4\nempty,\nw,5\n"
+    assert.same({"v", "u", "w"}, load(text, {sequence = "id", x = "a", missing = "drop"}).names)
+    assert.same({"v", "u"}, load(text, {sequence = "id", x = "a", missing = "drop", window = 2}).names)
+    assert.is_nil(load(text, {x = "a", missing = "drop"}).names)
+  end)
+
+  it("has the classes and the scale of another table, when they are given", function ()
+    local first = load("a,k\n1,up\n3,down\n", {x = "a", y = "k", normalise = true})
+    local o = {x = "a", y = "k", normalise = first.normalisation, class = first.set.classes}
+    local second = load("a,k\n5,up\n", o)
+    assert.same({{3}}, xs(second, 1))
+    assert.same({2}, ys(second, 1))
+    assert.same({"down", "up"}, second.set.classes)
+    local refused, message = lurn.csv(spit "a,k\n1,up\n5,left\n", o)
+    assert.is_nil(refused)
+    assert.matches("%.csv:3: column 2 %('k'%): 'left' is no class: down, up", message)
+    o.x, o.y, o.class = "b", nil, nil
+    assert.error_matches(function () lurn.csv(spit "b\n1\n", o) end, "x was of columns a, here they are b")
+    o.normalise = {}
+    assert.error_matches(function () lurn.csv(spit "b\n1\n", o) end, "normalise: expected true")
+    local y = load("a,y\n1,10\n3,30\n", {x = "a", y = "y", normalise = true}).normalisation
+    assert.same({{3}}, ys(load("a,y\n1,50\n", {x = "a", y = "y", normalise = y}), 1))
+  end)
+
   it("has classes where a target is no number, or where it is said", function ()
     local text = "id,a,k\n1,1,up\n1,2,down\n2,3,\n2,4,up\n"
     local data = load(text, {sequence = "id", x = "a", y = "k"})
@@ -92,7 +140,7 @@ describe("a table", function ()
   end)
 
   it("with empty cells drops the row, or fills them", function ()
-    local text = "a,b\n1,1\n,2\nNA,3\n4,4\n"
+    local text = "a,b\n1,1\n,2\nn/a,3\n4,4\n"
     assert.same({{1, 1}, {4, 4}}, xs(load(text, {x = {"a", "b"}, missing = "drop"}), 1))
     assert.same({{1, 1}, {1, 2}, {1, 3}, {4, 4}}, xs(load(text, {x = {"a", "b"}, missing = "fill"}), 1))
     assert.same({{1, 1}, {-9, 2}, {-9, 3}, {4, 4}}, xs(load(text, {x = {"a", "b"}, missing = -9}), 1))
@@ -210,6 +258,7 @@ describe("from a table to predictions", function ()
   teardown(shell.close)
 
   when_built("goes the whole way", function ()
+    local _
     local code, out, err = shell.lurn("data csv table.csv -o set.h5 --sequence id --time step --x value,other "
       .. "--y label --targets sequence --normalise --split 60,20,20 --by stratified")
     assert.equal(0, code, err)
@@ -229,16 +278,75 @@ describe("from a table to predictions", function ()
     assert.equal("out.csv: 160 sequences, 2 columns\n", out)
     local rows = read.table_of(shell.read "out.csv", ",", true)
     assert.same({"sequence", "out1", "out2", "class"}, {table.unpack(rows.names)})
+    assert.same({"s1", "s160"}, {rows.rows[1][1], rows.rows[160][1]})
+    local set = assert(lurn.open(shell.path "set.h5"))
+    assert.same(norm, set.normalisation.x)
     local right = 0
     for i, row in ipairs(rows.rows) do
       if row[4] == (i % 8 == 0 and "rare, indeed" or "common") then right = right + 1 end
     end
     assert.is_true(right >= 150, tostring(right))
+    code, _, err = shell.lurn "predict run.h5 --split test -o out.csv"
+    assert.equal(0, code, err)
+    local of = {}
+    for _, row in ipairs(rows.rows) do of[row[1]] = row[2] end
+    for _, row in ipairs(read.table_of(shell.read "out.csv", ",", true).rows) do assert.equal(of[row[1]], row[2]) end
     code, out, err = shell.lurn "predict run.h5 --split test -o out.h5 --json"
     assert.equal(0, code, err)
     assert.equal(32, json.decode(out).sequences)
     local arrays <close> = assert(lurn.h5.open(shell.path "out.h5"))
     assert.same({32, 2}, arrays:read("/out").shape)
+  end)
+
+  when_built("reads tables for a model as the model's own one", function ()
+    shell.write("own.lua", [[
+local lurn = require "lurn"
+return lurn.experiment {name = "own", params = {y = "label"}, run = function (run, p)
+  local data = assert(lurn.csv("table.csv", {sequence = "id", time = "step", x = {"value", "other"}, y = p.y,
+    targets = "sequence", normalise = true, split = {60, 20, 20}}))
+  local model = lurn.stack {input = data, lurn.gru {hidden = 2, pool = "last"},
+    lurn.linear {size = data.set.classes and 2 or 1},
+    loss = data.set.classes and lurn.loss.cross_entropy() or lurn.loss.mse()}
+  run:fit {model = model, optim = lurn.optim.sgd(model), train = data.train, seq = 0}
+end}]])
+    for _, y in ipairs {"label", "other"} do
+      local code, _, err = shell.lurn("run own.lua --out own.h5 --force --y " .. y)
+      assert.equal(0, code, err)
+      assert.equal(y == "label", err:find "mean_loss %d%.%d+ %(%d%.%d+ bits%)" ~= nil, err)      -- classes have bits
+      code, _, err = shell.lurn "predict own.h5 -o all.csv"
+      assert.equal(0, code, err)
+      assert.equal(y == "other", err:find "targets were normalised: other = 99.9%d+ %+ 0%.%d+ x output" ~= nil, err)
+      -- Some of the machines, in another order and without their targets: the same predictions.
+      local all, few = {}, {}
+      for _, row in ipairs(read.table_of(shell.read "all.csv", ",", true).rows) do all[row[1]] = row end
+      for _, name in ipairs {"s31", "s5"} do
+        for line in shell.read "table.csv":gmatch("\n(" .. name .. ",[^\r\n]*)") do
+          few[#few + 1] = y == "label" and line:match "^(.*,.*,.*),[^,]*$" or line
+        end
+      end
+      shell.write("few.csv", (y == "label" and "id,step,value,other\n" or "id,step,value,other,label\n")
+        .. table.concat(few, "\n"))
+      code, _, err = shell.lurn "predict own.h5 --data few.csv -o few_out.csv"
+      assert.equal(0, code, err)
+      local rows = read.table_of(shell.read "few_out.csv", ",", true).rows
+      assert.equal(2, #rows)
+      for k, name in ipairs {"s31", "s5"} do
+        rows[k].line, all[name].line = nil, nil
+        assert.same(all[name], rows[k])
+      end
+    end
+    -- The own table under another name, with its parts.
+    shell.run "mv table.csv moved.csv"
+    local code, out, err = shell.lurn "predict own.h5 --data moved.csv --split test -o test.csv"
+    assert.equal(0, code, err)
+    assert.equal("test.csv: 32 sequences, 1 columns\n", out)
+    assert.matches("\ns129,", shell.read "test.csv")
+    assert.equal(0, (shell.lurn "eval own.h5 --data moved.csv"))
+    local _
+    code, _, err = shell.lurn "predict own.h5 --data few.csv -o few_out.csv"
+    assert.equal(3, code)
+    assert.matches("table.csv: No such file", err)
+    shell.run "mv moved.csv table.csv"
   end)
 
   when_built("says what is wrong", function ()
@@ -260,5 +368,8 @@ describe("from a table to predictions", function ()
     code, _, err = shell.lurn "predict run.h5 --data other.h5 -o x.csv"
     assert.equal(3, code)
     assert.matches("the data do not fit the model", err)
+    code, _, err = shell.lurn "predict run.h5 --data other.csv -o x.csv"
+    assert.equal(3, code)
+    assert.matches("other.csv: no data set file, and the run's data were neither a table nor a text", err)
   end)
 end)

@@ -412,7 +412,8 @@ describe("misuse has one message:", function ()
     refuses("'x': the model expects time (3) real, got time (4) real",
       forward {x = l.zeros(5, 2, 4), y = l.zeros(5, 2, K)})
     refuses("'x': the model expects time (3) real, got time (1) index", forward {x = l.ids {{1}}, y = l.zeros(1, 1, K)})
-    refuses("'y': the model expects time (2) real, got row (2) real", forward {x = l.zeros(5, 2, D), y = l.zeros(2, K)})
+    refuses("'y': the model expects time (2) real, got row (2) real (one a sequence, not one a step)",
+      forward {x = l.zeros(5, 2, D), y = l.zeros(2, K)})
     refuses("asks for 'y'", forward {x = l.zeros(5, 2, D)})
     refuses("y: expected (5,2,K)", forward {x = l.zeros(5, 2, D), y = l.zeros(4, 2, K)})
     refuses("is empty", forward {x = l.zeros(0, 2, D)})

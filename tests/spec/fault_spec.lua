@@ -308,7 +308,7 @@ describe("one message for", function ()
 
   it("the same in the module: nil, message and code for files, an error for the rest", function ()
     for name, pattern in pairs {["nowhere.h5"] = "cannot open", ["not.h5"] = "not an HDF5 file",
-                                ["cut2.h5"] = "truncated"} do
+                                ["cut2.h5"] = ": truncated file: "} do
       local data, message, code = lurn.open(shell.path(name))
       assert.is_nil(data)
       assert.equal(shell.path(name), message:sub(1, #shell.path(name)))

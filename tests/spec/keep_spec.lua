@@ -81,6 +81,9 @@ describe("kept checkpoints", function ()
     local _, out = shell.lurn "inspect run.h5"
     assert.matches("size [%d.]+ kB", out)
     assert.matches("kept run%.step%-000030%.h5, [%d.]+ kB", out)
+    assert.matches("\ndata:\n  text%.txt     %x%x%x%x%x%x%x%x%x%x%x%x\n", out)
+    assert.matches("\nmetrics:\n +last +best +at step\n", out)
+    assert.matches("\n  valid_loss +%d%.%d+ +%d%.%d+ +%d+\n", out)
     code, _, err = shell.lurn "inspect run.step-000030.h5"
     assert.equal(0, code, err)
   end)

@@ -330,6 +330,15 @@ describe("the option", function ()
       local ok, message = pcall(function () return layer_of(l, make()) end)
       assert(not ok and tostring(message):find(words, 1, true), tostring(message))
     end
+    local data = l.dataset {{x = {1.0}}}
+    for _, input in ipairs {data.train, 3, "data"} do
+      assert.error_matches(function () l.stack {input = input, l.linear {size = 1}} end,
+        "lurn.stack: input: expected a data set")
+    end
+    for name, layer in pairs {gru = l.gru {hidden = 2}, linear = l.linear {size = 2}} do
+      assert.error_matches(function () l.stack {input = {vocab = 3}, layer} end,
+        "lurn." .. name .. ": it is given ids, expected numbers: lurn.embedding")
+    end
     refuses("both ways", function () return l.gru {hidden = H, bidirectional = true, reverse = true} end)
     refuses("'pool' must be", function () return l.gru {hidden = H, pool = true} end)
     refuses("'pool' must be", function () return l.gru {hidden = H, pool = "first"} end)

@@ -93,11 +93,21 @@ describe("class weights", function ()
     assert.equal(writer({1.0, 1.0}):program(), writer("balanced"):program())
   end)
 
+  it("of one's own are refused when they are none", function ()
+    local function refused (pattern, loss)
+      assert.error_matches(function () lurn.stack {input = {dim = 1}, lurn.linear {size = 1}, loss = loss} end, pattern)
+    end
+    refused("loss: expected one of lurn.loss, as lurn.loss.mse%(%), or a function, got 'mse'", "mse")
+    refused("a loss's function gives a symbol, the loss per frame, and not nil", function () end)
+    refused("and not 3", function () return 3 end)
+  end)
+
   it("are refused when there is nothing to count or a number is wrong", function ()
     local function refused (pattern, options, input)
       assert.error_matches(function () stack(lurn.loss.cross_entropy(options), input) end, pattern)
     end
     refused("give data = the data set", {weight = "balanced"}, {dim = 1})
+    refused("numbers as targets are no classes", {weight = "balanced"}, lurn.dataset {{x = {{1}}, y = {{1.5}}}})
     refused("expected 3 numbers, one a column, got 2", {weight = {1, 2}})
     refused("%[2%] must be a number from 0, got %-1", {weight = {1, -1, 2}})
     refused("%[3%] must be a number from 1e%-30, got 0", {weight = {1, 1, 0}, smoothing = 0.1})

@@ -153,8 +153,9 @@ describe("an evaluation", function ()
   end)
 
   it("predicts each sequence in its place, the same for any batches", function ()
-    local list = model:predict(data.valid, {batch = 4})
+    local list, numbers = model:predict(data.valid, {batch = 4})
     assert.equal(4, #list)
+    assert.same({4, 5, 6, 7}, numbers)
     for i, out in ipairs(list) do assert.same({i + 3, 3}, out.shape) end
     for _, o in ipairs {{batch = 1}, {batch = 3}, {batch = 2, seq = 2}} do
       for i, out in ipairs(model:predict(data.valid, o)) do assert.is_true(out:equal(list[i])) end
@@ -174,6 +175,15 @@ describe("an evaluation", function ()
     local whole = writer:predict(text.all, {seq = 50})
     assert.equal(1, #whole)
     assert.is_true(whole[1]:equal(writer:predict(text.all, {seq = 2})[1]))
+  end)
+
+  it("says what a split is to whoever has none", function ()
+    for _, method in ipairs {"evaluate", "predict"} do
+      local function of (split) return function () return model[method](model, split) end end
+      assert.error_matches(of(data.test), "model:" .. method .. ": expected a split .* got nil: the data")
+      assert.error_matches(of(data), "got a table, a split of these data: data.all")
+      assert.error_matches(of(3), "got a number")
+    end
   end)
 
   it("in run:fit logs its metrics", function ()

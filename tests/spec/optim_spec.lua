@@ -222,6 +222,7 @@ describe("an optimiser refuses", function ()
 
   it("a mean that never moves", function ()
     assert.error_matches(function () l.optim.adam(model_of(l, "rnn"), {beta1 = 1}) end, "beta1")
+    assert.error_matches(function () l.optim.adam {lr = 1} end, "lurn.optim.adam: expected a model, then")
     assert.error_matches(function () l.optim.adamw(model_of(l, "rnn"), {beta2 = 1}) end, "beta2")
   end)
 end)

@@ -71,6 +71,11 @@ describe("a value at the prompt", function ()
     local out = text(NARROW, data)
     assert.matches("3 sequences, 6 frames, vocabulary of 3", out)
     assert.matches("median 2", out)
+    local many = {}
+    for n = 3, 15 do many[n - 2] = {x = lurn.ids(table.pack(string.byte(("\1"):rep(n), 1, n)))} end
+    local ranges = {}
+    for range in text(NARROW, lurn.dataset(many)):gmatch "\n *(%d+%-?%d*)  +%d+ " do ranges[#ranges + 1] = range end
+    assert.same({"3-4", "5-6", "7-8", "9-10", "11-12", "13-14", "15"}, {table.unpack(ranges, 1, 7)})
     assert.matches("\n  classes up, down\n", text(NARROW, lurn.dataset {{x = {{1}}, y = 1}, {x = {{2}, {3}}, y = 2},
       classes = {"up", "down"}}))
     assert.matches("^lurn .*, lstm, ", (check_screen(text(NARROW, lurn), NARROW):gsub("\n", "")))

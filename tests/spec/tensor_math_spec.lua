@@ -209,6 +209,17 @@ describe("reductions", function()
     near({{4, 4}, {4, 4}, {4, 4}}, lurn.full(3, 2, 2, 2):sum(3))
   end)
 
+  it("are the same as functions of lurn", function()
+    local x = lurn.normal(3, 4, {name = "x"})
+    for _, name in ipairs {"sum", "mean", "max", "argmax", "logsumexp", "softmax", "log_softmax"} do
+      for dim = 1, 2 do
+        local wanted = x[name](x, dim)
+        assert.is_true(lurn[name](x, dim):equal(wanted), name)
+      end
+    end
+    assert.equal(x:sum(), lurn.sum(x))
+  end)
+
   it("sum in double", function()
     local many = lurn.full(1000000, 0.1)
     near(many[1] * 1e6, many:sum(), 1e-6)
