@@ -277,7 +277,7 @@ return function (cli)
     local results = require "lurn.cli_study" (cli)
     local document = results.document(lurn, study, agent.trials, url)
     document.status, document.seconds = how, agent.clock() - agent.began
-    document.busy = agent.busy / (#agent.slots * document.seconds)
+    document.busy = agent:share()
     if options.json then cli.document(document)
     else results.show_best(lurn, study, document) end
     if how == "done" and document.counts.COMPLETE == 0 then return cli.FAILED end

@@ -21,6 +21,10 @@ return lurn.experiment {name = "ends", params = {x = {0.5, float = {0, 1}}, what
       return #all
     end
     if p.what == "fine" then return p.x end
+    if p.what == "slow" then
+      lurn.sys.sleep(0.5)
+      return p.x
+    end
     local set = {split = {train = {1, 4}, valid = {5, 6}}}
     for i = 1, 6 do
       set[i] = {x = {}, y = {}}
@@ -283,6 +287,16 @@ describe("an agent", function ()
     assert.equal(1, complete)
   end)
 
+  it("knows which part of the time its workers were at work, and what the others waited for", function ()
+    local _, _, _, _, agent = sweep("slow", {trials = 1, workers = 4})
+    local share, why = agent:share()
+    assert.is_true(share > 0.1 and share <= 0.25, share)
+    assert.equal("others", why)
+    _, _, _, _, agent = sweep("slow", {trials = 2, workers = 2})
+    share = agent:share()
+    assert.is_true(share > 0.5 and share <= 1, share)
+  end)
+
   it("has seeds of a configuration share its parameters and differ in the training seed", function ()
     local trials = sweep("train", {trials = 2, seeds = 3})
     assert.equal(6, #trials)
@@ -304,8 +318,8 @@ describe("an agent", function ()
     local away, said = 0, {}      -- until the agent has said so, and then some
     local view = setmetatable({say = function (_, format, ...) said[#said + 1] = format:format(...) end},
       {__index = function () return function () end end})
-    local trials, how = sweep("train", {trials = 4, workers = 2, agent = {view = view}, spool = shell.path "spool",
-      prepare = function (a)
+    local trials, how, _, _, agent = sweep("train", {trials = 4, workers = 2, spool = shell.path "spool",
+      agent = {view = view}, prepare = function (a)
         local study = a.handle.kept.kept      -- behind the spool
         for _, name in ipairs {"claim", "report", "finish", "renew", "sync"} do
           local method = study[name]
@@ -329,6 +343,7 @@ describe("an agent", function ()
     assert.equal(2, #said)
     assert.matches("^store: .* away; trials go on, new ones wait$", said[1])
     assert.equal("store: it answers again", said[2])
+    assert.equal("store", select(2, agent:share()))
   end)
 
   it("keeps a result that neither the store nor its spool takes, and says it again", function ()
