@@ -2,6 +2,7 @@
 
 return function (cli)
   local runner = require "lurn.cli_run" (cli)
+  local csv_read = require "lurn.csv_read"
   local M = {}
 
   M.FOLDER = "sweeps"      -- of stores and run files, where nothing else is said
@@ -135,16 +136,12 @@ return function (cli)
       if not list then cli.fail(cli.INPUT, path .. ": " .. (why or "expected a list of objects")) end
       return list, text
     end
-    local names, list = nil, {}
-    for line in (text:gsub("\r", "") .. "\n"):gmatch "(.-)\n" do
-      local cells = {}
-      for cell in (line .. ","):gmatch "%s*(.-)%s*," do cells[#cells + 1] = cell end
-      if not names then names = cells
-      elseif line:find "%S" then
-        local row = {}
-        for i, name in ipairs(names) do if cells[i] and cells[i] ~= "" then row[name] = cells[i] end end
-        list[#list + 1] = row
-      end
+    local ok, t = pcall(csv_read.table_of, text, path:find "%.tsv$" and "\t" or ",", true)
+    if not ok then cli.fail(cli.INPUT, type(t) == "table" and ("%s:%d: %s"):format(path, t.line, t.message) or t) end
+    local list = {}
+    for k, cells in ipairs(t.rows) do
+      list[k] = {}
+      for i, name in ipairs(t.names) do if cells[i] ~= "" then list[k][name] = cells[i] end end
     end
     return list, text
   end

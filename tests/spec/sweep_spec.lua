@@ -220,6 +220,27 @@ describe("lurn sweep", function ()
     assert.matches("parameter 'note' is not searched in this study, it is plain", err)
   end)
 
+  when_built("reads the configurations of a spreadsheet: quotes, a byte order mark, CRLF, tabs", function ()
+    shell.write("sheet.csv", '\239\187\191"x",cell\r\n"0.25","c"\r\n\r\n-1,\r\n')
+    shell.write("sheet.tsv", "x\tcell\n0.5\tb\n")
+    assert.equal(0, (shell.lurn "sweep quick.lua --sampler random --trials 2 --quiet --enqueue sheet.csv"))
+    assert.equal(0, (shell.lurn "sweep quick.lua --sampler random --trials 3 --quiet --enqueue sheet.tsv"))
+    local list = trials_of("sweeps/quick.db", "quick")
+    assert.same({0.25, "c", -1.0, "a", 0.5, "b"}, {list[1].params.x, list[1].params.cell, list[2].params.x,
+      list[2].params.cell, list[3].params.x, list[3].params.cell})
+    shell.write("sheet.csv", "x,cell\n0.1,a\n0.2\n")
+    local code, _, err = shell.lurn "sweep quick.lua --sampler random --trials 3 --quiet --enqueue sheet.csv"
+    assert.equal(3, code)
+    assert.matches("sheet.csv:3: 1 cells, and the table has 2 columns", err)
+  end)
+
+  when_built("says why it cannot make its folder", function ()
+    shell.run "ln -s nowhere sweeps"
+    local code, _, err = shell.lurn "sweep quick.lua --trials 1 --quiet"
+    assert.equal(3, code)
+    assert.matches("sweeps: cannot make the folder: File exists", err)
+  end)
+
   when_built("makes nothing when the file of configurations is wrong", function ()
     shell.write("wrong.json", '[{"x": 0.3}, {"hiden": 4}]')
     shell.write("numbers.json", "[1, 2]")
