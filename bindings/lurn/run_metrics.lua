@@ -118,6 +118,10 @@ return function (lurn, Run)
   ---@param name? string   of the series; "objective" by default
   ---@return boolean improved
   function Run:report (value, name)
+    if type(value) ~= "number" or name ~= nil and type(name) ~= "string" then
+      error(("run:report: expected a number and perhaps the name of a series, got %s, %s; the step is counted by "
+        .. "run:batches"):format(schema.describe(value), schema.describe(name)), 2)
+    end
     record(self, name or "objective", value)
     self:write_live {step = self.steps, [name or "objective"] = value}
     local improved = better(self, value)

@@ -245,6 +245,17 @@ describe("a run", function ()
     assert.equal(45, resume(change):play().done)
   end)
 
+  it("says what run:report wants, and who counts the steps", function ()
+    for _, case in ipairs {{"3, 0.5", {3, 0.5}}, {"nil, nil", {}}, {"'0.5', nil", {"0.5"}}} do
+      local told = lurn.experiment {name = "told", run = function (run) run:report(table.unpack(case[2], 1, 2)) end}
+      local run = told:start({}, {write = false, quiet = true}):play()
+      assert.equal("failed", run.status)
+      assert.truthy(tostring(run.error):find("run_spec.lua", 1, true))
+      assert.truthy(tostring(run.error):find("run:report: expected a number and perhaps the name of a series, got "
+        .. case[1] .. "; the step is counted by run:batches", 1, true), run.error)
+    end
+  end)
+
   it("remembers a loop that was left by break, and the next one", function ()
     local function make (stop)
       return lurn.experiment {name = "two", run = function (run)
