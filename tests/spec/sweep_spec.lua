@@ -382,6 +382,13 @@ describe("lurn sweep", function ()
     assert.matches("number,config,seed,state,reason,value,", out)
     assert.equal(0, (shell.lurn "study export quick -o all.json"))
     assert.equal(12, #document(shell.read "all.json").list)
+    for arguments, message in pairs {["export quick -o all.tsv"] = "'all%.tsv': in which format%? FILE%.csv",
+      ["show quick other"] = "what is 'other'%?"} do
+      local code, _, err = shell.lurn("study " .. arguments)
+      assert.equal(2, code)
+      assert.matches(message, err)
+    end
+    assert.is_false(shell.exists "all.tsv")
     assert.equal(0, (shell.lurn "study import sweeps/quick.db --store copy.db"))
     assert.equal(12, #trials_of("copy.db", "quick"))
     assert.equal(2, (shell.lurn "study delete quick"))
