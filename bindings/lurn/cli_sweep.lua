@@ -119,7 +119,7 @@ return function (cli)
       cli.usage(("the study '%s' was begun with something else:\n  %s\nanother study: --study NAME"):format(study.name,
         table.concat(list, "\n  ")))
     end
-    if options.trials and options.trials ~= study:get "trials" then study:set("trials", options.trials) end
+    if options.trials and now.trials ~= study:get "trials" then study:set("trials", now.trials) end
   end
 
   ---------------------------------------------------------------- enqueue

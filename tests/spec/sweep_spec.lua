@@ -397,6 +397,16 @@ describe("lurn sweep", function ()
     assert.same({}, document(out))
   end)
 
+  when_built("plays no more configurations than a grid has", function ()
+    local grid = "sweep quick.lua --sampler grid --x 0.5 --y 0.1 --lr 1e-3 --k 0..1 --cell a,b --json --trials "
+    for _, trials in ipairs {9, 8} do
+      local code, out, err = shell.lurn(grid .. trials)
+      assert.equal(0, code, err)
+      assert.same({4, 4}, {document(out).trials, document(out).counts.COMPLETE})
+      assert.matches("4/4 done", err)
+    end
+  end)
+
   when_built("limits trials in time and memory from outside", function ()
     local code, _, err = shell.lurn "sweep slow.lua --sampler random --trials 1 --limit-time 0.2 --pruner none"
     assert.equal(1, code)
