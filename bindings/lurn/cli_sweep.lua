@@ -294,6 +294,7 @@ return function (cli)
     local lurn = cli.lurn(options.precision)
     local experiment = load(lurn, rest[1], options)
     if options.help then return nil, runner.help(experiment, what) end
+    runner.check_names(lurn, experiment, words, what)
     local o, given = read_options(lurn, options, words)
     local now = describe(lurn, experiment, o)
     if options.dry_run then return nil, require "lurn.cli_dry_run" (cli).run(lurn, experiment, now, options) end

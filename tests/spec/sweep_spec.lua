@@ -348,7 +348,10 @@ describe("lurn sweep", function ()
       run = function () end}]])
     for arguments, pattern in pairs {["sweep"] = "which script%?",
       ["sweep quick.lua --trials 0"] = "%-%-trials must be at least 1",
-      ["sweep quick.lua --trails 4"] = "unknown parameter 'trails'", ["sweep plain.lua"] = "there is nothing to search",
+      ["sweep quick.lua --trails 4"] = "unknown parameter 'trails', did you mean the option %-%-trials%?",
+      ["run quick.lua --sed 2"] = "unknown parameter 'sed', did you mean the option %-%-seed%?",
+      ["sweep quick.lua --nte b"] = "unknown parameter 'nte', did you mean 'note'%?",
+      ["sweep plain.lua"] = "there is nothing to search",
       ["sweep quick.lua --x 0..much"] = "'x' must be a number",
       ["sweep quick.lua --timeout soon"] = "%-%-timeout must be a time", ["sweep quick.lua --sampler tipi"] =
       "unknown sampler 'tipi'", ["sweep quick.lua --sampler random --pruner asap"] = "unknown pruner",
