@@ -256,6 +256,16 @@ describe("a run", function ()
     end
   end)
 
+  it("says once that a script reports again and again while no step is counted", function ()
+    local out = {}
+    local stream = {write = function (_, ...) for _, text in ipairs {...} do out[#out + 1] = text end end,
+      flush = function () end}
+    local told = lurn.experiment {name = "told", run = function (run) for k = 1, 4 do run:report(k) end end}
+    local run = told:start({}, {write = false, progress = lurn.progress.new {stream = stream, tty = false}}):play()
+    assert.equal("done", run.status)
+    assert.equal(1, select(2, table.concat(out):gsub("again in step 0; steps are counted by run:batches", "")))
+  end)
+
   it("remembers a loop that was left by break, and the next one", function ()
     local function make (stop)
       return lurn.experiment {name = "two", run = function (run)
