@@ -204,7 +204,11 @@ lurn_status lurn_sys_mkdir (lurn_ctx *ctx, const char *path) {
     if (part[i] != '/' && part[i] != '\0') continue;
     char kept = part[i];
     part[i] = '\0';
-    if (mkdir(part, 0777) != 0 && !is_folder(part)) return says_no(ctx, part, "make the folder");
+    int why = mkdir(part, 0777) == 0 ? 0 : errno;
+    if (why && !is_folder(part)) {
+      errno = why;      /* not what is_folder left there */
+      return says_no(ctx, part, "make the folder");
+    }
     part[i] = kept;
   }
   return LURN_OK;

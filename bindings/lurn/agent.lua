@@ -41,8 +41,8 @@ return function (lurn)
     local o = schema.check("lurn.agent", options, OPTIONS)
     local spec = handle:spec()
     local self = setmetatable({handle = handle, spec = spec, o = o, view = o.view or silent, slots = {}, tails = {},
-      ended = {}, failures = {}, trials = {}, errors = 0, complete = 0, busy = 0, clock = lurn.sys.clock,
-      began = lurn.sys.clock()}, Agent)
+      ended = {}, failures = {}, trials = {}, errors = 0, complete = 0, busy = 0, free = 0,
+      idle = {store = 0, others = 0}, clock = lurn.sys.clock, began = lurn.sys.clock()}, Agent)
     for k = 1, o.workers do self.slots[k] = {index = k, worker = ("%s-%d"):format(o.name, k)} end
     self.choose = lurn.sweep.chooser(handle, experiment)
     handle.store:be_patient(PATIENCE)
@@ -225,6 +225,28 @@ return function (lurn)
     end
   end
 
+  -- A slot that is free when all were offered a trial stays so until the next offer.
+  local function count_idle (self)
+    local now, why = self.clock(), self.trouble and "store" or "others"
+    self.idle[why] = self.idle[why] + self.free * (now - (self.offered or now))
+    self.offered, self.free = now, 0
+    if self.stopping or self.finished then return end
+    for _, slot in ipairs(self.slots) do if not slot.trial then self.free = self.free + 1 end end
+  end
+
+  --- Which part of the time workers were at work; nil before there was any. What most of the rest went by with:
+  -- "store", it was away; "others", there was nothing to begin before other trials came further; nil: neither.
+  ---@return number? share
+  ---@return string? why
+  function Agent:share ()
+    local whole = #self.slots * (self.clock() - self.began)
+    if whole <= 0 then return nil end
+    for why, seconds in next, self.idle do
+      if seconds > (whole - self.busy) / 2 then return self.busy / whole, why end
+    end
+    return self.busy / whole
+  end
+
   ---------------------------------------------------------------- looking after
 
   local function kill (slot, reason)
@@ -309,6 +331,7 @@ return function (lurn)
   function Agent:turn (seconds)
     heed(self)
     fill(self)
+    count_idle(self)
     self:settle()
     if not is_playing(self) and (self.stopping or self.finished) then return self:linger() end
     self.view:update(self)      -- of what is settled

@@ -78,6 +78,15 @@ return function (lurn, Agent)
     return true
   end
 
+  -- Where a trial could not begin, for its folder is away, say, it is given back, and so would be the next one: nothing
+  -- is begun for a while, longer each time. It is said once.
+  local function look_at_place (self, trial, e)
+    if e.state ~= "WAITING" or not e.message or self.stopping then self.hindered = nil return end
+    if not self.hindered then self.view:say("trial %d is given back: %s; new ones wait", trial.number, e.message) end
+    self.hindered = math.min(10, (self.hindered or 0.05) * 2)
+    self.retry = self.clock() + self.hindered
+  end
+
   -- The store is told how the attempt ended, and the slot becomes free. Nobody else is told before that is on disk
   -- (settle): what has ended until then is in `ended`. Where neither the store nor its spool takes it, it stays there,
   -- is said again (say_again), and nothing new is begun.
@@ -89,8 +98,9 @@ return function (lurn, Agent)
     ended.unsaid = held == nil
     if held then note(self, ended) end
     if held == false then say_lost(self, slot.trial) else table.insert(self.ended, ended) end
-    slot.trial, slot.pid, slot.channel, slot.lost, slot.over = nil, nil, nil, nil, nil
     if not self.trouble then self.retry = nil end
+    look_at_place(self, slot.trial, e)
+    slot.trial, slot.pid, slot.channel, slot.lost, slot.over = nil, nil, nil, nil, nil
     return held ~= false and ended or nil
   end
 

@@ -34,6 +34,19 @@ return function (cli)
 
   M.load_script, M.parameters_text = load_script, parameters_text
 
+  --- Words that are no parameters may be options of the verb that are not quite right.
+  function M.check_names (lurn, experiment, words, verb)
+    local nearest, options = lurn.schema.nearest, cli.option_names(cli.verbs[verb].options)
+    for name in next, words do
+      local option = not experiment.declarations[name] and not nearest(name, {table.unpack(experiment.names)})
+        and nearest(name, options)
+      if option then
+        cli.usage(("unknown parameter '%s', did you mean the option %s?"):format(name, cli.dashed(option)),
+          parameters_text(experiment))
+      end
+    end
+  end
+
   local function resolve (experiment, words)
     local given, message = experiment:parse(words)
     local values
@@ -91,6 +104,7 @@ return function (cli)
     lurn.repro.install {seed = options.seed or 1, name = "load", i = 0}
     local experiment = load_script(lurn, path)
     if options.help then return nil, experiment end
+    M.check_names(lurn, experiment, words, "run")
     return start(lurn, experiment, resolve(experiment, words), options, arguments)
   end
 

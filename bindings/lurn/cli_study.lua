@@ -242,9 +242,19 @@ return function (cli)
     io.stderr:write("lurn: wrote ", path, "\n")
   end
 
+  -- A name that says nothing of what shall be written would be that of an SQLite file.
+  local function check_target (out)
+    for _, pattern in ipairs {"^%a[%w+]*:", "%.csv$", "%.json$", "%.db$", "%.sqlite3?$"} do
+      if out:find(pattern) then return end
+    end
+    cli.usage(("'%s': in which format? FILE.csv, FILE.json, or a store: FILE.db, dir:FOLDER, postgresql://...")
+      :format(out), cli.describe(cli.verbs.study))
+  end
+
   function verbs.export (lurn, options, name)
     local study, url = find(lurn, options, name)
     local out, trials = options.out, assert(study:sync())
+    if out then check_target(out) end
     if not out then print(table_of(lurn, study, trials))
     elseif out:find "%.csv$" then write(out, table_of(lurn, study, trials))
     elseif out:find "%.json$" then
@@ -313,6 +323,8 @@ return function (cli)
       cli.usage(cli.lurn().schema.unknown("unknown command of lurn study", verb, {"list", "show", "best", "check",
         "export", "import", "delete"}), cli.describe(cli.verbs.study))
     end
+    local surplus = rest[verb == "import" and 4 or verb == "list" and 2 or 3]
+    if surplus then cli.usage(("what is '%s'?"):format(surplus), cli.describe(cli.verbs.study)) end
     return verbs[verb](cli.lurn(), options, rest[2] or options.study, rest[3]) or cli.OK
   end
 

@@ -2,6 +2,7 @@
 
 return function (cli)
   local runner = require "lurn.cli_run" (cli)
+  local csv_read = require "lurn.csv_read"
   local M = {}
 
   M.FOLDER = "sweeps"      -- of stores and run files, where nothing else is said
@@ -118,7 +119,7 @@ return function (cli)
       cli.usage(("the study '%s' was begun with something else:\n  %s\nanother study: --study NAME"):format(study.name,
         table.concat(list, "\n  ")))
     end
-    if options.trials and options.trials ~= study:get "trials" then study:set("trials", options.trials) end
+    if options.trials and now.trials ~= study:get "trials" then study:set("trials", now.trials) end
   end
 
   ---------------------------------------------------------------- enqueue
@@ -135,16 +136,12 @@ return function (cli)
       if not list then cli.fail(cli.INPUT, path .. ": " .. (why or "expected a list of objects")) end
       return list, text
     end
-    local names, list = nil, {}
-    for line in (text:gsub("\r", "") .. "\n"):gmatch "(.-)\n" do
-      local cells = {}
-      for cell in (line .. ","):gmatch "%s*(.-)%s*," do cells[#cells + 1] = cell end
-      if not names then names = cells
-      elseif line:find "%S" then
-        local row = {}
-        for i, name in ipairs(names) do if cells[i] and cells[i] ~= "" then row[name] = cells[i] end end
-        list[#list + 1] = row
-      end
+    local ok, t = pcall(csv_read.table_of, text, path:find "%.tsv$" and "\t" or ",", true)
+    if not ok then cli.fail(cli.INPUT, type(t) == "table" and ("%s:%d: %s"):format(path, t.line, t.message) or t) end
+    local list = {}
+    for k, cells in ipairs(t.rows) do
+      list[k] = {}
+      for i, name in ipairs(t.names) do if cells[i] ~= "" then list[k][name] = cells[i] end end
     end
     return list, text
   end
@@ -277,7 +274,7 @@ return function (cli)
     local results = require "lurn.cli_study" (cli)
     local document = results.document(lurn, study, agent.trials, url)
     document.status, document.seconds = how, agent.clock() - agent.began
-    document.busy = agent.busy / (#agent.slots * document.seconds)
+    document.busy = agent:share()
     if options.json then cli.document(document)
     else results.show_best(lurn, study, document) end
     if how == "done" and document.counts.COMPLETE == 0 then return cli.FAILED end
@@ -297,6 +294,7 @@ return function (cli)
     local lurn = cli.lurn(options.precision)
     local experiment = load(lurn, rest[1], options)
     if options.help then return nil, runner.help(experiment, what) end
+    runner.check_names(lurn, experiment, words, what)
     local o, given = read_options(lurn, options, words)
     local now = describe(lurn, experiment, o)
     if options.dry_run then return nil, require "lurn.cli_dry_run" (cli).run(lurn, experiment, now, options) end

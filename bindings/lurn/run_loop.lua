@@ -71,8 +71,9 @@ return function (lurn, Run)
     local since = self.written or self.options.sparse and self.began or -math.huge
     if self.checkpoint_due or Run.clock() - since >= RENEW then
       local written, message = self:checkpoint()
-      -- Nothing is lost yet, and a run whose file cannot be written is better not begun.
-      if not written and not self.on_disk then Run.refuse(message) end
+      -- Nothing is lost yet, and a run whose file cannot be written is better not begun. A trial has begun long since,
+      -- and what counts of it is in the store.
+      if not written and not self.on_disk and not self.options.sparse then Run.refuse(message) end
     end
     if self.budget then
       if self.budget <= 0 then coroutine.yield() end

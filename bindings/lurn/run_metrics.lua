@@ -118,6 +118,15 @@ return function (lurn, Run)
   ---@param name? string   of the series; "objective" by default
   ---@return boolean improved
   function Run:report (value, name)
+    if type(value) ~= "number" or name ~= nil and type(name) ~= "string" then
+      error(("run:report: expected a number and perhaps the name of a series, got %s, %s; the step is counted by "
+        .. "run:batches"):format(schema.describe(value), schema.describe(name)), 2)
+    end
+    -- A loop of the script's own has no steps, and to pruners all its evaluations are one.
+    if self.steps == 0 and self.metrics[name or "objective"] and not self.stepless then
+      self.stepless = true
+      self.progress:say("lurn: run:report: again in step 0; steps are counted by run:batches (or run:fit)")
+    end
     record(self, name or "objective", value)
     self:write_live {step = self.steps, [name or "objective"] = value}
     local improved = better(self, value)

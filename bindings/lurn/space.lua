@@ -255,7 +255,9 @@ return function (lurn)
   function M.values (p, points)
     local n = M.count(p)
     if p.kind ~= "choice" and points and (not n or n > points) then n = points end
-    if not n then return fail(p.name, "is continuous: a grid needs a step, a list or a number of points") end
+    if not n then
+      return fail(p.name, "is continuous: a grid needs a step, a list or a number of points (grid:points=5)")
+    end
     if n > 1e6 then return fail(p.name, "a grid of %d values", n) end
     if n == M.count(p) and not p.log then
       local list = {}

@@ -89,7 +89,8 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
     local fine, message = pcall(M.pruner, spec, direction, "")
     if not fine then return nil, message end
     local name = o.study or experiment.name
-    local trials = o.trials or sampler.size or #space == 0 and 1 or M.TRIALS
+    local size = sampler.size or #space == 0 and 1 or nil      -- more there are not
+    local trials = math.min(o.trials or size or M.TRIALS, size or math.huge)
     return {name = name, direction = direction, spec = spec, trials = trials, size = sampler.size}
   end
 

@@ -14,6 +14,9 @@ return function (lurn)
   local ASCII = {"_", ".", "-", "~", "=", "+", "*", "#"}
   local WIDE = 16      -- bars of the sparkline
 
+  -- Workers that were busy for less of a sweep of so many seconds are spoken of at its end.
+  local BUSY, LONG = 0.75, 30
+
   --- Values as bars, the lowest to the highest; what is not finite is left out.
   ---@param values number[]
   ---@param most? integer   so many of the last ones
@@ -131,10 +134,16 @@ return function (lurn)
     self.took = agent.clock() - now
   end
 
-  --- The last line.
+  local waits = {store = ": the store was away",
+    others = ": nothing was left to begin before other trials came further"}
+
+  --- The last line; and one where workers had little to do for long.
   function View:over (agent)
     take_in(self, agent)
     if #agent.trials > 0 then self.progress:say("%s", line(self, agent, true)) end
+    local share, why = agent:share()
+    if agent.clock() - agent.began < LONG or not share or share >= BUSY then return end
+    self:say("workers were busy %.0f %% of the time%s", 100 * share, waits[why] or "")
   end
 
   return M

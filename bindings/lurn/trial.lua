@@ -179,7 +179,8 @@ return function (lurn)
     lurn.signal.clear()
     lurn.signal.restore()
     local ok, outcome = xpcall(function ()
-      assert(process.redirect(job.log))
+      local ready, message = process.redirect(job.log)
+      if not ready then return {status = "terminated", message = message} end      -- given back: nothing was begun
       -- Where the study was begun, so that paths of data mean the same; elsewhere the script may manage without.
       if job.script.folder and job.script.folder ~= os.getenv "PWD" then process.enter(job.script.folder) end
       if job.core then process.pin(job.core) end

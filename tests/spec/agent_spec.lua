@@ -21,6 +21,7 @@ return lurn.experiment {name = "ends", params = {x = {0.5, float = {0, 1}}, what
       return #all
     end
     if p.what == "fine" then return p.x end
+    if p.what == "slow" then lurn.sys.sleep(0.5) end
     local set = {split = {train = {1, 4}, valid = {5, 6}}}
     for i = 1, 6 do
       set[i] = {x = {}, y = {}}
@@ -51,6 +52,19 @@ return lurn.experiment {name = "ends", params = {x = {0.5, float = {0, 1}}, what
           io.open(p.mark, "w"):close()
           run.checkpoint_due = "plain"
         elseif self.steps == 10 then lurn.process.kill(lurn.sys.pid(), "KILL") end
+      end
+    end
+    if p.what == "homeless" then
+      local log = run.log
+      function run:log (values)
+        log(self, values)
+        if self.steps == 2 then
+          assert(os.rename(p.mark, p.mark .. "-away"))
+          io.open(p.mark, "w"):close()      -- a file where the folder was
+          run.checkpoint_due = "plain"
+        elseif self.steps == 6 then
+          assert(os.remove(p.mark) and os.rename(p.mark .. "-away", p.mark))
+        end
       end
     end
     return run:fit {model = model, optim = optim, train = data.train, valid = data.valid, batch = 4, seq = 0,
@@ -283,6 +297,16 @@ describe("an agent", function ()
     assert.equal(1, complete)
   end)
 
+  it("knows which part of the time its workers were at work, and what the others waited for", function ()
+    local _, _, _, _, agent = sweep("slow", {trials = 1, workers = 4})
+    local share, why = agent:share()
+    assert.is_true(share > 0.1 and share <= 0.25, share)
+    assert.equal("others", why)
+    _, _, _, _, agent = sweep("slow", {trials = 2, workers = 2})
+    share = agent:share()
+    assert.is_true(share > 0.5 and share <= 1, share)
+  end)
+
   it("has seeds of a configuration share its parameters and differ in the training seed", function ()
     local trials = sweep("train", {trials = 2, seeds = 3})
     assert.equal(6, #trials)
@@ -304,8 +328,8 @@ describe("an agent", function ()
     local away, said = 0, {}      -- until the agent has said so, and then some
     local view = setmetatable({say = function (_, format, ...) said[#said + 1] = format:format(...) end},
       {__index = function () return function () end end})
-    local trials, how = sweep("train", {trials = 4, workers = 2, agent = {view = view}, spool = shell.path "spool",
-      prepare = function (a)
+    local trials, how, _, _, agent = sweep("train", {trials = 4, workers = 2, spool = shell.path "spool",
+      agent = {view = view}, prepare = function (a)
         local study = a.handle.kept.kept      -- behind the spool
         for _, name in ipairs {"claim", "report", "finish", "renew", "sync"} do
           local method = study[name]
@@ -329,6 +353,39 @@ describe("an agent", function ()
     assert.equal(2, #said)
     assert.matches("^store: .* away; trials go on, new ones wait$", said[1])
     assert.equal("store: it answers again", said[2])
+    assert.equal("store", select(2, agent:share()))
+  end)
+
+  it("gives trials back while the folder of their files is away, and plays them when it is there again", function ()
+    local folder, said = shell.path "runs-train", {}
+    local view = setmetatable({say = function (_, format, ...) said[#said + 1] = format:format(...) end},
+      {__index = function () return function () end end})
+    local trials, how = sweep("train", {trials = 4, workers = 2, agent = {view = view}, prepare = function (agent)
+      local release, count = agent.handle.release, 0
+      assert(os.rename(folder, folder .. "-away"))
+      function agent.handle.release (...)
+        count = count + 1
+        if count == 3 then assert(os.rename(folder .. "-away", folder)) end
+        return release(...)
+      end
+    end})
+    assert.equal("done", how)
+    assert.equal(1, #said)
+    assert.matches("^trial %d is given back: .*runs%-train/trial.*: No such file or directory; new ones wait$", said[1])
+    local given_back = 0
+    for _, t in ipairs(trials) do
+      assert.equal("COMPLETE", t.state)
+      for _, a in ipairs(t.attempts) do given_back = given_back + (a.reason == "PREEMPTED" and 1 or 0) end
+    end
+    assert.is_true(given_back >= 3)
+  end)
+
+  it("plays a trial to its end where its first checkpoint cannot be written", function ()
+    local trials, _, _, folder = sweep("homeless", {fixed = {mark = shell.path "runs-homeless"}})
+    assert.equal("COMPLETE", (ending(trials[1])), trials[1].attrs.error)
+    assert.equal((experiment:run({what = "train", x = trials[1].params.x}, {write = false, quiet = true})),
+      trials[1].value)
+    assert.is_true(lurn.sys.exists(folder .. "/trial-000000.h5"))
   end)
 
   it("keeps a result that neither the store nor its spool takes, and says it again", function ()
@@ -407,7 +464,7 @@ describe("an agent", function ()
   end)
 
   it("gives back what it claimed together with a result when it is stopped then", function ()
-    local trials, how = sweep("fine", {trials = 5, prepare = function (agent)
+    local trials, how = sweep("slow", {trials = 5, prepare = function (agent)
       function agent.view.ended () agent:stop "enough" end
     end, agent = {view = setmetatable({}, {__index = function () return function () end end})}})
     assert.equal("stopped", how)

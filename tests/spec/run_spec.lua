@@ -245,6 +245,27 @@ describe("a run", function ()
     assert.equal(45, resume(change):play().done)
   end)
 
+  it("says what run:report wants, and who counts the steps", function ()
+    for _, case in ipairs {{"3, 0.5", {3, 0.5}}, {"nil, nil", {}}, {"'0.5', nil", {"0.5"}}} do
+      local told = lurn.experiment {name = "told", run = function (run) run:report(table.unpack(case[2], 1, 2)) end}
+      local run = told:start({}, {write = false, quiet = true}):play()
+      assert.equal("failed", run.status)
+      assert.truthy(tostring(run.error):find("run_spec.lua", 1, true))
+      assert.truthy(tostring(run.error):find("run:report: expected a number and perhaps the name of a series, got "
+        .. case[1] .. "; the step is counted by run:batches", 1, true), run.error)
+    end
+  end)
+
+  it("says once that a script reports again and again while no step is counted", function ()
+    local out = {}
+    local stream = {write = function (_, ...) for _, text in ipairs {...} do out[#out + 1] = text end end,
+      flush = function () end}
+    local told = lurn.experiment {name = "told", run = function (run) for k = 1, 4 do run:report(k) end end}
+    local run = told:start({}, {write = false, progress = lurn.progress.new {stream = stream, tty = false}}):play()
+    assert.equal("done", run.status)
+    assert.equal(1, select(2, table.concat(out):gsub("again in step 0; steps are counted by run:batches", "")))
+  end)
+
   it("remembers a loop that was left by break, and the next one", function ()
     local function make (stop)
       return lurn.experiment {name = "two", run = function (run)

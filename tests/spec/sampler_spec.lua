@@ -100,7 +100,7 @@ describe("a grid", function ()
 
   it("wants to know how many points a continuous range has", function ()
     assert.error_matches(function () lurn.sampler.new("grid", SPACE) end,
-      "grid: parameter 'lr': is continuous: a grid needs a step, a list or a number of points", 1, true)
+      "grid: parameter 'lr': is continuous: a grid needs a step, a list or a number of points (grid:points=5)", 1, true)
   end)
 end)
 

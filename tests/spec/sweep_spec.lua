@@ -220,6 +220,27 @@ describe("lurn sweep", function ()
     assert.matches("parameter 'note' is not searched in this study, it is plain", err)
   end)
 
+  when_built("reads the configurations of a spreadsheet: quotes, a byte order mark, CRLF, tabs", function ()
+    shell.write("sheet.csv", '\239\187\191"x",cell\r\n"0.25","c"\r\n\r\n-1,\r\n')
+    shell.write("sheet.tsv", "x\tcell\n0.5\tb\n")
+    assert.equal(0, (shell.lurn "sweep quick.lua --sampler random --trials 2 --quiet --enqueue sheet.csv"))
+    assert.equal(0, (shell.lurn "sweep quick.lua --sampler random --trials 3 --quiet --enqueue sheet.tsv"))
+    local list = trials_of("sweeps/quick.db", "quick")
+    assert.same({0.25, "c", -1.0, "a", 0.5, "b"}, {list[1].params.x, list[1].params.cell, list[2].params.x,
+      list[2].params.cell, list[3].params.x, list[3].params.cell})
+    shell.write("sheet.csv", "x,cell\n0.1,a\n0.2\n")
+    local code, _, err = shell.lurn "sweep quick.lua --sampler random --trials 3 --quiet --enqueue sheet.csv"
+    assert.equal(3, code)
+    assert.matches("sheet.csv:3: 1 cells, and the table has 2 columns", err)
+  end)
+
+  when_built("says why it cannot make its folder", function ()
+    shell.run "ln -s nowhere sweeps"
+    local code, _, err = shell.lurn "sweep quick.lua --trials 1 --quiet"
+    assert.equal(3, code)
+    assert.matches("sweeps: cannot make the folder: File exists", err)
+  end)
+
   when_built("makes nothing when the file of configurations is wrong", function ()
     shell.write("wrong.json", '[{"x": 0.3}, {"hiden": 4}]')
     shell.write("numbers.json", "[1, 2]")
@@ -327,7 +348,10 @@ describe("lurn sweep", function ()
       run = function () end}]])
     for arguments, pattern in pairs {["sweep"] = "which script%?",
       ["sweep quick.lua --trials 0"] = "%-%-trials must be at least 1",
-      ["sweep quick.lua --trails 4"] = "unknown parameter 'trails'", ["sweep plain.lua"] = "there is nothing to search",
+      ["sweep quick.lua --trails 4"] = "unknown parameter 'trails', did you mean the option %-%-trials%?",
+      ["run quick.lua --sed 2"] = "unknown parameter 'sed', did you mean the option %-%-seed%?",
+      ["sweep quick.lua --nte b"] = "unknown parameter 'nte', did you mean 'note'%?",
+      ["sweep plain.lua"] = "there is nothing to search",
       ["sweep quick.lua --x 0..much"] = "'x' must be a number",
       ["sweep quick.lua --timeout soon"] = "%-%-timeout must be a time", ["sweep quick.lua --sampler tipi"] =
       "unknown sampler 'tipi'", ["sweep quick.lua --sampler random --pruner asap"] = "unknown pruner",
@@ -361,12 +385,29 @@ describe("lurn sweep", function ()
     assert.matches("number,config,seed,state,reason,value,", out)
     assert.equal(0, (shell.lurn "study export quick -o all.json"))
     assert.equal(12, #document(shell.read "all.json").list)
+    for arguments, message in pairs {["export quick -o all.tsv"] = "'all%.tsv': in which format%? FILE%.csv",
+      ["show quick other"] = "what is 'other'%?"} do
+      local code, _, err = shell.lurn("study " .. arguments)
+      assert.equal(2, code)
+      assert.matches(message, err)
+    end
+    assert.is_false(shell.exists "all.tsv")
     assert.equal(0, (shell.lurn "study import sweeps/quick.db --store copy.db"))
     assert.equal(12, #trials_of("copy.db", "quick"))
     assert.equal(2, (shell.lurn "study delete quick"))
     assert.equal(0, (shell.lurn "study delete quick --yes"))
     _, out = shell.lurn "study list --json"
     assert.same({}, document(out))
+  end)
+
+  when_built("plays no more configurations than a grid has", function ()
+    local grid = "sweep quick.lua --sampler grid --x 0.5 --y 0.1 --lr 1e-3 --k 0..1 --cell a,b --json --trials "
+    for _, trials in ipairs {9, 8} do
+      local code, out, err = shell.lurn(grid .. trials)
+      assert.equal(0, code, err)
+      assert.same({4, 4}, {document(out).trials, document(out).counts.COMPLETE})
+      assert.matches("4/4 done", err)
+    end
   end)
 
   when_built("limits trials in time and memory from outside", function ()

@@ -11,7 +11,7 @@ local function seen (options, trials)
   options.color = false
   local view = lurn.sweep_view.new(options)
   view.total = 10
-  local agent = {trials = trials, began = 0, clock = options.clock}
+  local agent = {trials = trials, began = 0, clock = options.clock, share = function () return 0.9 end}
   return view, agent, function () return table.concat(out) end, function (t) now = t end
 end
 
@@ -69,6 +69,22 @@ describe("the view of a sweep", function ()
     local view, agent, text = seen({tty = false, direction = "minimize", seeds = 3}, trials)
     view:over(agent)
     assert.matches("best 0%.11 ± 0%.01 of 3 %(configuration 0%)", text())
+  end)
+
+  it("says at the end that workers had little to do, and why, where that took long", function ()
+    local trials = {trial(0, "COMPLETE", 0.5)}
+    for _, case in ipairs {{100, 0.49, "others", ": nothing was left to begin before other trials came further\n"},
+      {100, 0.5, "store", ": the store was away\n"}, {100, 0.61, nil, "\n"}, {100, 0.8, "others"},
+      {10, 0.4, "others"}} do
+      local seconds, share, why, expected = table.unpack(case, 1, 4)
+      local view, agent, text, at = seen({tty = false, direction = "minimize"}, trials)
+      agent.share = function () return share, why end
+      at(seconds)
+      view:over(agent)
+      local said = expected and ("lurn: workers were busy %.0f %% of the time%s"):format(100 * share, expected) or ""
+      local last = "1/10 done  0 running  best 0.5 (trial 0)  " .. lurn.quantity.duration(seconds) .. "\n"
+      assert.equal(last .. said, text())
+    end
   end)
 
   it("draws values as bars", function ()
