@@ -3,6 +3,8 @@
 return function (cli)
   local M = {}
 
+  local input = require "lurn.cli_input" (cli)
+
   local function read_file (lurn, path)
     local file, message = lurn.runfile.read(path)
     if not file then cli.fail(cli.INPUT, message) end
@@ -108,7 +110,10 @@ return function (cli)
     return start(lurn, experiment, resolve(experiment, words), options, arguments)
   end
 
+  -- --data says where the run's data are now; they must be the same.
   local function start_resumed (lurn, options, words, arguments)
+    local data = words.data
+    words.data = nil
     local stray = next(words) or (options.seed and "seed") or (options.precision and "precision")
     if stray then cli.usage("--resume goes on with the run's own settings; --" .. stray .. " cannot be changed") end
     local out = options.out or options.resume
@@ -121,6 +126,7 @@ return function (cli)
       lurn = cli.lurn(file.precision)
       file = read_file(lurn, options.resume)
     end
+    require "lurn.replay" (lurn).find_data(file, input.words(data), data ~= nil)
     lurn.repro.install {seed = file.seed, name = "load", i = 0}
     local experiment = experiment_of(lurn, file)
     local known = {}

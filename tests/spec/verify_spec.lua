@@ -138,6 +138,33 @@ describe("lurn verify", function ()
     assert.is_nil(d.parted)
   end)
 
+  when_built("resume, too, finds data that have moved, and takes no others", function ()
+    local stops = SCRIPT:gsub("local model", [[
+      local log = run.log
+      function run:log (values)
+        log(self, values)
+        if self.steps == 50 and not os.getenv "GO_ON" then io.popen("kill -INT " .. lurn.sys.pid()):close() end
+      end
+      local model]], 1)
+    shell.write("stops.lua", stops)
+    local code, _, err = shell.lurn "run stops.lua --quiet --lr 0.02 --seed 3 --out stopped.h5"
+    assert.equal(130, code, err)
+    shell.run "mv text.txt moved && cp tiny.lua other.txt"
+    code, _, err = shell.lurn("run --resume stopped.h5 --quiet", "GO_ON=1")
+    assert.equal(3, code)
+    assert.matches("text.txt: .-%-%-data FILE says where they are", err)
+    code, _, err = shell.lurn("run --resume stopped.h5 --quiet --data other.txt", "GO_ON=1")
+    assert.equal(3, code)
+    assert.matches("text.txt: .-%-%-data FILE says where they are", err)
+    code, _, err = shell.lurn("run --resume stopped.h5 --quiet --data moved", "GO_ON=1")
+    assert.equal(0, code, err)
+    shell.run "mv moved text.txt"
+    local lurn = require "lurn"
+    local whole = assert(lurn.runfile.read(shell.path "a.h5"))
+    local stopped = assert(lurn.runfile.read(shell.path "stopped.h5"))
+    assert.same(whole.metrics.loss, stopped.metrics.loss)
+  end)
+
   when_built("names the data when one byte differs, and finds them by their content", function ()
     for _, change in ipairs {{"1 bottles", "2 bottles"}, {"80 bottles", "81 bottles"}} do      -- of train, of test
       shell.write("text.txt", (text():gsub(change[1], change[2], 1)))
