@@ -113,13 +113,23 @@ return function (cli)
   end
 
   -- The study is taken up where it is; nothing of it may have changed, but how many trials there shall be.
-  local function take_up (lurn, study, now, options, given)
+  local function take_up (lurn, study, now, given)
     local list = lurn.sweep.differences(study, now, given)
     if list[1] then
       cli.usage(("the study '%s' was begun with something else:\n  %s\nanother study: --study NAME"):format(study.name,
         table.concat(list, "\n  ")))
     end
-    if options.trials and now.trials ~= study:get "trials" then study:set("trials", now.trials) end
+  end
+
+  -- How many configurations there shall be, after so many more were enqueued: a grid has no more than its cells and
+  -- what was enqueued beside them.
+  local function settle_total (study, now, options, added)
+    local most, counted, was = now.size or math.huge, {}, study:get "trials"
+    for _, t in ipairs(now.size and assert(study:sync()) or {}) do
+      if t.attrs.enqueued and not counted[t.config] then most, counted[t.config] = most + 1, true end
+    end
+    local total = math.min(options.trials or (was == most - added and most or was), most)
+    if total ~= was then study:set("trials", total) end
   end
 
   ---------------------------------------------------------------- enqueue
@@ -190,9 +200,9 @@ return function (cli)
     return list, "enqueued " .. lurn.sys.sha256(text):sub(1, 16)
   end
 
-  -- The same file is put in once, also when the command is given again.
+  -- The same file is put in once, also when the command is given again. How many configurations were put in.
   local function enqueue (study, list, key)
-    if not list or study:get(key) then return end
+    if not list or study:get(key) then return 0 end
     local seeds, configs, base = study:spec().seeds or 1, {}, 0
     for _, t in ipairs(assert(study:sync())) do base = math.max(base, t.config + 1) end
     for k, params in ipairs(list) do
@@ -202,6 +212,7 @@ return function (cli)
     end
     assert(study:enqueue(configs))
     study:set(key, #list)
+    return #list
   end
 
   ---------------------------------------------------------------- the agent
@@ -306,11 +317,11 @@ return function (cli)
       options.precision = study:spec().precision
       return M.prepare(options, rest, words, what, default)
     end
-    if study then take_up(lurn, study, now, options, given) end
+    if study then take_up(lurn, study, now, given) end
     -- What cannot be read must not leave a study behind.
     local list, key = read_configurations(lurn, experiment, study and study:spec() or now.spec, options.enqueue)
     study = study or make_study(lurn, store or M.open_store(lurn, url, true), url, now, options)
-    enqueue(study, list, key)
+    settle_total(study, now, options, enqueue(study, list, key))
     return {lurn = lurn, experiment = experiment, study = study, url = url}
   end
 

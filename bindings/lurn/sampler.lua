@@ -31,7 +31,8 @@ return function (lurn)
   Sampler.__index = Sampler
 
   --- The kinds there are, by name. A kind has `declaration` (its options), `propose (self, number, trials)` ->
-  -- params of the whole space, note; and, where it has to prepare, `start (self)`.
+  -- params of the whole space, note; where it has to prepare, `start (self)`; and `looks`, true where a proposal
+  -- depends on the trials there are.
   M.kinds = {}
 
   --- Makes a sampler.
@@ -107,6 +108,7 @@ return function (lurn)
     shuffle = {"boolean", true, nil, "visited in random order, so that a part of the grid is spread over all of it"},
   }}
   M.kinds.grid = grid
+  grid.looks = true
 
   local MOST = 1000000
 
@@ -149,10 +151,24 @@ return function (lurn)
     self.order = self.shuffle and lurn.rng.permutation(self.seed, "search", "grid", self.size)
   end
 
-  function grid:propose (number)
-    if number >= self.size then return nil end
-    local i = self.order and self.order[number + 1] or number + 1
-    return (cell(self, self.cells[i]))
+  -- Configurations that were enqueued have numbers, too, but no cell of their own: how many there are before this one.
+  -- The list of trials grows, and is looked at once.
+  local function enqueued_before (self, trials, number)
+    if self.trials ~= trials then self.trials, self.seen, self.enqueued = trials, 0, {} end
+    local list, count = self.enqueued, 0
+    for i = self.seen + 1, #trials do
+      local t = trials[i]
+      if t.attrs and t.attrs.enqueued and t.config ~= list[#list] then list[#list + 1] = t.config end
+    end
+    self.seen = #trials
+    for _, config in ipairs(list) do if config < number then count = count + 1 end end
+    return count
+  end
+
+  function grid:propose (number, trials)
+    local k = number - enqueued_before(self, trials, number)
+    if k >= self.size then return nil end
+    return (cell(self, self.cells[self.order and self.order[k + 1] or k + 1]))
   end
 
   return M

@@ -255,9 +255,13 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
     local sampler = M.sampler(spec, study.direction, experiment)
     local pruner = M.pruner(spec, study.direction, study.name)
     local seeds = spec.seeds or 1
-    local self = {seeds = seeds, blind = seeds == 1 and not sampler.recall, seen = 0, first = {},
+    local self = {seeds = seeds, blind = seeds == 1 and not sampler.looks, seen = 0, first = {},
       starved = false, total = math.huge,
       racing = lurn.racing.new {seeds = seeds, direction = study.direction, race = spec.race ~= false}}
+    -- What a sampler learns from are those of the same bracket; what it counts are all.
+    local function peers (config, trials)
+      return sampler.recall and pruner:peers(config, trials) or trials
+    end
     function self.propose (number, trials)
       self.starved = false
       if number >= self.total * self.seeds then return nil end
@@ -268,15 +272,14 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
         self.starved = true
         return nil
       end
-      if not known then known, note = sampler:suggest(place.config, pruner:peers(place.config, trials)) end
+      if not known then known, note = sampler:suggest(place.config, peers(place.config, trials)) end
       return known and {params = known, config = place.config, seed = place.seed, note = note} or nil
     end
     -- Whether the sampler proposes a trial's parameters again, given what it had seen; nil: it did not propose them.
     function self.replay (trial, trials)
       if trial.attrs.enqueued or trial.seed > 1 then return nil end
       -- The defaults are proposed without a look at anything.
-      if not trial.note then return sampler:replay(trial.config, trial.params, {seen = "0"}, {}) end
-      return sampler:replay(trial.config, trial.params, trial.note, pruner:peers(trial.config, trials))
+      return sampler:replay(trial.config, trial.params, trial.note or {seen = "0"}, peers(trial.config, trials))
     end
     function self.decide (trial, trials) return pruner:decide(trial, trials) end
     function self.promote (trials) return pruner:promote(trials) end

@@ -22,6 +22,7 @@ return function (lurn)
       "parameters that come together share a mixture; false: only those of every trial do, as Optuna's default"},
   }}
   lurn.sampler.kinds.tpe = tpe
+  tpe.looks = true
   require "lurn.tpe_history" (tpe)
 
   -- ---- groups of parameters ---------------------------------------------------------------------------

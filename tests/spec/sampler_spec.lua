@@ -98,6 +98,20 @@ describe("a grid", function ()
     for _, times in pairs(seen) do assert.equal(1, times) end
   end)
 
+  it("has every cell, whatever was enqueued between", function ()
+    local s, trials, seen, n = lurn.sampler.new("grid", SPACE, {points = 4}), {}, {}, 0
+    for number = 0, s.size + 3 do
+      local enqueued = number < 2 or number == 7 or number == 20
+      local params = enqueued and {} or s:suggest(number, trials)
+      if not enqueued then seen[("%s/%s/%s"):format(params.cell, params.hidden, params.lr)] = true end
+      trials[#trials + 1] = {number = number, config = number, params = params, attrs = {enqueued = enqueued or nil}}
+    end
+    for _ in pairs(seen) do n = n + 1 end
+    assert.equal(s.size, n)
+    assert.is_nil(s:suggest(#trials, trials))
+    assert.is_true(s:replay(30, trials[31].params, nil, table.move(trials, 1, #trials, 1, {})))
+  end)
+
   it("wants to know how many points a continuous range has", function ()
     assert.error_matches(function () lurn.sampler.new("grid", SPACE) end,
       "grid: parameter 'lr': is continuous: a grid needs a step, a list or a number of points (grid:points=5)", 1, true)

@@ -220,6 +220,35 @@ describe("lurn sweep", function ()
     assert.matches("parameter 'note' is not searched in this study, it is plain", err)
   end)
 
+  when_built("plays every cell of a grid, beside what was enqueued before and later", function ()
+    local function cells ()
+      local list, enqueued = {}, 0
+      for _, t in ipairs(trials_of("sweeps/quick.db", "quick")) do
+        if t.attrs.enqueued then enqueued = enqueued + 1
+        else list[#list + 1] = ("%s %g"):format(t.params.cell, t.params.k) end
+      end
+      table.sort(list)
+      return list, enqueued
+    end
+    shell.write("first.json", '[{"cell": "b", "k": 1}]')
+    shell.write("later.json", '[{"cell": "c", "k": 2}, {"cell": "a", "k": 1}]')
+    local command = "sweep quick.lua --sampler grid --x 0.5 --y 0.5 --lr 1e-3 --cell a,b,c --k 1,2 --quiet --workers 2 "
+    local all = {"a 1", "a 2", "b 1", "b 2", "c 1", "c 2"}
+    assert.equal(0, (shell.lurn(command .. "--trials 4 --enqueue first.json")))
+    local list, enqueued = cells()
+    assert.same({3, 1}, {#list, enqueued})
+    assert.equal(0, (shell.lurn(command .. "--trials 20 --enqueue later.json")))
+    list, enqueued = cells()
+    assert.same(all, list)
+    assert.equal(3, enqueued)
+    local code, out = shell.lurn "study check"
+    assert.equal(0, code, out)
+    assert.matches("9 trials, 6 proposals of grid repeated, 0 problems", out)
+    code, out = shell.lurn "study list"
+    assert.equal(0, code)
+    assert.matches("quick.db +9 +1 +9 ", out)
+  end)
+
   when_built("reads the configurations of a spreadsheet: quotes, a byte order mark, CRLF, tabs", function ()
     shell.write("sheet.csv", '\239\187\191"x",cell\r\n"0.25","c"\r\n\r\n-1,\r\n')
     shell.write("sheet.tsv", "x\tcell\n0.5\tb\n")
