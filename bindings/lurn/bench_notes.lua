@@ -22,15 +22,15 @@ that per live frame.
 - **first ms**: building the model, drawing its weights and its first step, in a process of its own (PyTorch's: after
   its import); **MB**: most memory of that process; **peer MB**: of the peer's, whose every row has a process, too.
 
-Why goals are missed where kernels are AVX2 (2026-11-26, FMA peak 92 GF/s; the goals were set for a core of 240 GF/s).
-`build/f32/check_kernels --bench` gives products 94 % of the peak at best (86 GF/s, 50 rows, 128 to 512), so a goal
-whose **needs** are above that cannot be met: an LSTM at sweep-small, the epoch, a peephole LSTM at char-rnn. Where they
-are below it, everything else would have to be nearly free. A clock around each unit sees 61 % of an LSTM's step in
-products at online, 78 % at sweep-small, 77 % at adding, 87 % at char-rnn, 94 % at ptb-medium and large. Tried in turn
-with what there is:
+Why goals are missed where kernels are AVX2 (2026-11-26, FMA peak 92 GF/s; the goals were set for a core of 240 GF/s,
+beside Debian's PyTorch 1.13, which stands under "Other peers"). `build/f32/check_kernels --bench` gives products 94 %
+of the peak at best (86 GF/s, 50 rows, 128 to 512), so a goal whose **needs** are about that or above cannot be met.
+Where they are below it, everything else would have to be nearly free; PyTorch's times, and so the needs, differ from
+day to day more than lurn's do. A clock around each unit sees 61 % of an LSTM's step in products at online, 78 % at
+sweep-small, 77 % at adding, 87 % at char-rnn, 94 % at ptb-medium and large. Tried in turn with what there is:
 
 - all maps left out, which is what fusing them with products could save at most: 0.72 of the time at online, 0.84 at
-  sweep-small, 0.83 at adding, 0.91 at char-rnn, where the goals ask for 0.21, 0.40, 0.76 and 0.73;
+  sweep-small, 0.83 at adding, 0.91 at char-rnn, where the goals ask for 0.2, 0.4, 0.8 to 0.9 and 0.7;
 - copies of states left out likewise: 0.98 to 1.00;
 - strips of 256, 384, 512 or 768 numbers instead of 1024: 0.98 to 1.02 of what maps take (char-rnn, one layer);
 - spans of 1, 2, 3, 6 or 10 steps instead of 4 there: 0.99 to 1.05 of forward products and maps;
