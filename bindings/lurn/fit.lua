@@ -80,11 +80,15 @@ return function (lurn)
     if next(found) then run:note(found) end
   end
 
-  -- A loss in bits, too, where it is one of ids; that of numbers is no information.
-  local function in_bits (model, loss)
+  local function learns_ids (model)
     local text = model:source_text()
-    local ids = text:find "\ninput r%d+ y index " or text:find "\ninput r%d+ labels index "
-    return ids and (" (%.3f bits)"):format(loss / math.log(2)) or ""
+    return (text:find "\ninput r%d+ y index " or text:find "\ninput r%d+ labels index ") ~= nil
+  end
+
+  -- A loss in bits, too, where it is one of ids; that of numbers is no information. The model is asked once.
+  local function in_bits (o, loss)
+    if o.learns_ids == nil then o.learns_ids = learns_ids(o.model) end
+    return o.learns_ids and (" (%.3f bits)"):format(loss / math.log(2)) or ""
   end
 
   local function evaluate (run, o, s)
@@ -104,7 +108,7 @@ return function (lurn)
     o.optim:report(value)                         -- schedule "plateau" listens
     s.waiting = improved and 0 or s.waiting + 1
     if improved then s.loss, s.step = value, run.steps end
-    run.progress:say("step %d  %s %.4f%s%s", run.steps, name, value, in_bits(o.model, value),
+    run.progress:say("step %d  %s %.4f%s%s", run.steps, name, value, in_bits(o, value),
       improved and "  best" or "")
   end
 
