@@ -27,11 +27,12 @@ return function (cli)
 
   -- What data the run had, by path and the beginning of their hash, and where its series ended.
   local function print_outcome (lurn, file)
-    local sources, row = file.manifest.data or {}, require "lurn.shelf" (lurn).row(file.path)
+    local sources, rows = file.manifest.data or {}, {}
     if sources[1] then print "data:" end
     for _, source in ipairs(sources) do print(("  %-12s %.12s"):format(source.path or "-", source.hash or "")) end
-    local rows = {}
-    for name, s in next, row.metrics or {} do rows[#rows + 1] = {name, s.last, s.best or false, s.step or false} end
+    for name, s in next, require "lurn.shelf" (lurn).summary(file) do
+      rows[#rows + 1] = {name, s.last, s.best or false, s.step or false}
+    end
     table.sort(rows, function (a, b) return a[1] < b[1] end)
     if not rows[1] then return end
     print "metrics:"
@@ -68,7 +69,8 @@ return function (cli)
     if not arrays then cli.fail(cli.INPUT, message) end
     local file
     if attributes.format == lurn.runfile.format then
-      file, message = lurn.runfile.read(path, true)
+      file = lurn.runfile.read(path, "metrics")
+      if not file then file, message = lurn.runfile.read(path, true) end      -- its series may be damaged
       if not file then cli.fail(cli.INPUT, message) end
     end
     if options.json then

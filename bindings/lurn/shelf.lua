@@ -7,7 +7,9 @@ return function (lurn)
   local M = {}
 
   --- Last and best of every series, as Run:summary gives them.
-  local function summary (file)
+  ---@param file table   what lurn.runfile.read gave
+  ---@return table<string, {last: number, best: number?, step: integer?}>
+  function M.summary (file)
     local run = {metrics = file.metrics, experiment = {direction = file.config.direction}}
     return lurn.run.Run.summary(run)
   end
@@ -20,7 +22,7 @@ return function (lurn)
     local file, message = lurn.runfile.read(path, not whole and "metrics" or nil)
     if not file then return {path = path, status = "broken", error = message} end
     local row = {path = path, file = file, params = file.params, direction = file.config.direction,
-      metrics = summary(file), best = file.best_value}
+      metrics = M.summary(file), best = file.best_value}
     for _, key in ipairs {"name", "steps", "seconds", "seed", "precision", "created", "updated"} do
       row[key] = file[key]
     end
