@@ -101,7 +101,8 @@ return function (cli)
 
   -- A table is read as the run read its own one: the same file, wherever it is by now, or another.
   local function given_table (lurn, file, source, path, targets)
-    if lurn.source.hash(source, path) == source.hash then return lurn.source.open(source, path) end
+    local hash, same = lurn.source.hash(source, path)
+    if hash == source.hash then return same end
     local data, message = lurn.source.alike(source, path, (own_data(lurn, file)), targets)
     return data or cli.fail(cli.INPUT, message)
   end

@@ -102,17 +102,18 @@ return function (lurn)
     return data, message, code
   end
 
-  --- The hash of the content of a file, read as a source was; nil when it cannot be read so. The manifest may be
-  -- anybody's, and so may its options.
+  --- The hash of the content of a file, read as a source was, and what was read; nil when it cannot be read so. The
+  -- manifest may be anybody's, and so may its options.
   ---@param source table
   ---@param path string
   ---@return string? hash
+  ---@return any data
   function M.hash (source, path)
     local run = lurn.current
     lurn.current = nil        -- what is only looked at is not the run's
     local ok, value = pcall(M.open, source, path)
     lurn.current = run
-    return ok and value and M.of(value).hash or nil
+    if ok and value then return M.of(value).hash, value end
   end
 
   return M
