@@ -123,11 +123,9 @@ return function (cli)
 
   -- How many configurations there shall be, after so many more were enqueued: a grid has no more than its cells and
   -- what was enqueued beside them.
-  local function settle_total (study, now, options, added)
-    local most, counted, was = now.size or math.huge, {}, study:get "trials"
-    for _, t in ipairs(now.size and assert(study:sync()) or {}) do
-      if t.attrs.enqueued and not counted[t.config] then most, counted[t.config] = most + 1, true end
-    end
+  local function settle_total (lurn, study, now, options, added)
+    local most, was = now.size or math.huge, study:get "trials"
+    for _ in next, now.size and lurn.sampler.enqueued(assert(study:sync())) or {} do most = most + 1 end
     local total = math.min(options.trials or (was == most - added and most or was), most)
     if total ~= was then study:set("trials", total) end
   end
@@ -321,7 +319,7 @@ return function (cli)
     -- What cannot be read must not leave a study behind.
     local list, key = read_configurations(lurn, experiment, study and study:spec() or now.spec, options.enqueue)
     study = study or make_study(lurn, store or M.open_store(lurn, url, true), url, now, options)
-    settle_total(study, now, options, enqueue(study, list, key))
+    settle_total(lurn, study, now, options, enqueue(study, list, key))
     return {lurn = lurn, experiment = experiment, study = study, url = url}
   end
 

@@ -101,6 +101,19 @@ return function (lurn)
     return params
   end
 
+  local function take_enqueued (set, trial)
+    if trial.attrs and trial.attrs.enqueued then set[trial.config] = true end
+  end
+
+  --- The numbers of the configurations that were enqueued, not proposed, as a set.
+  ---@param trials table
+  ---@return table<integer, true>
+  function M.enqueued (trials)
+    local set = {}
+    for _, trial in ipairs(trials) do take_enqueued(set, trial) end
+    return set
+  end
+
   -- ---- grid -----------------------------------------------------------------------------------------
 
   local grid = {declaration = {
@@ -135,7 +148,7 @@ return function (lurn)
   end
 
   function grid:start ()
-    self.axes, self.defaults = {}, false
+    self.axes, self.defaults, self.enqueued = {}, false, setmetatable({}, {__mode = "k"})
     local cells = 1
     for i, p in ipairs(self.space) do
       local values, message = space.values(p, self.points)
@@ -152,16 +165,11 @@ return function (lurn)
   end
 
   -- Configurations that were enqueued have numbers, too, but no cell of their own: how many there are before this one.
-  -- The list of trials grows, and is looked at once.
   local function enqueued_before (self, trials, number)
-    if self.trials ~= trials then self.trials, self.seen, self.enqueued = trials, 0, {} end
-    local list, count = self.enqueued, 0
-    for i = self.seen + 1, #trials do
-      local t = trials[i]
-      if t.attrs and t.attrs.enqueued and t.config ~= list[#list] then list[#list + 1] = t.config end
+    local count = 0
+    for config in next, lurn.changes.follow(self.enqueued, trials, M.enqueued, take_enqueued) do
+      if config < number then count = count + 1 end
     end
-    self.seen = #trials
-    for _, config in ipairs(list) do if config < number then count = count + 1 end end
     return count
   end
 
