@@ -227,7 +227,7 @@ $(BUILD)/build.h: force | libs
 $(BUILD)/f32/bindings/l_info.o $(BUILD)/f64/bindings/l_info.o: $(BUILD)/build.h
 $(BUILD)/f32/bindings/l_info.o $(BUILD)/f64/bindings/l_info.o: OWN = -I$(BUILD)
 
-# Only these three files may use more than the baseline; the choice between them is made at run time.
+# Only these files may use more than the baseline; the choice between them is made at run time.
 %/core/kernel/isa_avx2.o %/core/kernel/isa_avx2_map.o: ISA = -mavx2 -mfma
 %/core/kernel/isa_avx512.o: ISA = -mavx512f -mavx512dq -mavx512vl -mavx512bw -mfma
 %/core/kernel/isa_sha.o:    ISA = -msha -mssse3 -msse4.1

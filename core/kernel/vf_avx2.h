@@ -89,7 +89,7 @@ static inline vf vf_fnma (vf a, vf b, vf c) { return OP(fnmadd)(a, b, c); }
 static inline vf vf_min (vf a, vf b) { return OP(min)(a, b); }
 static inline vf vf_max (vf a, vf b) { return OP(max)(a, b); }
 static inline vf vf_sqrt (vf a) { return OP(sqrt)(a); }
-/* Lanes by the tree of vf_sum. */
+/* All lanes into one, by the tree that vf_c.h describes. */
 #ifdef LURN_F64
 #define FOLD(name, op) static inline real name (vf a) { \
   const __m128d h = _mm_##op##_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1)); \
