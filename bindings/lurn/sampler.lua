@@ -137,28 +137,34 @@ return function (lurn)
     return params, places
   end
 
-  -- A cell stands for all that differ from it only in what means nothing: it has the first places there.
-  local function distinct (self, c)
+  local everything = setmetatable({}, {__index = function () return true end})
+
+  -- A cell stands for all that differ from it only in what means nothing: it has the first places there. A parameter
+  -- without an axis may mean nothing anywhere; where it means something, its message comes second.
+  local function distinct (self, c, no_axis)
     local params, places = cell(self, c)
-    local active = self.active(params)
+    local means = self.active and self.active(params) or everything
     for i, p in ipairs(self.space) do
-      if not active[p.name] and places[i] > 0 then return false end
+      if means[p.name] and no_axis[p.name] then return false, no_axis[p.name] end
+      if not means[p.name] and places[i] > 0 then return false end
     end
     return true
   end
 
   function grid:start ()
     self.axes, self.defaults, self.enqueued = {}, false, setmetatable({}, {__mode = "k"})
-    local cells = 1
+    local cells, no_axis, defaults = 1, {}, space.defaults(self.space)
     for i, p in ipairs(self.space) do
-      local values, message = space.values(p, self.points)
-      self.axes[i] = values or error("lurn.sampler: grid: " .. message, 3)
-      cells = cells * #values
+      self.axes[i], no_axis[p.name] = space.values(p, self.points)
+      self.axes[i] = self.axes[i] or {defaults[p.name]}
+      cells = cells * #self.axes[i]
       if cells > MOST then error(("lurn.sampler: a grid has at most %d cells"):format(MOST), 3) end
     end
     self.cells = {}
     for c = 0, cells - 1 do
-      if not self.active or distinct(self, c) then self.cells[#self.cells + 1] = c end
+      local stands, message = distinct(self, c, no_axis)
+      if message then error("lurn.sampler: grid: " .. message, 3) end
+      if stands then self.cells[#self.cells + 1] = c end
     end
     self.size = #self.cells
     self.order = self.shuffle and lurn.rng.permutation(self.seed, "search", "grid", self.size)

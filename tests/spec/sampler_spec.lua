@@ -116,6 +116,19 @@ describe("a grid", function ()
     assert.error_matches(function () lurn.sampler.new("grid", SPACE) end,
       "grid: parameter 'lr': is continuous: a grid needs a step, a list or a number of points (grid:points=5)", 1, true)
   end)
+
+  it("does not want it of a range that means nothing in any cell", function ()
+    local space = {SPACE[1], {name = "lr", kind = "float", low = 0, high = 1},
+      {name = "hidden", kind = "int", low = 1, high = 2}}
+    local function grid_where (cell)
+      return lurn.sampler.new("grid", space,
+        {active = function (p) return {cell = true, hidden = true, lr = p.cell == cell} end})
+    end
+    local n, seen = all(grid_where "none")
+    assert.equal(6, n)
+    for key, times in pairs(seen) do assert.is_truthy(times == 1 and key:find "/nil$") end
+    assert.error_matches(function () grid_where "gru" end, "grid: parameter 'lr': is continuous", 1, true)
+  end)
 end)
 
 describe("sobol", function ()
