@@ -137,10 +137,18 @@ return function (lurn)
   local waits = {store = ": the store was away",
     others = ": nothing was left to begin before other trials came further"}
 
-  --- The last line; and one where workers had little to do for long.
+  -- A race that is over has not played all that it might have.
+  local function tell_race (self, agent)
+    local left = agent.finished and self.seeds > 1 and self.total and self.total - #agent.trials or 0
+    if left <= 0 then return end
+    self:say("the race is over; seeds left out, of configurations that had lost by then: %d", left)
+  end
+
+  --- The last line; one where a race left seeds out; and one where workers had little to do for long.
   function View:over (agent)
     take_in(self, agent)
     if #agent.trials > 0 then self.progress:say("%s", line(self, agent, true)) end
+    tell_race(self, agent)
     local share, why = agent:share()
     if agent.clock() - agent.began < LONG or not share or share >= BUSY then return end
     self:say("workers were busy %.0f %% of the time%s", 100 * share, waits[why] or "")

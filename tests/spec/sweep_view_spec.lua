@@ -71,6 +71,21 @@ describe("the view of a sweep", function ()
     assert.matches("best 0%.11 ± 0%.01 of 3 %(configuration 0%)", text())
   end)
 
+  it("says at the end of a race what was left out", function ()
+    local trials = {trial(0, "COMPLETE", 0.5), trial(1, "COMPLETE", 0.7)}
+    for _, case in ipairs {{2, true, true}, {2, nil, false}, {1, true, false}} do
+      local view, agent, text = seen({tty = false, direction = "minimize", seeds = case[1]}, trials)
+      agent.finished = case[2]
+      view:over(agent)
+      local said = "lurn: the race is over; seeds left out, of configurations that had lost by then: 8\n"
+      assert.equal(case[3], text():find(said, 1, true) ~= nil)
+    end
+    local view, agent, text = seen({tty = false, direction = "minimize", seeds = 2}, trials)
+    view.total, agent.finished = 2, true
+    view:over(agent)
+    assert.not_matches("race", text())
+  end)
+
   it("says at the end that workers had little to do, and why, where that took long", function ()
     local trials = {trial(0, "COMPLETE", 0.5)}
     for _, case in ipairs {{100, 0.49, "others", ": nothing was left to begin before other trials came further\n"},
