@@ -317,10 +317,21 @@ return function (lurn)
     return describe(list, o, columns, path), norm, o.sequence and list
   end
 
+  -- Whether this is what measure gives: as many names as means and deviations.
+  local function is_measured (m)
+    if type(m) ~= "table" or type(m.columns) ~= "table" then return false end
+    for _, list in ipairs {m.mean or false, m.deviation or false} do
+      if type(list) ~= "table" or #list ~= #m.columns then return false end
+      for k, x in ipairs(list) do if type(x) ~= "number" or type(m.columns[k]) ~= "string" then return false end end
+    end
+    return true
+  end
+
   local function check (options)
     local o = schema.check("lurn.csv", options, OPTIONS, 2)
     if o.split then o.split = schema.check("lurn.csv: split", o.split, splits.declaration, 2) end
-    if type(o.normalise) == "table" and not o.normalise.x then
+    local given = type(o.normalise) == "table" and o.normalise
+    if given and not (is_measured(given.x) and (given.y == nil or is_measured(given.y))) then
       error("lurn.csv: normalise: expected true, \"x\", or the normalisation of other data, {x = , y = }", 3)
     end
     if o.sep and (#o.sep ~= 1 or o.sep:find '["\r\n]') then error("lurn.csv: sep is one character, no quote", 3) end

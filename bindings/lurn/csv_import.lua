@@ -32,13 +32,14 @@ return function (lurn, csv)
   -- The hash is left out: readers work it out. Attributes are texts, so that any program can read them.
   local function attributes_of (data)
     local set = data.set
-    local list = {lurn_schema = 1, kind = "sequences", unit = "sequence", source = set.source, targets = set.targets}
+    local list = {lurn_schema = 1, kind = "sequences", unit = "sequence", source = set.source, targets = set.targets,
+      csv = lurn.json.encode(data.csv)}
     for key, what in next, data.normalisation do list["normalisation_" .. key] = lurn.json.encode(what) end
     return list
   end
 
   --- Writes a table as a data set file: the path, or nil, message, code. The means and deviations are the
-  -- attributes normalisation_x and normalisation_y, in JSON.
+  -- attributes normalisation_x and normalisation_y, how the table was read is the attribute csv, in JSON.
   ---@param path string
   ---@param out string
   ---@param options table   as for lurn.csv

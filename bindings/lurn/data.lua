@@ -145,19 +145,19 @@ return function (lurn)
   ---------------------------------------------------------------- where data sets come from
 
   -- What the file of a table has for people and for predictions, beside what is trained on: /names of the sequences,
-  -- and by what its numbers were normalised.
+  -- how the table was read, and by what its numbers were normalised.
   local function of_table (data, path)
     local r <close> = lurn.h5.open(path)
     if not r then return data end
     local names = r:exists "/names" and r:read "/names"
     if type(names) == "table" and #names == data.set.n then data.names = names end
-    for _, key in ipairs {"x", "y"} do
-      local ok, what = pcall(lurn.json.decode, r:attr("/", "normalisation_" .. key) or "")
-      if ok and type(what) == "table" then
-        data.normalisation = data.normalisation or {}
-        data.normalisation[key] = what
-      end
+    local function table_of (key)
+      local ok, what = pcall(lurn.json.decode, r:attr("/", key) or "")
+      return ok and type(what) == "table" and what or nil
     end
+    local x, y = table_of "normalisation_x", table_of "normalisation_y"
+    data.csv = table_of "csv"
+    if data.csv or x or y then data.normalisation = {x = x, y = y} end
     return data
   end
 

@@ -103,8 +103,9 @@ return function (lurn)
   local function data_of (run)
     local list = {}
     for i, data in ipairs(run.sources) do
+      local normalisation, classes = lurn.source.scale(data)
       list[i] = {path = data.path, hash = data.hash, split = split_hash(data), text = data.text, csv = data.csv,
-        npy = data.npy, npz = data.npz, idx = data.idx}
+        normalisation = normalisation, classes = classes, npy = data.npy, npz = data.npz, idx = data.idx}
     end
     return list
   end
@@ -171,10 +172,11 @@ return function (lurn)
 
   ---------------------------------------------------------------- what differs
 
-  -- These differ between any two runs, or say nothing of the result.
+  -- These differ between any two runs, say nothing of the result, or follow from the content of data, which has a hash.
   local ALWAYS = {attempts = true, command = true, folder = true, cpus = true, lineage = true}
+  local OF_DATA = {path = true, normalisation = true, classes = true}
   local function counts (path)
-    return not ALWAYS[path:match "^[^%.]*"] and path ~= "script.path" and not path:find "^data%.%d+%.path$"
+    return not ALWAYS[path:match "^[^%.]*"] and path ~= "script.path" and not OF_DATA[path:match "^data%.%d+%.(%w+)"]
   end
 
   local function flatten (value, path, out)

@@ -8,6 +8,9 @@
 --   npy = {}, npz = {}, idx = {most}     lurn.npy, lurn.npz, lurn.idx: arrays
 --   none of them                         lurn.open
 --
+-- One of a table has its scale, too, normalisation = {x = {columns, mean, deviation}, y = ...} and classes = {...}, so
+-- that another table can be read as it was when it is gone. A data set file that was made of a table says what that was.
+--
 -- The hash is one of the content: that of the data set (data.hash), or of the arrays, whatever way they are packed.
 
 return function (lurn)
@@ -82,23 +85,32 @@ return function (lurn)
   function M.open (source, path, vocab)
     local t, arrays = source.text, M.is_arrays(source)
     if t then return lurn.text(path, {level = t.level, split = t.split, min_count = t.min_count, vocab = vocab}) end
-    if source.csv then return lurn.csv(path, options_of(source.csv)) end
+    if source.csv and not lurn.data.is_hdf5(path) then return lurn.csv(path, options_of(source.csv)) end
     if arrays == "idx" then return lurn.idx(path, source.idx.most) end
     return lurn[arrays or "open"](path)
   end
 
-  --- Reads a table that a model is to be used on as its own one, `own`, was read: the same classes, the same scale, one
-  -- part. Without `targets` it need not have any, windows go up to its last row, and data.classes are own's.
-  ---@param source table   of a manifest: {csv = ...}
+  --- The scale of a table, as a manifest has it; nothing of data that are none.
+  ---@param data lurn.Data
+  ---@return table? normalisation
+  ---@return string[]? classes
+  function M.scale (data)
+    if data.csv then return data.normalisation, data.set.classes end
+  end
+
+  --- Reads a table that a model is to be used on as its own one was read: the same classes, the same scale, one part.
+  -- Without `targets` it need not have any, windows go up to its last row; data.classes and data.normalisation are the
+  -- own one's all the same. The manifest may be anybody's, and so may what it says of the own one.
+  ---@param source table   of a manifest: {csv = ..., normalisation = ..., classes = ...}
   ---@param path string
-  ---@param own lurn.Data
   ---@param targets boolean
-  function M.alike (source, path, own, targets)
+  function M.alike (source, path, targets)
     local o = options_of(source.csv)
-    o.split, o.normalise, o.class = nil, next(own.normalisation) and own.normalisation, own.set.classes
+    o.split, o.normalise, o.class = nil, next(source.normalisation) and source.normalisation, source.classes
     if not targets then o.y, o.horizon = nil, nil end
-    local data, message, code = lurn.csv(path, o)
-    if data then data.classes = own.set.classes end
+    local ok, data, message, code = pcall(lurn.csv, path, o)
+    if not ok then return nil, tostring(data), "EFORMAT" end
+    if data then data.classes, data.normalisation = source.classes, source.normalisation end
     return data, message, code
   end
 

@@ -240,6 +240,19 @@ return lurn.experiment {name = "table", params = {}, run = function (run)
 end}
 ]]
 
+-- Writes a run file again with another manifest.
+local function edit_manifest (name, edit)
+  local copy = require "lurn.h5_copy" (lurn)
+  local r <close> = assert(copy.h5().open(shell.path(name)))
+  local w <close> = assert(copy.h5().create(shell.path(name)))
+  local manifest = json.decode(assert(r:read "/manifest"))
+  edit(manifest)
+  copy.group(r, "", w, "", "/manifest")
+  copy.attributes(r, "/", w, "/")
+  assert(w:write("/manifest", json.encode(manifest)))
+  assert(w:commit())
+end
+
 describe("from a table to predictions", function ()
   setup(function ()
     shell.open()
@@ -326,8 +339,12 @@ end}]])
       end
       shell.write("few.csv", (y == "label" and "id,step,value,other\n" or "id,step,value,other,label\n")
         .. table.concat(few, "\n"))
+      -- The scale and the classes are the run's: the own table need not be there.
+      shell.run "mv table.csv away.csv"
       code, _, err = shell.lurn "predict own.h5 --data few.csv -o few_out.csv"
+      shell.run "mv away.csv table.csv"
       assert.equal(0, code, err)
+      assert.equal(y == "other", err:find "targets were normalised: other = 99.9%d+ %+ 0%.%d+ x output" ~= nil, err)
       local rows = read.table_of(shell.read "few_out.csv", ",", true).rows
       assert.equal(2, #rows)
       for k, name in ipairs {"s31", "s5"} do
@@ -342,11 +359,37 @@ end}]])
     assert.equal("test.csv: 32 sequences, 1 columns\n", out)
     assert.matches("\ns129,", shell.read "test.csv")
     assert.equal(0, (shell.lurn "eval own.h5 --data moved.csv"))
+    -- A run file that does not say the scale, as those of earlier versions: the own table is asked.
+    local before = shell.read "few_out.csv"
+    edit_manifest("own.h5", function (m) m.data[1].normalisation, m.data[1].classes = nil, nil end)
     local _
     code, _, err = shell.lurn "predict own.h5 --data few.csv -o few_out.csv"
     assert.equal(3, code)
     assert.matches("table.csv: No such file", err)
     shell.run "mv moved.csv table.csv"
+    code, _, err = shell.lurn "predict own.h5 --data few.csv -o few_out.csv"
+    assert.equal(0, code, err)
+    assert.equal(before, shell.read "few_out.csv")
+    -- One in which it is not what lurn writes.
+    edit_manifest("own.h5", function (m) m.data[1].normalisation = {x = {columns = {"value"}, mean = {1}}} end)
+    code, _, err = shell.lurn "predict own.h5 --data few.csv -o few_out.csv"
+    assert.equal(3, code)
+    assert.matches("normalise: expected", err)
+  end)
+
+  when_built("reads tables for the model of a data set that was made of one", function ()
+    local code, _, err = shell.lurn "predict run.h5 --data table.csv -o from_table.csv"
+    assert.equal(0, code, err)
+    assert.equal(0, (shell.lurn "predict run.h5 --data set.h5 -o from_set.csv"))
+    assert.equal(shell.read "from_set.csv", shell.read "from_table.csv")
+    local rows = shell.read "table.csv":match "\n(s31,.-\n)s32":gsub(",[^,]*\n", "\n")
+    shell.write("five.csv", "id,step,value,other\n" .. rows)
+    shell.run "mv set.h5 away.h5"
+    code, _, err = shell.lurn "predict run.h5 --data five.csv -o five_out.csv"
+    shell.run "mv away.h5 set.h5"
+    assert.equal(0, code, err)
+    local line = shell.read "five_out.csv":match "\n(s31,.-)\n"
+    assert.is_truthy(shell.read "from_set.csv":find(line, 1, true))
   end)
 
   when_built("says what is wrong", function ()
@@ -370,6 +413,6 @@ end}]])
     assert.matches("the data do not fit the model", err)
     code, _, err = shell.lurn "predict run.h5 --data other.csv -o x.csv"
     assert.equal(3, code)
-    assert.matches("other.csv: no data set file, and the run's data were neither a table nor a text", err)
+    assert.matches("other.csv:1: no column 'value'", err)
   end)
 end)
