@@ -99,14 +99,11 @@ return function (cli)
     return true
   end
 
-  -- A table is read as the run read its own one: the same file, wherever it is by now, or another. Run files of lurn
-  -- before 2026-11-26 don't say the scale; the own table does.
+  -- A table is read as the run read its own one: the same file, wherever it is by now, or another.
   local function given_table (lurn, file, source, path, targets)
     local hash, same = lurn.source.hash(source, path)
     if hash == source.hash then return same end
-    if not source.normalisation then
-      source.normalisation, source.classes = lurn.source.scale((own_data(lurn, file)))
-    end
+    if not lurn.source.is_settled(source) then source = own_data(lurn, file) end
     local data, message = lurn.source.alike(source, path, targets)
     return data or cli.fail(cli.INPUT, message)
   end

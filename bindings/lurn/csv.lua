@@ -317,6 +317,14 @@ return function (lurn)
     return describe(list, o, columns, path), norm, o.sequence and list
   end
 
+  -- The options as a run file has them: of what depends on the whole table, how it came out.
+  local function settled (options, norm, classes)
+    local out = lurn.source.written(options)
+    out.normalise = next(norm) and norm or nil
+    if out.y then out.class = classes or false end
+    return out
+  end
+
   -- Whether this is what measure gives: as many names as means and deviations.
   local function is_measured (m)
     if type(m) ~= "table" or type(m.columns) ~= "table" then return false end
@@ -360,7 +368,7 @@ return function (lurn)
       return nil, lurn.data.failure, "EINVAL"
     elseif not ok then error(description, 2) end
     local data = lurn.dataset(description)
-    data.normalisation, data.path, data.csv = norm, path, lurn.source.written(options)
+    data.normalisation, data.path, data.csv = norm, path, settled(options, norm, description.classes)
     if list then
       data.names = {}
       for i, s in ipairs(list) do data.names[i] = s.name end

@@ -103,9 +103,8 @@ return function (lurn)
   local function data_of (run)
     local list = {}
     for i, data in ipairs(run.sources) do
-      local normalisation, classes = lurn.source.scale(data)
       list[i] = {path = data.path, hash = data.hash, split = split_hash(data), text = data.text, csv = data.csv,
-        normalisation = normalisation, classes = classes, npy = data.npy, npz = data.npz, idx = data.idx}
+        npy = data.npy, npz = data.npz, idx = data.idx}
     end
     return list
   end
@@ -174,9 +173,11 @@ return function (lurn)
 
   -- These differ between any two runs, say nothing of the result, or follow from the content of data, which has a hash.
   local ALWAYS = {attempts = true, command = true, folder = true, cpus = true, lineage = true}
-  local OF_DATA = {path = true, normalisation = true, classes = true}
+  local OF_DATA = {path = true, ["csv.normalise"] = true, ["csv.class"] = true}
   local function counts (path)
-    return not ALWAYS[path:match "^[^%.]*"] and path ~= "script.path" and not OF_DATA[path:match "^data%.%d+%.(%w+)"]
+    local of_data = path:match "^data%.%d+%.(.*)$"
+    return not ALWAYS[path:match "^[^%.]*"] and path ~= "script.path"
+      and not (of_data and OF_DATA[of_data:match "^csv%.%w+" or of_data])
   end
 
   local function flatten (value, path, out)

@@ -29,7 +29,7 @@ local function check_manifest (m, need)
   for _, source in ipairs(m.data or {}) do
     need(type(source) == "table" and is("string", source.path) and is("string", source.hash),
       "/manifest: a data set without path or hash")
-    for _, how in ipairs {"text", "csv", "npy", "npz", "idx", "normalisation", "classes"} do
+    for _, how in ipairs {"text", "csv", "npy", "npz", "idx"} do
       need(is("table", source[how]), "/manifest: how data were read is not a table")
     end
   end

@@ -8,8 +8,8 @@
 --   npy = {}, npz = {}, idx = {most}     lurn.npy, lurn.npz, lurn.idx: arrays
 --   none of them                         lurn.open
 --
--- One of a table has its scale, too, normalisation = {x = {columns, mean, deviation}, y = ...} and classes = {...}, so
--- that another table can be read as it was when it is gone. A data set file that was made of a table says what that was.
+-- The options of a table are as they came out: its classes and its normalisation, not that there are any, so that
+-- another table can be read as it was when it is gone. A data set file that was made of a table has them, too.
 --
 -- The hash is one of the content: that of the data set (data.hash), or of the arrays, whatever way they are packed.
 
@@ -78,6 +78,13 @@ return function (lurn)
 
   ---------------------------------------------------------------- again
 
+  -- The manifest may be anybody's, and so may its options.
+  local function read_table (path, options)
+    local ok, data, message, code = pcall(lurn.csv, path, options)
+    if not ok then return nil, tostring(data), "EFORMAT" end
+    return data, message, code
+  end
+
   --- Reads a data set or arrays again, from a file that may be the same: nil, message, code when it cannot be read so.
   ---@param source table   of a manifest
   ---@param path string
@@ -85,32 +92,31 @@ return function (lurn)
   function M.open (source, path, vocab)
     local t, arrays = source.text, M.is_arrays(source)
     if t then return lurn.text(path, {level = t.level, split = t.split, min_count = t.min_count, vocab = vocab}) end
-    if source.csv and not lurn.data.is_hdf5(path) then return lurn.csv(path, options_of(source.csv)) end
+    if source.csv and not lurn.data.is_hdf5(path) then return read_table(path, options_of(source.csv)) end
     if arrays == "idx" then return lurn.idx(path, source.idx.most) end
     return lurn[arrays or "open"](path)
   end
 
-  --- The scale of a table, as a manifest has it; nothing of data that are none.
-  ---@param data lurn.Data
-  ---@return table? normalisation
-  ---@return string[]? classes
-  function M.scale (data)
-    if data.csv then return data.normalisation, data.set.classes end
+  --- Whether the options of a table say how it came out; those of earlier versions said what was asked for.
+  ---@param source table   of a manifest: {csv = ...}
+  function M.is_settled (source)
+    local o = source.csv
+    return (not o.normalise or type(o.normalise) == "table") and (not o.y or o.class == false or type(o.class) == "table")
   end
 
   --- Reads a table that a model is to be used on as its own one was read: the same classes, the same scale, one part.
   -- Without `targets` it need not have any, windows go up to its last row; data.classes and data.normalisation are the
-  -- own one's all the same. The manifest may be anybody's, and so may what it says of the own one.
-  ---@param source table   of a manifest: {csv = ..., normalisation = ..., classes = ...}
+  -- own one's all the same.
+  ---@param source table   of a manifest, settled
   ---@param path string
   ---@param targets boolean
   function M.alike (source, path, targets)
     local o = options_of(source.csv)
-    o.split, o.normalise, o.class = nil, next(source.normalisation) and source.normalisation, source.classes
+    local classes, normalisation = o.class or nil, o.normalise or {}
+    o.split = nil
     if not targets then o.y, o.horizon = nil, nil end
-    local ok, data, message, code = pcall(lurn.csv, path, o)
-    if not ok then return nil, tostring(data), "EFORMAT" end
-    if data then data.classes, data.normalisation = source.classes, source.normalisation end
+    local data, message, code = read_table(path, o)
+    if data then data.classes, data.normalisation = classes, normalisation end
     return data, message, code
   end
 

@@ -361,7 +361,7 @@ end}]])
     assert.equal(0, (shell.lurn "eval own.h5 --data moved.csv"))
     -- A run file that does not say the scale, as those of earlier versions: the own table is asked.
     local before = shell.read "few_out.csv"
-    edit_manifest("own.h5", function (m) m.data[1].normalisation, m.data[1].classes = nil, nil end)
+    edit_manifest("own.h5", function (m) m.data[1].csv.normalise, m.data[1].csv.class = true, nil end)
     local _
     code, _, err = shell.lurn "predict own.h5 --data few.csv -o few_out.csv"
     assert.equal(3, code)
@@ -371,9 +371,9 @@ end}]])
     assert.equal(0, code, err)
     assert.equal(before, shell.read "few_out.csv")
     -- One in which it is not what lurn writes.
-    edit_manifest("own.h5", function (m) m.data[1].normalisation = {x = {columns = {"value"}, mean = {1}}} end)
+    edit_manifest("own.h5", function (m) m.data[1].csv.normalise = {x = {columns = {"value"}, mean = {1}}} end)
     code, _, err = shell.lurn "predict own.h5 --data few.csv -o few_out.csv"
-    assert.equal(3, code)
+    assert.equal(3, code, err)
     assert.matches("normalise: expected", err)
   end)
 

@@ -166,7 +166,9 @@ describe("what a run has read", function ()
     run "csv"
     local s = source "csv.h5"
     assert.equal("table.csv", s.path)
-    assert.same({sequence = "id", x = {"a"}, y = "b", normalise = "x", missing = 0,
+    local scale = s.csv.normalise
+    assert.same({{"a"}, 1, 1, nil}, {scale.x.columns, #scale.x.mean, #scale.x.deviation, scale.y})
+    assert.same({sequence = "id", x = {"a"}, y = "b", normalise = scale, class = false, missing = 0,
       split = {shares = {2, 1}, by = "random", seed = 4}}, s.csv)
     assert.equal(s.hash, lurn.source.hash(s, shell.path "table.csv"))
     equal "csv.h5"
