@@ -101,7 +101,8 @@ return function (lurn)
   ---@param source table   of a manifest: {csv = ...}
   function M.is_settled (source)
     local o = source.csv
-    return (not o.normalise or type(o.normalise) == "table") and (not o.y or o.class == false or type(o.class) == "table")
+    local has_scale = not o.normalise or type(o.normalise) == "table"
+    return has_scale and (not o.y or o.class == false or type(o.class) == "table")
   end
 
   --- Reads a table that a model is to be used on as its own one was read: the same classes, the same scale, one part.
