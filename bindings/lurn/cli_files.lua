@@ -114,7 +114,8 @@ return function (cli)
 
   -- Options of lurn.csv, of the words on the command line.
   local function table_options (options)
-    local o = {x = words(options.x), y = options.y and words(options.y), header = not options.no_header}
+    local o = {x = words(options.x), y = options.y and words(options.y), header = not options.no_header,
+      categories = options.categories and words(options.categories)}
     for _, name in ipairs {"sequence", "time", "class", "targets", "sep", "decimal", "normalise", "window", "stride",
       "horizon"} do o[name] = options[name] end
     o.missing = tonumber(options.missing) or options.missing

@@ -245,6 +245,7 @@ local verbs = {
       sequence = {"text", "csv: the column that says which sequence a row is of", "COLUMN"},
       time = {"text", "csv: the column that orders the rows of a sequence", "COLUMN"},
       class = {"flag", "csv: y is a class although it is a number"},
+      categories = {"text", "csv: columns of the inputs that are words: a number of 0 or 1 for each word", "COLUMNS"},
       targets = {{"step", "sequence", "next"}, "a target per step, or (csv: the last) one a sequence"},
       as = {"text", "npy: what integers are, numbers or ids (ids): x=numbers,y=ids", "NAME=KIND"},
       sep = {"text", "csv: between cells (a comma; a tab for .tsv)", "CHARACTER"},

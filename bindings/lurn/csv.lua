@@ -10,7 +10,9 @@
 return function (lurn)
   local schema = lurn.schema
   local read = require "lurn.csv_read"
+  local column = require "lurn.csv_columns" (lurn)
   local splits = require "lurn.split" (lurn)
+  local fail = column.fail
   local M = {}
 
   local OPTIONS = {
@@ -21,6 +23,8 @@ return function (lurn)
     y = {"table|string", nil, nil, "columns of the targets"},
     class = {"boolean|table", nil, nil,
       "y is a class; so it is by itself when a cell of it is not a number. A list: these are the classes"},
+    categories = {"table|string", nil, nil, "columns of x whose values are words: a number of 0 or 1 for each word. "
+      .. "Another data's data.csv.categories: these words, and no others"},
     targets = {"string", "step", {"step", "sequence"}, "a target per step, or the last one of each sequence"},
     sep = {"string", nil, nil, "between cells: one character; \",\", and a tab for .tsv"},
     decimal = {"string", ".", {".", ","}, "what stands before the fraction of a number"},
@@ -35,89 +39,19 @@ return function (lurn)
     split = {"table", nil, nil, "{train, valid, test, by = ordered | random | stratified | grouped, group, seed}"},
   }
 
-  -- What is wrong with a file is raised as {line, message} and becomes nil, message, code at the end.
-  local function fail (line, format, ...) error({line = line, message = format:format(...)}, 0) end
-
-  ---------------------------------------------------------------- columns
-
-  local function place (t, name)
-    local found
-    for c, known in ipairs(t.names) do
-      if known == name and found then fail(1, "columns %d and %d are both called '%s'", found, c, name) end
-      if known == name then found = c end
-    end
-    if found then return found end
-    local near = schema.unknown("no column", name, {table.unpack(t.names)})
-    fail(1, "%s (columns: %s)%s", near, table.concat(t.names, ", "), read.hint(t.names))
-  end
-
-  local function places (t, names)
-    local list = {}
-    for i, name in ipairs(type(names) == "string" and {names} or names or {}) do list[i] = place(t, name) end
-    return list
-  end
-
-  local function number (t, cells, c)
-    local x = tonumber(cells[c])
-    if not x or x ~= x or x == math.huge or x == -math.huge then
-      fail(cells.line, "column %d ('%s'): '%s' is not a number", c, t.names[c], cells[c])
-    end
-    return x + 0.0
-  end
-
-  local function is_class (t, o, c)
-    if o.class ~= nil then return o.class and true end
-    for _, cells in ipairs(t.rows) do
-      if not read.missing(cells[c]) and not tonumber(cells[c]) then return true end
-    end
-    return false
-  end
-
-  -- The classes that another table had: a cell that is none of them is a mistake.
-  local function given_classes (t, c, names)
-    local ids = {}
-    for id, name in ipairs(names) do ids[name] = id end
-    for _, cells in ipairs(t.rows) do
-      if not read.missing(cells[c]) and not ids[cells[c]] then
-        fail(cells.line, "column %d ('%s'): '%s' is no class: %s", c, t.names[c], cells[c], table.concat(names, ", "))
-      end
-    end
-    return names, ids
-  end
-
-  -- Names of classes: numbers by size, then texts.
-  local function classes_of (t, c, given)
-    if type(given) == "table" then return given_classes(t, c, given) end
-    local seen, names = {}, {}
-    for _, cells in ipairs(t.rows) do
-      local name = cells[c]
-      if not read.missing(name) and not seen[name] then
-        seen[name] = true
-        names[#names + 1] = name
-      end
-    end
-    table.sort(names, function (a, b)
-      local p, q = tonumber(a), tonumber(b)
-      if p and q and p ~= q then return p < q end
-      if (p == nil) ~= (q == nil) then return p ~= nil end
-      return a < b
-    end)
-    for id, name in ipairs(names) do seen[name] = id end
-    return names, seen
-  end
-
   ---------------------------------------------------------------- rows and sequences
 
-  -- The numbers of a row in these columns, after what `missing` says; nil: the row is dropped.
-  local function numbers (t, o, cells, columns, before)
+  -- The values of a row in these columns, after what `missing` says; nil: the row is dropped.
+  local function values (t, o, cells, columns, before)
     local list = {}
-    for k, c in ipairs(columns) do
-      if not read.missing(cells[c]) then list[k] = number(t, cells, c)
+    for k, col in ipairs(columns) do
+      local c = col.place
+      if not read.missing(cells[c]) then list[k] = col:value(t, cells)
       elseif o.missing == "drop" then return nil
       elseif o.missing == "fill" then
         list[k] = before and before[k] or fail(cells.line,
           "column %d ('%s') is empty, and there is no value before it to fill it with", c, t.names[c])
-      elseif o.missing then list[k] = o.missing + 0.0
+      elseif o.missing then list[k] = col.ids and 0 or o.missing + 0.0      -- none of the words
       else fail(cells.line, "column %d ('%s') is empty; missing = \"drop\", \"fill\" or a number", c, t.names[c]) end
     end
     return list
@@ -126,7 +60,7 @@ return function (lurn)
   -- Rows of each sequence, in the order in which sequences first appear.
   local function gather (t, o)
     local by, list = {}, {}
-    local c = o.sequence and place(t, o.sequence)
+    local c = o.sequence and column.place(t, o.sequence)
     for _, cells in ipairs(t.rows) do
       local key = c and cells[c] or ""
       if not by[key] then
@@ -141,7 +75,7 @@ return function (lurn)
   -- A time is a number, or a date from the year down (ISO 8601: 2024-03-02, 2024-03-02T14:30:00), which sorts as a
   -- text. The first row says which; other dates, and zones, would sort wrongly and are refused.
   local function time_of (t, cells, c, date)
-    if not date then return number(t, cells, c) end
+    if not date then return column.number(t, cells, c) end
     local rest = cells[c]:match "^%d%d%d%d%-%d%d%-%d%d(.*)$"
     if rest and rest:find "^[T ]?[%d:.]*Z?$" then return (cells[c]:gsub("[TZ]", {T = " ", Z = ""})) end
     fail(cells.line, "column %d ('%s'): '%s' is not a date as %s is", c, t.names[c], cells[c], date)
@@ -161,13 +95,13 @@ return function (lurn)
   local function convert (t, o, rows, columns)
     local s = {name = rows.name, x = {}, y = {}, group = columns.group and rows[1][columns.group]}
     if columns.time then sort_by_time(t, rows, columns.time) end
-    local x, y
+    local class, x, y = columns.class, nil, nil
     for _, cells in ipairs(rows) do
-      local next_x = numbers(t, o, cells, columns.x, x)
-      local next_y = columns.ids and (columns.ids[cells[columns.y[1]]] or 0) or numbers(t, o, cells, columns.y, y)
+      local next_x = values(t, o, cells, columns.x, x)
+      local next_y = class and (class:value(t, cells) or 0) or values(t, o, cells, columns.y, y)
       if next_x and next_y then
         x, y = next_x, next_y
-        s.x[#s.x + 1], s.y[#s.y + 1] = x, y
+        s.x[#s.x + 1], s.y[#s.y + 1] = column.numbers(columns.x, x), y
       end
     end
     return s.x[1] and s
@@ -195,7 +129,7 @@ return function (lurn)
 
   local function split (sequences, o, columns)
     if o.by == "grouped" and not o.group then error("lurn.csv: split: by = \"grouped\" needs group = a column", 0) end
-    if o.by == "stratified" and not columns.ids then error("lurn.csv: split: stratified needs classes for y", 0) end
+    if o.by == "stratified" and not columns.class then error("lurn.csv: split: stratified needs classes for y", 0) end
     if #sequences == 1 and o.by == "ordered" then return cut_one(sequences[1], o) end
     splits.deal(sequences, o, function (s) return s.y[#s.y] end)      -- the class of a sequence is its last target
     return sequences
@@ -203,8 +137,10 @@ return function (lurn)
 
   ---------------------------------------------------------------- normalisation
 
-  -- Mean and deviation of each column over the training part; a column that does not change keeps its size.
-  local function measure (sequences, key, names)
+  -- Mean and deviation of each number over the training part. One that does not change keeps its size, and those that
+  -- stand for a category stay what they are.
+  local function measure (sequences, key, columns)
+    local names, indicators = column.names(columns)
     local n, mean, square = 0, {}, {}
     for k = 1, #names do mean[k], square[k] = 0.0, 0.0 end
     for _, s in ipairs(sequences) do
@@ -219,17 +155,15 @@ return function (lurn)
     end
     if n == 0 then error("lurn.csv: normalise: the training part is empty", 0) end
     for k, q in ipairs(square) do square[k] = q > 0 and math.sqrt(q / n) or 1.0 end
+    for k in next, indicators do mean[k], square[k] = 0.0, 1.0 end
     return {columns = names, mean = mean, deviation = square}
   end
 
   -- given: what measure said of another table, whose columns have to be these.
-  local function normalise (sequences, key, names, given)
-    local m = given or measure(sequences, key, names)
-    local other = table.concat(m.columns, ", ")
-    if other ~= table.concat(names, ", ") then
-      error(("lurn.csv: normalise: %s was of columns %s, here they are %s"):format(key, other,
-        table.concat(names, ", ")), 0)
-    end
+  local function normalise (sequences, key, columns, given)
+    local m = given or measure(sequences, key, columns)
+    local was, is = table.concat(m.columns, ", "), table.concat(column.names(columns), ", ")
+    if was ~= is then error(("lurn.csv: normalise: %s was of columns %s, here they are %s"):format(key, was, is), 0) end
     for _, s in ipairs(sequences) do
       for _, row in ipairs(s[key]) do
         for k, x in ipairs(row) do row[k] = (x - m.mean[k]) / m.deviation[k] end
@@ -261,31 +195,17 @@ return function (lurn)
   ---------------------------------------------------------------- the data set
 
   local function describe (sequences, o, columns, path)
-    local d = {split = splits.ranges(sequences), classes = columns.names, source = path:sub(-255), kind = "sequences"}
-    local whole = o.window or o.targets == "sequence"
+    local class, whole = columns.class, o.window or o.targets == "sequence"
+    local d = {split = splits.ranges(sequences), classes = class and class.words, source = path:sub(-255),
+      kind = "sequences"}
     if columns.y[1] then d.targets = whole and "sequence" or "step" end
     for i, s in ipairs(sequences) do
       local y = columns.y[1] and s.y or nil
-      if y and whole then y = columns.ids and {y[#y]} or lurn.tensor(y[#y])
-      elseif y then y = columns.ids and lurn.ids(y) or lurn.tensor(y) end
+      if y and whole then y = class and {y[#y]} or lurn.tensor(y[#y])
+      elseif y then y = class and lurn.ids(y) or lurn.tensor(y) end
       d[i] = {x = lurn.tensor(s.x), y = y}
     end
     return d
-  end
-
-  local function columns_of (t, o)
-    local columns = {x = places(t, o.x), y = places(t, o.y), time = o.time and place(t, o.time)}
-    if o.split and o.split.group then columns.group = place(t, o.split.group) end
-    if columns.y[1] and not columns.y[2] and is_class(t, o, columns.y[1]) then
-      columns.names, columns.ids = classes_of(t, columns.y[1], o.class)
-    end
-    return columns
-  end
-
-  local function names_at (t, columns)
-    local names = {}
-    for i, c in ipairs(columns) do names[i] = t.names[c] end
-    return names
   end
 
   -- Numbers with a decimal comma get the point that tonumber knows; what is no number stays as it is.
@@ -298,31 +218,31 @@ return function (lurn)
     end
   end
 
-  -- A description for lurn.dataset, and what was done to the numbers.
-  local function build (path, text, o)
+  -- The options as a run file has them: of what depends on the whole table, how it came out.
+  local function settled (options, norm, columns)
+    local out = lurn.source.written(options)
+    out.normalise, out.categories = next(norm) and norm or nil, column.categories(columns.x)
+    if out.y then out.class = columns.class and columns.class.words or false end
+    return out
+  end
+
+  -- A description for lurn.dataset, the options that read the table again, and what was done to the numbers.
+  local function build (path, text, o, options)
     local t = read.table_of(text, o.sep or (path:find "%.tsv$" and "\t" or ","), o.header)
     if o.decimal == "," then point(t) end
-    local columns, sequences, norm, list = columns_of(t, o), {}, {}, {}
+    local columns, sequences, norm, list = column.of(t, o), {}, {}, {}
     for _, rows in ipairs(gather(t, o)) do sequences[#sequences + 1] = convert(t, o, rows, columns) or nil end
     if o.split then sequences = split(sequences, o.split, columns) end
     local given = type(o.normalise) == "table" and o.normalise
     if o.normalise and sequences[1] then
-      norm.x = normalise(sequences, "x", names_at(t, columns.x), given and given.x)
-      if (o.normalise == true or given and given.y) and columns.y[1] and not columns.ids then
-        norm.y = normalise(sequences, "y", names_at(t, columns.y), given and given.y)
+      norm.x = normalise(sequences, "x", columns.x, given and given.x)
+      if (o.normalise == true or given and given.y) and columns.y[1] and not columns.class then
+        norm.y = normalise(sequences, "y", columns.y, given and given.y)
       end
     end
     for _, s in ipairs(sequences) do windows(s, o, list) end
     if not list[1] then fail(1, "no sequence is left of the table's %d rows", #t.rows) end
-    return describe(list, o, columns, path), norm, o.sequence and list
-  end
-
-  -- The options as a run file has them: of what depends on the whole table, how it came out.
-  local function settled (options, norm, classes)
-    local out = lurn.source.written(options)
-    out.normalise = next(norm) and norm or nil
-    if out.y then out.class = classes or false end
-    return out
+    return describe(list, o, columns, path), settled(options, norm, columns), norm, o.sequence and list
   end
 
   -- Whether this is what measure gives: as many names as means and deviations.
@@ -362,18 +282,29 @@ return function (lurn)
       lurn.data.failure = message or path .. ": cannot be read"
       return nil, lurn.data.failure, "ENOENT"
     end
-    local ok, description, norm, list = pcall(build, path, text, o)
+    local ok, description, written, norm, list = pcall(build, path, text, o, options)
     if not ok and type(description) == "table" then
       lurn.data.failure = ("%s:%d: %s"):format(path, description.line, description.message)
       return nil, lurn.data.failure, "EINVAL"
     elseif not ok then error(description, 2) end
     local data = lurn.dataset(description)
-    data.normalisation, data.path, data.csv = norm, path, settled(options, norm, description.classes)
+    data.normalisation, data.path, data.csv = norm, path, written
     if list then
       data.names = {}
       for i, s in ipairs(list) do data.names[i] = s.name end
     end
     return data
+  end
+
+  --- What the numbers of x are called, by the options of a data set's table (data.csv).
+  ---@param options table
+  ---@return string[]
+  function M.csv_columns (options)
+    local list = {}
+    for k, name in ipairs(type(options.x) == "string" and {options.x} or options.x) do
+      list[k] = {name = name, words = options.categories and options.categories[name]}
+    end
+    return (column.names(list))
   end
 
   M.import_csv = require "lurn.csv_import" (lurn, M.csv)

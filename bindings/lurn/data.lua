@@ -107,6 +107,7 @@ return function (lurn)
     return words and map_list(words, token_of, self.level)
   end
   function lazy.hash (self) return self.set:hash() end
+  function lazy.columns (self) return self.csv and lurn.csv_columns(self.csv) end
   function lazy.codec (self) return lurn.sample.codec(self.vocab or error("this data set has no vocabulary", 3)) end
 
   function Data.__index (self, key)

@@ -173,7 +173,8 @@ return function (lurn)
 
   -- These differ between any two runs, say nothing of the result, or follow from the content of data, which has a hash.
   local ALWAYS = {attempts = true, command = true, folder = true, cpus = true, lineage = true}
-  local OF_DATA = {path = true, ["csv.normalise"] = true, ["csv.class"] = true}
+  local OF_DATA = {path = true, ["csv.normalise"] = true, ["csv.class"] = true,
+    ["csv.categories"] = true}
   local function counts (path)
     local of_data = path:match "^data%.%d+%.(.*)$"
     return not ALWAYS[path:match "^[^%.]*"] and path ~= "script.path"

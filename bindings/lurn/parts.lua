@@ -52,7 +52,7 @@ return {
   {"beside", late = true},
   {"plot", late = true},
   {"screen", late = true, inner = true},
-  {"csv", late = true, spread = {"csv", "import_csv"}},
+  {"csv", late = true, spread = {"csv", "import_csv", "csv_columns"}, inner = {"csv_columns"}},
   {"npy", late = true, spread = {"npy", "npz", "import_npy"}},
   {"idx", late = true, spread = {"idx", "import_idx"}},
   {"moving", late = true, spread = {"moving"}},

@@ -139,6 +139,39 @@ describe("a table", function ()
     assert.same({2, 1, 2}, ys(numbers, 1))
   end)
 
+  it("has a number of 0 or 1 for each word of a category", function ()
+    local text = "id,sky,t,day\n1,sun,1,10\n1,rain,3,9\n2,sun,5,10\n"
+    local data = load(text, {sequence = "id", x = {"t", "sky", "day"}, categories = {"sky", "day"}, normalise = true,
+      split = {1, 1, 0}})
+    assert.same({"t", "sky=rain", "sky=sun", "day=9", "day=10"}, data.columns)
+    assert.same({{-1, 0, 1, 0, 1}, {1, 1, 0, 1, 0}}, xs(data, 1))
+    assert.same({{3, 0, 1, 0, 1}}, xs(data, 2))
+    assert.same({sky = {"rain", "sun"}, day = {"9", "10"}}, data.csv.categories)
+    assert.same(data.columns, data.normalisation.x.columns)
+    -- Another table has the words of this one, and no others.
+    local o = {x = {"t", "sky", "day"}, categories = data.csv.categories, normalise = data.normalisation}
+    assert.same({{1, 0, 1, 1, 0}}, xs(load("t,sky,day\n3,sun,9\n", o), 1))
+    local refused, message = lurn.csv(spit "t,sky,day\n3,snow,9\n", o)
+    assert.is_nil(refused)
+    assert.matches("%.csv:2: column 2 %('sky'%): 'snow' is no category: rain, sun", message)
+    -- Without a word: none of them, or the one before.
+    local gaps = "sky\nsun\nNA\nrain\n"
+    assert.same({{0, 1}, {0, 0}, {1, 0}}, xs(load(gaps, {x = "sky", categories = "sky", missing = 7}), 1))
+    assert.same({{0, 1}, {0, 1}, {1, 0}}, xs(load(gaps, {x = "sky", categories = "sky", missing = "fill"}), 1))
+    assert.same({{0, 1}, {1, 0}}, xs(load(gaps, {x = "sky", categories = "sky", missing = "drop"}), 1))
+  end)
+
+  it("says which columns want to be categories, and which do not", function ()
+    local _, message = lurn.csv(spit "sky,t\nsun,1\nrain,2\n", {x = {"sky", "t"}})
+    assert.matches("2: column 1 .'sky'.: 'sun' is not a number %(a column of words: categories = {\"sky\"}%)$", message)
+    assert.error_matches(function () lurn.csv(spit "a,b\n1,2\n", {x = "a", categories = "b"}) end,
+      "categories: 'b' is no column of x")
+    local lines = {"id"}
+    for i = 1, 1001 do lines[i + 1] = "u" .. i end
+    _, message = lurn.csv(spit(table.concat(lines, "\n")), {x = "id", categories = "id"})
+    assert.matches("column 1 %('id'%) has 1001 different words; a category has at most 1000", message)
+  end)
+
   it("with empty cells drops the row, or fills them", function ()
     local text = "a,b\n1,1\n,2\nn/a,3\n4,4\n"
     assert.same({{1, 1}, {4, 4}}, xs(load(text, {x = {"a", "b"}, missing = "drop"}), 1))
