@@ -29,13 +29,6 @@ return function (lurn, Model)
     return setmetatable({}, {__close = function () if progress then progress:finish() end end}), progress
   end
 
-  local function check_split (name, split)
-    if type(split) == "table" and split.feed then return end
-    local whole = type(split) == "table" and split.all and ", a split of these data: data.all" or ""
-    error(("%s: expected a split (data.test, data.all), got %s%s"):format(name,
-      split == nil and "nil: the data have no such split" or "a " .. type(split), whole), 3)
-  end
-
   -- Plays the split's batches in order on a player whose state is carried from window to window.
   local function play (model, player, split, o, what, each)
     local stream = split.data and split.data.stream
@@ -56,7 +49,7 @@ return function (lurn, Model)
   --- Mean loss over a split, every target counted once, state carried from window to window; and metrics by name.
   ---@return {loss: number, count: number, bits: number, perplexity: number}
   function Model:evaluate (split, options)
-    check_split("model:evaluate", split)
+    schema.check_split("model:evaluate", split)
     local o = schema.check("model:evaluate", options or {}, EVALUATE)
     local collector = o.metrics and lurn.metrics.collector(o.metrics)
     -- Taken away while it is used: who evaluates at a prompt while this one is paused gets another.
@@ -110,7 +103,7 @@ return function (lurn, Model)
   ---@return any[] outputs
   ---@return integer[] numbers
   function Model:predict (split, options)
-    check_split("model:predict", split)
+    schema.check_split("model:predict", split)
     local o = schema.check("model:predict", options or {}, PREDICT)
     if split.data and split.data.stream and (o.batch or 1) ~= 1 then
       error("model:predict: a stream is read as one row; batch is for sequences", 2)

@@ -5,6 +5,8 @@
 -- which the rest of the run follows bit for bit: counters (the cursor is a function of them), parameters,
 -- moments, carried state, run.state, the random stream, metrics and best weights.
 
+local told_of = require "lurn.user_line".told_of
+
 return function (lurn)
   local schema = lurn.schema
   local M = {}
@@ -276,6 +278,7 @@ return function (lurn)
       self:remember()
     end
     if status == "failed" then
+      message = told_of(message, self.thread)
       self.error, self.refused = message, refused
       local plain = self.refused or type(message) ~= "string"
       self.trace = plain and tostring(message) or debug.traceback(self.thread, message)

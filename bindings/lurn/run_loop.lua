@@ -164,7 +164,8 @@ return function (lurn, Run)
   }
 
   local function open_feed (self, split, o)
-    if split.batch and split.steps then return split end     -- it is a feed already
+    if type(split) == "table" and split.batch and split.steps then return split end     -- it is a feed already
+    schema.check_split("run:batches", split)
     if split.data then self.progress.unit = split.data.unit end
     return assert(split:feed {batch = o.batch, seq = o.seq, stride = o.stride, shuffle = o.shuffle, bucket = o.bucket,
       seed = self.seed})

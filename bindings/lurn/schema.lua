@@ -263,5 +263,15 @@ return function (lurn)
     return table.concat(lines, "\n")
   end
 
+  --- Raises what is wrong with what should be a split, two levels up.
+  ---@param name string   of the function that was called
+  ---@param split any
+  function M.check_split (name, split)
+    if type(split) == "table" and split.feed then return end
+    local whole = type(split) == "table" and split.all and ", a split of these data: data.all" or ""
+    error(("%s: expected a split (data.test, data.all), got %s%s"):format(name,
+      split == nil and "nil: the data have no such split" or "a " .. type(split), whole), 3)
+  end
+
   return M
 end

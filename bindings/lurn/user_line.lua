@@ -4,15 +4,12 @@ local M = {}
 
 local folder = debug.getinfo(1, "S").source:match "^@.*/" or "?"
 
---- A handler for xpcall, for those who raise again what they caught, so that the stack is gone: a message that begins
--- with a place of lurn's gets that of the nearest line which is none of lurn's. A failure of lurn's own (an attempt to
--- ...) keeps its place.
----@param e any
----@return any
-function M.told (e)
-  local level, text = 2, nil
+-- A message that begins with a place of lurn's gets that of the nearest line which is none of lurn's. A failure of
+-- lurn's own (an attempt to ...) keeps its place. frame_at(level): 0 is the innermost one; this file's do no harm.
+local function retell (e, frame_at)
+  local level, text = 0, nil
   while type(e) == "string" do
-    local frame = debug.getinfo(level, "Sl")
+    local frame = frame_at(level)
     if not frame then return e end
     local place = ("%s:%d: "):format(frame.short_src, frame.currentline)
     local ours = frame.what == "C" or frame.source:sub(1, #folder) == folder
@@ -21,6 +18,21 @@ function M.told (e)
     level = level + 1
   end
   return e
+end
+
+--- A handler for xpcall, for those who raise again what they caught, so that the stack is gone.
+---@param e any
+---@return any
+function M.told (e)
+  return retell(e, function (level) return debug.getinfo(level, "Sl") end)
+end
+
+--- The same of what a coroutine died of.
+---@param e any
+---@param thread thread
+---@return any
+function M.told_of (e, thread)
+  return retell(e, function (level) return debug.getinfo(thread, level, "Sl") end)
 end
 
 return M

@@ -186,6 +186,28 @@ describe("an evaluation", function ()
     end
   end)
 
+  it("says what run:batches wants, at the line of the script, also where run:fit calls it", function ()
+    local function failure (body)
+      local told = lurn.experiment {name = "told", run = body}
+      local run = told:start({}, {write = false, quiet = true}):play()
+      assert.equal("failed", run.status)
+      return run.error
+    end
+    local line = debug.getinfo(1, "l").currentline
+    local cases = {
+      {function (run) run:batches(3) end, "a number"},
+      {function (run) run:batches(data) end, "a table, a split of these data: data.all"},
+      {function (run) run:fit {model = model, optim = lurn.optim.sgd(model), train = data} end, "a table, a split"},
+      {function (run) run:batches(data.test) end, "nil: the data have no such split"},
+    }
+    for k, case in ipairs(cases) do
+      local expected = ("metrics_spec.lua:%d: run:batches: expected a split (data.test, data.all), got %s")
+        :format(line + 1 + k, case[2])
+      local message = failure(case[1])
+      assert.truthy(message:find(expected, 1, true), message)
+    end
+  end)
+
   it("in run:fit logs its metrics", function ()
     local series, summary
     local e = lurn.experiment {name = "metrics", params = {}, run = function (run)
