@@ -3,6 +3,7 @@
 return function (cli)
   local M = {}
 
+  local input = require "lurn.cli_input" (cli)
   local sheet, textdiff = require "lurn.sheet" (cli.lurn()), require "lurn.textdiff" ()
 
   local function show (options, head, rows, document)
@@ -70,6 +71,7 @@ return function (cli)
     if not lurn.sys.exists(folder) then cli.fail(cli.INPUT, folder .. ": no such folder") end
     local shelf = require "lurn.shelf" (lurn)
     local rows = rows_of(shelf, lurn, options, folder)
+    if not rows[1] and lurn.data.is_hdf5(folder) then input.run(folder) end      -- says what it is instead
     shelf.mark_best(rows)
     local sort = options.sort
     if sort and rows[1] and not shelf.known(rows, sort) then
@@ -107,7 +109,7 @@ return function (cli)
   end
 
   -- A row for every thing, a column for every run.
-  local function side_by_side (shelf, rows)
+  local function side_by_side (shelf, rows, metrics)
     local cells = {}
     local function add (title, f) cells[#cells + 1] = line(title, rows, f) end
     for _, key in ipairs {"status", "steps", "seconds", "seed", "precision"} do
@@ -116,7 +118,7 @@ return function (cli)
     for _, name in ipairs(shelf.varying(rows)) do
       add(name, function (row) return row.params[name] end)
     end
-    for _, name in ipairs(sheet.names(rows, "metrics")) do
+    for _, name in ipairs(metrics or sheet.names(rows, "metrics")) do
       add(name .. " last", function (row) return row.metrics[name] and row.metrics[name].last end)
       add(name .. " best", function (row) return row.metrics[name] and row.metrics[name].best end)
     end
@@ -130,9 +132,21 @@ return function (cli)
       local series = row.file and row.file.metrics[metric]
       if series then list[#list + 1] = {name = row.path:match "[^/]*$", x = series.step, y = series.value} end
     end
-    if not list[1] then cli.usage(("--metric: no run here has '%s'"):format(metric)) end
+    if not list[1] then cli.usage(("--plot: no run here has '%s'; --metric NAME"):format(metric)) end
     local ok, message = require "lurn.chart_file" (lurn).curves(path, list, {title = metric})
     if not ok then cli.fail(cli.FAILED, message) end
+  end
+
+  -- The metrics that are asked for, each of which some run has.
+  local function metrics_of (lurn, rows, text)
+    if not text then return nil end
+    local list, known = input.words(text), sheet.names(rows, "metrics")
+    local there = {}
+    for _, name in ipairs(known) do there[name] = true end
+    for _, name in ipairs(list) do
+      if not there[name] then cli.usage("--metric: " .. lurn.schema.unknown("no run here has", name, known)) end
+    end
+    return list
   end
 
   function M.compare (options, rest)
@@ -140,10 +154,11 @@ return function (cli)
     local rows, message = read_rows("compare", shelf, rest)
     if message then io.stderr:write("lurn: ", message, "\n") end
     shelf.mark_best(rows)
-    if options.plot then draw(cli.lurn(), rows, options.metric or "loss", options.plot) end
+    local metrics = metrics_of(cli.lurn(), rows, options.metric)
+    if options.plot then draw(cli.lurn(), rows, metrics and metrics[1] or "loss", options.plot) end
     local head = {""}
     for i, row in ipairs(rows) do head[i + 1] = (row.best_of_name and #rows > 1 and "*" or "") .. row.path end
-    show(options, head, side_by_side(shelf, rows), {runs = plain_all(rows), varying = shelf.varying(rows)})
+    show(options, head, side_by_side(shelf, rows, metrics), {runs = plain_all(rows), varying = shelf.varying(rows)})
     return message and cli.INPUT or cli.OK
   end
 

@@ -155,7 +155,7 @@ local verbs = {
     help = "runs side by side: parameters that differ, last and best metrics",
     options = {
       plot = {"text", "their curves, drawn by gnuplot: FILE.svg or FILE.png", "FILE"},
-      metric = {"text", "of the curves (loss)", "NAME"},
+      metric = {"text", "these metrics alone; the curves are of the first one (loss)", "NAMES"},
       csv = CSV,
       json = JSON,
     },

@@ -107,6 +107,14 @@ describe("run files side by side", function ()
     assert.matches("\n%* +runs/" .. names({best})[1], out)
     assert.matches("broken.h5: ", err)
     assert.equal(3, (shell.lurn "ls nowhere"))
+    assert.same({"a.h5"}, names((lurn_json "ls runs/a.h5").runs))
+    code, _, err = shell.lurn "ls runs/data.h5"
+    assert.equal(3, code)
+    assert.matches("runs/data.h5: an HDF5 file, but not a run file", err)
+    shell.lurn "bundle runs/a.h5 -o some.h5"
+    code, _, err = shell.lurn "ls some.h5"
+    assert.equal(3, code)
+    assert.matches("some.h5: a bundle of runs", err)
   end)
 
   when_built("leaves a cell empty where a run has no such parameter", function ()
@@ -146,6 +154,14 @@ describe("run files side by side", function ()
     local last = d.runs[1].metrics.loss.last
     assert.matches("\nloss last," .. json.number(last):gsub("%p", "%%%0") .. ",", out)
     assert.equal(3, (shell.lurn "compare runs/a.h5 runs/broken.h5"))
+    _, out = shell.lurn "compare runs/a.h5 runs/b.h5 --csv --metric mean_loss,loss"
+    local rows = {}
+    for word in out:gmatch "\n([%w_]+) last," do rows[#rows + 1] = word end
+    assert.same({"mean_loss", "loss"}, rows)
+    local code, err
+    code, out, err = shell.lurn "compare runs/a.h5 runs/b.h5 --metric mean_los"
+    assert.same({2, ""}, {code, out})
+    assert.matches("%-%-metric: no run here has 'mean_los', did you mean 'mean_loss'%?", err)
   end)
 
   when_built("says what differs between two, and nothing else", function ()
