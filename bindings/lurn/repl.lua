@@ -155,6 +155,9 @@ return function (lurn, options)
 
   local function play_script (path)
     local chunk, message = loadfile(path, "t", scope)
+    if not chunk and lurn.data.is_hdf5(path) then
+      message = path .. ": no script, but an HDF5 file; lurn inspect says what is in it"
+    end
     if not chunk then
       say(message, "\n")
       session.good = false
