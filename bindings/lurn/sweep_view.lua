@@ -106,12 +106,13 @@ return function (lurn)
   local function line (self, agent, is_last)
     local c, now = lurn.store_state.count(agent.trials), agent.clock()
     local over, spent = c.COMPLETE + c.PRUNED + c.FAIL, now - agent.began
-    local words = {self.total and ("%d/%d done"):format(over, self.total) or over .. " done", c.RUNNING .. " running"}
+    local total = self.total and self.total >= over and self.total      -- fewer may be asked for than there are
+    local words = {total and ("%d/%d done"):format(over, total) or over .. " done", c.RUNNING .. " running"}
     if c.PRUNED > 0 then words[#words + 1] = c.PRUNED .. " pruned" end
     if c.PAUSED > 0 then words[#words + 1] = c.PAUSED .. " paused" end
     if c.FAIL > 0 then words[#words + 1] = c.FAIL .. " failed" end
     words[#words + 1] = best_text(self, agent, c.COMPLETE)
-    local left = not is_last and self.total and self.ended_here > 0 and (self.total - over) * spent / self.ended_here
+    local left = not is_last and total and self.ended_here > 0 and (total - over) * spent / self.ended_here
     local duration = lurn.quantity.duration
     local times = left and ("%s, %s left"):format(duration(spent), duration(left)) or duration(spent)
     -- The bars get the room that there is, on a line that is cut to the terminal.

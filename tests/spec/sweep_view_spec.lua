@@ -71,6 +71,13 @@ describe("the view of a sweep", function ()
     assert.matches("best 0%.11 ± 0%.01 of 3 %(configuration 0%)", text())
   end)
 
+  it("counts what there is where fewer are asked for", function ()
+    local view, agent, text = seen({tty = false}, {trial(0, "COMPLETE", 0.5), trial(1, "COMPLETE", 0.7)})
+    view.total = 1
+    view:over(agent)
+    assert.matches("^2 done  0 running", text())
+  end)
+
   it("says at the end of a race what was left out", function ()
     local trials = {trial(0, "COMPLETE", 0.5), trial(1, "COMPLETE", 0.7)}
     for _, case in ipairs {{2, true, true}, {2, nil, false}, {1, true, false}} do
