@@ -21,15 +21,15 @@ static const char *code_of (const char *state) {
   return "";
 }
 
-/* libpq's messages end with a line break, and have several lines. */
+/* libpq's messages end with a line break, and have several lines. Only the server's have an SQLSTATE. */
 static lurn_status fail (lurn_ctx *ctx, lurn_db *db, const char *what) {
   const char *state = db->result ? PQresultErrorField(db->result, PG_DIAG_SQLSTATE) : NULL;
   const char *message = db->result ? PQresultErrorMessage(db->result) : PQerrorMessage(db->link);
   int gone = PQstatus(db->link) != CONNECTION_OK;
   snprintf(db->code, sizeof db->code, "%s", gone ? "ECONN" : state ? code_of(state) : "EIO");
   int n = (int)strcspn(message, "\n");
-  return lurn_fail(ctx, db->code[0] ? LURN_EIO : LURN_EINVAL, "%s: %.*s (SQLSTATE %s)", what, n, message,
-                   state ? state : "none");
+  return lurn_fail(ctx, db->code[0] ? LURN_EIO : LURN_EINVAL, "%s: %.*s%s%s%s", what, n, message,
+                   state ? " (SQLSTATE " : "", state ? state : "", state ? ")" : "");
 }
 
 static void clear (lurn_db *db) {
