@@ -184,6 +184,14 @@ return function (cli)
   local importers = {text = {import_text, 1}, csv = {import_table, 1}, npy = {import_arrays, 1, true},
     idx = {import_images, 2}}
 
+  -- A data set gives way to its next version; a table that was named by mistake, or a run, does not.
+  local function check_out (lurn, path)
+    if not lurn.sys.exists(path) then return end
+    local r <close> = lurn.data.is_hdf5(path) and lurn.h5.open(path) or nil
+    if r and not r:attr("/", "format") then return end
+    cli.usage(("--out: %s is there already, and is no data set"):format(path))
+  end
+
   function M.data (options, rest)
     local importer = importers[rest[1]]
     if not importer then
@@ -195,6 +203,7 @@ return function (cli)
       cli.usage(files == 1 and "which file, and where to?" or "which images, which labels, and where to?",
         cli.describe(cli.verbs.data))
     end
+    check_out(cli.lurn(), options.out)
     import(cli.lurn(), options, table.unpack(rest, 2, more and #rest or files + 1))
     return cli.OK
   end

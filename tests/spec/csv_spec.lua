@@ -430,6 +430,12 @@ end}]])
     local code, _, err = shell.lurn "data csv bad.csv -o bad.h5 --x a"
     assert.equal(3, code)
     assert.equal("lurn: bad.csv:3: column 2 ('a'): 'two' is not a number\n", err)
+    for _, out in ipairs {"bad.csv", "run.h5"} do
+      local before = shell.read(out)
+      code, _, err = shell.lurn("data csv table.csv --x value -o " .. out)
+      assert.same({2, before}, {code, shell.read(out)})
+      assert.matches("%-%-out: " .. out .. " is there already, and is no data set", err)
+    end
     code, _, err = shell.lurn "data csv bad.csv -o bad.h5"
     assert.equal(2, code)
     assert.matches("which columns are x", err)
