@@ -79,8 +79,10 @@ describe("around a run", function ()
   local mounted = root and shell.ready and os.execute("{ " .. try .. "; } 2>/dev/null")
   os.execute "rmdir /tmp/lurn-mount 2>/dev/null"
 
+  -- Room for a checkpoint and the next one beside it, and not for more.
   local function mount ()
-    shell.run "mkdir -p disk; umount disk 2>/dev/null; mount -t tmpfs -o size=200k none disk"
+    shell.run(("mkdir -p disk; umount disk 2>/dev/null; mount -t tmpfs -o size=%dk none disk")
+      :format(lurn.precision == "f64" and 400 or 200))
   end
 
   if mounted then
