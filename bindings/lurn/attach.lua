@@ -159,8 +159,8 @@ return function (session)
       error(("fork: the run is %s, this prompt %s (LURN_PRECISION=%s lurn)"):format(file.precision, lurn.precision,
         file.precision), 2)
     end
-    local experiment, all = experiment_of(file), {}
-    for name in next, experiment.declarations do all[name] = file.params[name] end
+    local experiment = experiment_of(file)
+    local all = experiment:known(file.params)
     for name, value in next, params or {} do all[name] = value end
     return experiment:start(all, {fork = file, seed = o.seed, out = o.out, quiet = o.quiet})
   end

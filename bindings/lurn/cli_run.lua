@@ -129,18 +129,15 @@ return function (cli)
     require "lurn.replay" (lurn).find_data(file, input.words(data), data ~= nil)
     lurn.repro.install {seed = file.seed, name = "load", i = 0}
     local experiment = experiment_of(lurn, file)
-    local known = {}
-    for name in next, experiment.declarations do known[name] = file.params[name] end
-    return experiment:start(known, {resume = file, out = out, lock = lock, quiet = options.quiet,
-      threads = options.threads, keep = options.keep, arguments = arguments}), nil, lurn
+    return experiment:start(experiment:known(file.params), {resume = file, out = out, lock = lock,
+      quiet = options.quiet, threads = options.threads, keep = options.keep, arguments = arguments}), nil, lurn
   end
 
   -- Parameters of the file that the experiment knows, those of the command line before them.
   local function overlay (experiment, file, words)
     local given, message = experiment:parse(words)
     if not given then cli.usage(message, parameters_text(experiment)) end
-    local all = {}
-    for name in next, experiment.declarations do all[name] = file.params[name] end
+    local all = experiment:known(file.params)
     for name, value in next, given do all[name] = value end
     local values
     values, message = experiment:resolve(all)

@@ -144,8 +144,8 @@ return function (cli)
       if not list then cli.fail(cli.INPUT, path .. ": " .. (why or "expected a list of objects")) end
       return list, text
     end
-    local ok, t = pcall(csv_read.table_of, text, path:find "%.tsv$" and "\t" or ",", true)
-    if not ok then cli.fail(cli.INPUT, type(t) == "table" and ("%s:%d: %s"):format(path, t.line, t.message) or t) end
+    local ok, t = pcall(csv_read.table_of, text, csv_read.separator(path), true)
+    if not ok then cli.fail(cli.INPUT, csv_read.told(path, t) or t) end
     local list = {}
     for k, cells in ipairs(t.rows) do
       list[k] = {}

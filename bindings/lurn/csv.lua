@@ -228,7 +228,7 @@ return function (lurn)
 
   -- A description for lurn.dataset, the options that read the table again, and what was done to the numbers.
   local function build (path, text, o, options)
-    local t = read.table_of(text, o.sep or (path:find "%.tsv$" and "\t" or ","), o.header)
+    local t = read.table_of(text, o.sep or read.separator(path), o.header)
     if o.decimal == "," then point(t) end
     local columns, sequences, norm, list = column.of(t, o), {}, {}, {}
     for _, rows in ipairs(gather(t, o)) do sequences[#sequences + 1] = convert(t, o, rows, columns) or nil end
@@ -283,10 +283,10 @@ return function (lurn)
       return nil, lurn.data.failure, "ENOENT"
     end
     local ok, description, written, norm, list = pcall(build, path, text, o, options)
-    if not ok and type(description) == "table" then
-      lurn.data.failure = ("%s:%d: %s"):format(path, description.line, description.message)
+    if not ok then
+      lurn.data.failure = read.told(path, description) or error(description, 2)
       return nil, lurn.data.failure, "EINVAL"
-    elseif not ok then error(description, 2) end
+    end
     local data = lurn.dataset(description)
     data.normalisation, data.path, data.csv = norm, path, written
     if list then

@@ -70,8 +70,19 @@ for _, word in ipairs {"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NU
   MISSING[word] = true
 end
 
+--- What was wrong with a file, as its line and what to say; nil of an error of another kind.
+---@param path string
+---@param e any   as raised here
+---@return string?
+function M.told (path, e)
+  return type(e) == "table" and e.line and ("%s:%d: %s"):format(path, e.line, e.message) or nil
+end
+
 --- Whether a cell says that there is no value.
 function M.missing (cell) return cell == nil or MISSING[cell] == true end
+
+--- What stands between the cells of a file, by its name.
+function M.separator (path) return path:find "%.tsv$" and "\t" or "," end
 
 --- What to say of a table that does not fit when its head is one cell in which other separators stand; "" else.
 ---@param names string[]

@@ -256,6 +256,15 @@ return function (lurn)
     return apply_when(self, values, given)
   end
 
+  --- Of the parameters of a run those that this experiment has: a table of one's own, that others may be put into.
+  ---@param params table<string, any>
+  ---@return table<string, any>
+  function Experiment:known (params)
+    local known = {}
+    for name in next, self.declarations do known[name] = params[name] end
+    return known
+  end
+
   --- Turns words of the command line into values; nil and a message when one does not fit.
   ---@param words table<string, string>
   function Experiment:parse (words)

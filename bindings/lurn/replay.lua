@@ -64,12 +64,10 @@ return function (lurn)
   ---@param file table
   ---@param options table   of lurn.run; seed: another one
   function M.start (experiment, file, options)
-    local known = {}
-    for name in next, experiment.declarations do known[name] = file.params[name] end
     options.seed = options.seed or file.seed
     local engine = os.getenv "LURN_ENGINE"
     if file.manifest.engine and (not engine or engine == "") then lurn.engine(file.manifest.engine) end
-    return experiment:start(known, options)
+    return experiment:start(experiment:known(file.params), options)
   end
 
   ---------------------------------------------------------------- comparing
