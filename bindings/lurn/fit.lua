@@ -4,6 +4,7 @@
 --   local best = run:fit {model = model, optim = optim, train = data.train, valid = data.valid,
 --                         epochs = 10, batch = 50, seq = 50}
 --   best.loss, best.step          of the best evaluation; the model has its weights again
+--   best.value                    what was the best there: the loss, or the metric that `monitor` names
 
 return function (lurn)
   local schema, spikes = lurn.schema, lurn.spike
@@ -24,7 +25,8 @@ return function (lurn)
     eval_batch = {"integer", nil, {1, 1e9}, "for evaluation: 1 for a text, else as batch"},
     eval_seq = {"integer", nil, {0, 1e9}, "as seq, for evaluation"},
     metrics = {"table", nil, nil, "of every evaluation, logged as valid_NAME: names and functions, see lurn.metrics"},
-    goal = {"number", nil, nil, "stop when an evaluation's loss is no larger"},
+    monitor = {"string", "loss", nil, "by what an evaluation is the best: the loss, or one of metrics"},
+    goal = {"number", nil, nil, "stop when an evaluation is as good as that"},
     patience = {"integer", nil, {1, 1e9}, "stop after so many evaluations without a new best"},
     on_nan = {"string|function", nil, {"stop", "skip", "rollback"},
       "when the loss or the gradient is not finite; as on_spike, or stop"},
@@ -71,11 +73,29 @@ return function (lurn)
     end
   end
 
-  -- Numbers go into the log; a confusion matrix is none.
-  local function log_metrics (run, result, names)
-    local found = {}
-    for _, name in ipairs(names) do
-      if type(result[name]) == "number" then found["valid_" .. name] = result[name] end
+  -- The experiment says which way is better. A loss, and a metric that lurn knows, is better one way only.
+  local function check_monitor (run, o)
+    local name, direction = o.monitor, run.experiment.direction
+    local there, known = name == "loss", name == "loss"
+    for key, what in next, o.valid and o.metrics or {} do
+      there = there or name == (type(key) == "string" and key or what)
+      known = known or name == what and type(key) ~= "string"
+    end
+    if not there then
+      error(("run:fit: option 'monitor' must be loss, or one of metrics, of valid; got '%s'"):format(name), 3)
+    end
+    local right = name ~= "loss" and lurn.metrics.grows(name) and "maximize" or "minimize"
+    if known and direction ~= right then
+      error(("run:fit: monitor = \"%s\" needs an experiment with direction = \"%s\", and this one has \"%s\"")
+        :format(name, right, direction), 3)
+    end
+  end
+
+  -- Numbers go into the log, but for the one that is reported; a confusion matrix is none.
+  local function log_metrics (run, o, result)
+    local found = {valid_loss = o.monitor ~= "loss" and result.loss or nil}
+    for _, name in ipairs(o.metrics and lurn.metrics.result_names(o.metrics) or {}) do
+      if type(result[name]) == "number" and name ~= o.monitor then found["valid_" .. name] = result[name] end
     end
     if next(found) then run:note(found) end
   end
@@ -91,24 +111,34 @@ return function (lurn)
     return o.learns_ids and (" (%.3f bits)"):format(loss / math.log(2)) or ""
   end
 
-  local function evaluate (run, o, s)
-    local value, name
-    if o.valid then
-      local stream = o.valid.data and o.valid.data.stream
-      local result = o.model:evaluate(o.valid, {batch = o.eval_batch or (stream and 1 or o.batch),
-        seq = o.eval_seq or o.seq, metrics = o.metrics})
-      value, name = result.loss, "valid_loss"
-      if o.metrics then log_metrics(run, result, lurn.metrics.result_names(o.metrics)) end
-    else
-      value, name = s.sum / math.max(1, s.count), "mean_loss"
+  local function is_reached (run, goal, value)
+    if run.experiment.direction == "maximize" then return value >= goal end
+    return value <= goal
+  end
+
+  -- Loss, what decides, and its name.
+  local function judge (run, o, s)
+    if not o.valid then
+      local loss = s.sum / math.max(1, s.count)
+      return loss, loss, "mean_loss"
     end
+    local stream = o.valid.data and o.valid.data.stream
+    local result = o.model:evaluate(o.valid, {batch = o.eval_batch or (stream and 1 or o.batch),
+      seq = o.eval_seq or o.seq, metrics = o.metrics})
+    log_metrics(run, o, result)
+    return result.loss, result[o.monitor] or 0 / 0, "valid_" .. o.monitor      -- of one class there is no AUC
+  end
+
+  local function evaluate (run, o, s)
+    local loss, value, name = judge(run, o, s)
     s.sum, s.count = 0.0, 0
-    if o.goal and value <= o.goal then run:leave_loop() end
+    if o.goal and is_reached(run, o.goal, value) then run:leave_loop() end
     local improved = run:report(value, name)
-    o.optim:report(value)                         -- schedule "plateau" listens
+    o.optim:report(loss)                          -- schedule "plateau" listens
     s.waiting = improved and 0 or s.waiting + 1
-    if improved then s.loss, s.step = value, run.steps end
-    run.progress:say("step %d  %s %.4f%s%s", run.steps, name, value, in_bits(o, value),
+    if improved then s.loss, s.value, s.step = loss, value, run.steps end
+    local beside = o.monitor ~= "loss" and ("  loss %.4f"):format(loss) or ""
+    run.progress:say("step %d  %s %.4f%s%s%s", run.steps, name, value, beside, in_bits(o, loss),
       improved and "  best" or "")
   end
 
@@ -136,9 +166,10 @@ return function (lurn)
 
   ---@param run lurn.Run
   ---@param options table   see OPTIONS above
-  ---@return {loss: number, step: integer, steps: integer, skipped: integer}
+  ---@return {loss: number, value: number, step: integer, steps: integer, skipped: integer}
   return function (run, options)
     local o = schema.check("run:fit", options, OPTIONS)
+    check_monitor(run, o)
     local model = run:adopt("model", o.model)
     run:adopt("optim", o.optim)
     local s = run:keep("fit", {waiting = 0, sum = 0.0, count = 0, skipped = 0, in_a_row = 0})
@@ -164,6 +195,6 @@ return function (lurn)
     end
 
     if o.restore_best then run:restore_best() end
-    return {loss = s.loss, step = s.step, steps = run.steps, skipped = s.skipped}
+    return {loss = s.loss, value = s.value, step = s.step, steps = run.steps, skipped = s.skipped}
   end
 end

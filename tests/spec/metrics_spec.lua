@@ -224,4 +224,53 @@ describe("an evaluation", function ()
     assert.is_nil(series.valid_confusion)
     assert.equal(6, #series.loss.step)
   end)
+
+  local function fitted (direction, options)
+    local best, m
+    local e = lurn.experiment {name = "monitor", direction = direction, params = {}, run = function (run)
+      m = lurn.stack {input = data, lurn.linear {size = 3}, loss = lurn.loss.cross_entropy()}
+      options.model, options.optim, options.train = m, lurn.optim.adam(m, {lr = 0.5}), data.train
+      options.valid, options.seq, options.eval_every, options.steps = options.valid or data.valid, 0, 1, 12
+      best = run:fit(options)
+      return best.value
+    end}
+    local run = e:start({}, {write = false, quiet = true}):play()
+    return run, best, m
+  end
+
+  it("in run:fit says which evaluation is the best", function ()
+    local run, best, m = fitted("maximize", {metrics = {"accuracy", "confusion"}, monitor = "accuracy"})
+    local series, at = run.metrics.valid_accuracy, 1
+    assert.equal(12, #series.step)
+    for k, value in ipairs(series.value) do if value > series.value[at] then at = k end end
+    assert.same({series.value[at], series.step[at]}, {best.value, best.step})
+    assert.equal(run.metrics.valid_loss.value[at], best.loss)
+    assert.same({best.value, best.step}, {run.best.value, run.best.step})
+    local again = m:evaluate(data.valid, {metrics = {"accuracy"}, seq = 0})      -- the weights are those
+    assert.same({best.value, best.loss}, {again.accuracy, again.loss})
+    -- A goal is reached upwards, and a metric of one's own is better as the experiment says.
+    local k = 0
+    local function own () k = k + 1 return k // 4 end
+    run, best = fitted("maximize", {metrics = {own = own}, monitor = "own", goal = 0.01})
+    assert.is_true(run.done < 12 and best.step == run.done)
+    k = 0
+    run, best = fitted("minimize", {metrics = {own = own}, monitor = "own"})
+    assert.same({"done", 1}, {run.status, best.step})
+  end)
+
+  it("in run:fit is refused as what decides where that makes no sense", function ()
+    for _, case in ipairs {
+      {"minimize", {metrics = {"accuracy"}, monitor = "accuracy"},
+        'monitor = "accuracy" needs an experiment with direction = "maximize", and this one has "minimize"'},
+      {"maximize", {metrics = {"mae"}, monitor = "mae"}, 'monitor = "mae" needs .* "minimize"'},
+      {"maximize", {}, 'monitor = "loss" needs an experiment with direction = "minimize"'},
+      {"maximize", {metrics = {"accuracy"}, monitor = "acuracy"}, "'monitor' must be loss, .*; got 'acuracy'"},
+      {"maximize", {monitor = "accuracy"}, "must be loss, or one of metrics"},
+    } do
+      local run = fitted(case[1], case[2])
+      assert.equal("failed", run.status)
+      assert.matches("metrics_spec.lua:%d+: run:fit: ", run.error)
+      assert.matches(case[3], run.error)
+    end
+  end)
 end)
