@@ -141,6 +141,11 @@ static lurn_status check_column (lurn_ctx *ctx, lurn_data *d, int column) {
   int64_t step = c->cols <= PIECE ? PIECE / c->cols : 0;
   if (c->cols < 1 || step == 0)
     return lurn_fail(ctx, LURN_EFORMAT, "%s: %s: %d columns, at most %d", d->name, c->name, c->cols, PIECE);
+  if (c->store != LURN_STORE_REAL && strcmp(c->name, "mask") == 0)
+    return lurn_fail(ctx, LURN_EFORMAT, "%s: mask: expected real numbers, the weights, got ids", d->name);
+  if (c->store != LURN_STORE_REAL && c->cols != 1)
+    return lurn_fail(ctx, LURN_EFORMAT, "%s: %s: %d ids a %s, expected one; only real numbers have columns", d->name, c->name,
+                     c->cols, c->axis == LURN_ROW ? "sequence" : "step");
   if (c->rows != expected)
     return lurn_fail(ctx, LURN_EFORMAT, "%s: %s: %lld rows, expected %lld", d->name, c->name, (long long)c->rows, (long long)expected);
   for (int64_t first = 0; first < c->rows; first += step) {

@@ -391,7 +391,7 @@ static void forget_old (const lurn_feed *f, const lurn_field *field) {
   int targets = strcmp(field->name, "y") == 0, mask = strcmp(field->name, "mask") == 0;
   if (f->old == 0 || field->axis != LURN_TIME) return;
   size_t frames = (size_t)f->start[f->old];
-  if (mask) memset((void *)(uintptr_t)field->data, 0, frames * sizeof(real));
+  if (mask) memset((void *)(uintptr_t)field->data, 0, frames * (size_t)field->cols * lurn_dtype_size(field->dtype));
   if (targets && field->dtype == LURN_INDEX) memset((void *)(uintptr_t)field->data, -1, frames * sizeof(int32_t));
 }
 

@@ -103,6 +103,21 @@ describe("a data set", function ()
     end
   end)
 
+  it("refuses ids in columns, and a mask of ids", function ()
+    local pairs_, long = {}, {}
+    for t = 1, 40 do pairs_[t], long[t] = {t, t + 1}, t end
+    for why, t in pairs {
+      ["x: 2 ids a step, expected one"] = {{x = lurn.ids(pairs_)}},
+      ["y: 40 ids a sequence, expected one"] = {{x = long, y = long}, targets = "sequence"},
+      ["labels: 2 ids a step"] = {{x = {1, 2}, labels = lurn.ids {{1, 2}}}},
+      ["mask: expected real numbers, the weights, got ids"] = {{x = long, mask = lurn.ids(long)}},
+    } do
+      assert.error_matches(function () core.dataset(t):sequence(1) end, why)
+    end
+    local reals = core.dataset {{x = {{1, 2}, {3, 4}}, y = {1.0, 2.0}}, targets = "sequence"}
+    assert.same({{1, 2}}, reals:sequence(1).y:totable())
+  end)
+
   it("names the place of a fault", function ()
     assert.error_matches(function () core.dataset {{x = {{1, 2}}}, {x = {{1, 2}, {3, 0 / 0}}}} end,
                          "x of sequence 2, step 2, column 2: not a number")
