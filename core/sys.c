@@ -98,8 +98,8 @@ const char *lurn_sys_os (char *text, size_t size) {
 }
 
 const char *lurn_sys_host (char *text, size_t size) {
-  if (gethostname(text, size - 1) != 0 || text[0] == '\0') snprintf(text, size, "host");
-  text[size - 1] = '\0';
+  struct utsname u;
+  snprintf(text, size, "%s", uname(&u) == 0 && u.nodename[0] ? u.nodename : "host");
   return text;
 }
 
@@ -218,22 +218,37 @@ lurn_status lurn_sys_remove (lurn_ctx *ctx, const char *path) {
   return unlink(path) == 0 ? LURN_OK : says_no(ctx, path, "remove");
 }
 
-/* Writes of several pieces are for signals and full disks only: O_APPEND makes one piece whole. */
-static int write_all (int fd, const char *text, size_t size) {
-  while (size > 0) {
-    ssize_t n = write(fd, text, size);
+/* How much of it was written. Several pieces are for signals and full disks only: O_APPEND makes one piece whole. */
+static size_t write_most (int fd, const char *text, size_t size) {
+  size_t done = 0;
+  while (done < size) {
+    ssize_t n = write(fd, text + done, size - done);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return -1;
-    text += n;
-    size -= (size_t)n;
+    if (n < 0) break;
+    done += (size_t)n;
   }
-  return 0;
+  return done;
+}
+
+static int write_all (int fd, const char *text, size_t size) { return write_most(fd, text, size) == size ? 0 : -1; }
+
+/* Where there was room for the beginning only, that is taken back, unless somebody else has appended meanwhile. */
+static int append_all (int fd, const char *text, size_t size) {
+  struct stat st;
+  off_t before = lseek(fd, 0, SEEK_END);
+  size_t done = write_most(fd, text, size);
+  if (done == size) return 0;
+  int why = errno, alone = done > 0 && before >= 0 && fstat(fd, &st) == 0 && st.st_size == before + (off_t)done;
+  int cut = alone ? ftruncate(fd, before) : 0;
+  (void)cut;
+  errno = why;
+  return -1;
 }
 
 lurn_status lurn_sys_append (lurn_ctx *ctx, const char *path, const char *text, size_t size) {
   int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
   if (fd < 0) return says_no(ctx, path, "open for appending");
-  int bad = write_all(fd, text, size) != 0 || fdatasync(fd) != 0;
+  int bad = append_all(fd, text, size) != 0 || fdatasync(fd) != 0;
   lurn_status status = bad ? says_no(ctx, path, "append") : LURN_OK;
   if (close(fd) != 0 && status == LURN_OK) status = says_no(ctx, path, "append");
   return status;
@@ -264,7 +279,7 @@ lurn_status lurn_sys_replace (lurn_ctx *ctx, const char *temp, const char *path)
 
 /* What all temporary files for path on this host have in common: ".name.host." */
 static int temp_prefix (const char *path, char *prefix, size_t size) {
-  char host[33];
+  char host[LURN_SYS_HOST];
   const char *slash = strrchr(path, '/');
   return snprintf(prefix, size, ".%s.%s.", slash ? slash + 1 : path, lurn_sys_host(host, sizeof host));
 }
@@ -434,9 +449,8 @@ static lurn_status is_taken (lurn_ctx *ctx, const char *path, int fd) {
 }
 
 static void sign (int fd) {
-  char host[65] = "unknown", owner[128];
-  gethostname(host, sizeof host - 1);
-  int n = snprintf(owner, sizeof owner, "process %lld on host %s\n", (long long)getpid(), host);
+  char host[LURN_SYS_HOST], owner[128];
+  int n = snprintf(owner, sizeof owner, "process %lld on host %s\n", (long long)getpid(), lurn_sys_host(host, sizeof host));
   if (ftruncate(fd, 0) != 0 || write_all(fd, owner, (size_t)n) != 0) return;      /* the lock holds without a name, too */
 }
 
