@@ -301,7 +301,13 @@ static void sweep (const char *folder, const char *prefix, size_t n) {
   closedir(dir);
 }
 
-lurn_status lurn_sys_create_temp (lurn_ctx *ctx, const char *path, char *temp, size_t size, int *fd) {
+/* A file under a temporary name beside `path`: a new one, which is open then, or, with `of`, that one, linked. */
+static int make_temp (const char *of, const char *temp) {
+  return of ? link(of, temp) : open(temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+}
+
+/* *made is what make_temp gave for the first name that nobody had. */
+static lurn_status find_temp (lurn_ctx *ctx, const char *of, const char *path, char *temp, size_t size, int *made) {
   char prefix[PATH_SIZE], folder[PATH_SIZE];
   int n = temp_prefix(path, prefix, sizeof prefix), k = 0;
   if (n >= (int)sizeof prefix || !folder_of(path, folder) || strlen(folder) + (size_t)n + 32 > size)
@@ -309,9 +315,14 @@ lurn_status lurn_sys_create_temp (lurn_ctx *ctx, const char *path, char *temp, s
   sweep(folder, prefix, (size_t)n);
   do {
     snprintf(temp, size, "%s%s%lld-%d.tmp", strchr(path, '/') ? folder : "", prefix, (long long)getpid(), k);
-    *fd = open(temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  } while (*fd < 0 && errno == EEXIST && ++k < 1000);
-  return *fd >= 0 ? LURN_OK : says_no(ctx, path, "write");
+    *made = make_temp(of, temp);
+  } while (*made < 0 && errno == EEXIST && ++k < 1000);
+  return LURN_OK;
+}
+
+lurn_status lurn_sys_create_temp (lurn_ctx *ctx, const char *path, char *temp, size_t size, int *fd) {
+  lurn_status status = find_temp(ctx, NULL, path, temp, size, fd);
+  return status != LURN_OK || *fd >= 0 ? status : says_no(ctx, path, "write");
 }
 
 int lurn_sys_write_at (int fd, const void *bytes, size_t n, int64_t at) {
@@ -375,11 +386,17 @@ static lurn_status copy_file (lurn_ctx *ctx, const char *path, const char *name)
   return status;
 }
 
+/* Renaming one name of a file to another one of the same file does nothing, and leaves both. */
 lurn_status lurn_sys_link (lurn_ctx *ctx, const char *path, const char *name) {
-  if (unlink(name) != 0 && errno != ENOENT) return says_no(ctx, name, "replace");
-  if (link(path, name) == 0) return LURN_OK;
-  if (errno == ENOENT || errno == ENOSPC || errno == EACCES) return says_no(ctx, name, "write");
-  return copy_file(ctx, path, name);
+  char temp[PATH_SIZE];
+  int made;
+  lurn_status status = find_temp(ctx, path, name, temp, sizeof temp, &made);
+  if (status != LURN_OK) return status;
+  if (made != 0 && (errno == ENOENT || errno == ENOSPC || errno == EACCES)) return says_no(ctx, name, "write");
+  if (made != 0) return copy_file(ctx, path, name);
+  if (rename(temp, name) != 0) status = says_no(ctx, name, "replace");
+  unlink(temp);
+  return status;
 }
 
 lurn_status lurn_sys_claim (lurn_ctx *ctx, const char *path, const char *name, int *taken) {

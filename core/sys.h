@@ -50,8 +50,8 @@ lurn_status lurn_sys_append (lurn_ctx *ctx, const char *path, const char *text, 
 /* temp becomes path: the file is on disk before it gets the name, and the name is on disk before
  * this returns. At any instant path is the old file or the new one, whole. */
 lurn_status lurn_sys_replace (lurn_ctx *ctx, const char *temp, const char *path);
-/* The file gets a second name; what has that name already is replaced. Both names are of one file until one of them is
- * replaced. Where the file system has no such links, the file is copied. */
+/* The file gets a second name; what has that name already is replaced, and is there until then. Both names are of one
+ * file until one of them is replaced. Where the file system has no such links, the file is copied. */
 lurn_status lurn_sys_link (lurn_ctx *ctx, const char *path, const char *name);
 /* The same where whoever comes first has the name: *taken is 1, and nothing changed, when somebody has it already. The
  * name is on disk before this returns. EIO also where the file system has no such links. */
