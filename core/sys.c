@@ -543,6 +543,8 @@ int lurn_sys_wait_input (int fd, const volatile int *stop) {
   int ready = 0;
   sigemptyset(&blocked);
   sigaddset(&blocked, SIGINT);
+  sigaddset(&blocked, SIGTERM);
+  sigaddset(&blocked, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &blocked, &before);
   while (!*stop && ready <= 0) {
     FD_ZERO(&set);

@@ -87,8 +87,8 @@ lurn_status lurn_sys_symbol (lurn_ctx *ctx, const char *path, const char *name, 
 /* A shared library of the system by its name, "libreadline.so.8"; NULL when it has none. It stays loaded. */
 void *lurn_sys_library (const char *name);
 void *lurn_sys_find (void *library, const char *name);   /* where name is in it, or NULL */
-/* Waits until there is something to read, 1, or until SIGINT's handler has made *stop not zero, 0; also when it came
- * just before. */
+/* Waits until there is something to read, 1, or until a handler of SIGINT, SIGTERM or SIGHUP has made *stop not
+ * zero, 0; also when it came just before. */
 int lurn_sys_wait_input (int fd, const volatile int *stop);
 const char *lurn_sys_error (int number);      /* "No space left on device" */
 
