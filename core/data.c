@@ -196,6 +196,9 @@ lurn_status lurn_data_check (lurn_ctx *ctx, lurn_data *d) {
   if (d->n < 1 || d->total < 1) return lurn_fail(ctx, LURN_EFORMAT, "%s: empty: there is not one frame in it", d->name);
   lurn_status status = check_offsets(ctx, d, "offsets", d->offset, d->total);
   if (status == LURN_OK && d->offset2) status = check_second(ctx, d);
+  if (status == LURN_OK && (d->unknown < -1 || (d->vocab.n > 0 && d->unknown >= d->vocab.n)))
+    status = lurn_fail(ctx, LURN_EFORMAT, "%s: unknown: id %lld, expected -1 (none) or one of the vocabulary, 0 to %lld", d->name,
+                       (long long)d->unknown, (long long)d->vocab.n - 1);
   for (int i = 0; i < d->nsplit && status == LURN_OK; i++) status = check_split(ctx, d, &d->split[i]);
   for (int i = 0; i < d->ncolumn && status == LURN_OK; i++) status = check_column(ctx, d, i);
   return status;

@@ -145,6 +145,9 @@ describe("a data set file", function ()
       ["id 2, expected 0 to 1"] = {{x = lurn.ids {1, 3, 1}, vocab = {"a", "b"}}},
       ["step 1, column 1: infinite"] = {{x = lurn.tensor {1, 2, 1 / 0}}},
       ["expected a text"] = {{}, {kind = 4}},
+      ["unknown: id 2, expected %-1 %(none%) or one of the vocabulary, 0 to 1"] =
+        {{x = lurn.ids {1, 2, 1}, vocab = {"a", "b"}}, {unknown = 2}},
+      ["unknown: id %-2"] = {{}, {unknown = -2}},
     } do
       local path = temp()
       write(path, case[1], case[2])
