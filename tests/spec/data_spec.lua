@@ -222,6 +222,20 @@ describe("a text", function ()
     assert.same({{1, 1}}, import("x").splits.train)
   end)
 
+  it("may be told in a table that makes its answers anew", function ()
+    local path, out = temp(), temp()
+    spit(path, "abcab")
+    local long = ("/."):rep(40)      -- equal texts up to 40 bytes are one in Lua, and kept by whoever has one
+    local answers, kept = {path = long .. path, out = long .. out, source = ("source"):rep(20)}, {}
+    local options = setmetatable({}, {__index = function (_, key)
+      collectgarbage()
+      for i = 1, 100 do kept[#kept + 1] = ("x"):rep(60 + i) end      -- takes the memory of what was let go
+      return answers[key] and answers[key]:sub(1, -2) .. answers[key]:sub(-1)
+    end})
+    assert.equal(answers.out, (assert(core.text(options))))
+    assert.equal(answers.source, assert(core.dataset.open(out)).source)
+  end)
+
   it("goes across the edges of what is read at a time", function ()
     local text = ("a"):rep((1 << 20) - 1) .. "\u{20ac}" .. ("b"):rep(10)
     local d = import(text)
