@@ -268,7 +268,8 @@ static lurn_status check_indices (lurn_wave *w, const lurn_field *f, int rows, i
 
 /* Where there is one step, frames and rows are the same. */
 static int on_axis (const lurn_batch *b, int have, int want) {
-  return have == want || (b->T == 1 && have + want == LURN_ROW + LURN_TIME);
+  int first = (have == LURN_ROW || have == LURN_TIME) && (want == LURN_ROW || want == LURN_TIME);
+  return have == want || (b->T == 1 && first);
 }
 
 /* What the names of two axes mean to whoever has not read of axes. */
