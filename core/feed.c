@@ -150,11 +150,11 @@ lurn_status lurn_feed_plan (lurn_ctx *ctx, lurn_feed *f, lurn_data *data, const 
   walk_items(f, NULL);
   f->B = (int)rows_of(f);
   int64_t frames = least((int64_t)f->B * f->T, f->frames);
-  if (frames > INT32_MAX)
+  if (frames >= INT32_MAX)      /* a longest sequence of more frames has been cut to as many */
     return lurn_fail(ctx, LURN_EINVAL, "%s: batches of %lld frames: ask for fewer rows or for windows (seq)", data->name, (long long)frames);
   f->N = (int)frames;
   int64_t frames2 = least((int64_t)f->B * f->T2, f->frames2);
-  if (frames2 > INT32_MAX) return lurn_fail(ctx, LURN_EINVAL, "%s: batches of %lld frames along the second time axis",
+  if (frames2 >= INT32_MAX) return lurn_fail(ctx, LURN_EINVAL, "%s: batches of %lld frames along the second time axis",
                                             data->name, (long long)frames2);
   f->N2 = (int)frames2;
   lay_out(f, NULL);
