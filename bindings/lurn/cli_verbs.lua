@@ -208,6 +208,7 @@ local verbs = {
       data = {"text", "a text, a table or a data set; the run's own data by default", "FILE"},
       batch = {"integer", "rows side by side; a text is read as one by default, its state carried all through"},
       seq = {"integer", "time steps in a window"},
+      metrics = {"text", "beside the loss: accuracy,f1,confusion, ... (lurn.metrics)", "NAMES"},
       op = OP,
       json = JSON,
     },

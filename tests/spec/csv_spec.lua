@@ -342,6 +342,16 @@ describe("from a table to predictions", function ()
     assert.equal(32, json.decode(out).sequences)
     local arrays <close> = assert(lurn.h5.open(shell.path "out.h5"))
     assert.same({32, 2}, arrays:read("/out").shape)
+    code, out, err = shell.lurn "eval run.h5 --metrics balanced_accuracy,confusion"
+    assert.equal(0, code, err)
+    local balanced = ("%.4f"):format(result.result.balanced)
+    assert.matches("test +loss %d%.%d+  over 32 targets\n +balanced_accuracy " .. balanced .. "\n", out)
+    assert.matches("\n +confusion +common +rare, indeed\n +common +%d+ +%d+\n +rare, indeed +%d+ +%d+\n", out)
+    code, out = shell.lurn "eval run.h5 --metrics confusion --json"
+    assert.same({0, result.result.confusion}, {code, json.decode(out).splits.test.confusion})
+    code, _, err = shell.lurn "eval run.h5 --metrics acuracy"
+    assert.equal(2, code)
+    assert.matches("%-%-metrics: unknown metric 'acuracy', did you mean 'accuracy'%?", err)
   end)
 
   when_built("reads tables for a model as the model's own one", function ()
