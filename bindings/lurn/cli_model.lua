@@ -214,7 +214,7 @@ return function (cli)
     return (own_data(lurn, file))
   end
 
-  M.predict = require "lurn.cli_predict" (cli, {only_file = only_file, run = read_run, build = build, data = any_data,
+  M.predict = require "lurn.cli_predict" (cli, {run = read_run, build = build, data = any_data,
     over_split = over_split})
     .predict
 

@@ -5,6 +5,8 @@
 return function (cli, read)
   local M = {}
 
+  local input = require "lurn.cli_input" (cli)
+
   local function likeliest (row)
     local best = 1
     for c = 2, #row do if row[c] > row[best] then best = c end end
@@ -95,9 +97,10 @@ return function (cli, read)
 
   function M.predict (options, rest)
     if not options.out then cli.usage("where to? -o OUT.csv or OUT.h5", cli.describe(cli.verbs.predict)) end
-    local lurn, file = read.run(read.only_file("predict", rest), options)
+    local lurn, file = read.run(input.only_file("predict", rest), options)
     local model = read.build(lurn, file, 1)
     local data = read.data(lurn, file, options)
+    input.keep(options.out, {file.path, data.path})
     local split = options.split and (data[options.split]
       or cli.fail(cli.INPUT, ("%s: the data have no split '%s'"):format(file.path, options.split))) or data.all
     local outputs, numbers = read.over_split(model.predict, file, model, split, options)

@@ -452,6 +452,12 @@ end}]])
     code, _, err = shell.lurn "predict run.h5"
     assert.equal(2, code)
     assert.matches("where to%?", err)
+    for _, out in ipairs {"table.csv", "run.h5"} do
+      local before = shell.read(out)
+      code, _, err = shell.lurn("predict run.h5 --data table.csv -o ./" .. out)
+      assert.same({2, before}, {code, shell.read(out)})
+      assert.matches("%-%-out: ./" .. out .. " is read here; give another name", err)
+    end
     code, _, err = shell.lurn "predict nowhere.h5 -o x.csv"
     assert.equal(3, code)
     assert.matches("nowhere.h5", err)
