@@ -220,6 +220,7 @@ local verbs = {
     options = {
       data = {"text", "a text, a table or a data set; the run's own data by default", "FILE"},
       out = {"text", "a table (.csv), or arrays /out and /offsets (.h5)", "OUT"},
+      denormalise = {"flag", "outputs on the scale of the table, where targets were normalised"},
       split = {"text", "this split only: train, valid, test", "NAME"},
       batch = {"integer", "sequences side by side (32)"},
       seq = {"integer", "time steps in a window"},

@@ -388,6 +388,14 @@ end}]])
       shell.run "mv away.csv table.csv"
       assert.equal(0, code, err)
       assert.equal(y == "other", err:find "targets were normalised: other = 99.9%d+ %+ 0%.%d+ x output" ~= nil, err)
+      if y == "other" then
+        local told = err
+        code, _, err = shell.lurn "predict own.h5 --data few.csv -o back.csv --denormalise"
+        assert.same({0, ""}, {code, err})
+        local function output (name) return tonumber(shell.read(name):match "\ns31,(%S+)\n":match "[^,]*$") end
+        local mean, deviation = told:match "other = (%S+) %+ (%S+) x output %(%-%-denormalise%)"
+        assert.near(mean + deviation * output "few_out.csv", output "back.csv", 1e-4)
+      end
       local rows = read.table_of(shell.read "few_out.csv", ",", true).rows
       assert.equal(2, #rows)
       for k, name in ipairs {"s31", "s5"} do
@@ -424,7 +432,14 @@ end}]])
     local code, _, err = shell.lurn "predict run.h5 --data table.csv -o from_table.csv"
     assert.equal(0, code, err)
     assert.equal(0, (shell.lurn "predict run.h5 --data set.h5 -o from_set.csv"))
-    assert.equal(shell.read "from_set.csv", shell.read "from_table.csv")
+    local timed = read.table_of(shell.read "from_table.csv", ",", true)
+    assert.same({"sequence", "time", "out1", "out2", "class"}, {table.unpack(timed.names)})
+    for k, row in ipairs(read.table_of(shell.read "from_set.csv", ",", true).rows) do
+      local other = timed.rows[k]
+      assert.equal(tostring(3 + k % 5), table.remove(other, 2))      -- of the last step
+      row.line, other.line = nil, nil
+      assert.same(row, other)
+    end
     local rows = shell.read "table.csv":match "\n(s31,.-\n)s32":gsub(",[^,]*\n", "\n")
     shell.write("five.csv", "id,step,value,other\n" .. rows)
     shell.run "mv set.h5 away.h5"
@@ -432,7 +447,10 @@ end}]])
     shell.run "mv away.h5 set.h5"
     assert.equal(0, code, err)
     local line = shell.read "five_out.csv":match "\n(s31,.-)\n"
-    assert.is_truthy(shell.read "from_set.csv":find(line, 1, true))
+    assert.is_truthy(shell.read "from_table.csv":find(line, 1, true))
+    code, _, err = shell.lurn "predict run.h5 --data five.csv -o five_out.csv --denormalise"
+    assert.equal(2, code)
+    assert.matches("%-%-denormalise: the targets were not normalised", err)
   end)
 
   when_built("says what is wrong", function ()
