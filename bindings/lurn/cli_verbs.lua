@@ -232,7 +232,11 @@ local verbs = {
   inspect = {
     usage = "lurn inspect FILE.h5",
     help = "what is in a run file or a data set",
-    options = {json = JSON},
+    options = {
+      script = {"flag", "the script in a run file, which is not executed"},
+      module = {"text", "a Lua file that the script required, likewise", "NAME"},
+      json = JSON,
+    },
     from = "cli_files",
   },
   data = {
