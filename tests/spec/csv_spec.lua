@@ -453,6 +453,36 @@ end}]])
     assert.matches("%-%-denormalise: the targets were not normalised", err)
   end)
 
+  when_built("needs no script of one's own", function ()
+    local script = shell.here .. "/scripts/table.lua"
+    local code, out, err = shell.lurn(("run %s --data table.csv --sequence id --time step --x value,other --y label "
+      .. "--targets sequence --by stratified --balanced true --hidden 8 --out own.h5 --force"):format(script))
+    assert.equal(0, code, err)
+    assert.matches("test: accuracy [01]%.%d+, balanced [01]%.%d+; always the commonest class: 0%.8750, 0%.5000\n"
+      .. "  common: %d+ %d+\n  rare, indeed: %d+ %d+\nresult ", out)
+    assert.not_matches("lost", err)
+    -- A series, its last value again and its mean worked out by hand.
+    local lines, series = {"t,a,word"}, {}
+    for t = 1, 200 do
+      series[t] = tonumber(("%.3f"):format(math.sin(t / 5) + math.cos(t * t) / 9))
+      lines[t + 1] = ("%d,%.3f,%s"):format(t, series[t], t % 3 == 0 and "fizz" or "no")
+    end
+    shell.write("series.csv", table.concat(lines, "\n"))
+    code, out, err = shell.lurn(("run %s --data series.csv --time t --x a,word --categories word --y a --window 10 "
+      .. "--horizon 3 --split 60,20,20 --epochs 3 --quiet --out own.h5 --force"):format(script))
+    assert.equal(0, code, err)
+    local mean, again, squares, n = 0, 0, 0, 0
+    for t = 1, 120 do mean = mean + series[t] / 120 end
+    for t = 161 + 9, 200 - 3 do
+      again, squares, n = again + (series[t + 3] - series[t])^2, squares + (series[t + 3] - mean)^2, n + 1
+    end
+    assert.near((squares / n)^0.5, tonumber(out:match "always the mean: rmse %S+ %(a: (%S+)%)"), 1e-3)
+    assert.near((again / n)^0.5, tonumber(out:match "the last value again: rmse %S+ %(a: (%S+)%)"), 1e-3)
+    code, out, err = shell.lurn(("run %s --data series.csv"):format(script))
+    assert.same({1, ""}, {code, out})
+    assert.matches("\nlurn: which columns%? %-%-x a,b,c %-%-y d\n", err)
+  end)
+
   when_built("says what is wrong", function ()
     shell.write("bad.csv", "id,a\n1,2\n1,two\n")
     local code, _, err = shell.lurn "data csv bad.csv -o bad.h5 --x a"
