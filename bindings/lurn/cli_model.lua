@@ -99,18 +99,20 @@ return function (cli)
     return true
   end
 
-  -- A table is read as the run read its own one: the same file, wherever it is by now, or another.
-  local function given_table (lurn, file, source, path, targets)
-    local hash, same = lurn.source.hash(source, path)
-    if hash == source.hash then return same end
+  -- A table is read as the run read its own one. The very same, wherever it is by now, has its parts, and the windows
+  -- that have targets; without `own` it is read as any other.
+  local function given_table (lurn, file, source, path, targets, own)
+    local hash, same
+    if own then hash, same = lurn.source.hash(source, path) end
+    if hash and hash == source.hash then return same end
     if not lurn.source.is_settled(source) then source = own_data(lurn, file) end
     local data, message = lurn.source.alike(source, path, targets)
     return data or cli.fail(cli.INPUT, message)
   end
 
-  local function given_data (lurn, file, path, targets)
+  local function given_data (lurn, file, path, targets, own)
     local source, text = own_source(lurn, file), lurn.sys.exists(path) and not lurn.data.is_hdf5(path)
-    if text and source and source.csv then return given_table(lurn, file, source, path, targets) end
+    if text and source and source.csv then return given_table(lurn, file, source, path, targets, own) end
     if text and not file.vocab then
       cli.fail(cli.INPUT, path .. ": no data set file, and the run's data were neither a table nor a text")
     end
@@ -123,7 +125,7 @@ return function (cli)
   end
 
   local function splits_of (lurn, file, options)
-    if options.data then return {{"all", given_data(lurn, file, options.data, true).all}} end
+    if options.data then return {{"all", given_data(lurn, file, options.data, true, true).all}} end
     local data, same = own_data(lurn, file)
     local list = {}
     for _, name in ipairs {"valid", "test"} do
@@ -209,8 +211,9 @@ return function (cli)
 
   ---------------------------------------------------------------- predict
 
+  -- A split is one of the own table: of another all rows are wanted, those, too, whose targets are still to come.
   local function any_data (lurn, file, options)
-    if options.data then return given_data(lurn, file, options.data, false) end
+    if options.data then return given_data(lurn, file, options.data, false, options.split ~= nil) end
     return (own_data(lurn, file))
   end
 

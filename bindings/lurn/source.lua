@@ -113,8 +113,8 @@ return function (lurn)
   end
 
   --- Reads a table that a model is to be used on as its own one was read: the same classes, the same scale, one part.
-  -- Without `targets` it need not have any, windows go up to its last row; data.classes and data.normalisation are the
-  -- own one's all the same.
+  -- Without `targets` it need not have any, and windows go from row to row up to its last one, whatever the stride that
+  -- was enough to learn; data.classes and data.normalisation are the own one's all the same.
   ---@param source table   of a manifest, settled
   ---@param path string
   ---@param targets boolean
@@ -122,7 +122,7 @@ return function (lurn)
     local o = options_of(source.csv)
     local classes, normalisation = o.class or nil, o.normalise or {}
     o.split = nil
-    if not targets then o.y, o.horizon = nil, nil end
+    if not targets then o.y, o.horizon, o.stride = nil, nil, nil end
     local data, message, code = read_table(path, o)
     if data then data.classes, data.normalisation = classes, normalisation end
     return data, message, code

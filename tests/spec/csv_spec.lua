@@ -453,6 +453,43 @@ end}]])
     assert.matches("%-%-denormalise: the targets were not normalised", err)
   end)
 
+  when_built("goes on to the last row of a table, the model's own one too", function ()
+    shell.write("ahead.lua", [[
+local lurn = require "lurn"
+return lurn.experiment {name = "ahead", run = function (run)
+  local data = assert(lurn.csv("hours.csv", {time = "t", x = "a", y = "a", window = 5, horizon = 4, stride = 7,
+    normalise = true, split = {30, 20}}))
+  local model = lurn.stack {input = data, lurn.rnn {hidden = 2, pool = "last"}, lurn.linear(), loss = lurn.loss.mse()}
+  run:fit {model = model, optim = lurn.optim.sgd(model), train = data.train, valid = data.valid, seq = 0, steps = 2}
+end}]])
+    local lines = {"t,a"}
+    for t = 1, 50 do lines[t + 1] = ("%d,%.3f"):format(t, math.sin(t)) end
+    shell.write("hours.csv", table.concat(lines, "\n"))
+    local code, _, err = shell.lurn "run ahead.lua --out ahead.h5 --quiet"
+    assert.equal(0, code, err)
+    local function times (words)
+      code, _, err = shell.lurn("predict ahead.h5 -o out.csv " .. words)
+      assert.equal(0, code, err)
+      local list = {}
+      for k, row in ipairs(read.table_of(shell.read "out.csv", ",", true).rows) do list[k] = tonumber(row[2]) end
+      return list
+    end
+    local every = {}
+    for t = 5, 50 do every[#every + 1] = t end
+    assert.same(every, times "--data hours.csv")
+    shell.run "cp hours.csv copy.csv"
+    assert.same(every, times "--data copy.csv")
+    -- Its parts are windows that have a target, as they were trained on.
+    assert.same({5, 12, 19, 26, 35, 42}, times "")
+    assert.same({35, 42}, times "--data copy.csv --split valid")
+    shell.write("copy.csv", shell.read "hours.csv" .. "\n51,0.5\n")
+    every[#every + 1] = 51
+    assert.same(every, times "--data copy.csv")
+    code, _, err = shell.lurn "predict ahead.h5 -o out.csv --data copy.csv --split valid"
+    assert.equal(3, code)
+    assert.matches("the data have no split 'valid'", err)
+  end)
+
   when_built("needs no script of one's own", function ()
     local script = shell.here .. "/scripts/table.lua"
     local code, out, err = shell.lurn(("run %s --data table.csv --sequence id --time step --x value,other --y label "
