@@ -190,8 +190,7 @@ return function (cli)
       if #models > 1 and not options.json then print("model " .. k) end
       for _, pair in ipairs(splits) do
         local r = over_split(model.evaluate, file, model, pair[2], options, metrics)
-        local result = {loss = r.loss, bits = r.bits, perplexity = r.perplexity,
-          count = math.tointeger(r.count) or r.count}
+        local result = {loss = r.loss, bits = r.bits, perplexity = r.perplexity, count = r.count, weight = r.weight}
         results[pair[1]] = result
         if not options.json then show(pair[1], r, file.vocab) end
         for _, name in ipairs(metrics or {}) do

@@ -46,25 +46,46 @@ return function (lurn, Model)
     end
   end
 
+  -- Targets of a batch, as metrics see them: neither those of none, nor those whose mask is 0. nil: it has none.
+  local function targets_of (batch)
+    local y, mask = batch.y or batch.labels, batch.mask
+    if not y then return nil end
+    local ids = y:dtype() == "ids"
+    local over_time, n = y:dim() == (ids and 2 or 3), 0
+    if not over_time or not batch.y then mask = nil end
+    if ids then
+      local there = y:real():gt(0)
+      return (mask and there * mask:reshape(y:size(1), y:size(2)):ne(0) or there):sum()
+    end
+    if mask then return mask:ne(0):sum() end
+    for _, length in ipairs(batch.lengths) do n = n + (over_time and length or 1) end
+    return n
+  end
+
   --- Mean loss over a split, every target counted once, state carried from window to window; and metrics by name.
-  ---@return {loss: number, count: number, bits: number, perplexity: number}
+  -- count: the targets; weight: what the mean was divided by, which is another number where classes or frames have
+  -- weights, or where the loss is a mean over sequences.
+  ---@return {loss: number, count: integer, weight: number, bits: number, perplexity: number}
   function Model:evaluate (split, options)
     schema.check_split("model:evaluate", split)
     local o = schema.check("model:evaluate", options or {}, EVALUATE)
     local collector = o.metrics and lurn.metrics.collector(o.metrics)
     -- Taken away while it is used: who evaluates at a prompt while this one is paused gets another.
-    local player, sum, count = self.eval_player or self.native:player {carry = not self.info.no_carry}, 0.0, 0.0
+    local player = self.eval_player or self.native:player {carry = not self.info.no_carry}
+    local sum, total, count = 0.0, 0.0, 0
     self.eval_player = nil
     play(self, player, split, o, "evaluation", function (batch, loss, weight)
-      if type(loss) == "number" then sum, count = sum + loss * weight, count + weight end
+      if type(loss) == "number" then sum, total = sum + loss * weight, total + weight end
+      count = count + (targets_of(batch) or weight)
       if not collector then return end
       local out = player:output "out" or error("model:evaluate: metrics are of an output 'out'; the model has none", 0)
       local y = batch.y or batch.labels or error("model:evaluate: metrics need targets", 0)
       collector:add(out, y, batch.lengths, batch.mask, batch)
     end)
     self.eval_player = player
-    local loss = count > 0 and sum / count or 0 / 0
-    local result = {loss = loss, count = count, bits = loss / math.log(2), perplexity = math.exp(loss)}
+    local loss = total > 0 and sum / total or 0 / 0
+    local result = {loss = loss, count = math.tointeger(count) or count, weight = total, bits = loss / math.log(2),
+      perplexity = math.exp(loss)}
     for name, value in next, collector and collector:result() or {} do result[name] = value end
     return result
   end

@@ -129,6 +129,32 @@ describe("an evaluation", function ()
   local model = lurn.stack {input = data, lurn.gru {hidden = 3}, lurn.linear {size = 3},
     loss = lurn.loss.cross_entropy()}
 
+  it("counts targets, whatever they weigh", function ()
+    local live = 0
+    for i = 4, 7 do for _, y in ipairs(sequences[i].y) do live = live + (y > 0 and 1 or 0) end end
+    for _, o in ipairs {{weight = {0.5, 3, 7}}, {reduction = "time"}, {}} do
+      local weighted = lurn.stack {input = data, lurn.gru {hidden = 3}, lurn.linear {size = 3},
+        loss = lurn.loss.cross_entropy(o)}
+      local r = weighted:evaluate(data.valid, {batch = 2, seq = 3})
+      assert.equal("integer", math.type(r.count))
+      assert.equal(live, r.count)
+      assert.equal(next(o) == nil, r.weight == live)
+    end
+    local set = {targets = "step"}
+    for i = 1, 3 do
+      set[i] = {x = {}, y = {}, mask = {}}
+      for t = 1, 2 * i do set[i].x[t], set[i].y[t], set[i].mask[t] = {0.5 * t}, {1.0, 2.0}, (t + i) % 3 / 4 end
+    end
+    local masked = lurn.dataset(set)
+    local mse = lurn.stack {input = masked, lurn.linear {size = 2}, loss = lurn.loss.mse(), mask = true}
+    local r = mse:evaluate(masked.all)
+    assert.same({1 + 2 + 4, 2 / 4 + 3 / 4 + 6 / 4}, {r.count, r.weight})
+    for i = 1, 3 do set[i].mask = nil end
+    masked = lurn.dataset(set)
+    mse = lurn.stack {input = masked, lurn.linear {size = 2}, loss = lurn.loss.mse()}
+    assert.equal(12, mse:evaluate(masked.all).count)
+  end)
+
   it("has metrics beside the loss, the same for any batches", function ()
     local wanted = {"accuracy", "f1", "perplexity", "confusion", mine = function (out, y, lengths)
       assert.equal("f64", out:dtype())
