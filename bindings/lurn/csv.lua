@@ -131,9 +131,14 @@ return function (lurn)
   local function split (sequences, o, columns)
     if o.by == "grouped" and not o.group then error("lurn.csv: split: by = \"grouped\" needs group = a column", 0) end
     if o.by == "stratified" and not columns.class then error("lurn.csv: split: stratified needs classes for y", 0) end
-    if #sequences == 1 and o.by == "ordered" then return cut_one(sequences[1], o) end
-    splits.deal(sequences, o, function (s) return s.y[#s.y] end)      -- the class of a sequence is its last target
-    return sequences
+    local n, whole, parts = #sequences, sequences[1], sequences
+    if n == 1 and o.by == "ordered" then parts = cut_one(whole, o)
+    else splits.deal(parts, o, function (s) return s.y[#s.y] end) end      -- the class of a sequence is its last target
+    local empty = n > 0 and splits.empty(o, parts)
+    if not empty then return parts end
+    if parts ~= sequences then fail(nil, "split: %s got no row (%d rows)", empty, #whole.x) end
+    fail(nil, "split: %s got no sequence (%d sequence%s)", empty, n,
+      n == 1 and "; by = \"ordered\" cuts one by its rows" or ("s, by = \"%s\""):format(o.by))
   end
 
   ---------------------------------------------------------------- normalisation
@@ -193,6 +198,27 @@ return function (lurn)
     end
   end
 
+  -- Why there are none: what one needs, and what there is.
+  local function too_short (sequences, o, part)
+    local window, ahead, longest = o.window, o.horizon or 0, 0
+    for _, s in ipairs(sequences) do if not part or s.part == part then longest = math.max(longest, #s.x) end end
+    local what = ("horizon %d needs"):format(ahead)
+    if window then what = ahead > 0 and ("a window of %d rows and horizon %d need"):format(window, ahead)
+      or "a window needs" end
+    what = part and ("split: %s has no window: "):format(part) .. what or what
+    fail(nil, "%s %d rows, the longest sequence has %d", what, (window or 1) + ahead, longest)
+  end
+
+  local function cut (sequences, o, rows)
+    local list = {}
+    for _, s in ipairs(sequences) do windows(s, o, list) end
+    if not sequences[1] then fail(nil, "no sequence is left of the table's %d rows", rows) end
+    if not list[1] then too_short(sequences, o) end
+    local empty = o.split and splits.empty(o.split, list)
+    if empty then too_short(sequences, o, empty) end
+    return list
+  end
+
   ---------------------------------------------------------------- the data set
 
   local function describe (sequences, o, columns, path)
@@ -231,7 +257,7 @@ return function (lurn)
   local function build (path, text, o, options)
     local t = read.table_of(text, o.sep or read.separator(path), o.header)
     if o.decimal == "," then point(t) end
-    local columns, sequences, norm, list = column.of(t, o), {}, {}, {}
+    local columns, sequences, norm = column.of(t, o), {}, {}
     for _, rows in ipairs(gather(t, o)) do sequences[#sequences + 1] = convert(t, o, rows, columns) or nil end
     if o.split then sequences = split(sequences, o.split, columns) end
     local given = type(o.normalise) == "table" and o.normalise
@@ -241,8 +267,7 @@ return function (lurn)
         norm.y = normalise(sequences, "y", columns.y, given and given.y)
       end
     end
-    for _, s in ipairs(sequences) do windows(s, o, list) end
-    if not list[1] then fail(1, "no sequence is left of the table's %d rows", #t.rows) end
+    local list = cut(sequences, o, #t.rows)
     return describe(list, o, columns, path), settled(options, norm, columns), norm, list
   end
 

@@ -11,7 +11,8 @@ return function (lurn)
 
   local MOST = 1000      -- words of a category: more are hardly one
 
-  --- What is wrong with a file is raised as {line, message} and becomes nil, message, code at the end.
+  --- What is wrong with a file is raised as {line, message} and becomes nil, message, code at the end. line: nil where
+  -- it is the table as a whole.
   function M.fail (line, format, ...) error({line = line, message = format:format(...)}, 0) end
 
   local fail = M.fail

@@ -75,7 +75,8 @@ end
 ---@param e any   as raised here
 ---@return string?
 function M.told (path, e)
-  return type(e) == "table" and e.line and ("%s:%d: %s"):format(path, e.line, e.message) or nil
+  if type(e) ~= "table" or not e.message then return nil end
+  return ("%s%s: %s"):format(path, e.line and ":" .. e.line or "", e.message)
 end
 
 --- Whether a cell says that there is no value.

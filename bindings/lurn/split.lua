@@ -79,6 +79,16 @@ return function (lurn)
   --- Gives every sequence its part; o as `declaration` says. class (s): what "stratified" keeps the shares of.
   function M.deal (sequences, o, class) ways[o.by](sequences, o, class) end
 
+  --- The first part that was to have a share and has no sequence; nil: none is empty.
+  ---@param shares number[]
+  ---@param sequences table[]   that have their parts
+  ---@return string?
+  function M.empty (shares, sequences)
+    local has = {}
+    for _, s in ipairs(sequences) do has[s.part] = true end
+    for k, name in ipairs(M.names) do if (shares[k] or 0) > 0 and not has[name] then return name end end
+  end
+
   --- {train = {{first, last}, ...}, ...} of sequences that have their parts; nil when none has.
   function M.ranges (sequences)
     local ranges = {}

@@ -248,6 +248,36 @@ describe("a split", function ()
     for g in pairs(p.valid.groups) do assert.is_nil(p.test.groups[g]) end
   end)
 
+  it("says which part got nothing, and why", function ()
+    local rows, two = {"a"}, {"id,a"}
+    for i = 1, 100 do rows[i + 1], two[i + 1] = tostring(i), ("%d,%d"):format(i % 2, i) end
+    rows, two = table.concat(rows, "\n"), table.concat(two, "\n")
+    local function refused (pattern, table_of, options)
+      options.x = "a"
+      local data, message, code = lurn.csv(spit(table_of), options)
+      assert.is_nil(data)
+      assert.equal("EINVAL", code)
+      assert.matches(pattern, message)
+    end
+    refused("%.csv: split: valid got no sequence %(1 sequence; by = \"ordered\" cuts one by its rows%)$", rows,
+      {split = {80, 10, 10, by = "random"}})
+    refused("%.csv: split: valid got no sequence %(2 sequences, by = \"ordered\"%)$", two,
+      {sequence = "id", split = {80, 10, 10}})
+    refused("%.csv: split: valid got no row %(100 rows%)$", rows, {split = {99.6, 0.4}})
+    refused("%.csv: split: train got no row", rows, {split = {0.1, 99.9}, normalise = true})
+    refused("%.csv: split: valid has no window: a window of 8 rows and horizon 4 need 12 rows, the longest sequence "
+      .. "has 10$", rows, {window = 8, horizon = 4, y = "a", split = {80, 10, 10}})
+    refused("%.csv: split: test has no window: a window needs 11 rows, the longest sequence has 10$", rows,
+      {window = 11, split = {70, 20, 10}})
+    refused("%.csv: a window of 80 rows and horizon 24 need 104 rows, the longest sequence has 100$", rows,
+      {window = 80, horizon = 24, y = "a"})
+    refused("%.csv: horizon 60 needs 61 rows, the longest sequence has 50$", two,
+      {sequence = "id", horizon = 60, y = "a"})
+    local data = load(rows, {x = "a", split = {80, 0, 20}})
+    assert.is_nil(data.valid)
+    assert.same({{81, 100}}, {{data.set:sequence(2).x:totable()[1][1], data.set:sequence(2).x:totable()[20][1]}})
+  end)
+
   it("is refused when it cannot be", function ()
     assert.error_matches(function () parts {80, 20, by = "grouped"} end, "needs group = a column")
     assert.error_matches(function () parts {80, 20, by = "stratifed"} end, "must be one of ordered, random")
