@@ -22,7 +22,7 @@ return function (lurn)
     x = {"table|string", schema.required, nil, "columns of the inputs"},
     y = {"table|string", nil, nil, "columns of the targets"},
     class = {"boolean|table", nil, nil,
-      "y is a class; so it is by itself when a cell of it is not a number. A list: these are the classes"},
+      "y is a class; so it is by itself unless most of its cells are numbers. A list: these are the classes"},
     categories = {"table|string", nil, nil, "columns of x whose values are words: a number of 0 or 1 for each word. "
       .. "Another data's data.csv.categories: these words, and no others"},
     targets = {"string", "step", {"step", "sequence"}, "a target per step, or the last one of each sequence"},
@@ -72,19 +72,9 @@ return function (lurn)
     return list
   end
 
-  -- A time is a number, or a date from the year down (ISO 8601: 2024-03-02, 2024-03-02T14:30:00), which sorts as a
-  -- text. The first row says which; other dates, and zones, would sort wrongly and are refused.
-  local function time_of (t, cells, c, date)
-    if not date then return column.number(t, cells, c) end
-    local rest = cells[c]:match "^%d%d%d%d%-%d%d%-%d%d(.*)$"
-    if rest and rest:find "^[T ]?[%d:.]*Z?$" then return (cells[c]:gsub("[TZ]", {T = " ", Z = ""})) end
-    fail(cells.line, "column %d ('%s'): '%s' is not a date as %s is", c, t.names[c], cells[c], date)
-  end
-
   local function sort_by_time (t, rows, c)
     local at, place_of = {}, {}
-    local date = t.rows[1][c]:match "^%d%d%d%d%-%d%d%-%d%d.*"
-    for i, cells in ipairs(rows) do at[cells], place_of[cells] = time_of(t, cells, c, date), i end
+    for i, cells in ipairs(rows) do at[cells], place_of[cells] = column.time(t, cells, c, t.rows[1][c]), i end
     table.sort(rows, function (a, b)
       if at[a] ~= at[b] then return at[a] < at[b] end
       return place_of[a] < place_of[b]

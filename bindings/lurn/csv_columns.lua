@@ -36,10 +36,16 @@ return function (lurn)
     return x ~= nil and x == x and math.abs(x) < math.huge
   end
 
-  -- A column without any number wants to be a category, maybe.
-  local function advice (t, c)
+  -- Thousands are written as 1,234 is: that may be a fraction or none.
+  local function has_decimal_comma (cell)
+    return cell:find "^[-+]?%d+,%d+$" and not cell:find "^[-+]?%d%d?%d?,%d%d%d$"
+  end
+
+  -- A column in which every cell begins as a word does wants to be a category, maybe.
+  local function advice (t, c, cell)
+    if has_decimal_comma(cell) then return ' (decimal = ",")' end
     for _, cells in ipairs(t.rows) do
-      if not read.missing(cells[c]) and is_number(cells[c]) then return "" end
+      if not read.missing(cells[c]) and not cells[c]:find "^[%a\128-\255]" then return "" end
     end
     return (" (a column of words: categories = {\"%s\"})"):format(t.names[c])
   end
@@ -47,9 +53,39 @@ return function (lurn)
   --- The number in a cell.
   function M.number (t, cells, c)
     if not is_number(cells[c]) then
-      fail(cells.line, "column %d ('%s'): '%s' is not a number%s", c, t.names[c], cells[c], advice(t, c))
+      fail(cells.line, "column %d ('%s'): '%s' is not a number%s", c, t.names[c], cells[c], advice(t, c, cells[c]))
     end
     return tonumber(cells[c]) + 0.0
+  end
+
+  ---------------------------------------------------------------- times
+
+  local EXAMPLE = "2024-03-02 14:30"
+
+  -- A date from the year down (ISO 8601: 2024-03-02, 2024-03-02T14:30:00) sorts as a text; others, and those of
+  -- different zones, would sort wrongly and are refused. example: the first of them.
+  local function date_of (cell, example, complain)
+    local rest = cell:match "^%d%d%d%d%-%d%d%-%d%d(.*)$"
+    if not rest then complain("is not a date as %s is", example) end
+    if rest:find "^[T ]?[%d:.]*Z?$" then return (cell:gsub("[TZ]", {T = " ", Z = ""})) end
+    if rest:find "%d ?[AaPp]%.?[Mm]%.?$" then complain "is of a clock of 12 hours, and 1 PM would sort before 11 AM" end
+    if rest:find "%d ?[-+]%d%d:?%d*$" then
+      complain "has a zone; the only one that sorts is Z, of all times or of none"
+    end
+    complain("is not a date as %s is", example == cell and EXAMPLE or example)
+  end
+
+  --- What a cell of the column `time` is sorted by: a number or a text.
+  ---@param first string   that column of the table's first row, which says whether times are numbers or dates
+  ---@return number|string
+  function M.time (t, cells, c, first)
+    local cell = cells[c]
+    local function complain (what, ...)
+      fail(cells.line, "column %d ('%s'): '%s' " .. what, c, t.names[c], cell, ...)
+    end
+    if first:find "^%d%d%d%d%-%d%d%-%d%d" then return date_of(cell, first, complain) end
+    if not is_number(cell) then complain("is no time: numbers, or dates as %s", EXAMPLE) end
+    return tonumber(cell)
   end
 
   ---------------------------------------------------------------- words
@@ -88,12 +124,19 @@ return function (lurn)
     return words, ids
   end
 
+  -- Without a word of the options the cells say it: where most of them are numbers, one that is none is a mistake.
   local function is_class (t, o, c)
     if o.class ~= nil then return o.class and true end
+    local first, others, numbers = nil, 0, 0
     for _, cells in ipairs(t.rows) do
-      if not read.missing(cells[c]) and not tonumber(cells[c]) then return true end
+      if tonumber(cells[c]) then numbers = numbers + 1
+      elseif not read.missing(cells[c]) then first, others = first or cells, others + 1 end
     end
-    return false
+    if first and numbers > others then
+      fail(first.line, "column %d ('%s'): '%s' is not a number (class = true: every value is a class)", c, t.names[c],
+        first[c])
+    end
+    return first ~= nil
   end
 
   ---------------------------------------------------------------- columns

@@ -87,11 +87,22 @@ describe("a table", function ()
     local data = load("t,a\n2024-03-10,3\n2024-03-02T14:30:05Z,2\n2024-03-02 14:30,1\n2023-12-31,0\n",
       {x = "a", time = "t"})
     assert.same({{0}, {1}, {2}, {3}}, xs(data, 1))
-    for _, other in ipairs {"5", "10.03.2024", "2024-03-02T14:30+01:00", ""} do
-      local refused, message = lurn.csv(spit("t,a\n2024-03-10,3\n" .. other .. ",2\n"), {x = "a", time = "t"})
-      assert.is_nil(refused)
-      assert.matches("%.csv:3: column 1 %('t'%): '.*' is not a date as 2024%-03%-10 is", message)
+    local function refused (pattern, ...)
+      local no, message = lurn.csv(spit("t,a\n" .. table.concat({...}, ",3\n") .. ",2\n"), {x = "a", time = "t"})
+      assert.is_nil(no)
+      assert.matches("%.csv:" .. select("#", ...) + 1 .. ": column 1 %('t'%): " .. pattern, message)
     end
+    for _, other in ipairs {"5", "10.03.2024", "", "2024-03-02 noon"} do
+      refused("'.*' is not a date as 2024%-03%-10 is$", "2024-03-10", other)
+    end
+    refused("'.-%+01:00' has a zone; the only one that sorts is Z, .*$", "2024-03-10", "2024-03-02T14:30+01:00")
+    refused("'.- %-0500' has a zone", "2024-03-02 14:30 -0500")
+    refused("'2023%-01%-02 01:00 PM' is of a clock of 12 hours, .*$", "2023-01-02 01:00 PM")
+    refused("'2023%-01%-02 noon' is not a date as 2024%-03%-02 14:30 is$", "2023-01-02 noon")
+    for _, first in ipairs {"02.01.2023", "noon", "1/2/2023 4:00"} do
+      refused("'" .. first .. "' is no time: numbers, or dates as 2024%-03%-02 14:30$", first)
+    end
+    refused("'2024%-03%-02' is no time", "5", "2024-03-02")
   end)
 
   it("has decimal commas where it is said", function ()
@@ -139,6 +150,18 @@ describe("a table", function ()
     assert.same({2, 1, 2}, ys(numbers, 1))
   end)
 
+  it("of numbers is not one of classes for a cell that is none", function ()
+    local lines = {"a,y"}
+    for i = 1, 40 do lines[i + 1] = ("%d,%s"):format(i, i == 30 and "-" or i * 0.5) end
+    local text = table.concat(lines, "\n")
+    local data, message = lurn.csv(spit(text), {x = "a", y = "y"})
+    assert.is_nil(data)
+    assert.matches("%.csv:31: column 2 %('y'%): '%-' is not a number %(class = true: every value is a class%)$",
+      message)
+    assert.equal(40, #load(text, {x = "a", y = "y", class = true}).set.classes)
+    assert.same({"1", "a", "b"}, load("a,y\n1,a\n2,1\n3,b\n4,1\n", {x = "a", y = "y"}).set.classes)
+  end)
+
   it("has a number of 0 or 1 for each word of a category", function ()
     local text = "id,sky,t,day\n1,sun,1,10\n1,rain,3,9\n2,sun,5,10\n"
     local data = load(text, {sequence = "id", x = {"t", "sky", "day"}, categories = {"sky", "day"}, normalise = true,
@@ -164,6 +187,11 @@ describe("a table", function ()
   it("says which columns want to be categories, and which do not", function ()
     local _, message = lurn.csv(spit "sky,t\nsun,1\nrain,2\n", {x = {"sky", "t"}})
     assert.matches("2: column 1 .'sky'.: 'sun' is not a number %(a column of words: categories = {\"sky\"}%)$", message)
+    for cell, advice in pairs {["1000,0"] = ' %(decimal = ","%)', ["-0,25"] = ' %(decimal = ","%)', ["1,234"] = "",
+                               ["10%"] = "", ["1,234,567"] = "", ["12 kg"] = "", ["2024-03-02"] = "", ["-"] = ""} do
+      _, message = lurn.csv(spit(('sky,t\n"%s",1\n'):format(cell)), {x = {"sky", "t"}})
+      assert.matches("is not a number" .. advice .. "$", message)
+    end
     assert.error_matches(function () lurn.csv(spit "a,b\n1,2\n", {x = "a", categories = "b"}) end,
       "categories: 'b' is no column of x")
     local lines = {"id"}
