@@ -79,8 +79,16 @@ return function (cli)
     end
   end
 
+  -- How a table is written, where it is not as the run's own one was.
+  local function written (options)
+    local o = {sep = options.sep, decimal = options.decimal, missing = tonumber(options.missing) or options.missing}
+    return next(o) and o
+  end
+
   -- The data the run was trained on, by the path in the manifest; says so when it is no longer the same.
-  local function own_data (lurn, file)
+  local function own_data (lurn, file, options)
+    local how = options and next(written(options) or {})
+    if how then cli.usage(("--%s is of a table that --data names; the run's own one is read as it was"):format(how)) end
     local source = own_source(lurn, file)
       or cli.fail(cli.INPUT, file.path .. ": the run's data came from no file; give --data FILE")
     local path = locate(lurn, file, source.path)
@@ -101,18 +109,21 @@ return function (cli)
 
   -- A table is read as the run read its own one. The very same, wherever it is by now, has its parts, and the windows
   -- that have targets; without `own` it is read as any other.
-  local function given_table (lurn, file, source, path, targets, own)
-    local hash, same
-    if own then hash, same = lurn.source.hash(source, path) end
+  local function given_table (lurn, file, source, options, targets, own)
+    local path, how, hash, same = options.data, written(options), nil, nil
+    if own and not how then hash, same = lurn.source.hash(source, path) end
     if hash and hash == source.hash then return same end
     if not lurn.source.is_settled(source) then source = own_data(lurn, file) end
-    local data, message = lurn.source.alike(source, path, targets)
+    local data, message = lurn.source.alike(source, path, targets, how)
     return data or cli.fail(cli.INPUT, message)
   end
 
-  local function given_data (lurn, file, path, targets, own)
-    local source, text = own_source(lurn, file), lurn.sys.exists(path) and not lurn.data.is_hdf5(path)
-    if text and source and source.csv then return given_table(lurn, file, source, path, targets, own) end
+  local function given_data (lurn, file, options, targets, own)
+    local path, source = options.data, own_source(lurn, file)
+    local text = lurn.sys.exists(path) and not lurn.data.is_hdf5(path)
+    if text and source and source.csv then return given_table(lurn, file, source, options, targets, own) end
+    local how = lurn.sys.exists(path) and next(written(options) or {})
+    if how then cli.usage(("--%s: %s is not read as a table"):format(how, path)) end
     if text and not file.vocab then
       cli.fail(cli.INPUT, path .. ": no data set file, and the run's data were neither a table nor a text")
     end
@@ -125,8 +136,8 @@ return function (cli)
   end
 
   local function splits_of (lurn, file, options)
-    if options.data then return {{"all", given_data(lurn, file, options.data, true, true).all}} end
-    local data, same = own_data(lurn, file)
+    if options.data then return {{"all", given_data(lurn, file, options, true, true).all}} end
+    local data, same = own_data(lurn, file, options)
     local list = {}
     for _, name in ipairs {"valid", "test"} do
       if data[name] then list[#list + 1] = {name, data[name]} end
@@ -190,6 +201,7 @@ return function (cli)
       if #models > 1 and not options.json then print("model " .. k) end
       for _, pair in ipairs(splits) do
         local r = over_split(model.evaluate, file, model, pair[2], options, metrics)
+        if r.count == 0 then cli.fail(cli.INPUT, ("no targets in %s (%s)"):format(pair[2].data.path, pair[1])) end
         local result = {loss = r.loss, bits = r.bits, perplexity = r.perplexity, count = r.count, weight = r.weight}
         results[pair[1]] = result
         if not options.json then show(pair[1], r, file.vocab) end
@@ -212,8 +224,8 @@ return function (cli)
 
   -- A split is one of the own table: of another all rows are wanted, those, too, whose targets are still to come.
   local function any_data (lurn, file, options)
-    if options.data then return given_data(lurn, file, options.data, false, options.split ~= nil) end
-    return (own_data(lurn, file))
+    if options.data then return given_data(lurn, file, options, false, options.split ~= nil) end
+    return (own_data(lurn, file, options))
   end
 
   M.predict = require "lurn.cli_predict" (cli, {run = read_run, build = build, data = any_data,

@@ -14,6 +14,9 @@
 local JSON = {"flag", "one JSON document on stdout"}
 local CSV = {"flag", "as CSV, numbers with all their digits"}
 local OP = {"text", "ops in C that the model uses: a.so,b.so", "FILES"}
+local SEP = {"text", "of a table FILE: between cells; as in the run's own one by default", "CHARACTER"}
+local DECIMAL = {{".", ","}, "of a table FILE: before the fraction of a number; as in the run's own one by default"}
+local MISSING = {"text", "of a table FILE: drop, fill, or a number for empty cells; as of the run's own one by default"}
 
 local verbs = {
   run = {
@@ -210,6 +213,9 @@ local verbs = {
       seq = {"integer", "time steps in a window"},
       metrics = {"text", "beside the loss: accuracy,f1,confusion, ... (lurn.metrics)", "NAMES"},
       op = OP,
+      sep = SEP,
+      decimal = DECIMAL,
+      missing = MISSING,
       json = JSON,
     },
     from = "cli_model",
@@ -225,6 +231,9 @@ local verbs = {
       batch = {"integer", "sequences side by side (32)"},
       seq = {"integer", "time steps in a window"},
       op = OP,
+      sep = SEP,
+      decimal = DECIMAL,
+      missing = MISSING,
       json = JSON,
     },
     from = "cli_model",

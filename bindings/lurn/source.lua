@@ -118,8 +118,10 @@ return function (lurn)
   ---@param source table   of a manifest, settled
   ---@param path string
   ---@param targets boolean
-  function M.alike (source, path, targets)
+  ---@param given? table   options of lurn.csv that are other than the own table's: how this one is written
+  function M.alike (source, path, targets, given)
     local o = options_of(source.csv)
+    for key, value in next, given or {} do o[key] = value end
     local classes, normalisation = o.class or nil, o.normalise or {}
     o.split = nil
     if not targets then o.y, o.horizon, o.stride = nil, nil, nil end

@@ -461,9 +461,31 @@ end}]])
         assert.same(all[name], rows[k])
       end
     end
+    -- A table that is written in another way, and has gaps.
+    local plain = "id,step,value,other,label\ns5,1,0.5,7,common\ns5,2,0.25,9,common\n"
+    shell.write("plain.csv", plain)
+    shell.write("german.csv", (plain:gsub(",", ";"):gsub("%.", ","):gsub(";9;", ";;")))
+    local out
+    local code, _, err = shell.lurn "predict own.h5 --data plain.csv -o plain_out.csv"
+    assert.equal(0, code, err)
+    code, out, err = shell.lurn "predict own.h5 --data german.csv -o german_out.csv --sep ';' --decimal ,"
+    assert.same({3, ""}, {code, out})
+    assert.matches("german.csv:3: column 4 %('other'%) is empty; missing = ", err)
+    code, _, err = shell.lurn "predict own.h5 --data german.csv -o german_out.csv --sep ';' --decimal , --missing 9"
+    assert.equal(0, code, err)
+    assert.equal(shell.read "plain_out.csv", shell.read "german_out.csv")
+    local words = " --sep ';' --decimal , --missing fill"
+    code, out, err = shell.lurn("eval own.h5 --data german.csv" .. words)
+    assert.equal(0, code, err)
+    assert.matches("^all +loss %S+  over 1 targets\n$", out)
+    for _, given in ipairs {"", " --data own.h5"} do
+      code, out, err = shell.lurn("eval own.h5 --missing drop" .. given)
+      assert.same({2, ""}, {code, out})
+      assert.matches("^lurn: %-%-missing", err)
+    end
     -- The own table under another name, with its parts.
     shell.run "mv table.csv moved.csv"
-    local code, out, err = shell.lurn "predict own.h5 --data moved.csv --split test -o test.csv"
+    code, out, err = shell.lurn "predict own.h5 --data moved.csv --split test -o test.csv"
     assert.equal(0, code, err)
     assert.equal("test.csv: 32 sequences, 1 columns\n", out)
     assert.matches("\ns129,", shell.read "test.csv")
@@ -484,6 +506,15 @@ end}]])
     code, _, err = shell.lurn "predict own.h5 --data few.csv -o few_out.csv"
     assert.equal(3, code, err)
     assert.matches("normalise: expected", err)
+  end)
+
+  when_built("says that there are no targets", function ()
+    shell.write("none.csv", "id,step,value,other,label\ns5,1,0.5,7,\ns5,2,0.25,9,NA\n")
+    for _, words in ipairs {"", " --json"} do
+      local code, out, err = shell.lurn("eval run.h5 --data none.csv" .. words)
+      assert.same({3, "lurn: no targets in none.csv (all)\n"}, {code, err})
+      assert.not_matches("loss", out)
+    end
   end)
 
   when_built("reads tables for the model of a data set that was made of one", function ()
