@@ -64,6 +64,7 @@ return function (lurn)
     for _, cells in ipairs(t.rows) do
       local key = c and cells[c] or ""
       if not by[key] then
+        column.check_text(key, cells.line)
         by[key] = {name = key}
         list[#list + 1] = by[key]
       end
@@ -273,6 +274,7 @@ return function (lurn)
 
   local function check (options)
     local o = schema.check("lurn.csv", options, OPTIONS, 2)
+    if type(o.x) == "table" and not o.x[1] then error("lurn.csv: x: no columns", 3) end
     if o.split then o.split = schema.check("lurn.csv: split", o.split, splits.declaration, 2) end
     local given = type(o.normalise) == "table" and o.normalise
     if given and not (is_measured(given.x) and (given.y == nil or is_measured(given.y))) then

@@ -17,6 +17,11 @@ return function (lurn)
 
   local fail = M.fail
 
+  --- What is kept as a text is UTF-8, in run files and data sets, too.
+  function M.check_text (text, line)
+    if not utf8.len(text) then fail(line, "is not UTF-8; save the table as UTF-8") end
+  end
+
   --- Where a column stands.
   ---@param t table     from csv_read.table_of
   ---@param name string
@@ -27,6 +32,7 @@ return function (lurn)
       if known == name then found = c end
     end
     if found then return found end
+    for _, known in ipairs(t.names) do M.check_text(known, 1) end
     local near = schema.unknown("no column", name, {table.unpack(t.names)})
     fail(1, "%s (columns: %s)%s", near, table.concat(t.names, ", "), read.hint(t.names))
   end
@@ -96,6 +102,7 @@ return function (lurn)
     for id, word in ipairs(words) do ids[word] = id end
     for _, cells in ipairs(t.rows) do
       if not read.missing(cells[c]) and not ids[cells[c]] then
+        M.check_text(cells[c], cells.line)
         local known = table.concat(words, ", ")
         fail(cells.line, "column %d ('%s'): '%s' is no %s: %s", c, t.names[c], cells[c], what, known)
       end
@@ -110,6 +117,7 @@ return function (lurn)
     for _, cells in ipairs(t.rows) do
       local word = cells[c]
       if not read.missing(word) and not ids[word] then
+        M.check_text(word, cells.line)
         ids[word] = true
         words[#words + 1] = word
       end

@@ -5,7 +5,7 @@
 --   local data = lurn.dataset {{x = ..., y = ...}, ..., split = {train = {1, 90}, valid = {91, 100}}}
 --   local data = lurn.dataset {x = tensor, y = tensor, split = {80, 10, 10}}        whole arrays, see arrays.lua
 --
---   data.train  data.valid  data.test  data.all     splits; train is everything where none are named
+--   data.train  data.valid  data.test  data.all     splits; train is everything where none are named; #data.train
 --   data.vocab  data.count  data.hash  data.path    tokens, frames, SHA-256 of the content
 --   data:encode(text)  data:decode(ids)             ids count from 1
 --   data.set                                        the native set: n, total, lengths, classes, sequence(i) ...
@@ -71,6 +71,33 @@ return function (lurn)
       mode = stream and "stream" or "sequence"})
     local varies = shuffle and (o.seq or 0) > 0
     return setmetatable({native = native, steps = native:steps(1), varies = varies}, Feed)
+  end
+
+  -- Its sequences, and its frames; a stream has no sequences, and ranges of frames.
+  local function extent (split)
+    local set, sequences, frames = split.data.set, 0, 0
+    local by_frame = set.unit == "frame"
+    local lengths = not by_frame and set.lengths
+    for _, r in ipairs(split.split and set.splits[split.split] or {{1, by_frame and set.total or set.n}}) do
+      if by_frame then frames = frames + r[2] - r[1] + 1
+      else
+        sequences = sequences + r[2] - r[1] + 1
+        for i = r[1], r[2] do frames = frames + lengths[i] end
+      end
+    end
+    return not by_frame and sequences, frames
+  end
+
+  --- How many sequences it has, or frames of a stream.
+  function Split:__len ()
+    local sequences, frames = extent(self)
+    return sequences or frames
+  end
+
+  function Split:__tostring ()
+    local sequences, frames = extent(self)
+    return ("%s of data %s: %s%d frames"):format(self.name, self.data.path or "(from tables)",
+      sequences and ("%d sequences, "):format(sequences) or "", frames)
   end
 
   ---------------------------------------------------------------- the vocabulary

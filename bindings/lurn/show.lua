@@ -177,7 +177,7 @@ return function (lurn)
     return table.concat(lines, "\n")
   end
 
-  kinds["lurn.Split"] = function (split) return ("split %s of %s"):format(split.name, tostring(split.data)) end
+  kinds["lurn.Split"] = function (split) return "split " .. tostring(split) end
 
   ---------------------------------------------------------------- runs
 

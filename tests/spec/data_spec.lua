@@ -60,6 +60,18 @@ describe("a data set", function ()
     assert.equal(2, #d)
   end)
 
+  it("has splits that know how much is in them", function ()
+    local d = lurn.dataset {{x = {1.0, 2, 3}}, {x = {4.0}}, {x = {5.0, 6}}, split = {train = {1, 2}, test = {{3, 3}}}}
+    assert.same({2, 1, 3}, {#d.train, #d.test, #d.all})
+    assert.equal("train of data (from tables): 2 sequences, 4 frames", tostring(d.train))
+    assert.equal("all of data (from tables): 3 sequences, 6 frames", tostring(d.all))
+    local path = temp()
+    spit(path, ("ab"):rep(50))
+    d = assert(lurn.text(path))
+    assert.same({90, 5, 5, 100}, {#d.train, #d.valid, #d.test, #d.all})
+    assert.equal(("valid of data %s: 5 frames"):format(path), tostring(d.valid))
+  end)
+
   it("tells ids from reals", function ()
     assert.equal(3, core.dataset {{x = {1, 2, 3}}}.vocab_size)
     assert.equal(1, core.dataset {{x = {1.0, 2, 3}}}.dim)
