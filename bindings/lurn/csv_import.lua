@@ -16,9 +16,18 @@ return function (lurn, csv)
     return lurn.cat(list, 1)
   end
 
+  -- What the column `time` says of all steps, one sequence behind the other, as x has them.
+  local function times_of (data)
+    if not data.times then return nil end
+    local list = {}
+    for i, n in ipairs(data.set.lengths) do table.move(data.times[i], 1, n, #list + 1, list) end
+    return list
+  end
+
   local function arrays_of (data)
     local set = data.set
-    local arrays, offsets = {names = data.names, x = column(set, "x"), y = column(set, "y"), classes = set.classes}, {0}
+    local offsets, arrays = {0}, {names = data.names, times = times_of(data), x = column(set, "x"),
+      y = column(set, "y"), classes = set.classes}
     for i, n in ipairs(set.lengths) do offsets[i + 1] = offsets[i] + n end
     arrays.offsets = offsets
     for name, ranges in next, set.splits do

@@ -133,6 +133,14 @@ return function (lurn)
     local words = self.set.vocab
     return words and map_list(words, token_of, self.level)
   end
+  -- As many texts as steps: of a file they are read when they are asked for.
+  function lazy.times (self)
+    local r <close> = self.has_times and lurn.h5.open(self.path) or nil
+    local all, list, at = r and r:read "/times", {}, 1
+    if type(all) ~= "table" or #all ~= self.set.total then return nil end
+    for i, n in ipairs(self.set.lengths) do list[i], at = table.move(all, at, at + n - 1, 1, {}), at + n end
+    return list
+  end
   function lazy.hash (self) return self.set:hash() end
   function lazy.columns (self) return self.csv and lurn.csv_columns(self.csv) end
   function lazy.codec (self) return lurn.sample.codec(self.vocab or error("this data set has no vocabulary", 3)) end
@@ -173,7 +181,7 @@ return function (lurn)
   ---------------------------------------------------------------- where data sets come from
 
   -- What the file of a table has for people and for predictions, beside what is trained on: /names of the sequences,
-  -- how the table was read, and by what its numbers were normalised.
+  -- /times of the steps, how the table was read, and by what its numbers were normalised.
   local function of_table (data, path)
     local r <close> = lurn.h5.open(path)
     if not r then return data end
@@ -185,6 +193,7 @@ return function (lurn)
     end
     local x, y = table_of "normalisation_x", table_of "normalisation_y"
     data.csv = table_of "csv"
+    data.has_times = r:exists "/times" or nil
     if data.csv or x or y then data.normalisation = {x = x, y = y} end
     return data
   end
