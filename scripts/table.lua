@@ -123,6 +123,7 @@ return lurn.experiment {
       lurn.dropout {rate = p.dropout}, lurn.linear {},
       loss = classes and lurn.loss.cross_entropy {weight = p.balanced and "balanced" or nil} or lurn.loss[p.loss]()}
     local optim = lurn.optim.adam(model, {lr = p.lr, clip_norm = 1})
+    for _, note in ipairs(data.notes) do run.progress:say("%s", note) end
     run.progress:say("%d sequences, %d inputs, %d parameters", data.set.n, #data.columns, model:count())
 
     -- One long sequence is read in windows that go on where the one before stopped.

@@ -146,18 +146,19 @@ return function (cli)
 
   local function import_table (lurn, options, path)
     if not options.x then cli.usage("which columns are x? --x a,b", cli.describe(cli.verbs.data)) end
-    local fine, done, message = pcall(lurn.import_csv, path, options.out, table_options(options))
+    local fine, done, notes = pcall(lurn.import_csv, path, options.out, table_options(options))
     if not fine then cli.usage((tostring(done):gsub("^[^\n]-:%d+: ", ""))) end
-    local data
+    local data, message = nil, notes
     if done then data, message = lurn.open(options.out) end
     if not data then cli.fail(cli.INPUT, message) end
     local set = data.set
     if options.json then
       cli.document {file = options.out, sequences = set.n, rows = set.total, inputs = set.dim, classes = set.classes,
-        hash = data.hash}
+        hash = data.hash, notes = notes}
     else
       print(("%s: %d sequences, %d rows of %d numbers%s"):format(options.out, set.n, set.total, set.dim,
         set.classes and (", %d classes"):format(#set.classes) or ""))
+      for _, note in ipairs(notes) do print("  " .. note) end
     end
   end
 

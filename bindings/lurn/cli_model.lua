@@ -115,6 +115,7 @@ return function (cli)
     if hash and hash == source.hash then return same end
     if not lurn.source.is_settled(source) then source = own_data(lurn, file) end
     local data, message = lurn.source.alike(source, path, targets, how)
+    for _, note in ipairs(data and data.notes or {}) do io.stderr:write(("lurn: %s: %s\n"):format(path, note)) end
     return data or cli.fail(cli.INPUT, message)
   end
 

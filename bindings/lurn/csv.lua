@@ -80,6 +80,7 @@ return function (lurn)
       if at[a] ~= at[b] then return at[a] < at[b] end
       return place_of[a] < place_of[b]
     end)
+    for i = 2, #rows do if at[rows[i]] == at[rows[i - 1]] then t.repeated = t.repeated + 1 end end
   end
 
   -- One sequence {x = rows, y = rows of numbers, or ids}; nil when nothing of it is left.
@@ -94,7 +95,7 @@ return function (lurn)
         x, y = next_x, next_y
         s.x[#s.x + 1], s.y[#s.y + 1] = column.numbers(columns.x, x), y
         s.time[#s.x] = columns.time and cells[columns.time]
-      end
+      else t.dropped = t.dropped + 1 end
     end
     return s.x[1] and s
   end
@@ -200,14 +201,47 @@ return function (lurn)
     fail(nil, "%s %d rows, the longest sequence has %d", what, (window or 1) + ahead, longest)
   end
 
-  local function cut (sequences, o, rows)
+  local function cut (sequences, o, t)
     local list = {}
-    for _, s in ipairs(sequences) do windows(s, o, list) end
-    if not sequences[1] then fail(nil, "no sequence is left of the table's %d rows", rows) end
+    for _, s in ipairs(sequences) do
+      local n = #list
+      windows(s, o, list)
+      if #list == n then t.short = t.short + 1 end
+    end
+    if not sequences[1] then fail(nil, "no sequence is left of the table's %d rows", #t.rows) end
     if not list[1] then too_short(sequences, o) end
     local empty = o.split and splits.empty(o.split, list)
     if empty then too_short(sequences, o, empty) end
     return list
+  end
+
+  ---------------------------------------------------------------- notes
+
+  -- "train 70, valid 15, test 15 windows"
+  local function sizes (list, o)
+    local words = {}
+    for _, name in ipairs(splits.names) do
+      local n = 0
+      for _, s in ipairs(list) do
+        if s.part == name then n = n + ((o.window or o.sequence) and 1 or #s.x) end
+      end
+      if n > 0 then words[#words + 1] = ("%s %d"):format(name, n) end
+    end
+    return table.concat(words, ", ") .. (o.window and " windows" or o.sequence and " sequences" or " rows")
+  end
+
+  -- What one would look for in vain, or find twice: t has counted it.
+  local function notes_of (t, o, gathered, sequences, list)
+    local notes = {}
+    local function note (n, text, ...)
+      if n > 0 then notes[#notes + 1] = text:format(n, ...) end
+    end
+    note(t.repeated, "%d of %d rows: the time of the row before, again", #t.rows)
+    note(t.dropped, "%d of %d rows: dropped for empty cells", #t.rows)
+    note(#gathered - #sequences, "%d of %d sequences: no row is left of them", #gathered)
+    note(t.short, "%d of %d sequences: too short for window and horizon", #sequences)
+    if o.split then notes[#notes + 1] = sizes(list, o) end
+    return notes
   end
 
   ---------------------------------------------------------------- the data set
@@ -244,22 +278,34 @@ return function (lurn)
     return out
   end
 
-  -- A description for lurn.dataset, the options that read the table again, and what was done to the numbers.
+  -- x, and y where it is numbers, as the option says: what was done to them.
+  local function scale (sequences, o, columns)
+    local norm, given = {}, type(o.normalise) == "table" and o.normalise
+    if not o.normalise or not sequences[1] then return norm end
+    norm.x = normalise(sequences, "x", columns.x, given and given.x)
+    if (o.normalise == true or given and given.y) and columns.y[1] and not columns.class then
+      norm.y = normalise(sequences, "y", columns.y, given and given.y)
+    end
+    return norm
+  end
+
+  -- A description for lurn.dataset, and what its data has beside it.
   local function build (path, text, o, options)
     local t = read.table_of(text, o.sep or read.separator(path), o.header)
+    t.repeated, t.dropped, t.short = 0, 0, 0
     if o.decimal == "," then point(t) end
-    local columns, sequences, norm = column.of(t, o), {}, {}
-    for _, rows in ipairs(gather(t, o)) do sequences[#sequences + 1] = convert(t, o, rows, columns) or nil end
-    if o.split then sequences = split(sequences, o.split, columns) end
-    local given = type(o.normalise) == "table" and o.normalise
-    if o.normalise and sequences[1] then
-      norm.x = normalise(sequences, "x", columns.x, given and given.x)
-      if (o.normalise == true or given and given.y) and columns.y[1] and not columns.class then
-        norm.y = normalise(sequences, "y", columns.y, given and given.y)
-      end
+    local columns, whole, gathered = column.of(t, o), {}, gather(t, o)
+    for _, rows in ipairs(gathered) do whole[#whole + 1] = convert(t, o, rows, columns) or nil end
+    local sequences = o.split and split(whole, o.split, columns) or whole
+    local norm = scale(sequences, o, columns)
+    local list = cut(sequences, o, t)
+    local beside = {normalisation = norm, path = path, csv = settled(options, norm, columns),
+      notes = notes_of(t, o, gathered, sequences, list), names = o.sequence and {}, times = o.time and {}}
+    for i, s in ipairs(list) do
+      if beside.names then beside.names[i] = s.name end
+      if beside.times then beside.times[i] = s.time end
     end
-    local list = cut(sequences, o, #t.rows)
-    return describe(list, o, columns, path), settled(options, norm, columns), norm, list
+    return describe(list, o, columns, path), beside
   end
 
   -- Whether this is what measure gives: as many names as means and deviations.
@@ -286,6 +332,7 @@ return function (lurn)
 
   --- A table of text as data. data.normalisation: {x = {columns, mean, deviation}, y = ...}. data.names: what the
   -- column `sequence` says of each sequence; data.times: what the column `time` says of each step of each of them.
+  -- data.notes: texts, what became of rows and sequences.
   ---@param path string
   ---@param options table   see OPTIONS above
   ---@return lurn.Data? data
@@ -300,18 +347,13 @@ return function (lurn)
       lurn.data.failure = message or path .. ": cannot be read"
       return nil, lurn.data.failure, "ENOENT"
     end
-    local ok, description, written, norm, list = pcall(build, path, text, o, options)
+    local ok, description, beside = pcall(build, path, text, o, options)
     if not ok then
       lurn.data.failure = read.told(path, description) or error(description, 2)
       return nil, lurn.data.failure, "EINVAL"
     end
     local data = lurn.dataset(description)
-    data.normalisation, data.path, data.csv = norm, path, written
-    data.names, data.times = o.sequence and {}, o.time and {}
-    for i, s in ipairs(list) do
-      if data.names then data.names[i] = s.name end
-      if data.times then data.times[i] = s.time end
-    end
+    for key, value in next, beside do data[key] = value end
     return data
   end
 

@@ -47,8 +47,8 @@ return function (lurn, csv)
     return list
   end
 
-  --- Writes a table as a data set file: the path, or nil, message, code. The means and deviations are the
-  -- attributes normalisation_x and normalisation_y, how the table was read is the attribute csv, in JSON.
+  --- Writes a table as a data set file: the path and data.notes, or nil, message, code. The means and deviations are
+  -- the attributes normalisation_x and normalisation_y, how the table was read is the attribute csv, in JSON.
   ---@param path string
   ---@param out string
   ---@param options table   as for lurn.csv
@@ -66,7 +66,7 @@ return function (lurn, csv)
       for key, value in next, attributes_of(data) do try(w:attr("/", key, value)) end
       try(w:commit())
     end)
-    if done then return out end
+    if done then return out, data.notes end
     if type(e) ~= "table" then error(e, 0) end
     lurn.data.failure = e[1]
     return nil, e[1], e[2]

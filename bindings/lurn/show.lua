@@ -168,6 +168,7 @@ return function (lurn)
       if ranges then rows[#rows + 1] = {name, ranges_text(ranges)} end
     end
     if rows[1] then lines[#lines + 1] = screen.table(rows) end
+    for _, note in ipairs(data.notes or {}) do lines[#lines + 1] = screen.cut("  " .. note, screen.columns()) end
     if set.classes then
       lines[#lines + 1] = screen.cut("  classes " .. table.concat(set.classes, ", "), screen.columns())
     end

@@ -223,6 +223,16 @@ describe("a table", function ()
     assert.is_nil(load("a,y\n1,10\n3,30\n", {x = "a", y = "y", normalise = "x"}).normalisation.y)
   end)
 
+  it("says what becomes of rows and sequences", function ()
+    local text = "id,t,a\nu,1,1\nu,1,2\nu,2,\nu,3,4\nv,1,5\nv,2,6\nw,1,\nx,5,7\nx,6,8\nx,7,9\n"
+    local o = {sequence = "id", time = "t", x = "a", missing = "drop", window = 3, split = {60, 40}}
+    assert.same({"1 of 10 rows: the time of the row before, again", "2 of 10 rows: dropped for empty cells",
+      "1 of 4 sequences: no row is left of them", "1 of 3 sequences: too short for window and horizon",
+      "train 1, valid 1 windows"}, load(text, o).notes)
+    assert.same({"train 1, valid 2 rows"}, load("a\n1\n2\n3\n", {x = "a", split = {30, 70}}).notes)
+    assert.same({}, load("a\n1\n2\n", {x = "a"}).notes)
+  end)
+
   it("becomes windows with a horizon, none of which crosses a split", function ()
     local lines = {"a"}
     for i = 1, 12 do lines[i + 1] = tostring(i) end
@@ -370,7 +380,8 @@ describe("from a table to predictions", function ()
     local code, out, err = shell.lurn("data csv table.csv -o set.h5 --sequence id --time step --x value,other "
       .. "--y label --targets sequence --normalise --split 60,20,20 --by stratified")
     assert.equal(0, code, err)
-    assert.equal("set.h5: 160 sequences, 800 rows of 2 numbers, 2 classes\n", out)
+    assert.equal("set.h5: 160 sequences, 800 rows of 2 numbers, 2 classes\n  train 96, valid 32, test 32 sequences\n",
+      out)
     local file <close> = assert(lurn.h5.open(shell.path "set.h5"))
     local norm = json.decode(file:attr("/", "normalisation_x"))
     assert.same({"value", "other"}, norm.columns)
@@ -583,6 +594,12 @@ end}]])
     code, _, err = shell.lurn "predict ahead.h5 -o out.csv --data copy.csv --split valid"
     assert.equal(3, code)
     assert.matches("the data have no split 'valid'", err)
+    -- What has no forecast is said.
+    shell.write("gaps.csv", shell.read "hours.csv" .. "\n51,\n51,0.5\n")
+    code, _, err = shell.lurn "predict ahead.h5 -o out.csv --data gaps.csv --missing drop"
+    assert.equal(0, code)
+    assert.matches("^lurn: gaps.csv: 1 of 52 rows: the time of the row before, again\n"
+      .. "lurn: gaps.csv: 1 of 52 rows: dropped for empty cells\n", err)
   end)
 
   when_built("needs no script of one's own", function ()
