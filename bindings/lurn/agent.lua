@@ -81,6 +81,18 @@ return function (lurn)
     self.trouble, self.backoff, self.retry = nil, nil, nil
   end
 
+  -- What waits in the spool goes into the store a moment at a time, between all else; then claims may go on.
+  local function catch_up (self)
+    local store = self.handle.store
+    if store:waits() and (self.catching or not self.retry or self.clock() >= self.retry) then
+      local done, message, code = store:drain()
+      self.catching = code == "EAGAIN"
+      if done then self.retry = nil
+      elseif not (self.catching and self.trouble) then self:store_trouble(message) end
+    end
+    for _, text in ipairs(store:orphans()) do self.view:say("%s", text) end
+  end
+
   --- The trials there are, as far as the store can say now.
   function Agent:sync ()
     local trials, message = self.handle:sync()
@@ -330,6 +342,7 @@ return function (lurn)
   ---@return boolean
   function Agent:turn (seconds)
     heed(self)
+    catch_up(self)
     fill(self)
     count_idle(self)
     self:settle()
@@ -342,6 +355,16 @@ return function (lurn)
     return true
   end
 
+  -- Nobody waits to be heard any more: what the spool still has may take its time.
+  local function take_leave (self)
+    local till = self.clock() + self.o.grace
+    repeat catch_up(self) until not self.catching or self.clock() > till
+    take_stock(self)
+    self.view:over(self)
+    local waits, why = self.handle.store:waits()
+    if waits then self.view:say("what the store was not told is kept, and told at the next start: %s", why) end
+  end
+
   --- Plays until the study is done, or until it is told to stop.
   ---@return "done"|"stopped"|"failed"|"INT"|"TERM" how
   ---@return string? why
@@ -350,11 +373,7 @@ return function (lurn)
     take_stock(self)
     while self:turn(0.1) do end
     lurn.signal.restore()
-    take_stock(self)
-    self.view:over(self)
-    if self.handle.store:waits() then
-      self.view:say("the store is away: what it has not been told is kept, and told at the next start")
-    end
+    take_leave(self)
     if self.failed then return "failed", self.why end
     return self.signal or (self.stopping and "stopped") or "done", self.why
   end

@@ -79,6 +79,7 @@ return function (cli)
   -- nil where create is false and there is none; the end of the command where it cannot be opened.
   local function open (lurn, url, create)
     local store, message, code = lurn.store.open(url, {create = create, spool = M.FOLDER .. "/.spool"})
+    for _, text in ipairs(store and store:orphans() or {}) do io.stderr:write("lurn: ", text, "\n") end
     if store or code == "ENOENT" and not create then return store, message end
     cli.fail(cli.INPUT, message)
   end

@@ -356,6 +356,37 @@ describe("an agent", function ()
     assert.equal("store", select(2, agent:share()))
   end)
 
+  it("tells what waits between all else, begins nothing new before, and says so", function ()
+    local said, told, asked = {}, 0, 0
+    local view = setmetatable({say = function (_, format, ...) said[#said + 1] = format:format(...) end},
+      {__index = function () return function () end end})
+    local trials, how, _, _, agent = sweep("fine", {trials = 3, spool = shell.path "full", agent = {view = view},
+      prepare = function (a)
+        local study = a.handle.kept.kept      -- behind the spool
+        local report = study.report
+        local trial = a.handle:claim {worker = "other", propose = function (n) return a.choose.propose(n, {}) end}
+        function study.report () return nil, "the store is away", "ECONN" end
+        for step = 1, 60 do a.handle:report(trial, {{step, 1}}) end
+        a.handle:finish(trial, {state = "PRUNED"})
+        function a.handle.claim (handle, ...)
+          local t, why, code = getmetatable(handle).claim(handle, ...)
+          if code == "EAGAIN" then asked = asked + 1 end
+          return t, why, code
+        end
+        function study.report (...)
+          told = told + 1
+          lurn.sys.sleep(0.02)
+          return report(...)
+        end
+      end})
+    assert.is_true(asked > 0 and asked < 5, asked)      -- the moments that claims give would not do
+    assert.same({"done", 60, 60, false}, {how, told, #trials[1].reports, (agent.handle.store:waits())})
+    assert.same({"PRUNED", "COMPLETE", "COMPLETE"}, {trials[1].state, trials[2].state, trials[3].state})
+    assert.equal(2, #said)
+    assert.matches("^store: what waited for it is being written, .* to go; trials go on, new ones wait$", said[1])
+    assert.equal("store: it answers again", said[2])
+  end)
+
   it("gives trials back while the folder of their files is away, and plays them when it is there again", function ()
     local folder, said = shell.path "runs-train", {}
     local view = setmetatable({say = function (_, format, ...) said[#said + 1] = format:format(...) end},
