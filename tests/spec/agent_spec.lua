@@ -436,6 +436,34 @@ describe("an agent", function ()
     for _, t in ipairs(trials) do assert.same({"COMPLETE", 1}, {t.state, #t.attempts}) end
   end)
 
+  it("tells reports that neither the store nor its spool takes with the next, or before the end", function ()
+    local said, refused = {}, 0
+    local view = setmetatable({say = function (_, format, ...) said[#said + 1] = format:format(...) end},
+      {__index = function () return function () end end})
+    local trials, _, _, _, agent = sweep("train", {trials = 2, agent = {view = view}, prepare = function (a)
+      local kept = a.handle.kept
+      local report, finish = kept.report, kept.finish
+      function kept.report (_, e)
+        local last = e.points[#e.points][1]
+        if e.number == 0 and last == 4 or e.number == 1 and last == 12 and refused < 3 then
+          refused = refused + 1
+          return nil, "no space left on device", "ENOSPC"
+        end
+        return report(kept, e)
+      end
+      function kept.finish (_, e)
+        assert.equal(3, #kept.state.trials[e.number + 1].reports)
+        return finish(kept, e)
+      end
+    end})
+    assert.equal(3, refused)
+    for k, t in ipairs(trials) do
+      assert.same({"COMPLETE", 3, 3}, {t.state, #t.reports, #agent.handle:metrics(k - 1).loss})
+    end
+    local word = "store: no space left on device; trials go on, new ones wait"
+    assert.same({word, "store: it answers again", word}, {said[1], said[2], said[3]})
+  end)
+
   it("calls a trial done when it is on disk, and plays the next one meanwhile", function ()
     local events, settles = {}, 0
     local view = setmetatable({}, {__index = function () return function () end end})
