@@ -83,6 +83,17 @@ describe("a store that is away", function ()
     end)
   end)
 
+  with_server("costs no result: a server in whose place there is one that is read only", function ()
+    stores.clear "postgresql"
+    local admin = assert(lurn.core.db.open("postgresql", url))
+    check(url, function ()
+      assert(admin:run "ALTER DATABASE trials SET default_transaction_read_only = on")
+      assert(admin:run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        .. "WHERE datname = current_database() AND pid <> pg_backend_pid()"))
+    end, function () assert(admin:run "ALTER DATABASE trials RESET default_transaction_read_only") end)
+    admin:close()
+  end)
+
   it("is told nothing false by a disk that was full", function ()
     local path, append = stores.urls.dir:sub(5), lurn.sys.append
     stores.clear "dir"
