@@ -22,11 +22,18 @@ return function (lurn)
   local Spool = {}
   Spool.__index = Spool
 
+  -- By its name, for where the file system knows no locks. Whoever is on another host may live.
+  local function is_left (self, name)
+    local host, pid = name:sub(#self.prefix + 1):match "^(.-)%.(%d+)%."
+    return host == lurn.store_dir.file_name(lurn.process.host()) and not sys.exists("/proc/" .. pid)
+  end
+
   local function adopt (self, name)
     local path = self.folder .. "/" .. name
-    local lock = sys.lock(path .. ".lock")
+    local lock, is_real = sys.lock(path .. ".lock")
     if not lock then return end
-    if sys.exists(path) then self.files[#self.files + 1] = {path = path, lock = lock, at = 0}
+    if sys.exists(path) and (is_real or is_left(self, name)) then
+      self.files[#self.files + 1] = {path = path, lock = lock, at = 0}
     else lock:release() end
   end
 

@@ -118,13 +118,13 @@ describe("a store that is away", function ()
 
   ---------------------------------------------------------------- what waits stays until the store has it
 
-  local opened, opening = nil, io.open
+  local opened, opening, locking = nil, io.open, lurn.sys.lock
   before_each(function ()
     stores.clear "dir"
     os.execute("rm -rf " .. spool)
   end)
   after_each(function ()
-    io.open = opening      -- luacheck: ignore
+    io.open, lurn.sys.lock = opening, locking      -- luacheck: ignore
     if opened then opened:close() end
     opened = nil
   end)
@@ -243,6 +243,27 @@ describe("a store that is away", function ()
       io.open = opening      -- luacheck: ignore
       assert.equal(1, #names())
     end
+    check_told((open()))
+  end)
+
+  it("takes over nothing of a process that lives, also where there are no locks", function ()
+    function lurn.sys.lock () return {release = function () end}, false end      -- luacheck: ignore
+    local study = fill()
+    local first, list = opened, names()
+    assert.is_true((first:waits()))
+    open()
+    assert.is_false(opened:waits())
+    assert.same(list, names())
+    leave()
+    assert.is_true(first:drain())
+    opened = first
+    check_told(study)
+    leave()
+    stores.clear "dir"
+    fill()
+    leave()
+    local name = names()[1]
+    assert(os.rename(spool .. "/" .. name, spool .. "/" .. name:gsub("%.%d+%.", ".999999999.", 1)))
     check_told((open()))
   end)
 
