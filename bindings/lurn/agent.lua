@@ -68,17 +68,19 @@ return function (lurn)
 
   ---------------------------------------------------------------- the store
 
-  -- Whatever the store answers: nil and a message of the outside world make new trials wait, and are said once.
-  function Agent:store_trouble (message)
-    if not self.trouble then self.view:say("store: %s; trials go on, new ones wait", message) end
-    self.trouble = message
+  -- Whatever the store answers: nil and a message of the outside world make new trials wait, and are said once; again
+  -- when it is something else that the store says.
+  function Agent:store_trouble (message, code)
+    local is_news = not self.trouble or code and self.code and code ~= self.code
+    if is_news then self.view:say("store: %s; trials go on, new ones wait", message) end
+    self.trouble, self.code = message, code or self.code
     self.backoff = math.min(10, (self.backoff or 0.25) * 2)
     self.retry = self.clock() + self.backoff
   end
 
   local function store_works (self)
     if self.trouble then self.view:say("store: it answers again") end
-    self.trouble, self.backoff, self.retry = nil, nil, nil
+    self.trouble, self.code, self.backoff, self.retry = nil, nil, nil, nil
   end
 
   -- What waits in the spool goes into the store a moment at a time, between all else; then claims may go on.
@@ -88,15 +90,15 @@ return function (lurn)
       local done, message, code = store:drain()
       self.catching = code == "EAGAIN"
       if done then self.retry = nil
-      elseif not (self.catching and self.trouble) then self:store_trouble(message) end
+      elseif not self.catching or self.code ~= code then self:store_trouble(message, code) end
     end
     for _, text in ipairs(store:orphans()) do self.view:say("%s", text) end
   end
 
   --- The trials there are, as far as the store can say now.
   function Agent:sync ()
-    local trials, message = self.handle:sync()
-    if not trials then return self:store_trouble(message) end
+    local trials, message, code = self.handle:sync()
+    if not trials then return self:store_trouble(message, code) end
     self.trials = trials
     return trials
   end
@@ -209,7 +211,7 @@ return function (lurn)
       store_works(self)
       return self:start(slot, trial)
     end
-    if code then self:store_trouble(message) return false end
+    if code then self:store_trouble(message, code) return false end
     store_works(self)
     self.finished = message == "done" and not self.choose.starved and not finish_leader(self)
     -- Nothing is left to hand out, but what others play may come back.

@@ -356,6 +356,23 @@ describe("an agent", function ()
     assert.equal("store", select(2, agent:share()))
   end)
 
+  it("says so when the store says something else", function ()
+    local said, answers = {}, {"ECONN", "EREADONLY"}
+    local view = setmetatable({say = function (_, format, ...) said[#said + 1] = format:format(...) end},
+      {__index = function () return function () end end})
+    sweep("fine", {agent = {view = view}, prepare = function (a)
+      local kept = a.handle.kept
+      local claim = kept.claim
+      function kept.claim (_, c)
+        local code = table.remove(answers, 1)
+        if code then return nil, "it is " .. code, code end
+        return claim(kept, c)
+      end
+    end})
+    local rest = "; trials go on, new ones wait"
+    assert.same({"store: it is ECONN" .. rest, "store: it is EREADONLY" .. rest, "store: it answers again"}, said)
+  end)
+
   it("tells what waits between all else, begins nothing new before, and says so", function ()
     local said, told, asked = {}, 0, 0
     local view = setmetatable({say = function (_, format, ...) said[#said + 1] = format:format(...) end},
