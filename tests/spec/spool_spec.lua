@@ -150,15 +150,15 @@ describe("a store that is away", function ()
   end)
 
   -- The folder, with a study and a trial in it; what is behind the spool can be made to fail.
-  local function open (create)
+  local function open (spec)
     opened = assert(lurn.store.open(stores.urls.dir, {spool = spool}))
-    local study = create and assert(opened:create {name = "s", spec = SPEC}) or assert(opened:study "s")
+    local study = spec and assert(opened:create {name = "s", spec = spec}) or assert(opened:study "s")
     return study, study.kept.kept
   end
 
   -- The same with `lines` reports and the result in the spool.
   local function fill (lines)
-    local study, kept = open(true)
+    local study, kept = open(SPEC)
     local t = study:claim {worker = "a", lease = 60, propose = propose}
     function kept.report () return nil, "the store is away", "ECONN" end
     for step = 1, lines or 1 do assert.same({true, "spooled"}, {study:report(t, {{step, step / 2}})}) end
@@ -201,7 +201,7 @@ describe("a store that is away", function ()
   end)
 
   it("spools whatever the store does not take", function ()
-    local study, kept = open(true)
+    local study, kept = open(SPEC)
     local t = study:claim {worker = "a", lease = 60, propose = propose}
     function kept.report () return nil, "read-only", "EREADONLY" end
     function kept.turn () return nil, "read-only", "EREADONLY" end
@@ -301,7 +301,7 @@ describe("a store that is away", function ()
   end)
 
   it("gets in a moment at a time, in order, and no lease runs out meanwhile", function ()
-    local study, kept = open(true)
+    local study, kept = open(SPEC)
     local t = study:claim {worker = "a", lease = 60, propose = propose}
     function kept.report () return nil, "the store is away", "ECONN" end
     for step = 1, 100 do study:report(t, {{step, 1.0}}) end
@@ -345,7 +345,7 @@ describe("a store that is away", function ()
   end)
 
   it("says again what the disk refused, though the spool refused it, too, at first", function ()
-    local study = open(true)
+    local study = open(SPEC)
     local append, refused, t = lurn.sys.append, true, study:claim {worker = "a", lease = 60, propose = propose}
     opened.kept.kept.settle = function ()      -- a disk refuses once
       if not refused then return true end
@@ -360,5 +360,82 @@ describe("a store that is away", function ()
     assert.is_true(opened:drain())
     assert.same({true}, {opened:settle()})
     assert.equal("COMPLETE", study:sync()[1].state)
+  end)
+
+  -- The store refuses before or after it has done what it was told, disks fill up in mid-line, files cannot be opened,
+  -- the process is gone without a word: what was acknowledged is there in the end, and nothing else.
+  it("has lost nothing after a thousand random failures", function ()
+    local study, kept = open {trials = 1000, space = SPEC.space}
+    local seed, append, class = 7, lurn.sys.append, getmetatable(kept).__index
+    local function chance (p)
+      seed = seed * 6364136223846793005 + 1442695040888963407
+      return (seed >> 33) % 1000 < 1000 * p
+    end
+    local real, failures = {}, 0
+    local function fail (p)
+      if not chance(p) then return false end
+      failures = failures + 1
+      return true
+    end
+    local function break_all ()
+      for name, method in pairs(real) do
+        class[name] = function (...)
+          if fail(0.15) then return nil, "refused", chance(0.5) and "ECONN" or "EREADONLY" end
+          local a, b, c = method(...)
+          if fail(0.15) then return nil, "no answer", "ECONN" end
+          return a, b, c
+        end
+      end
+      function lurn.sys.append (path, text)      -- luacheck: ignore
+        if not fail(0.1) then return append(path, text) end
+        append(path, text:sub(1, #text // 2))
+        return nil, "no space left on device", "EIO"
+      end
+      function io.open (path, ...)      -- luacheck: ignore
+        if path:find "%.jsonl$" and fail(0.03) then return nil, path .. ": Too many open files", 24 end
+        return opening(path, ...)
+      end
+    end
+    local function heal ()
+      for name, method in pairs(real) do class[name] = method end
+      lurn.sys.append, io.open = append, opening      -- luacheck: ignore
+    end
+    for _, name in ipairs {"report", "finish", "claim"} do real[name] = class[name] end
+    local told, results, t, step, again = {}, {}, nil, 0, nil
+    local options = {worker = "a", lease = 1e6, propose = propose}
+    break_all()
+    while failures < 1000 do
+      if fail(0.03) then      -- a process ends, another one begins
+        repeat
+          if opened then leave() end
+          opened = lurn.store.open(stores.urls.dir, {spool = spool})
+          study = opened and opened:study "s"
+        until study
+        t, again = nil, nil
+      elseif not t then t = study:claim(options)
+      elseif again or chance(0.2) then      -- nobody took it: it is said again
+        again = not study:finish(t, {state = "COMPLETE", value = t.number + t.epoch / 8})
+        if not again then results[t.number], t = t.number + t.epoch / 8, nil end
+      else
+        step = step + 1
+        if study:report(t, {{step, t.epoch + 0.0}}) then told[#told + 1] = {t.number, step, t.epoch + 0.0} end
+      end
+    end
+    heal()
+    local done, message, code
+    repeat done, message, code = opened:drain() until done or code ~= "EAGAIN"
+    assert.is_true(done, message)
+    local trials = study:sync()
+    for _, p in ipairs(told) do
+      local there
+      for _, point in ipairs(trials[p[1] + 1].reports) do there = there or point[1] == p[2] and point[2] end
+      assert.equal(p[3], there)
+    end
+    for number, value in pairs(results) do
+      assert.same({"COMPLETE", value}, {trials[number + 1].state, trials[number + 1].value})
+    end
+    assert.is_true(#told > 100 and next(results) ~= nil)
+    assert.same({}, study:check())
+    for _, name in ipairs(names()) do assert.not_matches("jsonl", name) end
   end)
 end)
