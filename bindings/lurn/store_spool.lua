@@ -172,7 +172,6 @@ return function (lurn)
         return nil, message, code
       end
     end
-    self.trouble = nil
     return true
   end
 
