@@ -72,13 +72,23 @@ return function (tpe)
     best[at], values[at] = trial, value
   end
 
+  local function same (a, b)
+    for name, value in pairs(a) do if b[name] ~= value then return false end end
+    for name in pairs(b) do if a[name] == nil then return false end end
+    return true
+  end
+
   -- Notes the parameters of a configuration. Those of one number hardly ever change; what was made of others is
-  -- forgotten.
+  -- forgotten. A store makes a new table of a trial whenever something of it changes: what was made of equal ones
+  -- stays, since a parzen never lets go of an observation.
   local function learn (self, number, params)
+    local known = self.params[number]
+    self.params[number] = params
+    if known and same(known, params) then return end
     local names = {}
     for name in pairs(params) do if self.open[name] then names[#names + 1] = name end end
     table.sort(names)
-    self.params[number], self.kind[number] = params, table.concat(names, "\0")
+    self.kind[number] = table.concat(names, "\0")
     for _, pair in pairs(self.pairs_of) do pair.below.places[number], pair.above.places[number] = nil, nil end
   end
 

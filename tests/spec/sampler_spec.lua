@@ -228,6 +228,22 @@ describe("tpe", function ()
     assert.matches("configuration 30: parameter", message)
   end)
 
+  it("keeps what it made of a trial when another table stands for it", function ()
+    local trials, s = study(SPACE, loss, 40, {seed = 4}, 3)
+    for _ = 1, 5 do
+      for i, trial in ipairs(trials) do trials[i] = lurn.store_state.copy(trial) end
+      s:suggest(40, trials)
+    end
+    for _, pair in pairs(s.pairs_of) do
+      for _, mixture in pairs {pair.below, pair.above} do
+        for _, place in pairs(mixture.places) do assert.is_true(place <= #trials) end
+      end
+    end
+    trials[3] = lurn.store_state.copy(trials[3])
+    trials[3].params.lr = 0.05      -- of other parameters it makes something else
+    assert.same((lurn.sampler.new("tpe", SPACE, {seed = 4}):suggest(40, trials)), (s:suggest(40, trials)))
+  end)
+
   it("says in few words what it saw", function ()
     local function t (number, state, step) return {number = number, state = state, reports = step and {{step, 1.0}}} end
     local seen = lurn.sampler.kinds.tpe.seen
