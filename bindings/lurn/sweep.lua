@@ -217,9 +217,9 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
     return self.first[config]
   end
 
-  -- A race looks at all trials: where others have begun some since, it waits for the next look.
+  -- Who gets the next seed depends on all trials: where others have begun some since, it waits for the next look.
   local function place_of (self, trials, number)
-    if self.racing.race and self.seeds > 1 and number ~= #trials then
+    if self.seeds > 1 and number ~= #trials then
       self.starved = true
       return nil
     end
@@ -264,7 +264,6 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
     end
     function self.propose (number, trials)
       self.starved = false
-      if number >= self.total * self.seeds then return nil end
       local place = place_of(self, trials, number)
       if not place then return nil end
       local known, note = self.seeds > 1 and params_of(self, trials, place.config) or nil, nil

@@ -324,6 +324,31 @@ describe("an agent", function ()
     assert.is_true(rows[1].bound < rows[2].bound and rows[1].bound > rows[1].mean and rows[1].sd > 0)
   end)
 
+  it("gives every configuration all seeds once, whatever was put in meanwhile, on 1 and 8 workers", function ()
+    local first
+    for _, workers in ipairs {1, 8} do
+      local trials, how = sweep("fine", {trials = 4, seeds = 5, workers = workers, prepare = function (agent)
+        local kept, claims = agent.handle.kept, 0
+        local claim = kept.claim
+        function kept.claim (_, c)
+          claims = claims + 1
+          if claims == 8 then
+            local more = {}
+            for seed = 1, 5 do more[seed] = {params = {x = 0.25}, config = 2, seed = seed} end
+            agent.handle:enqueue(more)
+          end
+          return claim(kept, c)
+        end
+      end})
+      assert.same({"done", 20}, {how, #trials})
+      local seen = {}
+      for k, t in ipairs(trials) do seen[k] = ("%d.%d %g"):format(t.config, t.seed, t.params.x) end
+      first = first or seen
+      assert.same(first, seen)
+      assert.matches("^2%.5 0%.25 1%.3 .* 1%.4 .* 1%.5 .* 3%.1 ", table.concat(seen, " ", 12))
+    end
+  end)
+
   it("goes on while the store is away, and tells it all when it is back", function ()
     local away, said = 0, {}      -- until the agent has said so, and then some
     local view = setmetatable({say = function (_, format, ...) said[#said + 1] = format:format(...) end},
