@@ -182,9 +182,11 @@ return function (lurn)
     return not self.choose.promote(self.trials)
   end
 
+  -- Whether somebody is yet to come to the end; the store may be away, or another agent have seen to it.
   local function finish_leader (self)
     local number = self.choose.leader(self.trials)
-    return number and self.handle:promote(number)
+    if number then self.handle:promote(number) end
+    return number ~= nil
   end
 
   --- Claims a trial for a free slot. True when it plays.

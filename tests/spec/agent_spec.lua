@@ -297,6 +297,21 @@ describe("an agent", function ()
     assert.equal(1, complete)
   end)
 
+  it("stays while another agent lets the trial that is ahead come to its end", function ()
+    local late = 0
+    local trials, how = sweep("train", {trials = 2, pruner = {name = "promotion", min_resource = 4},
+      prepare = function (agent)
+        local promote = agent.handle.promote
+        function agent.handle.promote (...)
+          late = late + 1
+          assert.is_true(promote(...))      -- the other one
+          return promote(...)
+        end
+      end})
+    local counts = lurn.store_state.count(trials)
+    assert.same({"done", 1, 1, 1}, {how, late, counts.COMPLETE, counts.PAUSED})
+  end)
+
   it("knows which part of the time its workers were at work, and what the others waited for", function ()
     local _, _, _, _, agent = sweep("slow", {trials = 1, workers = 4})
     local share, why = agent:share()
