@@ -68,7 +68,8 @@ return function (lurn)
   lr = {1e-3, float = {1e-4, 1e-1}, log = true}, cell = {"lstm", choice = {"lstm", "gru"}}
 or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
 
-  --- A study of an experiment: {name, direction, spec, trials}, or nil and a message.
+  --- A study of an experiment: {name, direction, spec, trials, size = how many configurations there can be, or nil}, or
+  -- nil and a message.
   ---@param experiment lurn.Experiment
   ---@param o table   words (parameters as the command line has them), study, direction, trials, seeds, seed,
   -- train_seed, sampler, pruner, limits, keep
@@ -91,7 +92,7 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
     local name = o.study or experiment.name
     local size = sampler.size or #space == 0 and 1 or nil      -- more there are not
     local trials = math.min(o.trials or size or M.TRIALS, size or math.huge)
-    return {name = name, direction = direction, spec = spec, trials = trials, size = sampler.size}
+    return {name = name, direction = direction, spec = spec, trials = trials, size = size}
   end
 
   --- All that a run of these parameters is given: they and what the study fixes, without what means nothing there.

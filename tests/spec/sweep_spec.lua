@@ -470,6 +470,15 @@ describe("lurn sweep", function ()
     end
   end)
 
+  when_built("plays one configuration where there is nothing to search, with all its seeds", function ()
+    for _, trials in ipairs {6, 5} do
+      local code, out, err = shell.lurn("sweep quick.lua --x 0.5 --k 1 --lr 1e-3 --cell a --y 0 --seeds 2 --all_seeds "
+        .. "--json --trials " .. trials)
+      assert.equal(0, code, err)
+      assert.same({1, 2}, {document(out).trials, document(out).counts.COMPLETE})
+    end
+  end)
+
   when_built("limits trials in time and memory from outside", function ()
     local code, _, err = shell.lurn "sweep slow.lua --sampler random --trials 1 --limit-time 0.2 --pruner none"
     assert.equal(1, code)
