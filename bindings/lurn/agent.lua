@@ -41,7 +41,7 @@ return function (lurn)
     local o = schema.check("lurn.agent", options, OPTIONS)
     local spec = handle:spec()
     local self = setmetatable({handle = handle, spec = spec, o = o, view = o.view or silent, slots = {}, tails = {},
-      ended = {}, failures = {}, trials = {}, errors = 0, complete = 0, busy = 0, free = 0,
+      ended = {}, failures = {}, trials = {}, errors = 0, works = false, busy = 0, free = 0,
       idle = {store = 0, others = 0}, clock = lurn.sys.clock, began = lurn.sys.clock()}, Agent)
     for k = 1, o.workers do self.slots[k] = {index = k, worker = ("%s-%d"):format(o.name, k)} end
     self.choose = lurn.sweep.chooser(handle, experiment)

@@ -162,6 +162,14 @@ describe("an agent", function ()
     assert.matches("no luck", why)
   end)
 
+  it("goes on where the script has played other trials of the study", function ()
+    local trials, how = sweep("error", {trials = 8, prepare = function (agent)
+      local trial = agent.handle:claim {worker = "other", propose = function () return {params = {x = 0.1}} end}
+      agent.handle:finish(trial, {state = "COMPLETE", value = 0.1})
+    end})
+    assert.same({"done", 8}, {how, #trials})
+  end)
+
   it("ends what takes too long, from outside", function ()
     local trials = sweep("hang", {limits = {seconds = 0.3}})
     assert.same({"FAIL", "TIMEOUT"}, {ending(trials[1])})
