@@ -269,23 +269,27 @@ return function (lurn)
     end
   end
 
-  local function renew (self, slot, now)
-    if now - slot.renewed < self.o.lease / 3 then return end
-    slot.renewed = now
-    local held, message = self.handle:renew(slot.trial, self.o.lease)
+  local function renew (self, slot, lease)
+    slot.renewed = self.clock()
+    local held, message = self.handle:renew(slot.trial, lease)
     if not held and message == "lost" then
       self.view:say("trial %d: its lease ran out and somebody else has it; ended here", slot.trial.number)
       kill(slot, "LOST")
     end
   end
 
+  -- Leases are good for so many seconds more; without a word, those that were renewed a while ago last as ever.
+  local function keep_leases (self, seconds)
+    for _, slot in ipairs(self.slots) do
+      local due = slot.pid and (seconds or self.clock() - slot.renewed >= self.o.lease / 3)
+      if due then renew(self, slot, seconds or self.o.lease) end
+    end
+  end
+
   local function look_after (self)
     local now = self.clock()
     for _, slot in ipairs(self.slots) do
-      if slot.pid then
-        check_limits(self, slot, now)
-        renew(self, slot, now)
-      end
+      if slot.pid then check_limits(self, slot, now) end
     end
     if self.stopping and now > self.stopping + self.o.grace then
       for _, slot in ipairs(self.slots) do
@@ -320,11 +324,17 @@ return function (lurn)
     return #self.ended > 0
   end
 
-  -- One data set at a time, when the trials have been heard.
+  -- So many times as long as it took its trial may it take to load data here, beside trials that play.
+  local SLOWER = 10
+
+  -- One data set at a time, when the trials have been heard. Nobody renews a lease meanwhile.
   local function load_data (self)
     local data = self.to_load
     self.to_load = nil
-    if data then lurn.warm.load(data.name, data.path, data.options) end
+    if not data then return end
+    local seconds = SLOWER * (data.seconds or 0)
+    if seconds > self.o.lease / 3 then keep_leases(self, self.o.lease + seconds) end
+    lurn.warm.load(data.name, data.path, data.options)
   end
 
   --- One turn of the loop; false when there is nothing left to do.
@@ -332,6 +342,7 @@ return function (lurn)
   ---@return boolean
   function Agent:turn (seconds)
     heed(self)
+    keep_leases(self)      -- first: what ran out while data were loaded is anybody's, and a claim would take it
     fill(self)
     count_idle(self)
     self:settle()

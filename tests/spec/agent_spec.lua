@@ -589,4 +589,51 @@ describe("an agent", function ()
     for k, t in ipairs(study:sync()) do values[k] = t.value end
     assert.same({1, 0, 0, 0}, values)
   end)
+
+  -- Plays two trials, of which one loads data and plays on, as then does the agent: slowly(whether it is, study).
+  local function load_slowly (name, slowly)
+    local path, here, import = shell.path(name .. ".lua"), lurn.sys.pid(), lurn.core.text
+    shell.write(name .. ".txt", ("to be or not to be "):rep(50))
+    shell.write(name .. ".lua", [[
+      local lurn = require "lurn"
+      return lurn.experiment {name = "slowly", params = {x = {0.5, float = {0, 1}}, path = "text.txt"},
+        run = function (run, p)
+          if p.x ~= 0.5 then return p.x end
+          lurn.sys.sleep(0.1)
+          assert(lurn.text(p.path))
+          lurn.sys.sleep(1.3)
+          return p.x
+        end}]])
+    local other = assert(lurn.experiment.load(path))
+    local store = assert(lurn.store.open "memory:")
+    local study = assert(store:create {name = name, spec = {script = {path = path, text = other.script, lua = {}},
+      fixed = {path = shell.path(name .. ".txt")}, space = lurn.space.of(other, {}), sampler = {name = "random"},
+      pruner = {name = "nop"}, trials = 2, seeds = 1, seed = 1, keep = 0}})
+    function lurn.core.text (...)
+      slowly(lurn.sys.pid() == here, study)
+      return import(...)
+    end
+    lurn.agent.new(study, other, {folder = shell.folder, name = "here", workers = 2, lease = 0.4}):run()
+    lurn.core.text = import
+    for _, t in ipairs(study:sync()) do assert.same({"COMPLETE", 1}, {t.state, #t.attempts}) end
+  end
+
+  it("keeps its leases while it loads what took its trial long to load", function ()
+    local taken, asked
+    load_slowly("long", function (is_agent, study)
+      lurn.sys.sleep(is_agent and 0.6 or 0.15)
+      if is_agent then taken, asked = study:claim {worker = "other"}, true end
+    end)
+    assert.is_true(asked)
+    assert.is_nil(taken)
+  end)
+
+  it("renews leases that ran out while it loaded before it claims anything", function ()
+    local asked
+    load_slowly("longer", function (is_agent)
+      asked = is_agent
+      if is_agent then lurn.sys.sleep(1.2) end
+    end)
+    assert.is_true(asked)
+  end)
 end)
