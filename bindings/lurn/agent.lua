@@ -154,12 +154,13 @@ return function (lurn)
     end
   end
 
-  -- How many configurations there shall be may be changed while the study runs.
-  local function look_up_total (self)
+  -- How many configurations there shall be may be changed while the study runs: looked up once a second at most, and
+  -- with `sync` all trials, too.
+  local function look_up_total (self, sync)
     local now = self.clock()
     if self.looked and now - self.looked < 1 then return end
     self.looked = now
-    self:sync()
+    if sync then self:sync() end
     self.choose.total = self.handle:get "trials" or self.choose.total
     self.view.total = self.choose.total < math.huge and self.choose.total * (self.spec.seeds or 1) or nil
   end
@@ -171,14 +172,17 @@ return function (lurn)
     local number = #trials
     local ahead = not choose.blind and choose.propose(number, trials) or nil
     return {worker = slot.worker, host = process.host(), pid = lurn.sys.pid(), lease = self.o.lease,
-      propose = function (n) return n == number and ahead or choose.propose(n, trials) end}
+      propose = function (n)
+        if n == number and not choose.blind then return ahead end
+        return choose.propose(n, trials)
+      end}
   end
 
   --- Whether the next trial of a slot can be claimed together with the result of the one before. A sampler that looks
   -- at trials has to see that one first, and thinks while nobody waits for it; so do those that promote.
   function Agent:goes_on ()
     if not self.choose.blind or self.stopping or self.finished or self.trouble then return false end
-    look_up_total(self)
+    look_up_total(self, true)
     return not self.choose.promote(self.trials)
   end
 

@@ -511,6 +511,24 @@ describe("an agent", function ()
     end
   end)
 
+  it("asks a sampler that looks at trials once for each claim, also when there is nothing left", function ()
+    local proposals, claims = 0, 0
+    sweep("fine", {trials = 1000, sampler = {name = "tpe"}, prepare = function (agent)
+      agent.handle:set("trials", 3)
+      local propose, claim = agent.choose.propose, agent.handle.claim
+      function agent.choose.propose (...)
+        proposals = proposals + 1
+        return propose(...)
+      end
+      function agent.handle.claim (...)
+        claims = claims + 1
+        return claim(...)
+      end
+    end})
+    assert.is_true(claims > 3)
+    assert.equal(claims, proposals)
+  end)
+
   it("gives back what it claimed together with a result when it is stopped then", function ()
     local trials, how = sweep("slow", {trials = 5, prepare = function (agent)
       function agent.view.ended () agent:stop "enough" end
