@@ -100,9 +100,10 @@ return function (tpe)
     return words
   end
 
-  -- Words that say who is paused: what is not as it was for an earlier note, or all where that is as short.
+  -- Words that say who is paused: what is not as it was for an earlier note, or all where that is as short. Of what was
+  -- recalled nobody needs a note, and not all of it has its own.
   local function paused_words (self, trials, rest, number)
-    local base = rest[1] and number and base_of(trials, number)
+    local base = rest[1] and number and trials ~= self.recalled and base_of(trials, number)
     local words = base and changes(rest, paused_in(self, trials, base.note.seen))
     if not words or #words >= #rest then return changes(rest, {}) end
     table.insert(words, 1, "b" .. base.number)
@@ -151,6 +152,7 @@ return function (tpe)
   function tpe:recall (note, trials)
     local seen = note and note.seen or error("lurn.sampler: tpe: without its note a proposal cannot be repeated", 3)
     local total, was, out = math.tointeger(seen:match("^%d+")), {}, {}
+    self.recalled = out
     for word in seen:gmatch("%f[%S]r(%S+)") do each_number(word, was, "running") end
     for word in seen:gmatch("%f[%S]a(%S+)") do each_number(word, was, "absent") end
     for number, step in pairs(paused_in(self, trials, seen)) do was[number] = step end

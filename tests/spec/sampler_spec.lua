@@ -269,13 +269,15 @@ describe("tpe", function ()
     end
     local function u (what, i) return lurn.rng.uniform(3, "search", what, i + 1) end
     for number = 0, count - 1 do
-      local text, was = see(number, trials), {}
+      local text, params = see(number, trials)
+      local was = {}
       for i, trial in ipairs(trials) do was[i] = trial.state .. (trial.state == "PAUSED" and #trial.reports or "") end
       seen[number + 1] = was
-      put {number = number, config = number, state = "RUNNING", params = {}, reports = {}, note = {seen = text}}
+      put {number = number, config = number, state = "RUNNING", params = params or {}, reports = {},
+        note = {seen = text}}
       for k = 1, 3 do
         local t = lurn.store_state.copy(trials[1 + (u("who" .. k, number)^0.5 * #trials) // 1])
-        if t.state == "PAUSED" then t.state = k == 1 and "RUNNING" or t.state
+        if t.state == "PAUSED" then t.state = k < 3 and "RUNNING" or t.state
         elseif t.state == "RUNNING" then
           t.state, t.reports[#t.reports + 1] = #t.reports < 3 and "PAUSED" or "PRUNED", {#t.reports + 1, 1.0}
         end
@@ -288,7 +290,8 @@ describe("tpe", function ()
   it("says of many that are paused what changed since an earlier note", function ()
     local agents = {[0] = lurn.sampler.new("tpe", SPACE), lurn.sampler.new("tpe", SPACE)}
     local trials, seen = resting(1100, function (number, list)
-      return select(2, agents[number % 3 // 2]:survey(list, number))
+      local _, text = agents[number % 3 // 2]:survey(list, number)
+      return text
     end)
     local longest, whole, fresh = 0, 0, lurn.sampler.new("tpe", SPACE)
     for _, order in ipairs {{1, #trials, 13}, {#trials, 1, -53}} do
@@ -310,6 +313,19 @@ describe("tpe", function ()
     assert.error_matches(function () fresh:recall(trials[1100].note, trials) end, "in a circle")
     trials[1050].note = nil
     assert.error_matches(function () fresh:recall(trials[1090].note, trials) end, "the note of trial 1049, which")
+  end)
+
+  it("repeats every proposal where trials rest and go on", function ()
+    local s, fresh = lurn.sampler.new("tpe", SPACE), lurn.sampler.new("tpe", SPACE)
+    local trials = resting(70, function (number, list)
+      local params, note = s:suggest(number, list)
+      return note and note.seen, params
+    end)
+    for k = #trials, 1, -1 do
+      assert.is_true(fresh:replay(k - 1, trials[k].params, trials[k].note, trials))
+    end
+    assert.is_truthy(trials[70].note.seen:find " b68 ")
+    assert.is_true(lurn.store_state.count(trials).PRUNED > 0)
   end)
 
   it("repeats proposals within the brackets of hyperband, and does not speak of the others", function ()
