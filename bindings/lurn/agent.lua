@@ -68,8 +68,7 @@ return function (lurn)
 
   ---------------------------------------------------------------- the store
 
-  -- Whatever the store answers: nil and a message of the outside world make new trials wait, and are said once; again
-  -- when it is something else that the store says.
+  -- What the outside world says makes new trials wait, and is said once; again when it says something else.
   function Agent:store_trouble (message, code)
     local is_news = not self.trouble or code and self.code and code ~= self.code
     if is_news then self.view:say("store: %s; trials go on, new ones wait", message) end
