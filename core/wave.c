@@ -1,6 +1,5 @@
 #include "wave.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "pool.h"
@@ -202,6 +201,15 @@ void lurn_wave_free (lurn_wave *w) {
 
 /* ---------- binding ---------- */
 
+/* The output that is the gradient of parameter k; -1: nothing flows into it. */
+static lurn_reg gradient_of (const lurn_program *p, int k) {
+  char name[LURN_DERIVED];
+  lurn_derived_name(name, LURN_DERIVED_GRADIENT, p->params.p[k].path, NULL);
+  lurn_reg g = lurn_find_output(p, name);
+  const lurn_register *x = lurn_reg_info(p, g);
+  return x && x->dtype == LURN_REAL && x->axis == LURN_ONCE && (size_t)x->cols == p->params.p[k].count ? g : -1;
+}
+
 /* A gradient is written where the model keeps it; the first register that claims a place has it. */
 static void bind_gradient (lurn_wave *w, const lurn_param *p, lurn_reg g) {
   const lurn_schedule *s = w->schedule;
@@ -215,25 +223,21 @@ static void bind_gradient (lurn_wave *w, const lurn_param *p, lurn_reg g) {
 
 void lurn_wave_params (lurn_wave *w, real *value, real *grad) {
   const lurn_params *t = &w->program->params;
-  char name[LURN_NAME];
   w->value = value;
   w->grad = grad;
   for (lurn_reg r = 0; r < w->program->nreg; r++)
     if (w->program->reg[r].kind == LURN_REG_PARAM) w->base[r] = value + t->p[w->program->reg[r].index].offset;
   for (int k = 0; grad && k < t->n; k++) {
-    snprintf(name, sizeof name, "d:%.90s", t->p[k].path);
-    lurn_reg g = lurn_find_output(w->program, name);
+    lurn_reg g = gradient_of(w->program, k);
     if (g >= 0) bind_gradient(w, &t->p[k], g);
   }
 }
 
 void lurn_wave_finish_grads (lurn_wave *w) {
   const lurn_params *t = &w->program->params;
-  char name[LURN_NAME];
   for (int k = 0; w->grad && k < t->n; k++) {
     real *to = w->grad + t->p[k].offset;
-    snprintf(name, sizeof name, "d:%.90s", t->p[k].path);
-    lurn_reg g = lurn_find_output(w->program, name);
+    lurn_reg g = gradient_of(w->program, k);
     if (g < 0) memset(to, 0, sizeof *to * t->p[k].count);
     else if (w->base[g] != (void *)to) memcpy(to, w->base[g], sizeof *to * t->p[k].count);
   }
@@ -280,7 +284,7 @@ static const char *mismatch (int have, int want) {
 static lurn_status bind_field (lurn_wave *w, const lurn_named *in) {
   const lurn_register *x = &w->program->reg[in->reg];
   const lurn_field *f = lurn_batch_field(w->batch, in->name);
-  if (!f && strncmp(in->name, "state:", 6) == 0) return LURN_OK;
+  if (!f && lurn_is_derived(in->name, LURN_DERIVED_STATE)) return LURN_OK;
   if (!f) return lurn_fail(w->ctx, LURN_EINVAL, "the model asks for '%s', which the batch does not have",
                            in->name);
   char want[96];
