@@ -246,6 +246,7 @@ static void open_scan (work *w, int s) {
 
 static void close_scan (work *w, int s) {
   const lurn_scan *from = &w->src->scans[s];
+  if (w->dst->status != LURN_OK) return;           /* it may not even be open */
   lurn_scan *to = &w->dst->scans[w->scan_to[s]];
   for (int k = 0; k < to->nstate; k++)
     for (int j = 0; j < from->nstate; j++)

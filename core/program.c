@@ -92,7 +92,8 @@ int lurn_is_derived (const char *name, lurn_derived kind) {
 int lurn_source_name (lurn_program *p, const char *what, const char *name) {
   for (int k = 0; k < (int)(sizeof derived / sizeof *derived); k++)
     if (lurn_is_derived(name, (lurn_derived)k))
-      return lurn_program_fail(p, "%s '%.100s': names that begin with '%s' are the engine's own", what, name, derived[k]), 0;
+      return lurn_program_fail(p, "%s '%.100s': names that begin with '%s' are the engine's own", what, name,
+                               derived[k]), 0;
   return name_fits(p, what, name, LURN_NAME);
 }
 

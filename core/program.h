@@ -111,7 +111,9 @@ lurn_reg lurn_input_reg (lurn_program *p, const char *name, lurn_dtype dtype, in
 lurn_reg lurn_output_reg (lurn_program *p, const char *name, lurn_reg r);
 /* Inputs and outputs that variants of a program have (normalise.h): "d:lstm1.f.Wx", "state:lstm1.h" .... Sources have
  * none: whoever finds such a name finds what was written for it. */
-typedef enum lurn_derived { LURN_DERIVED_GRADIENT, LURN_DERIVED_STATE, LURN_STATE_VALUE, LURN_STATE_GRADIENT } lurn_derived;
+typedef enum lurn_derived {
+  LURN_DERIVED_GRADIENT, LURN_DERIVED_STATE, LURN_STATE_VALUE, LURN_STATE_GRADIENT
+} lurn_derived;
 /* Of a path, or of a scan and one of its states (NULL: none); name (LURN_DERIVED). */
 void lurn_derived_name (char *name, lurn_derived kind, const char *of, const char *state);
 int lurn_is_derived (const char *name, lurn_derived kind);

@@ -256,4 +256,13 @@ describe("a program's text that nobody printed", function ()
       end
     end
   end)
+
+  -- What starts anew is known from an input, which this program has for something else.
+  it("is refused when it is to be played in a way for which it has no place", function ()
+    local model = assert(lurn.from_program("lurn program 1\ninput r0 reset index time (1)\ninput r1 x real row (1)\n"
+      .. "scan forward s\n  state r2 h from r1\n  r3 = live r0 [0 0 0]\n  r4 = add r2 r3 [0 0 0]\n  next h r4\nend\n"
+      .. "output out r4\n"))
+    assert.error_matches(function () model.native:player {reset = true} end,
+      "input 'reset' is asked for twice with different shapes")
+  end)
 end)
