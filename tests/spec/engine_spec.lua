@@ -501,6 +501,14 @@ describe("misuse has one message:", function ()
   end)
 end)
 
+describe("a schedule", function ()
+  it("names its units: calls, lists of products, strips of maps, loops", function ()
+    local units = {}
+    for word in ("\n" .. model_of(lurn, "lstm"):player():schedule()):gmatch "\n *(%l+)%f[ \n]" do units[word] = true end
+    for _, word in ipairs {"call", "list", "strip", "loop"} do assert.is_true(units[word], word) end
+  end)
+end)
+
 describe("a name", function ()
   -- Of two weights and two states whose names end differently, and nowhere else: each has what is its own.
   it("may be 95 bytes long", function ()
