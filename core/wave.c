@@ -140,9 +140,29 @@ static double most_bytes (const lurn_wave *w) {
   return most + (double)w->rest;
 }
 
+/* One walk measures and places. */
+static size_t place_tables (lurn_wave *w, char *block) {
+  const lurn_program *p = w->program;
+  size_t at = 0, r = (size_t)p->nreg + 1, n = (size_t)p->ninstr + 1, states = (size_t)p->nscan * LURN_MAX_STATES;
+  size_t units = w->schedule ? (size_t)w->schedule->nunit : 0;
+  w->ready = lurn_take(block, &at, w->schedule ? sizeof *w->ready * n : 0);
+  w->base = lurn_take(block, &at, sizeof *w->base * r);
+  w->ready_for = lurn_take(block, &at, sizeof *w->ready_for * r);
+  w->packed = lurn_take(block, &at, sizeof *w->packed * n);
+  w->op = lurn_take(block, &at, sizeof *w->op * n);
+  w->entry = lurn_take(block, &at, sizeof *w->entry * states);
+  w->from = lurn_take(block, &at, sizeof *w->from * states);
+  w->offset = lurn_take(block, &at, sizeof *w->offset * r);
+  w->limit = lurn_take(block, &at, sizeof *w->limit * ((size_t)p->ninput + 1));
+  w->known = lurn_take(block, &at, sizeof *w->known * units);
+  w->sharing = lurn_take(block, &at, sizeof *w->sharing * units);
+  w->axis = lurn_take(block, &at, sizeof *w->axis * n);
+  w->looks = lurn_take(block, &at, sizeof *w->looks * 3 * r);
+  return at;
+}
+
 lurn_status lurn_wave_plan (lurn_ctx *ctx, lurn_wave *w, const lurn_program *p, const lurn_schedule *s,
                             const lurn_kernels *k, const lurn_extent *most) {
-  size_t r = (size_t)p->nreg + 1, n = (size_t)p->ninstr + 1, i = (size_t)p->ninput + 1, u = s ? (size_t)s->nunit : 0;
   memset(w, 0, sizeof *w);
   w->ctx = ctx;
   w->program = p;
@@ -150,25 +170,11 @@ lurn_status lurn_wave_plan (lurn_ctx *ctx, lurn_wave *w, const lurn_program *p, 
   w->kernels = k;
   w->threads = lurn_pool_threads(ctx->pool);
   w->most = *most;
-  size_t states = (size_t)p->nscan * LURN_MAX_STATES;
-  w->table_bytes = sizeof(lurn_ready) * (s ? n : 0) + sizeof(void *) * (2 * r + 2 * n + 2 * states) + sizeof(size_t) * r
-    + sizeof(int32_t) * i + (sizeof(unsigned) + sizeof(lurn_sharing)) * u + n + 3 * r;
-  char *block = w->tables = lurn_realloc(ctx, NULL, 0, w->table_bytes);
-  if (!block) return LURN_ENOMEM;
-  memset(block, 0, w->table_bytes);
-  w->ready = (lurn_ready *)(void *)block;
-  w->base = (void **)(void *)(block + sizeof(lurn_ready) * (s ? n : 0));
-  w->ready_for = w->base + r;
-  w->packed = (real **)(w->ready_for + r);
-  w->op = (const lurn_op **)(w->packed + n);
-  w->entry = (char **)(w->op + n);
-  w->from = w->entry + states;
-  w->offset = (size_t *)(w->from + states);
-  w->limit = (int32_t *)(w->offset + r);
-  w->known = (unsigned *)(w->limit + i);
-  w->sharing = (lurn_sharing *)(w->known + u);
-  w->axis = (uint8_t *)(w->sharing + u);
-  w->looks = w->axis + n;
+  w->table_bytes = place_tables(w, NULL);
+  w->tables = lurn_realloc(ctx, NULL, 0, w->table_bytes);
+  if (!w->tables) return LURN_ENOMEM;
+  memset(w->tables, 0, w->table_bytes);
+  place_tables(w, w->tables);
   w->weights = 1;
   for (int at = 0; at < p->ninstr; at++) {
     w->op[at] = lurn_op_info(p->instr[at].op);
