@@ -66,8 +66,9 @@ return function (lurn)
 
   local function begin_log (self)
     local id = new_id()
-    self.own = {id = id, path = ("%s/logs/%s.jsonl"):format(self.folder, id), names = 0}
-    check(sys.append(self.own.path, json.encode {log = id} .. "\n"))
+    local own = {id = id, path = ("%s/logs/%s.jsonl"):format(self.folder, id), names = 0}
+    check(sys.append(own.path, json.encode {log = id} .. "\n"))      -- where that fails nothing may follow, either
+    self.own = own
     self.logs[id .. ".jsonl"] = false      -- what stands in it is known here
   end
 

@@ -83,6 +83,26 @@ describe("a store that is away", function ()
     end)
   end)
 
+  it("begins another log where a full disk took half of the first line of one", function ()
+    local append = lurn.sys.append
+    stores.clear "dir"
+    local store = assert(lurn.store.open(stores.urls.dir, {patience = 0}))
+    local study = assert(store:create {name = "s", spec = SPEC})
+    function lurn.sys.append (name, text)      -- luacheck: ignore
+      append(name, text:sub(1, #text // 2))
+      return nil, "no space left on device", "EIO"
+    end
+    local none, message = study:claim {worker = "a", lease = 60, propose = propose}
+    lurn.sys.append = append      -- luacheck: ignore
+    assert.same({nil, "no space left on device"}, {none, message})
+    local t = assert(study:claim {worker = "a", lease = 60, propose = propose})
+    assert.is_true(study:finish(t, {state = "COMPLETE", value = 1}))
+    local seen = assert(assert(lurn.store.open(stores.urls.dir)):study "s")
+    assert.same({"COMPLETE", 1.0}, {seen:sync()[1].state, seen:sync()[1].value})
+    assert.same({}, seen:check())
+    store:close()
+  end)
+
   it("is told nothing false by a disk that was full", function ()
     local path, append = stores.urls.dir:sub(5), lurn.sys.append
     stores.clear "dir"
