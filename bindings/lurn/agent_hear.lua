@@ -27,11 +27,18 @@ return function (lurn, Agent)
     return both.done, both.state
   end
 
-  -- A script that fails from the first trial on is not tried a hundred times.
+  local function worked (trials)
+    for _, t in ipairs(trials) do if t.state == "COMPLETE" or t.state == "PRUNED" then return true end end
+    return false
+  end
+
+  -- A script that fails from the first trial of the study on is not tried a hundred times.
   local function count_errors (self, e)
-    if e.state == "COMPLETE" or e.state == "PRUNED" then self.complete = self.complete + 1 end
+    self.works = self.works or e.state == "COMPLETE" or e.state == "PRUNED"
     if e.reason == "ERROR" then self.errors = self.errors + 1 end
-    if self.complete == 0 and self.errors >= MOST_ERRORS and not self.stopping then
+    if self.works or self.errors < MOST_ERRORS then return end
+    self.works = worked(self.trials)
+    if not self.works and not self.stopping then
       self:stop(("the first %d trials failed, the last one: %s"):format(self.errors, e.message or "?"))
       self.failed = true
     end
