@@ -215,21 +215,50 @@ return function (cli)
 
   ---------------------------------------------------------------- the agent
 
+  local function fresh_id (lurn)
+    local random = io.open("/dev/urandom", "rb")
+    local bytes = random and random:read(16) or ""
+    if random then random:close() end
+    return lurn.sys.sha256(lurn.store_dir.instance() .. bytes):sub(1, 8)
+  end
+
+  local function read_id (path)
+    local file = io.open(path, "rb")
+    local id = file and file:read "a":match "^%x+$"
+    if file then file:close() end
+    return id
+  end
+
+  -- What a folder is called wherever it is seen: chance has said so once, in a file of it. Locks keep those apart who
+  -- share a folder; those who do not, be their folders' paths, their hosts' names or their jobs the same, are told apart
+  -- by this. Whether the file is there for the next one.
+  local function folder_id (lurn, folder)
+    local path, id = folder .. "/.agents", fresh_id(lurn)
+    local temp = ("%s.%s"):format(path, id)
+    if not read_id(path) and lurn.sys.append(temp, id) then
+      lurn.sys.claim(temp, path)
+      lurn.sys.remove(temp)
+    end
+    local kept = read_id(path)
+    return kept or id, kept ~= nil
+  end
+
   -- What an agent is called: by the task of a batch system, which keeps its name when it is started again on another
-  -- host, or by the host.
-  local function names_of (lurn)
+  -- host that has the same folder, or by the host.
+  local function names_of (lurn, id)
     local job, task = os.getenv "SLURM_ARRAY_JOB_ID", os.getenv "SLURM_ARRAY_TASK_ID"
     job = job and task and job .. "_" .. task or os.getenv "SLURM_JOB_ID"
-    if job then return function (k) return k == 1 and "slurm-" .. job or ("slurm-%s.%d"):format(job, k) end end
-    local host = lurn.process.host()
-    return function (k) return ("%s-%d"):format(host, k) end
+    local stem = ("%s-%s"):format(job and "slurm-" .. job or lurn.process.host(), id)
+    if job then return function (k) return k == 1 and stem or ("%s.%d"):format(stem, k) end end
+    return function (k) return ("%s-%d"):format(stem, k) end
   end
 
   -- The first name that no living agent has, so that one that is started again takes up its own trials at once, and two
   -- that live do not take them from each other. Where the file system knows no locks, nobody's name comes again.
   local function agent_name (lurn, folder)
-    local name_of = names_of(lurn)
-    for k = 1, 10000 do
+    local id, kept = folder_id(lurn, folder)
+    local name_of = names_of(lurn, id)
+    for k = 1, kept and 10000 or 0 do
       local held, is_real = lurn.sys.lock(("%s/%s.agent"):format(folder, name_of(k)))
       if held and is_real then return name_of(k), held end
       if held then break end

@@ -372,6 +372,23 @@ describe("lurn sweep", function ()
     assert.truthy(next(workers, next(workers)))
   end)
 
+  when_built("is called by its folder too: agents that share none have no name in common", function ()
+    local total = 0
+    local function worker_in (folder, before)
+      total = total + 1
+      local code, _, err = shell.lurn(("sweep quick.lua --sampler random --trials %d --workers 1 --quiet "
+        .. "--store two.db --folder %s"):format(total, folder), before)
+      assert.equal(0, code, err)
+      return trials_of("two.db", "quick")[total].worker
+    end
+    for _, before in ipairs {"-u SLURM_JOB_ID A=1", "SLURM_JOB_ID=7"} do
+      local here, there = worker_in("other/here", before), worker_in("other/there", before)
+      assert.not_equal(here, there)
+      assert.equal(here, worker_in("other/here", before))
+    end
+    assert.matches("^slurm%-7%-%x+%-1$", trials_of("two.db", "quick")[total].worker)
+  end)
+
   when_built("is told apart from mistakes by one message", function ()
     shell.write("plain.lua", [[return require "lurn".experiment {name = "plain", params = {lr = 1},
       run = function () end}]])
