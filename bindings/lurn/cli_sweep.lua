@@ -103,13 +103,20 @@ return function (cli)
     return stem:match "[^/]*$" == name and stem or stem .. "/" .. name
   end
 
+  -- The study of that name; nil where there is none.
+  local function find (store, url, name)
+    local study, message, code = store:study(name)
+    if not study and code ~= "ENOENT" then cli.fail(cli.INPUT, ("%s: %s"):format(url, message)) end
+    return study
+  end
+
+  -- nil where somebody else has made it meanwhile.
   local function make_study (lurn, store, url, now, options)
-    local study, message, code = store:create {name = now.name, direction = now.direction, spec = now.spec}
-    if not study and code == "EEXIST" then return assert(store:study(now.name)) end
-    if not study then cli.fail(cli.INPUT, message) end
-    study:set("trials", now.trials)
-    study:set("folder", lurn.shell.absolute(options.folder or folder_for(lurn, url, now.name)))
-    return study, true
+    local folder = lurn.shell.absolute(options.folder or folder_for(lurn, url, now.name))
+    local study, message, code = store:create {name = now.name, direction = now.direction, spec = now.spec,
+      keys = {trials = now.trials, folder = folder}}
+    if not study and code ~= "EEXIST" then cli.fail(cli.INPUT, message) end
+    return study
   end
 
   -- The study is taken up where it is; nothing of it may have changed, but how many trials there shall be.
@@ -119,6 +126,9 @@ return function (cli)
       cli.usage(("the study '%s' was begun with something else:\n  %s\nanother study: --study NAME"):format(study.name,
         table.concat(list, "\n  ")))
     end
+    local total, message, code = study:get "trials"
+    if total == nil and not code then total, message = study:set("trials", now.trials) end      -- made by other means
+    if not total then cli.fail(cli.INPUT, message) end
   end
 
   -- How many configurations there shall be, after so many more were enqueued: a grid has no more than its cells and
@@ -230,8 +240,8 @@ return function (cli)
   end
 
   -- What a folder is called wherever it is seen: chance has said so once, in a file of it. Locks keep those apart who
-  -- share a folder; those who do not, be their folders' paths, their hosts' names or their jobs the same, are told apart
-  -- by this. Whether the file is there for the next one.
+  -- share a folder; those who do not, be their folders' paths, their hosts' names or their jobs the same, are told
+  -- apart by this. Whether the file is there for the next one.
   local function folder_id (lurn, folder)
     local path, id = folder .. "/.agents", fresh_id(lurn)
     local temp = ("%s.%s"):format(path, id)
@@ -338,7 +348,7 @@ return function (cli)
     if options.dry_run then return nil, require "lurn.cli_dry_run" (cli).run(lurn, experiment, now, options) end
     local url = options.store or (default or M.default_store)(now.name)
     local store = open(lurn, url, false)
-    local study = store and store:study(now.name)
+    local study = store and find(store, url, now.name)
     if study and study:spec().precision ~= lurn.precision and not options.precision then
       store:close()
       options.precision = study:spec().precision
@@ -347,7 +357,12 @@ return function (cli)
     if study then take_up(lurn, study, now, given) end
     -- What cannot be read must not leave a study behind.
     local list, key = read_configurations(lurn, experiment, study and study:spec() or now.spec, options.enqueue)
-    study = study or make_study(lurn, store or M.open_store(lurn, url, true), url, now, options)
+    store = store or M.open_store(lurn, url, true)
+    study = study or make_study(lurn, store, url, now, options)
+    if not study then
+      store:close()
+      return M.prepare(options, rest, words, what, default)
+    end
     settle_total(lurn, study, now, options, enqueue(study, list, key))
     return {lurn = lurn, experiment = experiment, study = study, url = url}
   end

@@ -212,8 +212,9 @@ return function (lurn)
     return setmetatable({kept = kept, store = self, name = kept.name, direction = kept.direction}, Study)
   end
 
-  --- A new study. nil, message, "EEXIST" when there is one of that name.
-  ---@param study {name: string, direction: string?, spec: table}
+  --- A new study, with plain values (`keys`) that are there as soon as it is. nil, message, "EEXIST" when there is one
+  -- of that name.
+  ---@param study {name: string, direction: string?, spec: table, keys: table<string, any>?}
   function Store:create (study)
     return study_of(self, self.kept:create(event.study("store:create", study)))
   end
@@ -223,12 +224,11 @@ return function (lurn)
   ---@return table? study
   function Store:put (gathered)
     local study, message, code = self:create {name = gathered.name, direction = gathered.direction,
-      spec = gathered.spec}
+      spec = gathered.spec, keys = gathered.keys}
     if not study then return nil, message, code end
     local ok
     ok, message, code = study.kept:put(gathered.trials)
     if not ok then return nil, message, code end
-    for key, value in next, gathered.keys do study:set(key, value) end
     return study
   end
 

@@ -33,7 +33,8 @@ return function (lurn)
 
   local STUDY = {name = {"string", schema.required},
     spec = {"table", schema.required, nil, "space, trials, seeds, ..."},
-    direction = {"string", "minimize", {"minimize", "maximize"}}}
+    direction = {"string", "minimize", {"minimize", "maximize"}},
+    keys = {"table", nil, nil, "plain values by name, as study:set sets them"}}
   local CLAIM = {worker = {"string", schema.required, nil, "who asks: a name that stays when the process does not"},
     lease = {"number", 60, {0, 1e9}, "seconds"}, host = {"string"}, pid = {"integer"},
     propose = {"function", nil, nil, "number -> {params =, config =, seed =, note =, attrs =} or nil"}}
@@ -48,7 +49,7 @@ return function (lurn)
   function M.study (where, study)
     local s = schema.check(where, study, STUDY, 2)
     if s.name == "" or #s.name > 512 then error(where .. ": a name has 1 to 512 bytes", 3) end
-    s.spec = plain(where, "spec", s.spec)
+    s.spec, s.keys = plain(where, "spec", s.spec), plain(where, "keys", s.keys or {})
     return s
   end
 

@@ -193,6 +193,10 @@ return function (lurn)
     run_("INSERT INTO study_directions (study_id, objective, direction) VALUES ($1, 0, $2)", id, s.direction:upper())
     run_("INSERT INTO lurn_study (study_id, spec, next_number, version) VALUES ($1, $2, 0, 0)", id,
       lurn.json.encode(s.spec))
+    for key, value in next, s.keys do
+      run_("INSERT INTO study_user_attributes (study_id, key, value_json) VALUES ($1, $2, $3)", id, key,
+        lurn.json.encode(value))
+    end
     return id
   end
 

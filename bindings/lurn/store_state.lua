@@ -83,9 +83,10 @@ return function (lurn)
   State.__index = State
 
   --- An empty study. Trials stand in `trials` by number + 1; what a user does not see of them in `inner`. `log`
-  -- says in which order they changed, so that a view of them is brought up to date at the cost of what changed.
-  function M.new (spec)
-    return setmetatable({spec = spec, total = M.total(spec), trials = {}, inner = {}, keys = {}, log = {},
+  -- says in which order they changed, so that a view of them is brought up to date at the cost of what changed. keys:
+  -- the plain values that it begins with.
+  function M.new (spec, keys)
+    return setmetatable({spec = spec, total = M.total(spec), trials = {}, inner = {}, keys = keys or {}, log = {},
       running = {}, back = {}, fresh = 0}, State)
   end
 

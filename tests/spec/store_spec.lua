@@ -58,6 +58,16 @@ describe("a study in " .. kind, function ()
     assert.same({1, "a"}, store:study "s":get "k")
   end)
 
+  it("has from the start the values it was made with", function ()
+    assert(store:create {name = "t", spec = SPEC, keys = {trials = 7, folder = "a b"}})
+    local t = store:study "t"
+    assert.same({7, "a b"}, {t:get "trials", t:get "folder"})
+    assert.is_true(t:set("trials", 9))
+    assert.is_true(t:set("folder", nil))
+    assert.same({9}, {store:study "t":get "trials", store:study "t":get "folder"})
+    assert.equal(9, t:gather().keys.trials)
+  end)
+
   it("gives numbers in turn up to the total, and says when all is done", function ()
     for number = 0, 3 do
       local t = claim("w" .. number)

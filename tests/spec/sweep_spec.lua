@@ -151,6 +151,36 @@ describe("lurn sweep", function ()
     assert.is_false(shell.exists "forged")
   end)
 
+  when_built("may be started by several at once, and only with the same", function ()
+    local command = "sweep quick.lua --sampler random --quiet --trials 6"
+    for _, store in ipairs {"at.db", "dir:other/at"} do
+      local one = ("{ %s %s --store %s >>all 2>&1 || touch failed; }"):format(shell.bin, command, store)
+      shell.run(("%s & %s & %s & wait"):format(one, one, one))
+      assert.is_false(shell.exists "failed", shell.exists "all" and shell.read "all")
+    end
+    assert.equal(6, #trials_of("at.db", "quick"))
+    -- This one has looked, and found no study; while it reads what it shall enqueue, another one makes it.
+    local code, _, err = shell.run(("mkfifo rows; "
+      .. "{ timeout 20 %s %s --x 0..2 --store late.db --enqueue rows 2>said; echo $? >code; } & "
+      .. "exec 3>rows; %s %s --store late.db --x 0..1 && echo '[{\"x\": 0.5}]' >&3; exec 3>&-; wait"):format(shell.bin,
+      command, shell.bin, command))
+    assert.equal(0, code, err)
+    assert.equal("2\n", shell.read "code", shell.read "said")
+    assert.matches("the study 'quick' was begun with something else", shell.read "said")
+    assert.equal(6, #trials_of("late.db", "quick"))
+  end)
+
+  when_built("gives a study that has none a total", function ()
+    local command = "sweep quick.lua --sampler grid --x 0.5 --y 0.1 --lr 1e-3 --k 0..1 --cell a,b --quiet"
+    assert.equal(0, (shell.lurn(command)))
+    local store = assert(lurn.store.open(shell.path "sweeps/quick.db"))
+    assert(store:study "quick":set("trials", nil))
+    store:close()
+    local code, _, err = shell.lurn(command)
+    assert.equal(0, code, err)
+    assert.equal(4, #trials_of("sweeps/quick.db", "quick"))
+  end)
+
   when_built("fixes and narrows parameters, keeps logarithms, and leaves out what means nothing", function ()
     local code, _, err = shell.lurn("sweep quick.lua --sampler random --trials 30 --quiet --x 0.25 --lr 1e-4..1e-2 "
       .. "--cell b,c --k 0..1")
