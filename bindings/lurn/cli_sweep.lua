@@ -349,9 +349,10 @@ return function (cli)
     local url = options.store or (default or M.default_store)(now.name)
     local store = open(lurn, url, false)
     local study = store and find(store, url, now.name)
-    if study and study:spec().precision ~= lurn.precision and not options.precision then
+    local precision = study and require "lurn.cli_study" (cli).spec_of(study, url).precision
+    if precision and precision ~= lurn.precision and not options.precision then
       store:close()
-      options.precision = study:spec().precision
+      options.precision = precision
       return M.prepare(options, rest, words, what, default)
     end
     if study then take_up(lurn, study, now, given) end
@@ -385,7 +386,7 @@ return function (cli)
     local results = require "lurn.cli_study" (cli)
     local store = M.open_store(lurn, options.store, false)
     local study = results.study_of(store, options.store, options.study)
-    local precision = study:spec().precision
+    local precision = results.spec_of(study, options.store).precision
     if precision and precision ~= lurn.precision then
       store:close()
       lurn = cli.lurn(precision)

@@ -170,6 +170,26 @@ describe("lurn sweep", function ()
     assert.equal(6, #trials_of("late.db", "quick"))
   end)
 
+  when_built("shows and exports a study that has no script, and says that it cannot be played", function ()
+    local store = assert(lurn.store.open(shell.path "made.db"))
+    local study = assert(store:create {name = "quick", spec = {trials = 100,
+      space = {{name = "lr", kind = "float", low = 1e-5, high = 1e-1, log = true}}}})
+    local trial = study:claim {worker = "me", propose = function () return {params = {lr = 0.01}} end}
+    study:finish(trial, {state = "COMPLETE", value = 0.7})
+    store:close()
+    for arguments, pattern in pairs {best = "^best 0%.7, trial 0\n  lr 0.01\n$", ["show --json"] = '"value": 0.7',
+      ["show --trial 0"] = "attempt by me", ["export quick -o made.json"] = "^$", list = "made.db"} do
+      local code, out, err = shell.lurn("study " .. arguments .. " --store made.db", "timeout 5")
+      assert.equal(0, code, err)
+      assert.matches(pattern, out)
+    end
+    for _, command in ipairs {"sweep quick.lua", "worker", "study check"} do
+      local code, _, err = shell.lurn(command .. " --store made.db", "timeout 5")
+      assert.equal(3, code)
+      assert.matches("^lurn: made.db: the study 'quick' has no script", err)
+    end
+  end)
+
   when_built("gives a study that has none a total", function ()
     local command = "sweep quick.lua --sampler grid --x 0.5 --y 0.1 --lr 1e-3 --k 0..1 --cell a,b --quiet"
     assert.equal(0, (shell.lurn(command)))
