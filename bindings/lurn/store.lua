@@ -288,6 +288,8 @@ return function (lurn)
   --- From now on it is tried for so many seconds, as open's `patience` says.
   function Store:be_patient (seconds) return self.kept.be_patient and self.kept:be_patient(seconds) end
 
+  --- Whoever still works on it is told in a database that its trials are lost, and of a claim nil, message, ENOENT; a
+  -- study of the same name that is made later is another one.
   function Store:delete (name) return self.kept:delete(name) end
   function Store:close () return self.kept:close() end
 

@@ -76,7 +76,7 @@ return function (lurn)
     if type(trial) ~= "table" or math.type(trial.number) ~= "integer" or math.type(trial.epoch) ~= "integer" then
       error(("%s: expected a trial as claim gives it, got %s"):format(where, schema.describe(trial)), 4)
     end
-    return {number = trial.number, epoch = trial.epoch}
+    return {number = trial.number, epoch = trial.epoch, worker = trial.worker}
   end
 
   function M.renewal (where, trial, lease)

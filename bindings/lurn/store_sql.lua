@@ -189,7 +189,8 @@ return function (lurn)
   end
 
   local function insert_study (link, run_, s)
-    local id = link:insert(run_, "INSERT INTO studies (study_name) VALUES ($1)", "study_id", s.name)
+    local id = link:insert(run_, ("INSERT INTO studies (study_id, study_name) VALUES (%s, $1)"):format(
+      link.dialect.study_id), "study_id", s.name)
     run_("INSERT INTO study_directions (study_id, objective, direction) VALUES ($1, 0, $2)", id, s.direction:upper())
     run_("INSERT INTO lurn_study (study_id, spec, next_number, version) VALUES ($1, $2, 0, 0)", id,
       lurn.json.encode(s.spec))

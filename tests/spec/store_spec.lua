@@ -139,6 +139,30 @@ describe("a study in " .. kind, function ()
     assert.equal(1, claim "e".number)
   end)
 
+  it("that was deleted is told so, and another one of its name gets nothing of what was meant for it", function ()
+    local mine = claim "a"
+    assert(store:delete "s")
+    local other = assert(store:create {name = "s", spec = SPEC})
+    local theirs = other:claim {worker = "b", lease = 10, propose = propose}
+    assert.same({0, 1, 0, 1}, {mine.number, mine.epoch, theirs.number, theirs.epoch})
+    if kind == "dir" or kind == "memory" then      -- the handle is of the name there
+      assert.same({nil, "lost"}, {other:report(mine, {{1, 0.5}})})
+      assert.same({nil, "lost"}, {other:finish(mine, {state = "COMPLETE", value = 1})})
+    else
+      assert.same({nil, "lost"}, {study:report(mine, {{1, 0.5}})})
+      assert.same({nil, "lost"}, {study:renew(mine, 10)})
+      assert.same({nil, "lost"}, {study:finish(mine, {state = "COMPLETE", value = 1})})
+      for _, told in ipairs {{claim "a"}, {study:set("k", 1)}, {study:enqueue {{params = propose(0).params}}}} do
+        assert.same({nil, "the study 's' was deleted", "ENOENT"}, told)
+      end
+    end
+    local t = other:sync()[1]
+    assert.same({"RUNNING", "b", 1, 0}, {t.state, t.worker, #t.attempts, #t.reports})
+    assert.is_nil(t.attempts[1].orphans)
+    assert.is_true(other:finish(theirs, {state = "COMPLETE", value = 2}))
+    assert.same({}, other:check())
+  end)
+
   it("pauses and promotes", function ()
     local t = claim "a"
     study:report(t, {{1, 0.5}})
