@@ -11,6 +11,7 @@ return function (lurn)
 
   local LONGEST = 2        -- seconds between two tries while it is away
   local A_MOMENT = 0.05    -- that such a try waits for others who write
+  local REST = 5           -- times as long as such a try took
 
   ---------------------------------------------------------------- a connection
 
@@ -78,9 +79,11 @@ return function (lurn)
     if trouble.code == "ECONN" or not rolled then disconnect(self) end
   end
 
-  local function go_away (self, trouble, started)
+  -- Tries that take long, since the server is silent, are made the less often: others wait meanwhile.
+  local function go_away (self, trouble, started, began)
     local now = lurn.sys.clock()
-    self.since, self.away, self.trouble = self.since or started, now + LONGEST, trouble
+    local rest = math.max(LONGEST, REST * (now - began))
+    self.since, self.away, self.trouble = self.since or started, now + rest, trouble
     if trouble.code == "EBUSY" then
       trouble.message = self.dialect.busy(self.place, now - self.since) or trouble.message
     end
@@ -96,6 +99,7 @@ return function (lurn)
     if self.away and started < self.away then return nil, self.trouble.message, self.trouble.code end
     wait_at_most(self, self.away and A_MOMENT or self.patience)
     while true do
+      local began = lurn.sys.clock()
       local ok, a, b, c = pcall(once, self, begin, f, durable)
       if ok then
         self.away, self.since = nil, nil
@@ -106,7 +110,7 @@ return function (lurn)
       if not trouble then error(a, 0) end
       local again = trouble.code == "ECONN" or trouble.code == "EBUSY"
       if not again or self.away or lurn.sys.clock() - started >= self.patience then
-        if again then go_away(self, trouble, started) end
+        if again then go_away(self, trouble, started, began) end
         return nil, trouble.message, trouble.code
       end
       -- Two who met once must not meet again.

@@ -126,8 +126,9 @@ return function (lurn)
     return t
   end
 
-  --- Whether an event was written by whom the attempt is of: one of a study that was deleted, or of a claim that a power
-  -- cut took, may have the number and the epoch of another. Of one without a name (older spools) nobody knows better.
+  --- Whether an event was written by whom the attempt is of: one of a study that was deleted, or of a claim that a
+  -- power cut took, may have the number and the epoch of another. Of one without a name (older spools) nobody knows
+  -- better.
   ---@param e {worker: string?}
   ---@param worker string?
   ---@return boolean

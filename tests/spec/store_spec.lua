@@ -333,4 +333,30 @@ describe("a file on a network file system", function ()
   end)
 end)
 
-if stores.why then pending("a study in postgresql: " .. stores.why) end
+if stores.why then pending("a study in postgresql: " .. stores.why)
+else
+describe("a server", function ()
+  local function opened (url, patience)
+    local began = lurn.sys.clock()
+    local store, message, code = lurn.store.open(url, {patience = patience})
+    return store, message, code, lurn.sys.clock() - began
+  end
+
+  it("that is silent is waited for as long as patience says", function ()
+    local pid = stores.postmaster()
+    finally(function () os.execute("kill -CONT " .. pid) end)
+    os.execute("kill -STOP " .. pid)
+    local store, message, code, seconds = opened(stores.urls.postgresql, 1)
+    assert.same({nil, "postgresql: the server has not answered for 1 s", "ECONN"}, {store, message, code})
+    assert.is_true(seconds >= 1 and seconds < 4, seconds)
+  end)
+
+  it("that refuses is asked once", function ()
+    local url = stores.urls.postgresql:gsub("/trials", "/nowhere")
+    local store, message, code, seconds = opened(url, 30)
+    assert.same({nil, "EIO"}, {store, code})
+    assert.matches("database \"nowhere\" does not exist", message)
+    assert.is_true(seconds < 10)
+  end)
+end)
+end
