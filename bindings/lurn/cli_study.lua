@@ -55,9 +55,10 @@ return function (cli)
     end
     for _, url in ipairs(name and urls or {}) do
       local store = open(lurn, url)
-      local study = store:study(name)
+      local study, message, code = store:study(name)
       if study then return study, url, store end
       store:close()
+      if code ~= "ENOENT" then cli.fail(cli.INPUT, ("%s: %s"):format(url, message)) end
     end
     if name then cli.fail(cli.INPUT, ("there is no study '%s' in %s"):format(name, table.concat(urls, ", "))) end
     cli.usage("which study? lurn study list shows them", cli.describe(cli.verbs.study))

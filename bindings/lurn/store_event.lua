@@ -85,21 +85,26 @@ return function (lurn)
     return e
   end
 
+  -- A copy of a series, each step once: the value that was said last is the one.
   local function check_points (where, points)
+    local list, place = {}, {}
     for _, p in ipairs(points) do
       if type(p) ~= "table" or math.type(p[1]) ~= "integer" or type(p[2]) ~= "number" then
         error(("%s: expected a list of {step, value}, step a whole number"):format(where), 4)
       end
-      p[2] = p[2] + 0.0
+      local k = place[p[1]] or #list + 1
+      list[k], place[p[1]] = {p[1], p[2] + 0.0}, k
     end
-    return points
+    return list
   end
 
   function M.report (where, trial, points, metrics)
     local e = event_of(where, trial)
     e.points = check_points(where, points or {})
-    for name, series in next, metrics or {} do check_points(where .. ": " .. tostring(name), series) end
-    e.metrics = metrics
+    e.metrics = metrics and {}
+    for name, series in next, metrics or {} do
+      e.metrics[name] = check_points(where .. ": " .. tostring(name), series)
+    end
     return e
   end
 

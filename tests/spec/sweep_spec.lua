@@ -183,7 +183,19 @@ describe("lurn sweep", function ()
       assert.equal(0, code, err)
       assert.matches(pattern, out)
     end
-    for _, command in ipairs {"sweep quick.lua", "worker", "study check"} do
+    local db = assert(lurn.core.db.open("sqlite", shell.path "made.db"))
+    assert(db:run "INSERT INTO studies (study_name) VALUES ('two')")
+    for k = 0, 1 do
+      assert(db:run("INSERT INTO study_directions (study_id, objective, direction) SELECT study_id, $1, 'MINIMIZE' "
+        .. "FROM studies WHERE study_name = 'two'", k))
+    end
+    db:close()
+    for _, command in ipairs {"study show two", "study best two", "sweep quick.lua --study two"} do
+      local code, _, err = shell.lurn(command .. " --store made.db", "timeout 5")
+      assert.equal(3, code)
+      assert.matches("made.db: study 'two' has 2 objectives", err)
+    end
+    for _, command in ipairs {"sweep quick.lua", "worker --study quick", "study check quick"} do
       local code, _, err = shell.lurn(command .. " --store made.db", "timeout 5")
       assert.equal(3, code)
       assert.matches("^lurn: made.db: the study 'quick' has no script", err)
