@@ -137,7 +137,9 @@ return function (cli)
     local most, was = now.size or math.huge, study:get "trials"
     for _ in next, now.size and lurn.sampler.enqueued(assert(study:sync())) or {} do most = most + 1 end
     local total = math.min(options.trials or (was == most - added and most or was), most)
-    if total ~= was then study:set("trials", total) end
+    if total == was then return end
+    local done, message = study:set("trials", total)
+    if not done then cli.fail(cli.INPUT, message) end
   end
 
   ---------------------------------------------------------------- enqueue
