@@ -61,7 +61,7 @@ static void push_field (lua_State *L, const lurn_batch *first, const lurn_field 
   if (f->dtype == LURN_INDEX) memset(to, -1, (size_t)lurn_tensor_count(t) * sizeof(int32_t));
   for (int s = 0; s < (time ? b->T : 1); s++)
     for (int r = 0; r < (time ? b->live[s] : b->B); r++)
-      memcpy(to + (size_t)(s * b->B + (b->place ? b->place[r] : r)) * row,
+      memcpy(to + ((size_t)s * (size_t)b->B + (size_t)(b->place ? b->place[r] : r)) * row,
              from + (size_t)((time ? b->start[s] : 0) + r) * row, row);
 }
 

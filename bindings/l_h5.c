@@ -306,6 +306,7 @@ static int r_read (lua_State *L) {
   int64_t rows = info.rank == 0 ? 1 : info.dim[0], first = 0;
   if (!lua_isnoneornil(L, 3)) first = lb_integer(L, 3, 1, rows + 1, "first row") - 1;
   int64_t count = lua_isnoneornil(L, 4) ? rows - first : lb_integer(L, 4, 0, rows - first, "number of rows");
+  if (info.rank == 0) { first = 0; count = 1; }      /* a single number has no rows to leave out */
   if (info.type == LURN_H5_TEXT) return read_texts(L, f, name, &info);
   if (info.type == LURN_H5_I64 || (info.rank == 0 && info.type != LURN_H5_F32 && info.type != LURN_H5_F64))
     return read_integers(L, f, name, &info, first, count);

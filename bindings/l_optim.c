@@ -3,7 +3,7 @@
  */
 #include "l_data.h"
 #include "l_model.h"
-#include "l_tensor.h"
+#include "l_tensor_parts.h"
 #include "lr.h"
 #include "optim.h"
 
@@ -49,6 +49,13 @@ static lurn_group *read_groups (lua_State *L, int arg, const model *m, const lur
   return g;
 }
 
+/* Numbers without gaps that the model's are written beside: a view, or ids, would have less memory than elements. */
+static lurn_tensor *flat_at (lua_State *L, int arg) {
+  lurn_tensor *t = l_checkreal(L, arg);
+  luaL_argcheck(L, lurn_tensor_contiguous(t), arg, "expected a tensor without gaps, got a view");
+  return t;
+}
+
 /* options -> list of {name, tensor}: the moments as flat tensors, cleared */
 static int m_moments (lua_State *L) {
   model *m = l_checkmodel(L, 1);
@@ -88,7 +95,7 @@ static int m_update (lua_State *L) {
   lurn_optim o;
   read_optim(L, 2, &o);
   lua_Integer step = luaL_checkinteger(L, 4);
-  lurn_tensor *moment = l_checktensor(L, 5);
+  lurn_tensor *moment = flat_at(L, 5);
   int n = lurn_optim_moments(&o);
   luaL_argcheck(L, lurn_tensor_count(moment) >= (int64_t)m->params.count * n, 5, "moments of another model");
   lurn_group *g = read_groups(L, 3, m, &o);
@@ -101,7 +108,7 @@ static int m_update (lua_State *L) {
 /* sum, k: sum += grad when k is 0; grad = sum / k otherwise. For gradients over several batches. */
 static int m_accumulate (lua_State *L) {
   model *m = l_checkmodel(L, 1);
-  lurn_tensor *sum = l_checktensor(L, 2);
+  lurn_tensor *sum = flat_at(L, 2);
   lua_Integer k = luaL_optinteger(L, 3, 0);
   const lurn_kernels *f = lb_ctx(L)->kernels;
   luaL_argcheck(L, lurn_tensor_count(sum) == (int64_t)m->params.count, 2, "a sum of another model");

@@ -248,11 +248,13 @@ static int y_resetstate (lua_State *L) {
   return 0;
 }
 
-/* A batch that starts anew, for a program that resets: flags of 1 in its first step. */
+/* A batch that starts anew, for a program that resets: flags of 1 in its first step. A field that cannot be the flags is
+ * left for lurn_wave_bind to refuse. */
 static void add_fresh_flags (player *p, int anew) {
   lurn_batch *b = &p->batch;
   if (!p->variant.reset) return;
   const lurn_field *f = lurn_batch_field(b, "reset");
+  if (f && (f->dtype != LURN_REAL || f->axis != LURN_TIME || f->cols != 1)) return;
   for (int n = 0; n < b->N; n++) p->fresh[n] = f ? ((const real *)f->data)[n] : 0;
   for (int r = 0; anew && r < b->B; r++) p->fresh[r] = 1;
   if (f) b->field[f - b->field].data = p->fresh;

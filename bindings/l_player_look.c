@@ -9,11 +9,11 @@
 /* What is on a time axis comes as (T, B, ...) with zeros where rows have ended, in the order of the batch's rows
  * whichever axis it is. */
 static void spread_frames (const lurn_batch *b, const lurn_register *x, const char *from, lurn_tensor *t) {
-  size_t row = lurn_row_bytes(x);
+  size_t row = lurn_row_bytes(x), B = (size_t)b->B;
   int time = lurn_on_time(x->axis);
   for (int s = 0; s < (time ? b->T : 1); s++)
     for (int r = 0; r < (time ? b->live[s] : b->B); r++)
-      memcpy((char *)t->data.p + row * (size_t)(s * b->B + (b->place ? b->place[r] : r)),
+      memcpy((char *)t->data.p + row * ((size_t)s * B + (size_t)(b->place ? b->place[r] : r)),
              from + row * (size_t)((time ? b->start[s] : 0) + r), row);
 }
 

@@ -154,6 +154,8 @@ static int t_reduce (lua_State *L) {
   const lurn_tensor *t = l_checkreal(L, 1);
   int all = lua_isnoneornil(L, 2), d = all ? 0 : l_checkdim(L, 2, t);
   if (!row->empty && (all ? lurn_tensor_count(t) : t->dim[d]) == 0) l_shapeerror(L, 1, "at least one element", t);
+  if (!all && (row->place || row->dtype == LURN_INDEX) && t->dim[d] > INT32_MAX)
+    l_shapeerror(L, 1, "at most 2147483647 elements along it, as their numbers are ids", t);
   return all ? reduce_all(L, row) : reduce_dim(L, row, d, lua_toboolean(L, 3));
 }
 

@@ -184,12 +184,40 @@ int lb_getboolean (lua_State *L, int arg, const char *key, int def) {
   return x;
 }
 
-/* The string stays valid for as long as the table holds it; a number is refused because its
- * conversion would belong to nobody. */
+/* What an __index makes belongs to nobody: the string on top is kept by a list beside the table, which lives as long. */
+static void keep_made (lua_State *L, int arg, const char *key) {
+  static const char lists;
+  int top = lua_gettop(L);
+  if (!lua_getmetatable(L, arg)) return;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &lists) == LUA_TNIL) {
+    lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "k");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &lists);
+  }
+  int all = lua_gettop(L);
+  lua_pushvalue(L, arg);
+  if (lua_rawget(L, all) == LUA_TNIL) {
+    lua_newtable(L);
+    lua_pushvalue(L, arg);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, all);
+  }
+  lua_pushvalue(L, top);
+  lua_setfield(L, -2, key);
+  lua_settop(L, top);
+}
+
+/* The string stays valid for as long as the table holds it, or, where the table's __index made it, until it makes the next
+ * one for that key; a number is refused because its conversion would belong to nobody. */
 const char *lb_getstring (lua_State *L, int arg, const char *key, const char *def) {
   int there = get(L, arg, key), top = lua_gettop(L);
   if (there && lua_type(L, top) != LUA_TSTRING) complain(L, arg, key, "a string", push_shown(L, top));
   const char *s = there ? lua_tostring(L, top) : def;
+  if (there) keep_made(L, arg, key);
   lua_pop(L, 1);
   return s;
 }

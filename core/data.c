@@ -141,6 +141,11 @@ static lurn_status check_column (lurn_ctx *ctx, lurn_data *d, int column) {
   int64_t step = c->cols <= PIECE ? PIECE / c->cols : 0;
   if (c->cols < 1 || step == 0)
     return lurn_fail(ctx, LURN_EFORMAT, "%s: %s: %d columns, at most %d", d->name, c->name, c->cols, PIECE);
+  if (c->store != LURN_STORE_REAL && strcmp(c->name, "mask") == 0)
+    return lurn_fail(ctx, LURN_EFORMAT, "%s: mask: expected real numbers, the weights, got ids", d->name);
+  if (c->store != LURN_STORE_REAL && c->cols != 1)
+    return lurn_fail(ctx, LURN_EFORMAT, "%s: %s: %d ids a %s, expected one; only real numbers have columns", d->name, c->name,
+                     c->cols, c->axis == LURN_ROW ? "sequence" : "step");
   if (c->rows != expected)
     return lurn_fail(ctx, LURN_EFORMAT, "%s: %s: %lld rows, expected %lld", d->name, c->name, (long long)c->rows, (long long)expected);
   for (int64_t first = 0; first < c->rows; first += step) {
@@ -191,6 +196,9 @@ lurn_status lurn_data_check (lurn_ctx *ctx, lurn_data *d) {
   if (d->n < 1 || d->total < 1) return lurn_fail(ctx, LURN_EFORMAT, "%s: empty: there is not one frame in it", d->name);
   lurn_status status = check_offsets(ctx, d, "offsets", d->offset, d->total);
   if (status == LURN_OK && d->offset2) status = check_second(ctx, d);
+  if (status == LURN_OK && (d->unknown < -1 || (d->vocab.n > 0 && d->unknown >= d->vocab.n)))
+    status = lurn_fail(ctx, LURN_EFORMAT, "%s: unknown: id %lld, expected -1 (none) or one of the vocabulary, 0 to %lld", d->name,
+                       (long long)d->unknown, (long long)d->vocab.n - 1);
   for (int i = 0; i < d->nsplit && status == LURN_OK; i++) status = check_split(ctx, d, &d->split[i]);
   for (int i = 0; i < d->ncolumn && status == LURN_OK; i++) status = check_column(ctx, d, i);
   return status;

@@ -18,8 +18,8 @@
  * Over memory: fill the struct (name, n, total, offset, columns, splits) and call lurn_data_check.
  *
  * What is refused, with a message that tells the sequence, step and column, counted from 1: ids
- * outside the vocabulary, reals that are no finite numbers, offsets that do not ascend, splits
- * outside the data, sets without a frame. The target -1 means none.
+ * outside the vocabulary, more than one of them for a frame or a sequence, a mask of ids, reals that are no finite
+ * numbers, offsets that do not ascend, splits outside the data, sets without a frame. The target -1 means none.
  */
 #ifndef LURN_DATA_H
 #define LURN_DATA_H

@@ -150,11 +150,11 @@ lurn_status lurn_feed_plan (lurn_ctx *ctx, lurn_feed *f, lurn_data *data, const 
   walk_items(f, NULL);
   f->B = (int)rows_of(f);
   int64_t frames = least((int64_t)f->B * f->T, f->frames);
-  if (frames > INT32_MAX)
+  if (frames >= INT32_MAX)      /* a longest sequence of more frames has been cut to as many */
     return lurn_fail(ctx, LURN_EINVAL, "%s: batches of %lld frames: ask for fewer rows or for windows (seq)", data->name, (long long)frames);
   f->N = (int)frames;
   int64_t frames2 = least((int64_t)f->B * f->T2, f->frames2);
-  if (frames2 > INT32_MAX) return lurn_fail(ctx, LURN_EINVAL, "%s: batches of %lld frames along the second time axis",
+  if (frames2 >= INT32_MAX) return lurn_fail(ctx, LURN_EINVAL, "%s: batches of %lld frames along the second time axis",
                                             data->name, (long long)frames2);
   f->N2 = (int)frames2;
   lay_out(f, NULL);
@@ -391,7 +391,7 @@ static void forget_old (const lurn_feed *f, const lurn_field *field) {
   int targets = strcmp(field->name, "y") == 0, mask = strcmp(field->name, "mask") == 0;
   if (f->old == 0 || field->axis != LURN_TIME) return;
   size_t frames = (size_t)f->start[f->old];
-  if (mask) memset((void *)(uintptr_t)field->data, 0, frames * sizeof(real));
+  if (mask) memset((void *)(uintptr_t)field->data, 0, frames * (size_t)field->cols * lurn_dtype_size(field->dtype));
   if (targets && field->dtype == LURN_INDEX) memset((void *)(uintptr_t)field->data, -1, frames * sizeof(int32_t));
 }
 

@@ -64,7 +64,7 @@ static lurn_status take_shape (lurn_ctx *ctx, text *s, lurn_npy *a) {
 
 static lurn_status take_type (lurn_ctx *ctx, text *s, lurn_npy *a) {
   static const char *const known[] = {"<f4", "<f8", "|i1", "<i2", "<i4", "<i8", "|u1", "<u2", "<u4", "<u8", "|b1"};
-  char descr[16];
+  char descr[16] = "";
   skip_blanks(s);
   if (s->at < s->end && *s->at == '[') return lurn_fail(ctx, LURN_EFORMAT, "%s: an array of records", a->name);
   if (!take_word(s, descr, sizeof descr)) return lurn_fail(ctx, LURN_EFORMAT, "%s: damaged .npy header: no type", a->name);
@@ -133,7 +133,7 @@ static walk begin (const lurn_npy *a) {
   for (int k = 0; k < a->rank; k++) {
     int d = a->fortran ? k : a->rank - 1 - k;
     w.step[d] = step;
-    step *= a->dim[d];
+    if (a->count > 0) step *= a->dim[d];      /* without numbers the product of the others may have no place */
   }
   return w;
 }

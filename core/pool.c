@@ -20,6 +20,7 @@ typedef struct worker { struct lurn_pool *pool; pthread_t thread; int part; } wo
 
 struct lurn_pool {
   int threads;
+  int64_t process;              /* whose threads they are: a fork has none of them */
   atomic_int stop;
   atomic_int asleep;
   atomic_int spins;
@@ -45,6 +46,9 @@ static void breathe (void) {
 #endif
 }
 
+/* In a child of the process that made it a pool has no workers, and its lock may be held for ever by one of them. */
+static int is_own (const lurn_pool *p) { return p->process == lurn_sys_pid(); }
+
 /* ---------- waiting for processors ---------- */
 
 /* own, waited: seconds between two looks at the clock. */
@@ -62,7 +66,7 @@ static void judge (lurn_pool *p, double own, double waited) {
 }
 
 lurn_crowd lurn_pool_crowd (const lurn_pool *p) {
-  return p ? (lurn_crowd)atomic_load(&((lurn_pool *)(uintptr_t)p)->crowd) : LURN_CROWD_NONE;
+  return p && is_own(p) ? (lurn_crowd)atomic_load(&((lurn_pool *)(uintptr_t)p)->crowd) : LURN_CROWD_NONE;
 }
 
 int lurn_pool_meets (lurn_pool *p) {
@@ -115,6 +119,7 @@ static void announce (lurn_pool *p, atomic_uint *counter) {
 
 /* Nobody comes to the next meeting before this one's last has cleared the count: they wait for the round. */
 void lurn_pool_meet (lurn_pool *p, int part) {
+  if (p->threads == 1) return;
   unsigned seen = atomic_load_explicit(&p->round, memory_order_relaxed);
   if (atomic_fetch_add(&p->met, 1) < p->threads - 1) { wait_for(p, &p->round, seen, part == 0); return; }
   atomic_store_explicit(&p->met, 0, memory_order_relaxed);
@@ -135,6 +140,11 @@ static void *work (void *ud) {
 }
 
 void lurn_pool_run (lurn_pool *p, lurn_job job, void *arg) {
+  if (!is_own(p)) {
+    p->threads = 1;      /* whoever meets is alone */
+    job(arg, 0, 1);
+    return;
+  }
   p->since = lurn_sys_clock();
   p->job = job;
   p->arg = arg;
@@ -145,7 +155,7 @@ void lurn_pool_run (lurn_pool *p, lurn_job job, void *arg) {
   judge(p, end - p->since, 0);
 }
 
-int lurn_pool_threads (const lurn_pool *p) { return p ? p->threads : 1; }
+int lurn_pool_threads (const lurn_pool *p) { return p && is_own(p) ? p->threads : 1; }
 
 /* Signals are the main thread's business: a worker that took one would run Lua's handler. */
 static int start_worker (lurn_pool *p, int part) {
@@ -169,6 +179,7 @@ lurn_pool *lurn_pool_start (lurn_ctx *ctx, int threads) {
   if (!p) return NULL;
   memset(p, 0, sizeof *p);
   p->threads = threads;
+  p->process = lurn_sys_pid();
   pthread_mutex_init(&p->lock, NULL);
   pthread_cond_init(&p->wake, NULL);
   atomic_store(&p->crowd, threads > lurn_sys_cpus() ? LURN_CROWD_OWN : LURN_CROWD_NONE);
@@ -185,8 +196,10 @@ lurn_pool *lurn_pool_start (lurn_ctx *ctx, int threads) {
 
 void lurn_pool_stop (lurn_ctx *ctx, lurn_pool *p) {
   if (!p) return;
-  join(p, p->threads);
-  pthread_mutex_destroy(&p->lock);
-  pthread_cond_destroy(&p->wake);
+  if (is_own(p)) {
+    join(p, p->threads);
+    pthread_mutex_destroy(&p->lock);
+    pthread_cond_destroy(&p->wake);
+  }
   lurn_free(ctx, p, sizeof *p);
 }

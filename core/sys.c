@@ -98,8 +98,8 @@ const char *lurn_sys_os (char *text, size_t size) {
 }
 
 const char *lurn_sys_host (char *text, size_t size) {
-  if (gethostname(text, size - 1) != 0 || text[0] == '\0') snprintf(text, size, "host");
-  text[size - 1] = '\0';
+  struct utsname u;
+  snprintf(text, size, "%s", uname(&u) == 0 && u.nodename[0] ? u.nodename : "host");
   return text;
 }
 
@@ -218,22 +218,37 @@ lurn_status lurn_sys_remove (lurn_ctx *ctx, const char *path) {
   return unlink(path) == 0 ? LURN_OK : says_no(ctx, path, "remove");
 }
 
-/* Writes of several pieces are for signals and full disks only: O_APPEND makes one piece whole. */
-static int write_all (int fd, const char *text, size_t size) {
-  while (size > 0) {
-    ssize_t n = write(fd, text, size);
+/* How much of it was written. Several pieces are for signals and full disks only: O_APPEND makes one piece whole. */
+static size_t write_most (int fd, const char *text, size_t size) {
+  size_t done = 0;
+  while (done < size) {
+    ssize_t n = write(fd, text + done, size - done);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return -1;
-    text += n;
-    size -= (size_t)n;
+    if (n < 0) break;
+    done += (size_t)n;
   }
-  return 0;
+  return done;
+}
+
+static int write_all (int fd, const char *text, size_t size) { return write_most(fd, text, size) == size ? 0 : -1; }
+
+/* Where there was room for the beginning only, that is taken back, unless somebody else has appended meanwhile. */
+static int append_all (int fd, const char *text, size_t size) {
+  struct stat st;
+  off_t before = lseek(fd, 0, SEEK_END);
+  size_t done = write_most(fd, text, size);
+  if (done == size) return 0;
+  int why = errno, alone = done > 0 && before >= 0 && fstat(fd, &st) == 0 && st.st_size == before + (off_t)done;
+  int cut = alone ? ftruncate(fd, before) : 0;
+  (void)cut;
+  errno = why;
+  return -1;
 }
 
 lurn_status lurn_sys_append (lurn_ctx *ctx, const char *path, const char *text, size_t size) {
   int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
   if (fd < 0) return says_no(ctx, path, "open for appending");
-  int bad = write_all(fd, text, size) != 0 || fdatasync(fd) != 0;
+  int bad = append_all(fd, text, size) != 0 || fdatasync(fd) != 0;
   lurn_status status = bad ? says_no(ctx, path, "append") : LURN_OK;
   if (close(fd) != 0 && status == LURN_OK) status = says_no(ctx, path, "append");
   return status;
@@ -264,7 +279,7 @@ lurn_status lurn_sys_replace (lurn_ctx *ctx, const char *temp, const char *path)
 
 /* What all temporary files for path on this host have in common: ".name.host." */
 static int temp_prefix (const char *path, char *prefix, size_t size) {
-  char host[33];
+  char host[LURN_SYS_HOST];
   const char *slash = strrchr(path, '/');
   return snprintf(prefix, size, ".%s.%s.", slash ? slash + 1 : path, lurn_sys_host(host, sizeof host));
 }
@@ -286,7 +301,13 @@ static void sweep (const char *folder, const char *prefix, size_t n) {
   closedir(dir);
 }
 
-lurn_status lurn_sys_create_temp (lurn_ctx *ctx, const char *path, char *temp, size_t size, int *fd) {
+/* A file under a temporary name beside `path`: a new one, which is open then, or, with `of`, that one, linked. */
+static int make_temp (const char *of, const char *temp) {
+  return of ? link(of, temp) : open(temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+}
+
+/* *made is what make_temp gave for the first name that nobody had. */
+static lurn_status find_temp (lurn_ctx *ctx, const char *of, const char *path, char *temp, size_t size, int *made) {
   char prefix[PATH_SIZE], folder[PATH_SIZE];
   int n = temp_prefix(path, prefix, sizeof prefix), k = 0;
   if (n >= (int)sizeof prefix || !folder_of(path, folder) || strlen(folder) + (size_t)n + 32 > size)
@@ -294,9 +315,14 @@ lurn_status lurn_sys_create_temp (lurn_ctx *ctx, const char *path, char *temp, s
   sweep(folder, prefix, (size_t)n);
   do {
     snprintf(temp, size, "%s%s%lld-%d.tmp", strchr(path, '/') ? folder : "", prefix, (long long)getpid(), k);
-    *fd = open(temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  } while (*fd < 0 && errno == EEXIST && ++k < 1000);
-  return *fd >= 0 ? LURN_OK : says_no(ctx, path, "write");
+    *made = make_temp(of, temp);
+  } while (*made < 0 && errno == EEXIST && ++k < 1000);
+  return LURN_OK;
+}
+
+lurn_status lurn_sys_create_temp (lurn_ctx *ctx, const char *path, char *temp, size_t size, int *fd) {
+  lurn_status status = find_temp(ctx, NULL, path, temp, size, fd);
+  return status != LURN_OK || *fd >= 0 ? status : says_no(ctx, path, "write");
 }
 
 int lurn_sys_write_at (int fd, const void *bytes, size_t n, int64_t at) {
@@ -360,11 +386,17 @@ static lurn_status copy_file (lurn_ctx *ctx, const char *path, const char *name)
   return status;
 }
 
+/* Renaming one name of a file to another one of the same file does nothing, and leaves both. */
 lurn_status lurn_sys_link (lurn_ctx *ctx, const char *path, const char *name) {
-  if (unlink(name) != 0 && errno != ENOENT) return says_no(ctx, name, "replace");
-  if (link(path, name) == 0) return LURN_OK;
-  if (errno == ENOENT || errno == ENOSPC || errno == EACCES) return says_no(ctx, name, "write");
-  return copy_file(ctx, path, name);
+  char temp[PATH_SIZE];
+  int made;
+  lurn_status status = find_temp(ctx, path, name, temp, sizeof temp, &made);
+  if (status != LURN_OK) return status;
+  if (made != 0 && (errno == ENOENT || errno == ENOSPC || errno == EACCES)) return says_no(ctx, name, "write");
+  if (made != 0) return copy_file(ctx, path, name);
+  if (rename(temp, name) != 0) status = says_no(ctx, name, "replace");
+  unlink(temp);
+  return status;
 }
 
 lurn_status lurn_sys_claim (lurn_ctx *ctx, const char *path, const char *name, int *taken) {
@@ -434,9 +466,8 @@ static lurn_status is_taken (lurn_ctx *ctx, const char *path, int fd) {
 }
 
 static void sign (int fd) {
-  char host[65] = "unknown", owner[128];
-  gethostname(host, sizeof host - 1);
-  int n = snprintf(owner, sizeof owner, "process %lld on host %s\n", (long long)getpid(), host);
+  char host[LURN_SYS_HOST], owner[128];
+  int n = snprintf(owner, sizeof owner, "process %lld on host %s\n", (long long)getpid(), lurn_sys_host(host, sizeof host));
   if (ftruncate(fd, 0) != 0 || write_all(fd, owner, (size_t)n) != 0) return;      /* the lock holds without a name, too */
 }
 
@@ -512,6 +543,8 @@ int lurn_sys_wait_input (int fd, const volatile int *stop) {
   int ready = 0;
   sigemptyset(&blocked);
   sigaddset(&blocked, SIGINT);
+  sigaddset(&blocked, SIGTERM);
+  sigaddset(&blocked, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &blocked, &before);
   while (!*stop && ready <= 0) {
     FD_ZERO(&set);

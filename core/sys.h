@@ -20,7 +20,9 @@ int lurn_sys_lines (int fd);                  /* its height, likewise */
 int lurn_sys_cpus (void);                     /* those this process may use, at least 1 */
 const char *lurn_sys_cpu (char *text, size_t size);      /* the model's name; returns text */
 const char *lurn_sys_os (char *text, size_t size);       /* "Linux 6.1.0-13-amd64 x86_64"; returns text */
-const char *lurn_sys_host (char *text, size_t size);     /* the machine's name, or "host"; returns text */
+/* The machine's name, or "host"; cut to what fits. LURN_SYS_HOST has room for any that Linux allows. Returns text. */
+#define LURN_SYS_HOST 65
+const char *lurn_sys_host (char *text, size_t size);
 const char *lurn_sys_libc (char *text, size_t size);     /* "glibc 2.36", the one that was loaded; returns text */
 const char *lurn_sys_environ (size_t k);                 /* "NAME=VALUE", the k-th from 0; NULL behind the last */
 
@@ -41,13 +43,15 @@ lurn_status lurn_sys_filesize (lurn_ctx *ctx, const char *path, int64_t *size);
 lurn_status lurn_sys_mkdir (lurn_ctx *ctx, const char *path);
 lurn_status lurn_sys_remove (lurn_ctx *ctx, const char *path);
 /* Appends in one write and returns when the text is on disk: a line of a log is there whole or
- * not at all, also when several processes append to the same file. */
+ * not at all, also when several processes append to the same file. Where a full disk, or a limit, takes the beginning of it
+ * only, the file is cut to what it was; not when another process has appended meanwhile, whose text would go, too. A
+ * machine that stops may leave a beginning at the end of the file. */
 lurn_status lurn_sys_append (lurn_ctx *ctx, const char *path, const char *text, size_t size);
 /* temp becomes path: the file is on disk before it gets the name, and the name is on disk before
  * this returns. At any instant path is the old file or the new one, whole. */
 lurn_status lurn_sys_replace (lurn_ctx *ctx, const char *temp, const char *path);
-/* The file gets a second name; what has that name already is replaced. Both names are of one file until one of them is
- * replaced. Where the file system has no such links, the file is copied. */
+/* The file gets a second name; what has that name already is replaced, and is there until then. Both names are of one
+ * file until one of them is replaced. Where the file system has no such links, the file is copied. */
 lurn_status lurn_sys_link (lurn_ctx *ctx, const char *path, const char *name);
 /* The same where whoever comes first has the name: *taken is 1, and nothing changed, when somebody has it already. The
  * name is on disk before this returns. EIO also where the file system has no such links. */
@@ -83,8 +87,8 @@ lurn_status lurn_sys_symbol (lurn_ctx *ctx, const char *path, const char *name, 
 /* A shared library of the system by its name, "libreadline.so.8"; NULL when it has none. It stays loaded. */
 void *lurn_sys_library (const char *name);
 void *lurn_sys_find (void *library, const char *name);   /* where name is in it, or NULL */
-/* Waits until there is something to read, 1, or until SIGINT's handler has made *stop not zero, 0; also when it came
- * just before. */
+/* Waits until there is something to read, 1, or until a handler of SIGINT, SIGTERM or SIGHUP has made *stop not
+ * zero, 0; also when it came just before. */
 int lurn_sys_wait_input (int fd, const volatile int *stop);
 const char *lurn_sys_error (int number);      /* "No space left on device" */
 

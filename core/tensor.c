@@ -7,8 +7,10 @@ size_t lurn_dtype_size (lurn_dtype dtype) {
   return dtype == LURN_INDEX ? sizeof(int32_t) : sizeof(real);
 }
 
+/* The sizes beside one of 0 may be such that their product has no place. */
 int64_t lurn_tensor_count (const lurn_tensor *t) {
   int64_t n = 1;
+  for (int d = 0; d < t->rank; d++) if (t->dim[d] == 0) return 0;
   for (int d = 0; d < t->rank; d++) n *= t->dim[d];
   return n;
 }
@@ -25,10 +27,10 @@ int lurn_tensor_contiguous (const lurn_tensor *t) {
 }
 
 void lurn_tensor_pack_strides (lurn_tensor *t) {
-  int64_t next = 1;
+  int64_t next = 1, count = lurn_tensor_count(t);
   for (int d = t->rank - 1; d >= 0; d--) {
     t->stride[d] = next;
-    next *= t->dim[d];
+    if (count > 0) next *= t->dim[d];
   }
 }
 

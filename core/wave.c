@@ -141,6 +141,21 @@ static double most_bytes (const lurn_wave *w) {
   return most + (double)w->rest;
 }
 
+/* A product, and what sums like one, has a row for each place of a row that is a matrix: their number has to be an int. */
+static lurn_status check_places (const lurn_wave *w) {
+  const lurn_program *p = w->program;
+  for (int n = 0; n < p->ninstr; n++) {
+    const lurn_instr *i = &p->instr[n];
+    if (i->op != LURN_OP_PRODUCT && i->op != LURN_OP_OUTER && i->op != LURN_OP_PLACESUM) continue;
+    const lurn_register *x = &p->reg[i->in[1]];
+    size_t rows = rows_of(w, x, LURN_KEEP_FULL), places = (size_t)(x->cols / x->dim[x->rank - 1]);
+    if (rows > INT32_MAX / places)
+      return lurn_fail(w->ctx, LURN_EINVAL, "%s: %zu rows of %zu places each are more than %ld: ask for fewer rows or for "
+                       "windows", lurn_op_info(i->op)->name, rows, places, (long)INT32_MAX);
+  }
+  return LURN_OK;
+}
+
 lurn_status lurn_wave_plan (lurn_ctx *ctx, lurn_wave *w, const lurn_program *p, const lurn_schedule *s,
                             const lurn_kernels *k, const lurn_extent *most) {
   size_t r = (size_t)p->nreg + 1, n = (size_t)p->ninstr + 1, i = (size_t)p->ninput + 1, u = s ? (size_t)s->nunit : 0;
@@ -176,6 +191,8 @@ lurn_status lurn_wave_plan (lurn_ctx *ctx, lurn_wave *w, const lurn_program *p, 
     w->axis[at] = (uint8_t)lurn_instr_axis(p, &p->instr[at]);
   }
   if (s && s->choices.window) w->window = s->choices.window > 0 ? s->choices.window : lurn_recompute_window(w, most->T[0]);
+  lurn_status fits = check_places(w);
+  if (fits != LURN_OK) return fits;
   find_slot_bytes(w);
   layout_rest(w, NULL);
   if (most_bytes(w) > 0x1p62) return lurn_fail(ctx, LURN_ENOMEM,
@@ -268,7 +285,8 @@ static lurn_status check_indices (lurn_wave *w, const lurn_field *f, int rows, i
 
 /* Where there is one step, frames and rows are the same. */
 static int on_axis (const lurn_batch *b, int have, int want) {
-  return have == want || (b->T == 1 && have + want == LURN_ROW + LURN_TIME);
+  int first = (have == LURN_ROW || have == LURN_TIME) && (want == LURN_ROW || want == LURN_TIME);
+  return have == want || (b->T == 1 && first);
 }
 
 /* What the names of two axes mean to whoever has not read of axes. */

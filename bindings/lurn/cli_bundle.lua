@@ -3,7 +3,8 @@
 return function (cli)
   local M = {}
 
-  local words = require "lurn.cli_input" (cli).words
+  local input = require "lurn.cli_input" (cli)
+  local words = input.words
 
   -- A folder stands for the run files in it. Broken ones are an error here: what is given away is whole.
   local function rows_of (lurn, shelf, list)
@@ -60,6 +61,7 @@ return function (cli)
     local url, name = store_of(list[1])
     if url and list[2] then cli.usage("a bundle is of one study, or of run files") end
     if options.study and not url then cli.usage("--study belongs to a store; " .. list[1] .. " is none") end
+    input.keep(options.out, url and {url} or list)
     local study, rows
     if url then
       study = gather(lurn, bundle, url, name or options.study)

@@ -57,9 +57,30 @@ return function (cli)
     print_outcome(lurn, file)
   end
 
+  -- The script of a run, or a Lua file that it required. The text may be a stranger's: on a terminal it controls
+  -- nothing.
+  local function print_script (lurn, path, module)
+    local _, file = input.run(path)
+    local text, required = file.script.text, {}
+    for name in next, file.script.lua do required[#required + 1] = name end
+    table.sort(required)
+    if module then text = file.script.lua[module] end
+    if not text then
+      local missing = module and lurn.schema.unknown("its script required no", module, required) or "it has no script"
+      cli.fail(cli.INPUT, ("%s: %s"):format(path, missing))
+    end
+    if lurn.sys.isatty(1) then text = text:gsub("[^%C\n\t]", "?") end
+    io.stdout:write(text, text:find "\n$" and "" or "\n")
+    if required[1] and not module then
+      io.stderr:write(("lurn: it required %s (--module NAME)\n"):format(table.concat(required, ", ")))
+    end
+    return cli.OK
+  end
+
   function M.inspect (options, rest)
     local path = input.only_file("inspect", rest, "file")
     local lurn = cli.lurn()
+    if options.script or options.module then return print_script(lurn, path, options.module) end
     local r, message = lurn.h5.open(path)
     if not r then cli.fail(cli.INPUT, message) end
     local attributes, arrays

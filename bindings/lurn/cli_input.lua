@@ -17,6 +17,17 @@ return function (cli)
     return list
   end
 
+  --- What a verb reads it does not write over, whatever name it goes by.
+  ---@param out string?
+  ---@param paths string[]
+  function M.keep (out, paths)
+    local identity = cli.lurn().sys.identity
+    local target = out and identity(out)
+    for _, path in ipairs(target and paths or {}) do
+      if identity(path) == target then cli.usage(("--out: %s is read here; give another name"):format(out)) end
+    end
+  end
+
   --- A run file, read by the lurn of its precision.
   ---@return table lurn
   ---@return table file

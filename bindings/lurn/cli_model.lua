@@ -140,9 +140,34 @@ return function (cli)
     print(("%s  over %.0f %s"):format(line, r.count, language and "characters" or "targets"))
   end
 
+  -- The metrics that are asked for, each a name that lurn knows.
+  local function metrics_of (lurn, text)
+    local list, known = text and input.words(text), lurn.metrics.names()
+    for _, name in ipairs(list or {}) do
+      local there = false
+      for _, one in ipairs(known) do there = there or one == name end
+      if not there then
+        local message = lurn.schema.unknown("unknown metric", name, known)
+        cli.usage(("--metrics: %s (known: %s)"):format(message, table.concat(known, ", ")))
+      end
+    end
+    return list
+  end
+
+  -- A number, or a matrix of counts: a row for each true class.
+  local function show_metric (lurn, name, value, classes)
+    if type(value) ~= "table" then print(("       %s %.4f"):format(name, value)) return end
+    local rows, head = {}, {name}
+    for k, counts in ipairs(value) do
+      local class = classes and classes[k] or tostring(k)
+      rows[k], head[k + 1] = {class, table.unpack(counts)}, class
+    end
+    print((("       " .. require "lurn.sheet" (lurn).text(head, rows)):gsub("\n", "\n       ")))
+  end
+
   -- method: model.evaluate or model.predict. What it raises about shapes is a bad input file.
-  local function over_split (method, file, model, split, options)
-    local ok, r, more = pcall(method, model, split, {batch = options.batch, seq = options.seq})
+  local function over_split (method, file, model, split, options, metrics)
+    local ok, r, more = pcall(method, model, split, {batch = options.batch, seq = options.seq, metrics = metrics})
     if ok then return r, more end
     if type(r) ~= "string" then error(r, 0) end
     cli.fail(cli.INPUT, ("%s: the data do not fit the model: %s"):format(file.path, (r:gsub("^[^\n]-:%d+: ", ""))))
@@ -155,16 +180,22 @@ return function (cli)
       if (saved.program or ""):find("\noutput loss ") then models[#models + 1] = build(lurn, file, k) end
     end
     if not models[1] then cli.fail(cli.INPUT, file.path .. ": the run's model has no loss") end
-    local splits
-    splits, document.same_data = splits_of(lurn, file, options)
+    local metrics = metrics_of(lurn, options.metrics)
+    local splits, same = splits_of(lurn, file, options)
+    document.same_data = same
     for k, model in ipairs(models) do
       local results = {}
       if #models > 1 and not options.json then print("model " .. k) end
       for _, pair in ipairs(splits) do
-        local r = over_split(model.evaluate, file, model, pair[2], options)
-        results[pair[1]] = {loss = r.loss, bits = r.bits, perplexity = r.perplexity,
+        local r = over_split(model.evaluate, file, model, pair[2], options, metrics)
+        local result = {loss = r.loss, bits = r.bits, perplexity = r.perplexity,
           count = math.tointeger(r.count) or r.count}
+        results[pair[1]] = result
         if not options.json then show(pair[1], r, file.vocab) end
+        for _, name in ipairs(metrics or {}) do
+          result[name] = r[name]
+          if not options.json then show_metric(lurn, name, r[name], pair[2].data.set.classes) end
+        end
       end
       document.splits = k == 1 and results or document.splits
       if #models > 1 then
@@ -183,7 +214,7 @@ return function (cli)
     return (own_data(lurn, file))
   end
 
-  M.predict = require "lurn.cli_predict" (cli, {only_file = only_file, run = read_run, build = build, data = any_data,
+  M.predict = require "lurn.cli_predict" (cli, {run = read_run, build = build, data = any_data,
     over_split = over_split})
     .predict
 

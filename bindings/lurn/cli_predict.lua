@@ -5,6 +5,8 @@
 return function (cli, read)
   local M = {}
 
+  local input = require "lurn.cli_input" (cli)
+
   local function likeliest (row)
     local best = 1
     for c = 2, #row do if row[c] > row[best] then best = c end end
@@ -21,40 +23,49 @@ return function (cli, read)
     return type(classes) == "table" and #classes == cols and cols > 1 and classes or nil
   end
 
-  -- One row for each step: its sequence (as the table calls it, or its number in the data), its step, its outputs, and
-  -- the likeliest class where classes have names.
-  local function write_csv (file, outputs, names, sequences)
+  -- What a row's step is called by the column `time` of the table: its own step, or the last one of its sequence.
+  local function time_of (times, rows, t)
+    if #rows == #times then return times[t] end
+    return #rows == 1 and times[#times] or ""
+  end
+
+  -- One row for each step: its sequence (as the table calls it, or its number in the data), its step, its time where
+  -- the table has times, its outputs, and the likeliest class where classes have names.
+  local function write_csv (file, outputs, numbers, data, classes)
     local over_time = outputs[1]:dim() > 1
     local cols = outputs[1]:size(over_time and 2 or 1)
     local head = {"sequence", over_time and "step" or nil}
+    if data.times then head[#head + 1] = "time" end
     for c = 1, cols do head[#head + 1] = "out" .. c end
-    if names then head[#head + 1] = "class" end
+    if classes then head[#head + 1] = "class" end
     file:write(table.concat(head, ","), "\n")
     for i, out in ipairs(outputs) do
-      local rows = out:totable()
+      local n, rows = numbers[i], out:totable()
       if not over_time then rows = {rows} end
       for t, row in ipairs(rows) do
-        local cells = {quoted(sequences[i]), over_time and t or nil}
+        local cells = {quoted(data.names and data.names[n] or tostring(n)), over_time and t or nil}
+        if data.times then cells[#cells + 1] = quoted(time_of(data.times[n], rows, t)) end
         for _, x in ipairs(row) do cells[#cells + 1] = ("%.9g"):format(x) end
-        if names then cells[#cells + 1] = quoted(names[likeliest(row)]) end
+        if classes then cells[#cells + 1] = quoted(classes[likeliest(row)]) end
         file:write(table.concat(cells, ","), "\n")
       end
     end
   end
 
-  -- What the sequences of these numbers are called: by the table's names, where it has some.
-  local function sequences_of (data, numbers)
-    local list = {}
-    for i, n in ipairs(numbers) do list[i] = data.names and data.names[n] or tostring(n) end
-    return list
-  end
-
-  -- A model that learnt normalised targets puts out such.
-  local function tell_scale (data)
+  -- A model that learnt normalised targets puts out such: told, or turned back.
+  local function rescale (lurn, data, outputs, cols, back)
     local y = data.normalisation and data.normalisation.y
-    for k, column in ipairs(y and y.columns or {}) do
-      io.stderr:write(("lurn: targets were normalised: %s = %.9g + %.9g x output\n"):format(column, y.mean[k],
-        y.deviation[k]))
+    if back and not (y and #y.columns == cols) then
+      cli.usage(y and ("--denormalise: the model puts out %d numbers, and the targets are %d"):format(cols, #y.columns)
+        or "--denormalise: the targets were not normalised")
+    end
+    if back then
+      local mean, deviation = lurn.tensor(y.mean), lurn.tensor(y.deviation)
+      for i, out in ipairs(outputs) do outputs[i] = out * deviation + mean end
+    end
+    for k, column in ipairs(y and not back and y.columns or {}) do
+      io.stderr:write(("lurn: targets were normalised: %s = %.9g + %.9g x output%s\n"):format(column, y.mean[k],
+        y.deviation[k], k == 1 and " (--denormalise)" or ""))
     end
   end
 
@@ -95,18 +106,19 @@ return function (cli, read)
 
   function M.predict (options, rest)
     if not options.out then cli.usage("where to? -o OUT.csv or OUT.h5", cli.describe(cli.verbs.predict)) end
-    local lurn, file = read.run(read.only_file("predict", rest), options)
+    local lurn, file = read.run(input.only_file("predict", rest), options)
     local model = read.build(lurn, file, 1)
     local data = read.data(lurn, file, options)
+    input.keep(options.out, {file.path, data.path})
     local split = options.split and (data[options.split]
       or cli.fail(cli.INPUT, ("%s: the data have no split '%s'"):format(file.path, options.split))) or data.all
     local outputs, numbers = read.over_split(model.predict, file, model, split, options)
     if not outputs[1] then cli.fail(cli.INPUT, "the data have no sequence") end
     outputs = flattened(outputs, model:output_axis() == "time")
     local cols = outputs[1]:size(outputs[1]:dim())
+    rescale(lurn, data, outputs, cols, options.denormalise)
     if options.out:find "%.h5$" or options.out:find "%.hdf5$" then to_h5(lurn, options.out, outputs, file.path)
-    else to_csv(options.out, outputs, names_of(data, file.vocab, cols), sequences_of(data, numbers)) end
-    tell_scale(data)
+    else to_csv(options.out, outputs, numbers, data, names_of(data, file.vocab, cols)) end
     if options.json then cli.document {run = file.path, out = options.out, sequences = #outputs, columns = cols}
     else print(("%s: %d sequences, %d columns"):format(options.out, #outputs, cols)) end
     return cli.OK

@@ -145,17 +145,9 @@ return function (cli)
     return values
   end
 
-  -- A new run has a file of its own.
-  local function keep_parent (lurn, path, out)
-    local parent = lurn.sys.identity(path)
-    if out and parent and lurn.sys.identity(out) == parent then
-      cli.usage("--out is the run file that the new run comes from; give another name")
-    end
-  end
-
   local function start_forked (lurn, options, words, arguments)
     local file = read_file(lurn, options.fork)
-    keep_parent(lurn, options.fork, options.out)
+    input.keep(options.out, {options.fork})
     if options.precision and options.precision ~= file.precision then
       cli.usage("--fork goes on in the precision of the run, which is " .. file.precision)
     end
@@ -172,7 +164,7 @@ return function (cli)
   -- Without a script, script and parameters come from the file, too.
   local function start_filled (lurn, path, options, words, arguments)
     local file = read_file(lurn, options.init)
-    keep_parent(lurn, options.init, options.out)
+    input.keep(options.out, {options.init})
     lurn.repro.install {seed = options.seed or 1, name = "load", i = 0}
     local experiment = path and load_script(lurn, path) or experiment_of(lurn, file)
     if options.help then return nil, experiment end

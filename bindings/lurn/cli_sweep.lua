@@ -79,6 +79,7 @@ return function (cli)
   -- nil where create is false and there is none; the end of the command where it cannot be opened.
   local function open (lurn, url, create)
     local store, message, code = lurn.store.open(url, {create = create, spool = M.FOLDER .. "/.spool"})
+    for _, text in ipairs(store and store:orphans() or {}) do io.stderr:write("lurn: ", text, "\n") end
     if store or code == "ENOENT" and not create then return store, message end
     cli.fail(cli.INPUT, message)
   end
@@ -151,7 +152,7 @@ return function (cli)
     if not text then cli.fail(cli.INPUT, message or path .. ": cannot be read") end
     if text:find "^%s*[%[{]" then
       local list, why = lurn.json.decode(text)
-      list = type(list) == "table" and list[1] == nil and {list} or list
+      if list and text:find "^%s*{" then list = {list} end
       for _, row in ipairs(list or {}) do if type(row) ~= "table" then list = nil end end
       if not list then cli.fail(cli.INPUT, path .. ": " .. (why or "expected a list of objects")) end
       return list, text
@@ -206,22 +207,40 @@ return function (cli)
   local function read_configurations (lurn, experiment, spec, path)
     if not path then return nil end
     local list, text = read_list(lurn, path)
+    if not list[1] then cli.fail(cli.INPUT, path .. ": no configuration is in it") end
     for k, row in ipairs(list) do list[k] = configuration(lurn, experiment, spec, path, k, row) end
     return list, "enqueued " .. lurn.sys.sha256(text):sub(1, 16)
   end
 
-  -- The same file is put in once, also when the command is given again. How many configurations were put in.
+  -- The configurations of trials that were put in, by name; which seeds each configuration has; the last number of one.
+  local function configurations_of (trials)
+    local named, seeds, last = {}, {}, -1
+    for _, t in ipairs(trials) do
+      local c = t.config
+      seeds[c] = seeds[c] or {}
+      seeds[c][t.seed], last = true, math.max(last, c)
+      if t.attrs.enqueued then named[t.attrs.enqueued] = c end
+    end
+    return named, seeds, last
+  end
+
+  -- The same file is put in once, also when the command is given again; what a command that was cut short had put in
+  -- stays. How many configurations are new to the study's total. With one seed the store gives them their numbers.
   local function enqueue (study, list, key)
     if not list or study:get(key) then return 0 end
-    local seeds, configs, base = study:spec().seeds or 1, {}, 0
-    for _, t in ipairs(assert(study:sync())) do base = math.max(base, t.config + 1) end
+    local named, had, last = configurations_of(assert(study:sync()))
+    local seeds, new = study:spec().seeds or 1, {}
     for k, params in ipairs(list) do
+      local name = ("%s %d"):format(key:match "%S+$", k)      -- of the file, and the place in it
+      local config = named[name]
+      if not config and seeds > 1 then config, last = last + 1, last + 1 end
       for seed = 1, seeds do
-        configs[#configs + 1] = {params = params, config = base + k - 1, seed = seed, attrs = {enqueued = true}}
+        if not (named[name] and had[config][seed]) then
+          new[#new + 1] = {params = params, config = config, seed = seed, attrs = {enqueued = name}}
+        end
       end
     end
-    assert(study:enqueue(configs))
-    study:set(key, #list)
+    assert(study:enqueue(new))
     return #list
   end
 
@@ -366,7 +385,9 @@ return function (cli)
       store:close()
       return M.prepare(options, rest, words, what, default)
     end
-    settle_total(lurn, study, now, options, enqueue(study, list, key))
+    local added = enqueue(study, list, key)
+    settle_total(lurn, study, now, options, added)
+    if added > 0 then assert(study:set(key, added)) end      -- last: a command that was cut short begins here again
     return {lurn = lurn, experiment = experiment, study = study, url = url}
   end
 

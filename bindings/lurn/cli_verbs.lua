@@ -208,6 +208,7 @@ local verbs = {
       data = {"text", "a text, a table or a data set; the run's own data by default", "FILE"},
       batch = {"integer", "rows side by side; a text is read as one by default, its state carried all through"},
       seq = {"integer", "time steps in a window"},
+      metrics = {"text", "beside the loss: accuracy,f1,confusion, ... (lurn.metrics)", "NAMES"},
       op = OP,
       json = JSON,
     },
@@ -219,6 +220,7 @@ local verbs = {
     options = {
       data = {"text", "a text, a table or a data set; the run's own data by default", "FILE"},
       out = {"text", "a table (.csv), or arrays /out and /offsets (.h5)", "OUT"},
+      denormalise = {"flag", "outputs on the scale of the table, where targets were normalised"},
       split = {"text", "this split only: train, valid, test", "NAME"},
       batch = {"integer", "sequences side by side (32)"},
       seq = {"integer", "time steps in a window"},
@@ -230,7 +232,11 @@ local verbs = {
   inspect = {
     usage = "lurn inspect FILE.h5",
     help = "what is in a run file or a data set",
-    options = {json = JSON},
+    options = {
+      script = {"flag", "the script in a run file, which is not executed"},
+      module = {"text", "a Lua file that the script required, likewise", "NAME"},
+      json = JSON,
+    },
     from = "cli_files",
   },
   data = {

@@ -93,7 +93,7 @@ return function (lurn)
 
   -- One sequence {x = rows, y = rows of numbers, or ids}; nil when nothing of it is left.
   local function convert (t, o, rows, columns)
-    local s = {name = rows.name, x = {}, y = {}, group = columns.group and rows[1][columns.group]}
+    local s = {name = rows.name, x = {}, y = {}, time = {}, group = columns.group and rows[1][columns.group]}
     if columns.time then sort_by_time(t, rows, columns.time) end
     local class, x, y = columns.class, nil, nil
     for _, cells in ipairs(rows) do
@@ -102,6 +102,7 @@ return function (lurn)
       if next_x and next_y then
         x, y = next_x, next_y
         s.x[#s.x + 1], s.y[#s.y + 1] = column.numbers(columns.x, x), y
+        s.time[#s.x] = columns.time and cells[columns.time]
       end
     end
     return s.x[1] and s
@@ -111,7 +112,7 @@ return function (lurn)
 
   local function piece (s, first, last)
     return {name = s.name, x = table.move(s.x, first, last, 1, {}), y = table.move(s.y, first, last, 1, {}),
-      group = s.group, part = s.part}
+      time = table.move(s.time, first, last, 1, {}), group = s.group, part = s.part}
   end
 
   -- A single sequence in order is cut by its rows: the past trains, the future tests.
@@ -242,7 +243,7 @@ return function (lurn)
     end
     for _, s in ipairs(sequences) do windows(s, o, list) end
     if not list[1] then fail(1, "no sequence is left of the table's %d rows", #t.rows) end
-    return describe(list, o, columns, path), settled(options, norm, columns), norm, o.sequence and list
+    return describe(list, o, columns, path), settled(options, norm, columns), norm, list
   end
 
   -- Whether this is what measure gives: as many names as means and deviations.
@@ -267,7 +268,7 @@ return function (lurn)
   end
 
   --- A table of text as data. data.normalisation: {x = {columns, mean, deviation}, y = ...}. data.names: what the
-  -- column `sequence` says of each sequence.
+  -- column `sequence` says of each sequence; data.times: what the column `time` says of each step of each of them.
   ---@param path string
   ---@param options table   see OPTIONS above
   ---@return lurn.Data? data
@@ -289,9 +290,10 @@ return function (lurn)
     end
     local data = lurn.dataset(description)
     data.normalisation, data.path, data.csv = norm, path, written
-    if list then
-      data.names = {}
-      for i, s in ipairs(list) do data.names[i] = s.name end
+    data.names, data.times = o.sequence and {}, o.time and {}
+    for i, s in ipairs(list) do
+      if data.names then data.names[i] = s.name end
+      if data.times then data.times[i] = s.time end
     end
     return data
   end

@@ -52,7 +52,7 @@ return function (lurn)
   end
 
   local LINEAR = {
-    size = {"integer", nil, {1, 1e8}, "columns of the output; the number of classes by default"},
+    size = {"integer", nil, {1, 1e8}, "columns of the output; those of the target by default: its classes, or numbers"},
     activation = {"string", "identity", nil, "of the output"},
     bias = {"boolean", true, nil, "add bo"},
     tied = {"string", nil, nil, "name of an embedding before it: Wo is its W transposed"},
@@ -88,11 +88,11 @@ return function (lurn)
   function M.linear (options)
     local o = schema.check("lurn.linear", options or {}, LINEAR)
     return layer(o.name or "linear", o, function (self, m, x)
-      local size, path, y = o.size or m.classes, m:path(self), nil
+      local size, path, y = o.size or m.classes or m.y_dim, m:path(self), nil
       check_numbers("linear", x)
       if o.tied then y = tied(m.program, o, x, path)
       elseif size then y = m.program:affine(path, nil, size, o.bias and "bo" or nil, 0, {x, "Wo"})
-      else error("lurn.linear: size is not given and the data has no classes", 0) end
+      else error("lurn.linear: size is not given and the data have no targets", 0) end
       initialise(m.program, path, o.init)
       return m.program:activation(o.activation, y)
     end)

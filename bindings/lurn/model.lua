@@ -363,7 +363,7 @@ return function (lurn)
     local known = o.input and facts(o.input, "lurn.model")
     return create(function (m)
       if not known then return f(m) end
-      m.vocab, m.classes, m.data = known.vocab, known.classes, o.input
+      m.vocab, m.classes, m.y_dim, m.data = known.vocab, known.classes, known.y_dim, o.input
       return f(m, fields(m, known))
     end, {dice = o.dice, lean = not o.keep_out, window = window(o.checkpoint)})
   end
@@ -387,7 +387,7 @@ return function (lurn)
         schema.describe(loss)), 2)
     end
     return create(function (m)
-      m.vocab, m.classes, m.mask, m.data = known.vocab, known.classes, o.mask, o.input
+      m.vocab, m.classes, m.y_dim, m.mask, m.data = known.vocab, known.classes, known.y_dim, o.mask, o.input
       local x = input_x(m, known, "lurn.stack")
       for _, layer in ipairs(o) do x = m:apply(layer, x) end
       if not loss then return {out = x} end

@@ -31,6 +31,14 @@ return function (lurn)
     return ok and value, message, code
   end
 
+  local function pass_on (ok, value, ...)
+    if not ok and value == lurn.interrupted then error(value, 0) end
+    return ok, value, ...
+  end
+
+  --- pcall for what may take long: it does not take an interruption for a failure of f.
+  function M.pcall (f, ...) return pass_on(pcall(f, ...)) end
+
   --- A forward and a backward pass as one, of a model beside the one that trains; the loss. What follows `level` goes
   -- to player:forward.
   function M.attempt_both (player, level, ...) return (M.attempt(player, level + 1, both, ...)) end

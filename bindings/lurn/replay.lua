@@ -23,29 +23,33 @@ return function (lurn)
     return hashes, was
   end
 
+  -- Of the places where data may be, the first in which they are those of the run; else the first that could be read,
+  -- and why the first could not.
+  local function search (open, hashes, places, ...)
+    local _ <close> = lurn.source.aside()
+    local first, message, code
+    for _, place in ipairs(places) do
+      local ok, data, why, what = lurn.patience.pcall(open, place, ...)
+      if ok and data and hashes[lurn.source.of(data).hash] then return data end
+      first = first or ok and data or nil
+      message, code = message or (ok and why or data), code or what
+    end
+    return nil, first, message, code
+  end
+
   local function found_by_hash (name, file, given, strict)
     local open = lurn[name]
     return function (path, ...)
-      local run, first, message, code = lurn.current, nil, nil, nil
       if type(path) ~= "string" then return open(path, ...) end
       local hashes, was = hashes_of(file, name, path)
-      lurn.current = nil        -- what is only looked at is not the run's
-      for _, place in ipairs(lurn.manifest.places(file.manifest, path, given)) do
-        local ok, data, why, what = pcall(open, place, ...)
-        if ok and data and hashes[lurn.source.of(data).hash] then
-          lurn.current = run
-          return lurn.source.adopt(data)
-        end
-        first = first or ok and data or nil
-        message, code = message or (ok and why or data), code or what
-      end
-      lurn.current = run
+      local own, first, message, code = search(open, hashes, lurn.manifest.places(file.manifest, path, given), ...)
+      if own or first and not (strict and was) then return lurn.source.adopt(own or first) end
       if not first then
         lurn.data.failure = ("%s (data of the run; --data FILE says where they are)"):format(message)
-      elseif strict and was then
+      else
         lurn.data.failure = ("%s: not the data of the run: the hash of the content is %.12s, and was %.12s; --data "
           .. "FILE says where they are"):format(path, lurn.source.of(first).hash, was)
-      else return lurn.source.adopt(first) end
+      end
       return nil, lurn.data.failure, code or "EFORMAT"
     end
   end

@@ -78,9 +78,16 @@ return function (lurn)
 
   ---------------------------------------------------------------- again
 
+  --- Until the value is closed, what is read is only looked at, and not the run's.
+  function M.aside ()
+    local run = lurn.current
+    lurn.current = nil
+    return setmetatable({}, {__close = function () lurn.current = run end})
+  end
+
   -- The manifest may be anybody's, and so may its options.
   local function read_table (path, options)
-    local ok, data, message, code = pcall(lurn.csv, path, options)
+    local ok, data, message, code = lurn.patience.pcall(lurn.csv, path, options)
     if not ok then return nil, tostring(data), "EFORMAT" end
     return data, message, code
   end
@@ -128,10 +135,8 @@ return function (lurn)
   ---@return string? hash
   ---@return any data
   function M.hash (source, path)
-    local run = lurn.current
-    lurn.current = nil        -- what is only looked at is not the run's
-    local ok, value = pcall(M.open, source, path)
-    lurn.current = run
+    local _ <close> = M.aside()
+    local ok, value = lurn.patience.pcall(M.open, source, path)
     if ok and value then return M.of(value).hash, value end
   end
 

@@ -20,10 +20,10 @@
 -- it outlives every process, but a power cut, which ends its worker too, may take it; then its number is given again.
 --
 -- With a spool, a store that is away costs no result: reports and results wait on the local disk ("spooled") until it
--- is back; claims and renewals say nil, message, code.
+-- is back; claims and renewals say nil, message, code. What waits gets in with the calls that come, a moment each.
 --
 -- Misuse raises; the outside world (and a trial that was lost) is nil, message, code. Codes: ENOENT, EEXIST, EBUSY (try
--- again), ECONN (no connection), EIO, EFORMAT, EREADONLY.
+-- again), ECONN (no connection), EIO, EFORMAT, EREADONLY, EAGAIN (the store is there: what waits in the spool gets in).
 
 return function (lurn)
   local schema, machine, event = lurn.schema, lurn.store_state, lurn.store_event
@@ -262,7 +262,8 @@ return function (lurn)
     return list
   end
 
-  --- With a spool: writes what waits there into the store. nil, message, code when the store is still away.
+  --- With a spool: writes what waits there into the store, for a fifth of a second. nil, message, "EAGAIN": there is
+  -- more, for the next call; nil, message, another code: the store is still away.
   ---@return true? done
   function Store:drain ()
     if not self.kept.spool then return true end
@@ -275,6 +276,14 @@ return function (lurn)
   function Store:waits ()
     if not self.kept.spool then return false end
     return self.kept.spool:waits()
+  end
+
+  --- With a spool: what was set aside since this was asked last, as sentences. What waits for a study that is not there
+  -- (its disk is not mounted; it was deleted) stays in a file, and is told nobody.
+  ---@return string[] notes
+  function Store:orphans ()
+    if not self.kept.spool then return {} end
+    return self.kept.spool:orphans()
   end
 
   --- Waits until the results that were to be on disk later are there. true, "spooled": the disk refused, and they wait

@@ -76,7 +76,9 @@ return function (lurn)
     if not self.db then return end
     -- SQLite complains where there is nothing to undo.
     local _, rolled = pcall(self.db.run, self.db, "ROLLBACK")
-    if trouble.code == "ECONN" or not rolled then disconnect(self) end
+    -- Whoever only reads may not be who answers next time: another server, a file system that was mounted again.
+    local another = trouble.code == "ECONN" or trouble.code == "EREADONLY"
+    if another or not rolled then disconnect(self) end
   end
 
   -- Tries that take long, since the server is silent, are made the less often: others wait meanwhile.

@@ -126,6 +126,35 @@ static void check_cell (lurn_ctx *ctx, const char *cell, const char *activation,
   lurn_program_free(&source);
 }
 
+/* Where there is one step, what is known per row may be asked for per step; on another axis, or once, it may not. */
+static void check_axes (lurn_ctx *ctx) {
+  static const struct { int have, want, fits; } rows[] = {
+    {LURN_ROW, LURN_TIME, 1}, {LURN_TIME, LURN_ROW, 1}, {LURN_ROW, LURN_ROW, 1}, {LURN_ROW2, LURN_ONCE, 0},
+    {LURN_ROW2, LURN_TIME, 0}, {LURN_TIME, LURN_ONCE, 0}, {LURN_ROW2, LURN_ROW2, 1}};
+  static const int32_t length[2] = {1, 1};
+  static const real values[2] = {1, 2};
+  int one = 1;
+  for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
+    int32_t live[1], start[2];
+    lurn_batch second = {.T = 1, .B = 2, .N = 2, .live = live, .start = start}, b = second;
+    const lurn_moment moment = {.purpose = LURN_PURPOSE_TRAIN};
+    lurn_program p;
+    lurn_wave w;
+    lurn_batch_pack(2, length, live, start);
+    b.along[0] = &second;
+    b.nfield = 1;
+    b.field[0] = (lurn_field){"x", LURN_REAL, rows[k].have, 1, values};
+    lurn_program_init(ctx, &p);
+    lurn_output_reg(&p, "x", lurn_input_reg(&p, "x", LURN_REAL, rows[k].want, 1, &one));
+    const lurn_extent most = lurn_extent_of(&b);
+    CHECK(lurn_wave_plan(ctx, &w, &p, NULL, ctx->kernels, &most) == LURN_OK);
+    check((lurn_wave_bind(&w, &b, &moment) == LURN_OK) == rows[k].fits, "%s for %s: %s", lurn_axis_names[rows[k].have],
+          lurn_axis_names[rows[k].want], ctx->message);
+    lurn_wave_free(&w);
+    lurn_program_free(&p);
+  }
+}
+
 int main (void) {
   check_heap heap;
   lurn_ctx ctx;
@@ -136,5 +165,6 @@ int main (void) {
   check_cell(&ctx, "lstm", "tanh", 2, 1);
   check_cell(&ctx, "gru", "tanh", 3, 1);
   for (const char *const *a = lurn_activation_list(); *a; a++) check_cell(&ctx, "rnn", *a, 1, 0);
+  check_axes(&ctx);
   return check_done("check_engine");
 }

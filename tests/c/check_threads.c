@@ -1,8 +1,12 @@
 /* check_threads.c: layers wide enough that threads share their columns (sharing.h), under one, two and three threads and
  * every instruction set, against the naive twin: the same bits. One wave plays batches of several shapes, each of
- * which is shared in its own way. And threads that meet again and again, with a processor each or not.
+ * which is shared in its own way. And threads that meet again and again, with a processor each or not; and a fork, which has none of them.
  */
+#define _POSIX_C_SOURCE 200809L      /* fork */
+
 #include <stdatomic.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "cell.h"
 #include "check.h"
@@ -41,6 +45,26 @@ static void check_meetings (lurn_ctx *ctx) {
     lurn_pool_run(pools[n], keep_meeting, &r);
     CHECK(!r.apart && r.count[0] == MEETINGS && r.count[n] == MEETINGS);
   }
+}
+
+/* A fork has the pool and none of its threads. */
+static void check_fork (lurn_ctx *ctx) {
+  int status = -1;
+  pid_t child = fork();
+  if (child == 0) {
+    meeting r = {.pool = pools[2]};
+    alarm(20);
+    lurn_pool_run(pools[2], keep_meeting, &r);
+    int alone = lurn_pool_threads(pools[2]) == 1 && lurn_pool_crowd(pools[2]) == LURN_CROWD_NONE && r.count[0] == MEETINGS;
+    lurn_pool_stop(ctx, pools[2]);
+    lurn_pool *own = lurn_pool_start(ctx, 2);
+    r = (meeting){.pool = own};
+    lurn_pool_run(own, keep_meeting, &r);
+    lurn_pool_stop(ctx, own);
+    _exit(alone && r.count[1] == MEETINGS ? 7 : 1);
+  }
+  CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 7);
+  CHECK(lurn_pool_threads(pools[2]) == 3);
 }
 
 /* ---------- programs ---------- */
@@ -187,6 +211,8 @@ int main (void) {
   check_ctx(&ctx, &heap);
   pools[1] = lurn_pool_start(&ctx, 2);
   pools[2] = lurn_pool_start(&ctx, 3);
+  check_meetings(&ctx);
+  check_fork(&ctx);
   check_meetings(&ctx);
   check_cell(&ctx, "lstm", 72);
   check_cell(&ctx, "gru", 40);

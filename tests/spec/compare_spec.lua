@@ -111,6 +111,7 @@ describe("run files side by side", function ()
     code, _, err = shell.lurn "ls runs/data.h5"
     assert.equal(3, code)
     assert.matches("runs/data.h5: an HDF5 file, but not a run file", err)
+    assert.equal(2, (shell.lurn "bundle runs/a.h5 -o runs/a.h5"))
     shell.lurn "bundle runs/a.h5 -o some.h5"
     code, _, err = shell.lurn "ls some.h5"
     assert.equal(3, code)

@@ -342,6 +342,16 @@ describe("from a table to predictions", function ()
     assert.equal(32, json.decode(out).sequences)
     local arrays <close> = assert(lurn.h5.open(shell.path "out.h5"))
     assert.same({32, 2}, arrays:read("/out").shape)
+    code, out, err = shell.lurn "eval run.h5 --metrics balanced_accuracy,confusion"
+    assert.equal(0, code, err)
+    local balanced = ("%.4f"):format(result.result.balanced)
+    assert.matches("test +loss %d%.%d+  over 32 targets\n +balanced_accuracy " .. balanced .. "\n", out)
+    assert.matches("\n +confusion +common +rare, indeed\n +common +%d+ +%d+\n +rare, indeed +%d+ +%d+\n", out)
+    code, out = shell.lurn "eval run.h5 --metrics confusion --json"
+    assert.same({0, result.result.confusion}, {code, json.decode(out).splits.test.confusion})
+    code, _, err = shell.lurn "eval run.h5 --metrics acuracy"
+    assert.equal(2, code)
+    assert.matches("%-%-metrics: unknown metric 'acuracy', did you mean 'accuracy'%?", err)
   end)
 
   when_built("reads tables for a model as the model's own one", function ()
@@ -378,6 +388,14 @@ end}]])
       shell.run "mv away.csv table.csv"
       assert.equal(0, code, err)
       assert.equal(y == "other", err:find "targets were normalised: other = 99.9%d+ %+ 0%.%d+ x output" ~= nil, err)
+      if y == "other" then
+        local told = err
+        code, _, err = shell.lurn "predict own.h5 --data few.csv -o back.csv --denormalise"
+        assert.same({0, ""}, {code, err})
+        local function output (name) return tonumber(shell.read(name):match "\ns31,(%S+)\n":match "[^,]*$") end
+        local mean, deviation = told:match "other = (%S+) %+ (%S+) x output %(%-%-denormalise%)"
+        assert.near(mean + deviation * output "few_out.csv", output "back.csv", 1e-4)
+      end
       local rows = read.table_of(shell.read "few_out.csv", ",", true).rows
       assert.equal(2, #rows)
       for k, name in ipairs {"s31", "s5"} do
@@ -414,7 +432,14 @@ end}]])
     local code, _, err = shell.lurn "predict run.h5 --data table.csv -o from_table.csv"
     assert.equal(0, code, err)
     assert.equal(0, (shell.lurn "predict run.h5 --data set.h5 -o from_set.csv"))
-    assert.equal(shell.read "from_set.csv", shell.read "from_table.csv")
+    local timed = read.table_of(shell.read "from_table.csv", ",", true)
+    assert.same({"sequence", "time", "out1", "out2", "class"}, {table.unpack(timed.names)})
+    for k, row in ipairs(read.table_of(shell.read "from_set.csv", ",", true).rows) do
+      local other = timed.rows[k]
+      assert.equal(tostring(3 + k % 5), table.remove(other, 2))      -- of the last step
+      row.line, other.line = nil, nil
+      assert.same(row, other)
+    end
     local rows = shell.read "table.csv":match "\n(s31,.-\n)s32":gsub(",[^,]*\n", "\n")
     shell.write("five.csv", "id,step,value,other\n" .. rows)
     shell.run "mv set.h5 away.h5"
@@ -422,7 +447,40 @@ end}]])
     shell.run "mv away.h5 set.h5"
     assert.equal(0, code, err)
     local line = shell.read "five_out.csv":match "\n(s31,.-)\n"
-    assert.is_truthy(shell.read "from_set.csv":find(line, 1, true))
+    assert.is_truthy(shell.read "from_table.csv":find(line, 1, true))
+    code, _, err = shell.lurn "predict run.h5 --data five.csv -o five_out.csv --denormalise"
+    assert.equal(2, code)
+    assert.matches("%-%-denormalise: the targets were not normalised", err)
+  end)
+
+  when_built("needs no script of one's own", function ()
+    local script = shell.here .. "/scripts/table.lua"
+    local code, out, err = shell.lurn(("run %s --data table.csv --sequence id --time step --x value,other --y label "
+      .. "--targets sequence --by stratified --balanced true --hidden 8 --out own.h5 --force"):format(script))
+    assert.equal(0, code, err)
+    assert.matches("test: accuracy [01]%.%d+, balanced [01]%.%d+; always the commonest class: 0%.8750, 0%.5000\n"
+      .. "  common: %d+ %d+\n  rare, indeed: %d+ %d+\nresult ", out)
+    assert.not_matches("lost", err)
+    -- A series, its last value again and its mean worked out by hand.
+    local lines, series = {"t,a,word"}, {}
+    for t = 1, 200 do
+      series[t] = tonumber(("%.3f"):format(math.sin(t / 5) + math.cos(t * t) / 9))
+      lines[t + 1] = ("%d,%.3f,%s"):format(t, series[t], t % 3 == 0 and "fizz" or "no")
+    end
+    shell.write("series.csv", table.concat(lines, "\n"))
+    code, out, err = shell.lurn(("run %s --data series.csv --time t --x a,word --categories word --y a --window 10 "
+      .. "--horizon 3 --split 60,20,20 --epochs 3 --quiet --out own.h5 --force"):format(script))
+    assert.equal(0, code, err)
+    local mean, again, squares, n = 0, 0, 0, 0
+    for t = 1, 120 do mean = mean + series[t] / 120 end
+    for t = 161 + 9, 200 - 3 do
+      again, squares, n = again + (series[t + 3] - series[t])^2, squares + (series[t + 3] - mean)^2, n + 1
+    end
+    assert.near((squares / n)^0.5, tonumber(out:match "always the mean: rmse %S+ %(a: (%S+)%)"), 1e-3)
+    assert.near((again / n)^0.5, tonumber(out:match "the last value again: rmse %S+ %(a: (%S+)%)"), 1e-3)
+    code, out, err = shell.lurn(("run %s --data series.csv"):format(script))
+    assert.same({1, ""}, {code, out})
+    assert.matches("\nlurn: which columns%? %-%-x a,b,c %-%-y d\n", err)
   end)
 
   when_built("says what is wrong", function ()
@@ -442,6 +500,12 @@ end}]])
     code, _, err = shell.lurn "predict run.h5"
     assert.equal(2, code)
     assert.matches("where to%?", err)
+    for _, out in ipairs {"table.csv", "run.h5"} do
+      local before = shell.read(out)
+      code, _, err = shell.lurn("predict run.h5 --data table.csv -o ./" .. out)
+      assert.same({2, before}, {code, shell.read(out)})
+      assert.matches("%-%-out: ./" .. out .. " is read here; give another name", err)
+    end
     code, _, err = shell.lurn "predict nowhere.h5 -o x.csv"
     assert.equal(3, code)
     assert.matches("nowhere.h5", err)

@@ -103,6 +103,21 @@ describe("a data set", function ()
     end
   end)
 
+  it("refuses ids in columns, and a mask of ids", function ()
+    local pairs_, long = {}, {}
+    for t = 1, 40 do pairs_[t], long[t] = {t, t + 1}, t end
+    for why, t in pairs {
+      ["x: 2 ids a step, expected one"] = {{x = lurn.ids(pairs_)}},
+      ["y: 40 ids a sequence, expected one"] = {{x = long, y = long}, targets = "sequence"},
+      ["labels: 2 ids a step"] = {{x = {1, 2}, labels = lurn.ids {{1, 2}}}},
+      ["mask: expected real numbers, the weights, got ids"] = {{x = long, mask = lurn.ids(long)}},
+    } do
+      assert.error_matches(function () core.dataset(t):sequence(1) end, why)
+    end
+    local reals = core.dataset {{x = {{1, 2}, {3, 4}}, y = {1.0, 2.0}}, targets = "sequence"}
+    assert.same({{1, 2}}, reals:sequence(1).y:totable())
+  end)
+
   it("names the place of a fault", function ()
     assert.error_matches(function () core.dataset {{x = {{1, 2}}}, {x = {{1, 2}, {3, 0 / 0}}}} end,
                          "x of sequence 2, step 2, column 2: not a number")
@@ -130,6 +145,9 @@ describe("a data set file", function ()
       ["id 2, expected 0 to 1"] = {{x = lurn.ids {1, 3, 1}, vocab = {"a", "b"}}},
       ["step 1, column 1: infinite"] = {{x = lurn.tensor {1, 2, 1 / 0}}},
       ["expected a text"] = {{}, {kind = 4}},
+      ["unknown: id 2, expected %-1 %(none%) or one of the vocabulary, 0 to 1"] =
+        {{x = lurn.ids {1, 2, 1}, vocab = {"a", "b"}}, {unknown = 2}},
+      ["unknown: id %-2"] = {{}, {unknown = -2}},
     } do
       local path = temp()
       write(path, case[1], case[2])
@@ -202,6 +220,20 @@ describe("a text", function ()
     assert.same({train = {{1, 90}}, valid = {{91, 95}}, test = {{96, 100}}}, import(("ab"):rep(50)).splits)
     assert.same({train = {{1, 8}}, valid = {{9, 10}}}, import(("a"):rep(10), {split = {4, 1}}).splits)
     assert.same({{1, 1}}, import("x").splits.train)
+  end)
+
+  it("may be told in a table that makes its answers anew", function ()
+    local path, out = temp(), temp()
+    spit(path, "abcab")
+    local long = ("/."):rep(40)      -- equal texts up to 40 bytes are one in Lua, and kept by whoever has one
+    local answers, kept = {path = long .. path, out = long .. out, source = ("source"):rep(20)}, {}
+    local options = setmetatable({}, {__index = function (_, key)
+      collectgarbage()
+      for i = 1, 100 do kept[#kept + 1] = ("x"):rep(60 + i) end      -- takes the memory of what was let go
+      return answers[key] and answers[key]:sub(1, -2) .. answers[key]:sub(-1)
+    end})
+    assert.equal(answers.out, (assert(core.text(options))))
+    assert.equal(answers.source, assert(core.dataset.open(out)).source)
   end)
 
   it("goes across the edges of what is read at a time", function ()

@@ -88,6 +88,22 @@ describe("the same bits", function ()
   end)
 end)
 
+describe("reset flags that are none", function ()
+  it("are refused before anybody reads them", function ()
+    local l = lurn.f64
+    local model = model_of(l, "gru")
+    local player = model.native:player {reset = true}
+    local b, other = window(l, 1, 9), {source = l.zeros(2, 3, 1), reset = l.zeros(2, 3)}
+    for why, more in pairs {
+      ["'reset': the model expects time %(1%) real, got time %(1%) index"] = {reset = l.ids(9, 3)},
+      ["'reset': the model expects time %(1%) real, got time2 %(1%) real"] = {time2 = other},
+    } do
+      more.x, more.y = b.x, b.y
+      assert.error_matches(function () player:forward(l.batch(more), 1, 0, "eval") end, why)
+    end
+  end)
+end)
+
 ---------------------------------------------------------------------- instruction sets, engines
 
 -- Dropout, embedding, several steps, weights and everything on the way. dice: a schedule drawn by lot.

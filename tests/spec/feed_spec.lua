@@ -355,6 +355,19 @@ describe("windows that overlap", function ()
     assert.equal(22, at)
   end)
 
+  it("weigh nothing where they are old: all columns of a mask that has more than one", function ()
+    local l = lurn.f64
+    local x, mask = {}, {}
+    for t = 1, 90 do x[t], mask[t] = {t + 0.5}, {1, 2, 3} end
+    local feed = l.dataset {{x = x, y = x, mask = mask}}.all:feed {batch = 1, seq = 50, stride = 10}
+    for step = 1, feed.steps do
+      local b = feed:batch(1, step)
+      for t = 1, b.T do
+        assert.same(b.T - t < 10 and {1, 2, 3} or {0, 0, 0}, b.mask[t][1]:totable())
+      end
+    end
+  end)
+
   it("are refused where they make no sense", function ()
     local data = data_of {9, 14}
     assert.has_error(function () data.all:feed {batch = 1, seq = 4, stride = 5} end)

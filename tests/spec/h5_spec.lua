@@ -86,6 +86,15 @@ describe("a document", function ()
     assert.is_false(r:exists "/g/x")
   end)
 
+  it("has no rows in a single number, whichever are asked for", function ()
+    local path = temp()
+    write(path, {["/n"] = 7, ["/x"] = 2.5, ["/t"] = "text"})
+    local r <close> = assert(h5.open(path))
+    for name, value in pairs {["/n"] = 7, ["/x"] = 2.5, ["/t"] = "text"} do
+      assert.same({value, value, value}, {r:read(name), r:read(name, 1, 0), r:read(name, 2)})
+    end
+  end)
+
   it("grows by rows, compressed", function ()
     local path = temp()
     local w = assert(h5.create(path))

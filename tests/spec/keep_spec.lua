@@ -56,6 +56,20 @@ describe("kept checkpoints", function ()
     assert.same({20, 70, 80}, there())
   end)
 
+  it("are there until the new one is", function ()
+    shell.write("a", "new")
+    shell.write("b", "old")
+    assert(lurn.sys.link(shell.path "a", shell.path "b"))
+    assert(lurn.sys.link(shell.path "a", shell.path "b"))      -- it is the same file already
+    assert.equal("new", shell.read "b")
+    assert.is_nil((lurn.sys.link(shell.path "nothing", shell.path "b")))
+    assert.equal("new", shell.read "b")
+    shell.run "mkdir -p sub/full && echo x >sub/full/x"
+    assert.is_nil((lurn.sys.link(shell.path "a", shell.path "sub/full")))
+    local _, out = shell.run "ls -A . sub | grep tmp"
+    assert.equal("", out)
+  end)
+
   it("are copied where there are no links", function ()
     shell.write("a", ("0123456789"):rep(30000))
     assert(lurn.sys.link(shell.path "a", shell.path "b"))

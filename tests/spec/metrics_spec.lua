@@ -177,6 +177,13 @@ describe("an evaluation", function ()
     assert.is_true(whole[1]:equal(writer:predict(text.all, {seq = 2})[1]))
   end)
 
+  it("has as many outputs as the targets have numbers, where lurn.linear is told no size", function ()
+    local numbers = lurn.dataset {{x = {{1.0}, {2.0}}, y = {{1.0, 2.0, 3.0}, {4.0, 5.0, 6.0}}}}
+    local m = lurn.stack {input = numbers, lurn.linear(), loss = lurn.loss.mse()}
+    assert.same({2, 3}, m:predict(numbers.all)[1].shape)
+    assert.error_matches(function () lurn.stack {input = {dim = 1}, lurn.linear()} end, "the data have no targets")
+  end)
+
   it("says what a split is to whoever has none", function ()
     for _, method in ipairs {"evaluate", "predict"} do
       local function of (split) return function () return model[method](model, split) end end

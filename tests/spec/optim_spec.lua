@@ -261,6 +261,19 @@ describe("a saved optimiser", function ()
     end)
   end
 
+  it("writes into numbers without gaps alone, as many as the model has", function ()
+    local l = lurn.f64
+    local native = model_of(l, "gru", "mean").native
+    local options, n = {rule = "adam"}, native:flat()
+    for why, bad in pairs {["without gaps, got a view"] = l.zeros(1):expand(2 * n),
+                           ["a tensor of numbers"] = l.ids(2 * n), ["of another model"] = l.zeros(n - 1)} do
+      assert.error_matches(function () native:update(options, nil, 1, bad) end, why)
+      assert.error_matches(function () native:accumulate(bad) end, why)
+    end
+    native:accumulate(l.zeros(n))
+    native:update(options, nil, 1, l.zeros(2 * n))
+  end)
+
   it("has no moments before the first step, and goes back to there", function ()
     local l = lurn.f32
     local model = model_of(l, "gru", "mean")

@@ -4,6 +4,18 @@ local lurn = require "lurn"
 local process = lurn.process
 local shell = require "shell_helper"
 
+local when_built = shell.ready and it or pending
+
+local THREADS = [[
+local lurn = require "lurn"
+lurn.threads(4)
+return lurn.experiment {name = "threads", params = {x = {0.5, float = {0, 1}}}, run = function (run, p)
+  local data = lurn.dataset {{x = {{1.0}, {2.0}}, y = {{1.0}, {2.0}}}}
+  local model = lurn.stack {input = data, lurn.rnn {hidden = 2}, lurn.linear {size = 1}, loss = lurn.loss.mse()}
+  return run:fit {model = model, optim = lurn.optim.sgd(model, {lr = p.x / 10}), train = data.train, steps = 5}.loss
+end}
+]]
+
 -- Longer than anything takes that is waited for, on whatever machine.
 local PATIENCE = 60
 
@@ -136,6 +148,41 @@ describe("a child", function ()
     assert.equal("into the file\n", shell.read "said")
     assert.is_false(process.pin(1 << 20))
     assert.equal(#cores, #process.cores())
+  end)
+
+  -- Its parent's engine had threads, which a fork has not.
+  it("plays alone, or with threads of its own", function ()
+    local before = lurn.threads()
+    lurn.threads(4)
+    local model = lurn.stack {input = {dim = 3}, lurn.lstm {hidden = 64}, loss = lurn.loss.mse()}
+    local batch = lurn.batch {x = lurn.normal(9, 40, 3, {seed = 1}), y = lurn.normal(9, 40, 64, {seed = 2})}
+    local loss = model:forward(batch)
+    local pid, fd = child(function (to)
+      local alone = lurn.threads()
+      local first = model:forward(batch)
+      lurn.threads(2)
+      process.write(to, ("%d %d %s %s"):format(alone, lurn.threads(), first == loss, model:forward(batch) == loss))
+      lurn.threads(1)
+    end)
+    local said = process.poll({fd}, 20)[1] and process.read(fd)
+    process.kill(pid, "KILL")
+    wait(pid)
+    process.close(fd)
+    assert.equal("1 2 true true", said)
+    assert.equal(4, (lurn.threads()))
+    assert.equal(loss, model:forward(batch))
+    lurn.threads(before)
+  end)
+
+  when_built("is a trial of a sweep whose script asks for threads", function ()
+    shell.write("threads.lua", THREADS)
+    local code, _, err = shell.lurn("sweep threads.lua --sampler random --trials 3 --quiet", "timeout -s KILL 60")
+    assert.equal(0, code, err)
+    local store = assert(lurn.store.open(shell.path "sweeps/threads.db"))
+    local trials = assert(store:study "threads"):sync()
+    assert.equal(3, #trials)
+    for _, t in ipairs(trials) do assert.equal("COMPLETE", t.state) end
+    store:close()
   end)
 
   it("shows how much memory it has", function ()

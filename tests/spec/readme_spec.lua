@@ -19,6 +19,12 @@ local function blocks ()
   return list
 end
 
+-- The block in which a word stands.
+local function block (word)
+  for _, b in ipairs(blocks()) do if b.code:find(word, 1, true) then return b end end
+  error("no block of README.md has " .. word)
+end
+
 local function lines_of (text)
   return select(2, text:gsub("[^\n]+", ""))
 end
@@ -34,7 +40,7 @@ describe("README.md", function ()
   teardown(shell.close)
 
   when_built("shows an experiment of twenty lines and what it prints", function ()
-    local first = blocks()[1]
+    local first = block "parity"
     assert.equal(20, lines_of(first.code))
     shell.write("parity.lua", first.code)
     local code, out, err = shell.lurn "run parity.lua"
@@ -48,15 +54,14 @@ describe("README.md", function ()
   end)
 
   when_built("shows a cell and the program that lurn.show prints of it", function ()
-    local block = blocks()[2]
-    local code, out, err = play("cell.lua", block.code)
+    local code, out, err = play("cell.lua", block("my_lstm").code)
     assert.equal(0, code, err)
     local shown = readme():match "\n(    scan forward my_lstm1\n.-\n    end\n)"
     assert.truthy(out:find(shown:gsub("\n    ", "\n"):sub(5), 1, true), "lurn.show prints something else today")
   end)
 
   when_built("shows a loop that learns", function ()
-    local code, out, err = play("own.lua", blocks()[3].code)
+    local code, out, err = play("own.lua", block("for epoch").code)
     assert.equal(0, code, err)
     local losses = {}
     for loss in out:gmatch "loss (%S+)" do losses[#losses + 1] = tonumber(loss) end
@@ -66,7 +71,7 @@ describe("README.md", function ()
   end)
 
   when_built("shows how far back a gradient reaches", function ()
-    shell.write("lags.lua", blocks()[5].code)
+    shell.write("lags.lua", block("diagnose").code)
     local code, out, err = shell.run(('eval "$(%s env)" && LC_ALL=C.UTF-8 lua5.4 lags.lua'):format(shell.bin))
     assert.equal(0, code, err)
     local shown = readme():match "\n    (rnn1.h: gradient of the last step's loss, by lag\n.-)\n\n"
@@ -74,9 +79,9 @@ describe("README.md", function ()
   end)
 
   when_built("shows a table that becomes predictions in 25 lines", function ()
-    local block = blocks()[4]
-    assert.is_true(lines_of(block.code) <= 25)
-    shell.write("faults.lua", block.code)
+    local faults = block "faults"
+    assert.is_true(lines_of(faults.code) <= 25)
+    shell.write("faults.lua", faults.code)
     assert.equal(0, (shell.run("lua5.4 " .. shell.here .. "/datasets/faults.lua > faults.csv")))
     local code, out, err = shell.lurn "run --quiet faults.lua"
     assert.equal(0, code, err)
@@ -88,7 +93,7 @@ describe("README.md", function ()
       assert.same({6, 42}, {a + b, c + d})
       return balanced
     end
-    assert(numbers(out) > 0.8 and numbers(block.rest) > 0.8)
+    assert(numbers(out) > 0.8 and numbers(faults.rest) > 0.8)
     local predictions, rows, failing = shell.read "predictions.csv", 0, 0
     assert.matches("^machine,state,failing,sound\n", predictions)
     for state, p in predictions:gmatch "\n%d+,(%a+),([%d.e-]+),[%d.e-]+" do

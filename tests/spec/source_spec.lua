@@ -198,4 +198,21 @@ describe("what a run has read", function ()
     assert.equal(0, code, err .. out)
     for _, kind in ipairs {"npy", "npz", "idx", "csv"} do equal("more.h5 --run " .. kind) end
   end)
+
+  it("is not missing because reading it was interrupted", function ()
+    local own, current = lurn.csv, {}
+    local function interrupted () error(lurn.interrupted, 0) end
+    local file = {manifest = {data = {{path = "table.csv", hash = "x", csv = {}}}}}
+    local readers = {}
+    for _, name in ipairs {"text", "open", "csv", "npy", "npz", "idx"} do readers[name] = lurn[name] end
+    lurn.csv, lurn.current = interrupted, current
+    require "lurn.replay" (lurn).find_data(file, {}, true)
+    for _, f in ipairs {function () return lurn.csv("table.csv", {}) end,
+      function () return lurn.source.hash(file.manifest.data[1], "table.csv") end} do
+      local ok, value = pcall(f)
+      assert.same({false, true, true}, {ok, value == lurn.interrupted, lurn.current == current})
+    end
+    for name, reader in pairs(readers) do lurn[name] = reader end
+    lurn.csv, lurn.current = own, nil
+  end)
 end)

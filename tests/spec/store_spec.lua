@@ -231,8 +231,24 @@ end
 -- Between what a claim sees and what it does, others are at work.
 describe("a shared folder", function ()
   local sys = lurn.sys
-  local exists, link = sys.exists, sys.claim
-  after_each(function () sys.exists, sys.claim = exists, link end)
+  local exists, link, clock, sleep = sys.exists, sys.claim, sys.clock, sys.sleep
+  after_each(function () sys.exists, sys.claim, sys.clock, sys.sleep = exists, link, clock, sleep end)
+
+  -- So many handles of a study, each with a log of its own.
+  local function handles (count, spec)
+    stores.clear "dir"
+    local list = {assert(lurn.store.open(stores.urls.dir)):create {name = "s", spec = spec or SPEC}}
+    for k = 2, count do list[k] = assert(lurn.store.open(stores.urls.dir)):study "s" end
+    return table.unpack(list)
+  end
+
+  -- A log that is not to be seen: removed, or new and not yet in the listing that a network file system has kept.
+  local function hide (study)
+    local path = study.kept.own.path
+    local hidden = path:gsub("[^/]*$", ".%0")
+    assert(os.rename(path, hidden))
+    return function () assert(os.rename(hidden, path)) end
+  end
 
   it("gives nobody a trial that was taken away before the claim was through", function ()
     local now = 1000.0
@@ -261,6 +277,55 @@ describe("a shared folder", function ()
     local mine = claim(a, "a")
     assert.same({2, 1, "a", "RUNNING"}, {mine.number, mine.epoch, mine.worker, mine.state})
     assert.equal("c", theirs.worker)
+    assert.same({}, a:check())
+  end)
+
+  it("plays what has waited for a log that is read later one after the other, not one within the other", function ()
+    local first, others, reader = handles(3, {trials = 40, space = SPEC.space})
+    assert(first:claim {worker = "w0", propose = propose})
+    for k = 1, 39 do assert(others:claim {worker = "w" .. k, propose = propose}) end
+    local show = hide(first)
+    assert.equal(0, #reader:sync())
+    show()
+    local depths, state = {}, reader.kept.state
+    function state.create (self, e)
+      local depth = 1
+      while debug.getinfo(depth, "l") do depth = depth + 1 end
+      depths[#depths + 1] = depth
+      return getmetatable(state).create(self, e)
+    end
+    assert.equal(40, #reader:sync())
+    for k = 2, 40 do assert.equal(depths[2], depths[k]) end
+  end)
+
+  it("says so when what somebody has made is not to be seen", function ()
+    local a, b, c = handles(3)
+    local passed, turns = 0, 0      -- seconds go by where somebody sleeps
+    function sys.clock () return clock() + passed end
+    function sys.sleep (seconds)
+      passed, turns = passed + 100 * seconds, turns + 1
+      assert(turns < 10000, "without end")
+    end
+    local function check_unseen (f)
+      local show = hide(b)
+      local done, message, code = f()
+      assert.same({nil, "EIO"}, {done, code})
+      assert.matches("what other processes wrote is not to be seen", message)
+      show()
+    end
+    local function claim (study, worker) return study:claim {worker = worker, lease = 60, propose = propose} end
+    assert.is_true(b:set("k", 1))
+    check_unseen(function () return a:set("k", 2) end)
+    assert.is_true(a:set("k", 2))
+    assert.is_true(a:pause(claim(a, "a")))
+    c:sync()
+    assert.is_true(b:promote(0))
+    check_unseen(function () return c:promote(0) end)
+    assert.same({nil, "not paused"}, {c:promote(0)})
+    local mine = claim(b, "b")
+    check_unseen(function () return claim(c, "c") end)
+    assert.equal(1, claim(c, "c").number)
+    assert.is_true(b:finish(mine, {state = "PRUNED"}))
     assert.same({}, a:check())
   end)
 end)

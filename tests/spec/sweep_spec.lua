@@ -280,6 +280,37 @@ describe("lurn sweep", function ()
     code, _, err = shell.lurn "sweep quick.lua --sampler random --trials 6 --quiet --enqueue wrong.json"
     assert.equal(3, code)
     assert.matches("parameter 'note' is not searched in this study, it is plain", err)
+    for name, text in pairs {["empty.json"] = "[]", ["empty.csv"] = "x,cell\n"} do
+      shell.write(name, text)
+      code, _, err = shell.lurn("sweep quick.lua --sampler random --trials 6 --quiet --enqueue " .. name)
+      assert.equal(3, code)
+      assert.matches(name .. ": no configuration is in it", err)
+    end
+  end)
+
+  when_built("puts in what a command that was cut short had not put in yet, and counts it once", function ()
+    shell.write("first.json", '[{"cell": "b"}, {"cell": "c"}]')
+    local command = "sweep quick.lua --sampler grid --x 0.5 --y 0.5 --lr 1e-3 --k 1 --cell a,b,c --seeds 2 "
+      .. "--all_seeds --quiet --enqueue first.json --store dir:"
+    assert.equal(0, (shell.lurn(command .. "whole")))
+    local function played (folder)
+      local list = {}
+      local study = assert(lurn.store.open("dir:" .. shell.path(folder))):study "quick"
+      for k, t in ipairs(study:sync()) do list[k] = {t.params, t.config, t.seed, t.state} end
+      return list
+    end
+    local whole = assert(lurn.store.open("dir:" .. shell.path "whole")):study "quick":gather()
+    assert.same({10, 5}, {#whole.trials, whole.keys.trials})
+    for key in pairs(whole.keys) do if key:find "^enqueued" then whole.keys[key] = nil end end
+    whole.keys.trials, whole.keys.folder = 3, shell.path "again-runs"
+    for k = #whole.trials, 4, -1 do whole.trials[k] = nil end      -- one seed of the second one
+    assert(assert(lurn.store.open("dir:" .. shell.path "again")):put(whole))
+    for _ = 1, 2 do
+      local code, _, err = shell.lurn(command .. "again")
+      assert.equal(0, code, err)
+      assert.same(played "whole", played "again")
+    end
+    os.execute(("cd %s && rm -rf whole again*"):format(shell.folder))
   end)
 
   when_built("plays every cell of a grid, beside what was enqueued before and later", function ()
@@ -515,6 +546,15 @@ describe("lurn sweep", function ()
       assert.equal(0, code, err)
       assert.same({4, 4}, {document(out).trials, document(out).counts.COMPLETE})
       assert.matches("4/4 done", err)
+    end
+  end)
+
+  when_built("plays one configuration where there is nothing to search, with all its seeds", function ()
+    for _, trials in ipairs {6, 5} do
+      local code, out, err = shell.lurn("sweep quick.lua --x 0.5 --k 1 --lr 1e-3 --cell a --y 0 --seeds 2 --all_seeds "
+        .. "--json --trials " .. trials)
+      assert.equal(0, code, err)
+      assert.same({1, 2}, {document(out).trials, document(out).counts.COMPLETE})
     end
   end)
 

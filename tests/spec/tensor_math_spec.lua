@@ -252,6 +252,10 @@ describe("reductions", function()
     assert.same({0}, lurn.zeros(0, 3):max(2).shape)
     raises("expected at least one element, got (0)", none.max, none)
     raises("expected at least one element, got (2, 0)", none.argmax, lurn.zeros(2, 0), 2)
+    local long = lurn.zeros(1, 1):expand(1, (1 << 31) + 1)      -- one number, in places beyond what an id is
+    for _, name in ipairs {"argmax", "argmin", "max"} do
+      raises("expected at most 2147483647 elements along it", long[name], long, 2)
+    end
     raises("expected a dimension of (2, 3), got 3", t.sum, t, 3)
     raises("number expected, got string", t.sum, t, "x")
   end)

@@ -191,6 +191,20 @@ describe("lurn verify", function ()
     shell.write("text.txt", text())
   end)
 
+  when_built("has a script that is shown and not executed", function ()
+    local code, out, err = shell.lurn "inspect a.h5 --script"
+    assert.same({0, SCRIPT, ""}, {code, out, err})
+    shell.write("half.lua", "return {steps = 2}")
+    shell.write("whole.lua", 'local steps = require "half".steps\n' .. SCRIPT:gsub("steps = p.steps", "steps = steps"))
+    assert.equal(0, (shell.lurn "run whole.lua --quiet --out whole.h5"))
+    code, out, err = shell.lurn "inspect whole.h5 --script"
+    assert.same({0, true, "lurn: it required half (--module NAME)\n"}, {code, #out > 300, err})
+    assert.same({0, "return {steps = 2}\n", ""}, {shell.lurn "inspect whole.h5 --module half"})
+    code, out, err = shell.lurn "inspect whole.h5 --module hafl"
+    assert.same({3, "", "lurn: whole.h5: its script required no 'hafl', did you mean 'half'?\n"}, {code, out, err})
+    assert.equal(3, (shell.lurn "inspect text.txt --script"))
+  end)
+
   when_built("answers for files that it cannot use", function ()
     assert.equal(3, (shell.lurn "verify nowhere.h5"))
     assert.equal(3, (shell.lurn "rerun text.txt"))

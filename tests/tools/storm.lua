@@ -30,6 +30,8 @@ local SCRIPTS = {
   {"reber", "--hidden 8 --steps 300 --eval_every 50", kills = 10},
   {"numbers", "--train 300 --test 20 --hidden 16 --epochs 6", kills = 10},
   {"mnist", "--data DIGITS --hidden 8 --batch 20 --epochs 8", kills = 10, tail = true},
+  {"table", "--data TABLE --sequence id --x a,b,word --categories word --y a --window 8 --horizon 1 --epochs 6 "
+    .. "--dropout 0.2", kills = 10, tail = true},
   {"moving", "--frame 8 --T 6 --n 40 --channels 2 --kernel 3 --wide 16 --steps 30 --context 3 --ahead 2 --films 2",
     kills = 10},
   {"rnn", "--steps 400 --rows 100 --hidden 100", kills = 10, anew = true},
@@ -69,6 +71,17 @@ local function make_digits ()
   end
   assert(lurn.import_idx(folder .. ".images", folder .. ".labels", digits, {valid = 60,
     test_images = folder .. ".images", test_labels = folder .. ".labels"}))
+end
+
+-- Forty sequences of thirty rows: table.lua's data.
+local rows = folder .. ".table.csv"
+local function make_table ()
+  local f = assert(io.open(rows, "w"))
+  f:write "id,a,b,word\n"
+  for i = 1, 1200 do
+    f:write(("%d,%.4f,%.4f,%s\n"):format(i // 30, math.sin(i / 3), math.cos(i * i), i % 3 == 0 and "up" or "down"))
+  end
+  f:close()
 end
 
 local function read (name)
@@ -147,7 +160,7 @@ local function printed_of (row)
 end
 
 local function straight (script, row)
-  local arguments = row[2]:gsub("DIGITS", digits)
+  local arguments = row[2]:gsub("DIGITS", digits):gsub("TABLE", rows)
   os.execute(("rm -rf %s && mkdir -p %s && cp %s/README.md %s"):format(folder, folder, here, folder))
   local command = ("%s run %s/scripts/%s.lua --quiet --keep 2 --out run.h5 %s"):format(bin, here, script, arguments)
   local began = lurn.sys.clock()
@@ -245,6 +258,7 @@ local function main (words)
     if chosen and o.list then print(row[1])
     elseif chosen then
       if row[2]:find "DIGITS" then make_digits() end
+      if row[2]:find "TABLE" then make_table() end
       math.randomseed(o.seed, tonumber(lurn.sys.sha256(row[1]):sub(1, 8), 16))
       all = all + storm(row[1], row, o.kills or row.kills)
     end
