@@ -216,6 +216,11 @@ return function (lurn)
       store_works(self)
       return self:start(slot, trial)
     end
+    if code == "ENOENT" then      -- there is no study any more
+      self.failed = true
+      self:stop(message)
+      return false
+    end
     if code then self:store_trouble(message, code) return false end
     store_works(self)
     self.finished = message == "done" and not self.choose.starved and not finish_leader(self)

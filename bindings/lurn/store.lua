@@ -212,8 +212,9 @@ return function (lurn)
     return setmetatable({kept = kept, store = self, name = kept.name, direction = kept.direction}, Study)
   end
 
-  --- A new study. nil, message, "EEXIST" when there is one of that name.
-  ---@param study {name: string, direction: string?, spec: table}
+  --- A new study, with plain values (`keys`) that are there as soon as it is. nil, message, "EEXIST" when there is one
+  -- of that name.
+  ---@param study {name: string, direction: string?, spec: table, keys: table<string, any>?}
   function Store:create (study)
     return study_of(self, self.kept:create(event.study("store:create", study)))
   end
@@ -223,12 +224,11 @@ return function (lurn)
   ---@return table? study
   function Store:put (gathered)
     local study, message, code = self:create {name = gathered.name, direction = gathered.direction,
-      spec = gathered.spec}
+      spec = gathered.spec, keys = gathered.keys}
     if not study then return nil, message, code end
     local ok
     ok, message, code = study.kept:put(gathered.trials)
     if not ok then return nil, message, code end
-    for key, value in next, gathered.keys do study:set(key, value) end
     return study
   end
 
@@ -297,6 +297,8 @@ return function (lurn)
   --- From now on it is tried for so many seconds, as open's `patience` says.
   function Store:be_patient (seconds) return self.kept.be_patient and self.kept:be_patient(seconds) end
 
+  --- Whoever still works on it is told in a database that its trials are lost, and of a claim nil, message, ENOENT; a
+  -- study of the same name that is made later is another one.
   function Store:delete (name) return self.kept:delete(name) end
   function Store:close () return self.kept:close() end
 

@@ -1,7 +1,7 @@
 --- "dir:/shared/folder": a store in a folder that several machines see. No server, no locks: any POSIX file system
 -- does.
 --
---   NAME/study.json           name, direction, spec
+--   NAME/study.json           name, direction, spec, plain values that it began with
 --   NAME/logs/ID.jsonl        what one process wrote: it alone appends to it; a line is an event
 --   NAME/claims/0/17.3        the third event of trial 17: a second name (link) of the log that it stands in
 --   NAME/claims/keys/KEY.2    the second value of a plain value of the study
@@ -472,7 +472,7 @@ return function (lurn)
 
   local function handle (store, folder, study)
     return setmetatable({store = store, folder = folder, name = study.name, direction = study.direction,
-      state = machine.new(study.spec), view = machine.view(), logs = {}, k = {}, facts = {}, early = {},
+      state = machine.new(study.spec, study.keys), view = machine.view(), logs = {}, k = {}, facts = {}, early = {},
       made = {}, waiting = 0}, Handle)
   end
 
@@ -483,7 +483,7 @@ return function (lurn)
     check(sys.mkdir(folder .. "/logs"))
     check(sys.mkdir(folder .. "/claims/keys"))
     local temp = ("%s/logs/.%s.study"):format(folder, new_id())
-    check(sys.append(temp, json.encode {name = s.name, direction = s.direction, spec = s.spec}))
+    check(sys.append(temp, json.encode {name = s.name, direction = s.direction, spec = s.spec, keys = s.keys}))
     local ours = check(sys.claim(temp, folder .. "/study.json"))
     sys.remove(temp)
     if not ours then return nil, ("there is a study '%s' already"):format(s.name), "EEXIST" end

@@ -74,7 +74,7 @@ return lurn.experiment {name = "ends", params = {x = {0.5, float = {0, 1}}, what
 
 local experiment, script
 
--- A study in memory and its agent. more: fields of the spec, and `agent`, options of the agent.
+-- A study in memory (or in `store`) and its agent. more: fields of the spec, and `agent`, options of the agent.
 local function sweep (what, more, configs)
   local m = more or {}
   local spec = {script = script, race = m.race or false, fixed = {what = what}, space = lurn.space.of(experiment, {}),
@@ -82,7 +82,7 @@ local function sweep (what, more, configs)
     seeds = m.seeds or 1, seed = 1, train_seed = 1, limits = m.limits, keep = m.keep or 5,
     precision = lurn.precision, retries = m.retries}
   for name, value in pairs(m.fixed or {}) do spec.fixed[name] = value end
-  local store = assert(lurn.store.open("memory:", {spool = m.spool}))
+  local store = assert(lurn.store.open(m.store or "memory:", {spool = m.spool}))
   local study = assert(store:create {name = "s" .. what, spec = spec})
   if configs then study:enqueue(configs) end
   local folder = shell.path("runs-" .. what)
@@ -636,6 +636,27 @@ describe("an agent", function ()
     end})
     assert.equal(0, ended)
     assert.same({"PRUNED", 1, 0.5}, {trials[1].state, trials[1].value, trials[1].attempts[1].orphans[1].value})
+  end)
+
+  it("stops when its study was deleted, and writes nothing into another one of that name", function ()
+    local url, other = shell.path "gone.db", nil
+    local _, how, why = sweep("fine", {trials = 4, store = url, prepare = function (agent)
+      local kept = agent.handle.kept
+      local turn = kept.turn
+      function kept.turn (...)
+        local store = assert(lurn.store.open(url))
+        if not other then
+          assert(store:delete "sfine")
+          other = assert(store:create {name = "sfine", spec = agent.spec})
+          other:claim {worker = "other", propose = function () return {params = {x = 0.25}} end}
+        end
+        return turn(...)
+      end
+    end})
+    assert.same({"failed", "the study 'sfine' was deleted"}, {how, why})
+    local t = other:sync()
+    assert.same({1, "RUNNING", "other", 0.25}, {#t, t[1].state, t[1].worker, t[1].params.x})
+    other.store:close()
   end)
 
   it("ends what an earlier attempt left behind, when it is in the way", function ()

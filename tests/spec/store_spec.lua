@@ -58,6 +58,16 @@ describe("a study in " .. kind, function ()
     assert.same({1, "a"}, store:study "s":get "k")
   end)
 
+  it("has from the start the values it was made with", function ()
+    assert(store:create {name = "t", spec = SPEC, keys = {trials = 7, folder = "a b"}})
+    local t = store:study "t"
+    assert.same({7, "a b"}, {t:get "trials", t:get "folder"})
+    assert.is_true(t:set("trials", 9))
+    assert.is_true(t:set("folder", nil))
+    assert.same({9}, {store:study "t":get "trials", store:study "t":get "folder"})
+    assert.equal(9, t:gather().keys.trials)
+  end)
+
   it("gives numbers in turn up to the total, and says when all is done", function ()
     for number = 0, 3 do
       local t = claim("w" .. number)
@@ -83,6 +93,9 @@ describe("a study in " .. kind, function ()
     assert.same({nil, "lost"}, {study:renew(first, 10)})
     assert.is_true(study:report(again, {{2, 0.25}, {1, 0.5}}))
     assert.same({{1, 0.5}, {2, 0.25}}, study:sync()[1].reports)
+    assert.is_true(study:report(again, {{3, 1}, {3, 2}}, {loss = {{1, 4}, {2, 3}, {1, 5}}}))
+    assert.same({3, 2.0}, study:sync()[1].reports[3])
+    assert.same({loss = {{1, 5.0}, {2, 3.0}}}, study:metrics(0))
   end)
 
   it("gives away a trial whose lease ran out; what comes late is an orphan, and counts nowhere", function ()
@@ -127,6 +140,30 @@ describe("a study in " .. kind, function ()
     study:release(c)
     assert.equal(3, claim "d".number)
     assert.equal(1, claim "e".number)
+  end)
+
+  it("that was deleted is told so, and another one of its name gets nothing of what was meant for it", function ()
+    local mine = claim "a"
+    assert(store:delete "s")
+    local other = assert(store:create {name = "s", spec = SPEC})
+    local theirs = other:claim {worker = "b", lease = 10, propose = propose}
+    assert.same({0, 1, 0, 1}, {mine.number, mine.epoch, theirs.number, theirs.epoch})
+    if kind == "dir" or kind == "memory" then      -- the handle is of the name there
+      assert.same({nil, "lost"}, {other:report(mine, {{1, 0.5}})})
+      assert.same({nil, "lost"}, {other:finish(mine, {state = "COMPLETE", value = 1})})
+    else
+      assert.same({nil, "lost"}, {study:report(mine, {{1, 0.5}})})
+      assert.same({nil, "lost"}, {study:renew(mine, 10)})
+      assert.same({nil, "lost"}, {study:finish(mine, {state = "COMPLETE", value = 1})})
+      for _, told in ipairs {{claim "a"}, {study:set("k", 1)}, {study:enqueue {{params = propose(0).params}}}} do
+        assert.same({nil, "the study 's' was deleted", "ENOENT"}, told)
+      end
+    end
+    local t = other:sync()[1]
+    assert.same({"RUNNING", "b", 1, 0}, {t.state, t.worker, #t.attempts, #t.reports})
+    assert.is_nil(t.attempts[1].orphans)
+    assert.is_true(other:finish(theirs, {state = "COMPLETE", value = 2}))
+    assert.same({}, other:check())
   end)
 
   it("pauses and promotes", function ()
@@ -364,4 +401,30 @@ describe("a file on a network file system", function ()
   end)
 end)
 
-if stores.why then pending("a study in postgresql: " .. stores.why) end
+if stores.why then pending("a study in postgresql: " .. stores.why)
+else
+describe("a server", function ()
+  local function opened (url, patience)
+    local began = lurn.sys.clock()
+    local store, message, code = lurn.store.open(url, {patience = patience})
+    return store, message, code, lurn.sys.clock() - began
+  end
+
+  it("that is silent is waited for as long as patience says", function ()
+    local pid = stores.postmaster()
+    finally(function () os.execute("kill -CONT " .. pid) end)
+    os.execute("kill -STOP " .. pid)
+    local store, message, code, seconds = opened(stores.urls.postgresql, 1)
+    assert.same({nil, "postgresql: the server has not answered for 1 s", "ECONN"}, {store, message, code})
+    assert.is_true(seconds >= 1 and seconds < 4, seconds)
+  end)
+
+  it("that refuses is asked once", function ()
+    local url = stores.urls.postgresql:gsub("/trials", "/nowhere")
+    local store, message, code, seconds = opened(url, 30)
+    assert.same({nil, "EIO"}, {store, code})
+    assert.matches("database \"nowhere\" does not exist", message)
+    assert.is_true(seconds < 10)
+  end)
+end)
+end
