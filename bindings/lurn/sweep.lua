@@ -7,6 +7,12 @@ return function (lurn)
 
   M.SAMPLER, M.PRUNER, M.TRIALS = "tpe", "median", 50      -- where nothing is said
 
+  -- Who wants all seeds of all configurations wants them whole.
+  local function default_pruner (o)
+    local all = o.race == false and (o.seeds or 1) > 1
+    return {name = all and "nop" or M.PRUNER}
+  end
+
   ---------------------------------------------------------------- words of the command line
 
   local plain = {["true"] = true, ["false"] = false}
@@ -81,7 +87,7 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
     if #space == 0 and (o.seeds or 1) == 1 then return nil, NOTHING:format(experiment.path or experiment.name) end
     local direction = o.direction or experiment.direction
     local spec = {script = script_of(experiment), fixed = fixed, space = space,
-      sampler = o.sampler or {name = M.SAMPLER}, pruner = o.pruner or {name = M.PRUNER},
+      sampler = o.sampler or {name = M.SAMPLER}, pruner = o.pruner or default_pruner(o),
       seeds = o.seeds or 1, race = o.race, seed = o.seed or 1, train_seed = o.train_seed or 1,
       limits = o.limits or {}, retries = {crashed = 2}, keep = o.keep or 5, precision = lurn.precision, threads = 1}
     if spec.pruner.name == "none" then spec.pruner.name = "nop" end

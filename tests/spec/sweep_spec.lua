@@ -507,6 +507,14 @@ describe("lurn sweep", function ()
     assert.equal(3, (shell.lurn "sweep nowhere.lua"))
   end)
 
+  when_built("stops no seed of those that all have all, unless a pruner is named", function ()
+    for _, case in ipairs {{"--seeds 2 --all-seeds", "nop"}, {"--seeds 2 --all-seeds --pruner asha", "asha"},
+      {"--seeds 2", "median"}, {"--all-seeds", "median"}} do
+      local _, out = shell.lurn("sweep quick.lua --dry-run --study other " .. case[1])
+      assert.matches("%(tpe, pruner " .. case[2] .. "%)", out)
+    end
+  end)
+
   when_built("shows, exports, copies and deletes studies", function ()
     assert.equal(0, (shell.lurn("sweep quick.lua --sampler random --trials 6 --seeds 2 --all_seeds --quiet "
       .. "--pruner none")))
