@@ -6,6 +6,8 @@
 --   best.loss, best.step          of the best evaluation; the model has its weights again
 --   best.value                    what was the best there: the loss, or the metric that `monitor` names
 
+local direction = require "lurn.direction"
+
 return function (lurn)
   local schema, spikes = lurn.schema, lurn.spike
 
@@ -75,19 +77,18 @@ return function (lurn)
 
   -- The experiment says which way is better. A loss, and a metric that lurn knows, is better one way only.
   local function check_monitor (run, o)
-    local name, direction = o.monitor, run.experiment.direction
-    local there, known = name == "loss", name == "loss"
+    local name, given = o.monitor, run.experiment.direction
+    local there, right = name == "loss", direction.of(name)
     for key, what in next, o.valid and o.metrics or {} do
       there = there or name == (type(key) == "string" and key or what)
-      known = known or name == what and type(key) ~= "string"
+      if name == key and type(what) == "string" then right = direction.of(what) end
     end
     if not there then
       error(("run:fit: option 'monitor' must be loss, or one of metrics, of valid; got '%s'"):format(name), 3)
     end
-    local right = name ~= "loss" and lurn.metrics.grows(name) and "maximize" or "minimize"
-    if known and direction ~= right then
+    if right and given ~= right then
       error(("run:fit: monitor = \"%s\" needs an experiment with direction = \"%s\", and this one has \"%s\"")
-        :format(name, right, direction), 3)
+        :format(name, right, given), 3)
     end
   end
 

@@ -315,14 +315,6 @@ return function (lurn)
     return names
   end
 
-  local more_is_better = {accuracy = true, balanced_accuracy = true, f1 = true, f1_macro = true, f1_micro = true,
-    auc = true}
-
-  --- Whether more of it is better: "accuracy", and what run:fit logs as "valid_accuracy".
-  ---@param name string
-  ---@return boolean
-  function M.grows (name) return more_is_better[name:gsub("^valid_", "")] == true end
-
   local function name_of (key, what)
     if type(key) == "string" then return key end
     return type(what) == "string" and what or "metric" .. key
