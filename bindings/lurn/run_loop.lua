@@ -120,9 +120,20 @@ return function (lurn, Run)
     for k, optim in ipairs(saved.optims) do self.optims[k]:load(optim) end
   end
 
+  -- A run that goes on with other data is another run: its numbers and its scale would be of neither. A fork is one.
+  local function check_data (self, saved)
+    local others = lurn.manifest.other_data(saved.manifest or {}, self.sources, saved.forked)
+    if not others[1] then return end
+    local text = lurn.manifest.say_other(others)
+    if saved.forked then io.stderr:write("lurn: fork: other data than the parent's: ", text, "\n")
+    elseif self.options.other_data then self.progress:say("resume: other data from here on: %s", text)
+    else Run.refuse(("resume: not the data of the run: %s; --other-data goes on with them"):format(text)) end
+  end
+
   -- At the first boundary after a resume: whatever the script did up to here, the saved state holds.
   local function restore (self)
     local saved = self.saved
+    check_data(self, saved)
     local ok, message = pcall(put_back, self)
     if not ok and type(message) == "string" then
       Run.refuse(("resume: %s: damaged run file: %s"):format(saved.path,
