@@ -30,6 +30,7 @@ return {
   {"conv", spread = true},
   {"cells"},
   {"loss"},
+  {"targets", inner = true},
   {"probe", inner = true},
   {"model", spread = {"stack", "model", "show", "gradcheck", "from_program"}},
   {"op", late = true, spread = {"load_op", "check_op"}},
