@@ -75,17 +75,30 @@ return function (lurn)
     end
   end
 
+  -- What is wrong with the metrics, and what decides, is said before the first step, not an epoch later.
+  local function check_metrics (o)
+    local wanted = o.metrics and next(o.metrics) ~= nil
+    if not o.valid and (wanted or o.monitor ~= "loss") then
+      error("run:fit: metrics: they are of valid, and there is none (data.valid is nil: the split has no such part)", 3)
+    end
+    local why = wanted and lurn.metrics.fault(o.metrics, o.valid)
+    if why then error("run:fit: metrics: " .. why, 3) end
+  end
+
   -- The experiment says which way is better. A loss, and a metric that lurn knows, is better one way only.
   local function check_monitor (run, o)
     local name, given = o.monitor, run.experiment.direction
-    local there, right = name == "loss", direction.of(name)
-    for key, what in next, o.valid and o.metrics or {} do
-      there = there or name == (type(key) == "string" and key or what)
-      if name == key and type(what) == "string" then right = direction.of(what) end
+    local names, what, right = {"loss"}, nil, direction.of(name)
+    for key, metric in next, o.metrics or {} do
+      local own = type(key) == "string" and key or type(metric) == "string" and metric or nil
+      names[#names + 1] = own
+      if own == name then what = metric end
+      if key == name and type(metric) == "string" then right = direction.of(metric) end
     end
-    if not there then
-      error(("run:fit: option 'monitor' must be loss, or one of metrics, of valid; got '%s'"):format(name), 3)
+    if name ~= "loss" and not what then
+      error(schema.unknown("run:fit: option 'monitor' must be loss, or one of metrics, of valid; got", name, names), 3)
     end
+    if what == "confusion" then error(("run:fit: monitor = \"%s\": a matrix is no number to go by"):format(name), 3) end
     if right and given ~= right then
       error(("run:fit: monitor = \"%s\" needs an experiment with direction = \"%s\", and this one has \"%s\"")
         :format(name, right, given), 3)
@@ -170,6 +183,7 @@ return function (lurn)
   ---@return {loss: number, value: number, step: integer, steps: integer, skipped: integer}
   return function (run, options)
     local o = schema.check("run:fit", options, OPTIONS)
+    check_metrics(o)
     check_monitor(run, o)
     lurn.targets.check_loss("run:fit", o.model, o.train, 2)
     local model = run:adopt("model", o.model)

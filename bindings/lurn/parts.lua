@@ -50,6 +50,7 @@ return {
   {"experiment", spread = {"load"}},
 
   {"metrics", late = true},
+  {"metric_labels", adds_to = "metrics", inner = true},
   {"beside", late = true},
   {"plot", late = true},
   {"screen", late = true, inner = true},

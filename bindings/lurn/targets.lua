@@ -35,12 +35,22 @@ return function ()
     return f
   end
 
+  local function set_of (split) return type(split) == "table" and split.data and split.data.set or nil end
+
+  --- What a split's targets are; nil where there are none, or it is not a data set's.
+  ---@param split any
+  ---@return "numbers"|"classes"|nil
+  function M.kind (split)
+    local set = set_of(split)
+    return set and (set.y_dim and "numbers" or set.nclass and "classes") or nil
+  end
+
   --- The range of a split's targets and whether all are 0 or 1; nil where they are no numbers, or not a data set's.
   ---@param split any
   ---@return {low: number, high: number, binary: boolean}?
   function M.of (split)
-    local set = type(split) == "table" and split.data and split.data.set
-    if not set or not set.y_dim then return nil end
+    if M.kind(split) ~= "numbers" then return nil end
+    local set = set_of(split)
     seen[set] = seen[set] or look(set)
     return seen[set]
   end
