@@ -19,7 +19,7 @@ return function (lurn)
     epochs = {"number", nil, {0, 1e12}, "passes over train; parts of a pass count"},
     steps = {"integer", nil, {0, 1e15}, "iterations, instead of epochs"},
     batch = {"integer", 32, {1, 1e9}, "sequences side by side"},
-    seq = {"integer", 50, {0, 1e9}, "time steps in a window; 0: whole sequences"},
+    seq = {"integer", nil, {0, 1e9}, "time steps in a window, 50; 0: whole sequences, so where each has one target"},
     shuffle = {"boolean", nil, nil, "another order every epoch"},
     stride = {"integer", nil, {1, 1e9}, "new time steps in a window of seq, see split:feed"},
     bucket = {"boolean|integer", nil, {1, 1e9}, "sequences of like length together, see split:feed"},
@@ -138,7 +138,7 @@ return function (lurn)
     end
     local stream = o.valid.data and o.valid.data.stream
     local result = o.model:evaluate(o.valid, {batch = o.eval_batch or (stream and 1 or o.batch),
-      seq = o.eval_seq or o.seq, metrics = o.metrics})
+      seq = o.eval_seq or o.seq or run.default_seq(o.valid), metrics = o.metrics})
     log_metrics(run, o, result)
     return result.loss, result[o.monitor] or 0 / 0, "valid_" .. o.monitor      -- of one class there is no AUC
   end

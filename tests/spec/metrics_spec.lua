@@ -319,4 +319,19 @@ describe("an evaluation", function ()
     end
     assert.is_true(m:evaluate(numbers.all, {metrics = {"mae"}}).mae > 0)
   end)
+
+  it("reads sequences with one target each whole, in training too, where no seq is given", function ()
+    local one = lurn.dataset {{x = {{1}, {2}}, y = {{0.5}}}, {x = {{3}, {1}, {4}}, y = {{1}}}, targets = "sequence",
+      split = {train = {1, 2}, valid = {1, 2}}}
+    local seen = {}
+    lurn.experiment {name = "whole", run = function (run)
+      local m = lurn.stack {input = one, lurn.gru {hidden = 2, pool = "last"}, lurn.linear {size = 1},
+        loss = lurn.loss.mse()}
+      local optim = lurn.optim.adam(m)
+      run:fit {model = m, optim = optim, train = one.train, valid = one.valid, epochs = 1}
+      for batch in run:batches(one.train, {batch = 1}) do seen[#seen + 1] = batch.T end
+    end}:run({}, {write = false, quiet = true})
+    table.sort(seen)
+    assert.same({2, 3}, seen)
+  end)
 end)
