@@ -69,5 +69,23 @@ return function ()
     end
   end
 
+  local TARGETS = "batch field 'y': the model expects (%a+) %b() (%a+), got (%a+) %(%d+%) (%a+)"
+
+  --- The engine's message about a batch that does not fit, and where it is about targets what to do.
+  ---@param message any
+  function M.advise (message)
+    local want_axis, want, have_axis, have = tostring(message):match(TARGETS)
+    local advice = {}
+    if want_axis == "time" and have_axis == "row" then
+      advice[1] = "give the last recurrent layer pool = \"last\""
+    end
+    if want == "real" and have == "index" then
+      advice[#advice + 1] = "y is a class: lurn.loss.cross_entropy()"
+    elseif want == "index" and have == "real" then
+      advice[#advice + 1] = "y is numbers: lurn.loss.mse(), or class = true in lurn.csv"
+    end
+    return advice[1] and message .. "; " .. table.concat(advice, "; ") or message
+  end
+
   return M
 end

@@ -150,3 +150,37 @@ describe("a cross-entropy of numbers", function ()
     assert.equal("done", (outcome("mse", {{7}, {-7}})).status)
   end)
 end)
+
+describe("a model whose targets do not fit", function ()
+  local numbers, classes = {{x = {{1}, {2}}, y = {{0.5}, {3}}}}, {{x = {{1}, {2}}, y = {1, 2}}}
+  local one_number = {{x = {{1}, {2}}, y = {{0.5}}}, targets = "sequence"}
+  local one_class = {{x = {{1}, {2}}, y = {2}}, targets = "sequence"}
+
+  it("is told what to do", function ()
+    for _, case in ipairs {
+      {one_number, "mse", "got row %(1%) real %(one a sequence, not one a step%); give the last recurrent layer "
+        .. 'pool = "last"$'},
+      {one_class, "mse", 'pool = "last"; y is a class: lurn.loss.cross_entropy%(%)$'},
+      {classes, "bce", "expects time %(1%) real, got time %(1%) index; y is a class: lurn.loss.cross_entropy%(%)$"},
+      {numbers, "cross_entropy", "got time %(1%) real; y is numbers: lurn.loss.mse%(%), or class = true in lurn.csv$"},
+    } do
+      local data = lurn.dataset(case[1])
+      local function model ()
+        return lurn.stack {input = data, lurn.gru {hidden = 2}, lurn.linear {size = 1}, loss = lurn.loss[case[2]]()}
+      end
+      assert.error_matches(function () model():evaluate(data.all) end, case[3])
+      local function plays (how)
+        local run = lurn.experiment {name = "told", run = how}:start({}, {write = false, quiet = true}):play()
+        assert.matches(case[3], run.error)
+      end
+      plays(function (run)
+        local m = model()
+        run:fit {model = m, optim = lurn.optim.sgd(m), train = data.train, steps = 1, seq = 0}
+      end)
+      plays(function (run)
+        local m = model()
+        for batch in run:batches(data.train, {seq = 0}) do m:forward(batch) end
+      end)
+    end
+  end)
+end)
