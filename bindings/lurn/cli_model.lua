@@ -65,32 +65,11 @@ return function (cli)
 
   ---------------------------------------------------------------- eval
 
-  -- A relative path of the run's own data is looked for here, then where the run was started.
-  local function locate (lurn, file, path)
-    local folder = file.manifest.folder
-    if lurn.sys.exists(path) or path:find("^/") or not folder then return path end
-    return folder .. "/" .. path
-  end
-
-  -- Of what file the run's data were, and how they were read.
-  local function own_source (lurn, file)
-    for _, source in ipairs(file.manifest.data or {}) do
-      if source.path and not lurn.source.is_arrays(source) then return source end
-    end
-  end
-
   -- The data the run was trained on, by the path in the manifest; says so when it is no longer the same.
   local function own_data (lurn, file)
-    local source = own_source(lurn, file)
-      or cli.fail(cli.INPUT, file.path .. ": the run's data came from no file; give --data FILE")
-    local path = locate(lurn, file, source.path)
-    local data, message = lurn.source.open(source, path, file.vocab)
-    if not data then cli.fail(cli.INPUT, message .. " (the run's own data; or give --data FILE)") end
-    if source.hash and data.hash ~= source.hash then
-      io.stderr:write(("lurn: %s is not the data of the run any more: its hash is %.12s, and was %.12s\n")
-        :format(path, data.hash, source.hash))
-    end
-    return data, source.hash and data.hash == source.hash
+    local data, same = lurn.source.own_data(file)
+    if not data then cli.fail(cli.INPUT, same .. " (the run's own data; or give --data FILE)") end
+    return data, same
   end
 
   local function same_vocabulary (a, b)
@@ -109,7 +88,7 @@ return function (cli)
   end
 
   local function given_data (lurn, file, path, targets)
-    local source, text = own_source(lurn, file), lurn.sys.exists(path) and not lurn.data.is_hdf5(path)
+    local source, text = lurn.source.own_source(file), lurn.sys.exists(path) and not lurn.data.is_hdf5(path)
     if text and source and source.csv then return given_table(lurn, file, source, path, targets) end
     if text and not file.vocab then
       cli.fail(cli.INPUT, path .. ": no data set file, and the run's data were neither a table nor a text")
