@@ -56,7 +56,16 @@ static int starts_from_zero (const lurn_program *p) {
   return 1;
 }
 
-static int is_state (const lurn_program *p, int input) { return strncmp(p->input[input].name, "state:", 6) == 0; }
+static int is_state (const lurn_program *p, int input) {
+  return lurn_is_derived(p->input[input].name, LURN_DERIVED_STATE);
+}
+
+/* Where the state that comes from input `in` goes to; -1: to no register that is like it. */
+static lurn_reg handed_on (const lurn_program *p, const lurn_named *in) {
+  const lurn_register *x = &p->reg[in->reg], *y = lurn_reg_info(p, lurn_find_output(p, in->name));
+  return y && y->dtype == x->dtype && y->axis == x->axis && x->axis == LURN_ROW && y->cols == x->cols
+    ? lurn_find_output(p, in->name) : -1;
+}
 
 static lurn_status list_states (player *p) {
   const lurn_program *q = &p->program;
@@ -73,7 +82,8 @@ static lurn_status list_states (player *p) {
     carried *c = &p->state[k++];
     snprintf(c->name, sizeof c->name, "%s", q->input[i].name);
     c->in = q->input[i].reg;
-    c->out = lurn_find_output(q, c->name);
+    c->out = handed_on(q, &q->input[i]);
+    if (c->out < 0) return lurn_fail(p->ctx, LURN_EINVAL, "the program does not hand '%s' on", c->name);
     c->cols = x->cols;
     c->size = lurn_row_bytes(x);
   }
@@ -323,6 +333,13 @@ lurn_status l_player_forward (player *p, const lurn_batch *b) {
 static const char *const purposes[] = {"init", "shuffle", "train", "eval", "sample", "script", "data", "search",
     NULL};
 
+/* The first number of an output; NULL where there is none. */
+static const real *number_of (const player *p, const char *output) {
+  const lurn_register *x = NULL;
+  const void *at = lurn_wave_output(&p->wave, output, &x);
+  return at && x->dtype == LURN_REAL ? at : NULL;
+}
+
 /* batch, seed, step, purpose -> loss, weight (nil when the model has none), or nil, message, code */
 static int y_forward (lua_State *L) {
   player *p = l_checkplayer(L, 1);
@@ -337,8 +354,7 @@ static int y_forward (lua_State *L) {
   lua_setiuservalue(L, 1, 2);                     /* the batch's memory is read again by backward */
   status = l_player_forward(p, b);
   if (status != LURN_OK) return lb_result(L, status);
-  const real *loss = lurn_wave_output(&p->wave, "loss", NULL),
-      *weight = lurn_wave_output(&p->wave, "weight", NULL);
+  const real *loss = number_of(p, "loss"), *weight = number_of(p, "weight");
   if (loss) lua_pushnumber(L, *loss); else lua_pushboolean(L, 1);
   if (weight) lua_pushnumber(L, *weight); else lua_pushnil(L);
   return 2;

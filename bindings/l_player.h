@@ -16,7 +16,7 @@
 #include "wave.h"
 
 typedef struct carried {        /* one state of one scan */
-  char name[LURN_NAME];
+  char name[LURN_DERIVED];
   int cols;
   size_t size;                  /* bytes per row */
   lurn_reg in, out;             /* where the program reads it, and where it leaves it */

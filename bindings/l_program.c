@@ -43,7 +43,8 @@ static lurn_reg optsymbol (lua_State *L, int arg, const lurn_program *p) {
   return lua_isnoneornil(L, arg) ? -1 : checksymbol(L, arg, p);
 }
 
-/* Raises the builder's error, or pushes the register as a symbol of the program at index prog. */
+/* Raises the builder's error, or pushes the register as a symbol of the program at index prog; nil where there is none:
+ * a symbol has one. */
 static int pushsymbol (lua_State *L, int prog, lurn_program *p, lurn_reg r) {
   prog = lua_absindex(L, prog);
   if (p->status != LURN_OK) {
@@ -54,6 +55,7 @@ static int pushsymbol (lua_State *L, int prog, lurn_program *p, lurn_reg r) {
     lua_concat(L, 2);
     return lua_error(L);
   }
+  if (r < 0) { lua_pushnil(L); return 1; }
   symbol *s = lb_new(L, SYMBOL, sizeof *s, 1);
   s->reg = r;
   lua_pushvalue(L, prog);
@@ -212,7 +214,9 @@ static int p_input (lua_State *L) {              /* name, dtype, axis, dims */
   int dim[LURN_MAX_RANK] = {0}, rank = dims(L, 5, dim);
   lurn_dtype dtype = (lurn_dtype)lb_choice(L, 3, dtype_names, "type");
   int axis = lb_choice(L, 4, lurn_axis_names, "axis");
-  return pushsymbol(L, 1, p, lurn_input_reg(p, luaL_checkstring(L, 2), dtype, axis, rank, dim));
+  const char *name = luaL_checkstring(L, 2);
+  lurn_reg x = lurn_source_name(p, "input", name) ? lurn_input_reg(p, name, dtype, axis, rank, dim) : -1;
+  return pushsymbol(L, 1, p, x);
 }
 
 /* path, dims, init; without dims one that is declared already */
@@ -246,7 +250,9 @@ static int p_setinit (lua_State *L) {            /* path, init */
 
 static int p_output (lua_State *L) {             /* name, symbol */
   lurn_program *p = l_checkprogram(L, 1);
-  return pushsymbol(L, 1, p, lurn_output_reg(p, luaL_checkstring(L, 2), checksymbol(L, 3, p)));
+  const char *name = luaL_checkstring(L, 2);
+  lurn_reg y = checksymbol(L, 3, p);
+  return pushsymbol(L, 1, p, lurn_source_name(p, "output", name) ? lurn_output_reg(p, name, y) : -1);
 }
 
 /* The list at arg into i, when there is one. */

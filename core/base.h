@@ -81,4 +81,12 @@ static inline size_t lurn_align (size_t n) {
   return (n + (LURN_ALIGN - 1)) & ~(size_t)(LURN_ALIGN - 1);
 }
 
+/* The next piece of a block that several arrays lie in, aligned; *at is where it begins, and is moved on. With a block of
+ * NULL the same walk measures. */
+static inline void *lurn_take (char *block, size_t *at, size_t size) {
+  size_t here = *at;
+  *at += lurn_align(size);
+  return block ? block + here : NULL;
+}
+
 #endif

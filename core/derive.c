@@ -125,7 +125,7 @@ static void derive_instr (lurn_deriv *d, int n) {
 /* The gradient of a state's next value: what came from outside, then what the step after it (in
  * the mirror: the step before it) handed on. */
 static void open_mirror (lurn_deriv *d, int s, const lurn_scan *scan, lurn_reg *carry) {
-  char name[LURN_NAME];
+  char name[LURN_DERIVED];
   lurn_reg zero[LURN_MAX_STATES];
   for (int k = 0; k < scan->nstate; k++) {
     const lurn_register *x = &d->p->reg[scan->state[k].prev];
@@ -133,7 +133,7 @@ static void open_mirror (lurn_deriv *d, int s, const lurn_scan *scan, lurn_reg *
   }
   for (lurn_reg r = 0; r < d->nreg; r++)
     if (d->p->reg[r].scan == s) d->body[r] = d->grad[r];
-  snprintf(name, sizeof name, "d %.90s", scan->name);
+  snprintf(name, sizeof name, "d %s", scan->name);
   lurn_scan_begin(d->p, name, !scan->reverse, scan->axis);
   d->mirror = 1;
   for (int k = 0; k < scan->nstate; k++) {
@@ -142,9 +142,9 @@ static void open_mirror (lurn_deriv *d, int s, const lurn_scan *scan, lurn_reg *
   }
 }
 
-static void write_state (lurn_deriv *d, const char *what, const lurn_scan *scan, const lurn_state *st, lurn_reg r) {
-  char name[LURN_NAME];
-  snprintf(name, sizeof name, "%s:%.60s.%s", what, scan->name, st->name);
+static void write_state (lurn_deriv *d, lurn_derived what, const lurn_scan *scan, const lurn_state *st, lurn_reg r) {
+  char name[LURN_DERIVED];
+  lurn_derived_name(name, what, scan->name, st->name);
   lurn_output_reg(d->p, name, r);
 }
 
@@ -153,8 +153,8 @@ static void write_states (lurn_deriv *d, const lurn_scan *scan) {
   for (int k = 0; k < scan->nstate; k++) {
     const lurn_state *st = &scan->state[k];
     if (d->body[st->next] < 0) continue;
-    write_state(d, "value", scan, st, st->next);
-    write_state(d, "grad", scan, st, d->body[st->next]);
+    write_state(d, LURN_STATE_VALUE, scan, st, st->next);
+    write_state(d, LURN_STATE_GRADIENT, scan, st, d->body[st->next]);
   }
 }
 
@@ -207,12 +207,12 @@ static void derive_all (lurn_deriv *d) {
 }
 
 static void write_gradients (lurn_deriv *d) {
-  char name[LURN_NAME];
+  char name[LURN_DERIVED];
   for (lurn_reg r = 0; r < d->nreg; r++) {
     const lurn_register *x = &d->p->reg[r];
     if (d->grad[r] < 0 || (x->kind != LURN_REG_PARAM && x->kind != LURN_REG_INPUT)) continue;
-    snprintf(name, sizeof name, "d:%.90s", x->kind == LURN_REG_PARAM ? d->p->params.p[x->index].path
-             : d->p->input[x->index].name);
+    lurn_derived_name(name, LURN_DERIVED_GRADIENT, x->kind == LURN_REG_PARAM ? d->p->params.p[x->index].path
+                      : d->p->input[x->index].name, NULL);
     lurn_output_reg(d->p, name, d->grad[r]);
   }
 }

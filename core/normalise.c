@@ -1,6 +1,5 @@
 #include "normalise.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -200,10 +199,6 @@ static void write_inputs (work *w) {
   }
 }
 
-static void state_name (char *name, const lurn_scan *s, const lurn_state *st) {
-  snprintf(name, LURN_NAME, "state:%.60s.%s", s->name, st->name);
-}
-
 /* Where a row starts anew the initial value is selected, never mixed in by a product: a NaN of
  * the sequence before must not get through. */
 static lurn_reg with_reset (work *w, lurn_reg flag, lurn_reg prev, lurn_reg init) {
@@ -239,9 +234,9 @@ static void open_scan (work *w, int s) {
     if (!best) return;
     lurn_reg init = w->to[best->init], first = init;
     if (w->variant.carry && carries(from)) {
-      char name[LURN_NAME];
+      char name[LURN_DERIVED];
       const lurn_register r = w->src->reg[best->init];
-      state_name(name, from, best);
+      lurn_derived_name(name, LURN_DERIVED_STATE, from->name, best->name);
       first = lurn_input_reg(p, name, r.dtype, LURN_ROW, r.rank, r.dim);
     }
     lurn_reg prev = lurn_scan_state(p, best->name, first);
@@ -251,6 +246,7 @@ static void open_scan (work *w, int s) {
 
 static void close_scan (work *w, int s) {
   const lurn_scan *from = &w->src->scans[s];
+  if (w->dst->status != LURN_OK) return;           /* it may not even be open */
   lurn_scan *to = &w->dst->scans[w->scan_to[s]];
   for (int k = 0; k < to->nstate; k++)
     for (int j = 0; j < from->nstate; j++)
@@ -309,8 +305,8 @@ static void write_outputs (work *w) {
   for (int s = 0; w->variant.carry && s < w->dst->nscan; s++) {
     const lurn_scan scan = w->dst->scans[s];
     for (int k = 0; k < scan.nstate && carries(&scan); k++) {
-      char name[LURN_NAME];
-      state_name(name, &scan, &scan.state[k]);
+      char name[LURN_DERIVED];
+      lurn_derived_name(name, LURN_DERIVED_STATE, scan.name, scan.state[k].name);
       lurn_output_reg(w->dst, name, lurn_emit(w->dst, LURN_OP_LAST, scan.state[k].next, -1, -1, 0, 0, 1, NULL));
     }
   }

@@ -37,7 +37,8 @@ static int ctc_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) 
   out->axis = i->op == LURN_OP_CTC ? (int16_t)lurn_axis_rows(x->axis) : x->axis;
   out->rank = 1;
   out->dim[0] = i->op == LURN_OP_CTC ? 1 : x->cols;
-  if (at == 1 && (p->reg[i->in[0]].axis != lurn_axis_rows(x->axis) || p->reg[i->in[0]].cols != 1))
+  const lurn_register *dy = &p->reg[i->in[0]];
+  if (at == 1 && (dy->axis != lurn_axis_rows(x->axis) || dy->cols != 1 || dy->dtype != LURN_REAL))
     return fail_ctc(p, i, 0, "one number per row");
   return 1;
 }

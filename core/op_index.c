@@ -62,15 +62,15 @@ static void gather_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
 
 static int scatter_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {
   const lurn_register *x = &p->reg[i->in[1]], *id = &p->reg[i->in[2]];
-  if (x->rank != 1 || x->axis != id->axis) return fail_index(p, "scatter", 2,
-                                                             "rows of one rank on the index's axis", i->in[1]);
+  if (x->rank != 1 || x->dtype != LURN_REAL || x->axis != id->axis)
+    return fail_index(p, "scatter", 2, "vectors of numbers on the index's axis", i->in[1]);
   if (!is_index(id)) return fail_index(p, "scatter", 3, "an index", i->in[2]);
   if (i->i[0] <= !!i->i[1]) return fail_index(p, "scatter", 3, "an index of one of its rows", i->in[2]);
   out->axis = LURN_ONCE;
   out->rank = 2;
   out->dim[0] = i->i[0];
   out->dim[1] = x->cols;
-  return 1;
+  return lurn_acc_fits(p, "scatter", i->in[0], out, 0);
 }
 
 /* A part has some of the columns, in every row. */

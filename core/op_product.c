@@ -175,9 +175,9 @@ static void coldot_play (const lurn_call *c) {
 }
 
 static void spread_grad (lurn_deriv *d, const lurn_instr *i, lurn_reg dy) {
-  const lurn_register *x = lurn_reg_info(lurn_grad_program(d), i->in[1]);
+  int axis = lurn_reg_info(lurn_grad_program(d), i->in[1])->axis;
   if (i->in[0] >= 0 && lurn_grad_needed(d, i->in[0])) lurn_grad_add(d, i->in[0], dy);
-  if (lurn_grad_needed(d, i->in[1])) lurn_grad_add(d, i->in[1], lurn_spread(lurn_grad_program(d), dy, x->axis));
+  if (lurn_grad_needed(d, i->in[1])) lurn_grad_add(d, i->in[1], lurn_spread(lurn_grad_program(d), dy, axis));
 }
 
 static int fold_shape (lurn_program *p, const lurn_instr *i, lurn_register *out) {

@@ -217,7 +217,7 @@ static int reshape_shape (lurn_program *p, const lurn_instr *i, lurn_register *o
   like(out, x, x->axis);
   out->rank = 0;
   for (int k = 0; k < LURN_MAX_RANK && dim[k] > 0 && cols <= x->cols; k++) cols *= out->dim[out->rank++] = dim[k];
-  return cols == x->cols && x->dtype == LURN_REAL ? 1 : fail_move(p, i, "as many numbers as the new shape has");
+  return out->rank >= 1 && cols == x->cols && x->dtype == LURN_REAL ? 1 : fail_move(p, i, "as many numbers as the new shape has");
 }
 
 static void copy_play (const lurn_call *c) {

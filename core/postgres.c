@@ -6,7 +6,13 @@
 #include <string.h>
 
 #ifdef LURN_POSTGRES
+#include <ctype.h>
 #include <libpq-fe.h>
+#include <poll.h>
+
+#include "sys.h"
+
+#define LEAST_PATIENCE 1.0      /* seconds: to connect takes several answers of the server */
 
 /* ------------------------------------------------------------------ failures */
 
@@ -59,18 +65,61 @@ static void be_quiet (void *ud, const char *message) {
   (void)message;
 }
 
+/* Goes on with the connection until it is there or failed; 0 when patience ended first: whoever waits has other things to
+ * do than to wait for a network that drops what is sent. */
+static int connect_within (lurn_db *db, double seconds) {
+  double till = lurn_sys_clock() + seconds, left = seconds;
+  PostgresPollingStatusType next = PGRES_POLLING_WRITING;
+  while (PQstatus(db->link) != CONNECTION_BAD && (next == PGRES_POLLING_WRITING || next == PGRES_POLLING_READING)) {
+    struct pollfd fd = {.fd = PQsocket(db->link), .events = next == PGRES_POLLING_READING ? POLLIN : POLLOUT};
+    if (left <= 0) return 0;
+    if (poll(&fd, 1, left < 1e6 ? (int)(1e3 * left) + 1 : 1000000000) > 0) next = PQconnectPoll(db->link);
+    left = till - lurn_sys_clock();
+  }
+  return 1;
+}
+
+/* Of a connection that failed libpq tells no SQLSTATE but in its text: "FATAL:  28P01: ...". "" when the server did not
+ * answer, or another time will do. */
+static const char *refusal (const char *message) {
+  static const char *const classes[] = {"28", "3D", NULL};      /* who you are; there is no such database */
+  for (const char *at = strstr(message, ":  "); at; at = strstr(at + 3, ":  ")) {
+    size_t n = 0;
+    while (n < 5 && (isdigit((unsigned char)at[3 + n]) || isupper((unsigned char)at[3 + n]))) n++;
+    if (n < 5 || at[8] != ':') continue;
+    for (int k = 0; classes[k]; k++)
+      if (strncmp(at + 3, classes[k], 2) == 0) return code_of(at + 3);
+  }
+  return "";
+}
+
+static lurn_status refused (lurn_ctx *ctx, lurn_db *db, int in_time, double seconds) {
+  if (!in_time) {
+    snprintf(db->code, sizeof db->code, "ECONN");
+    return lurn_fail(ctx, LURN_EIO, "postgresql: the server has not answered for %g s", seconds);
+  }
+  lurn_status status = fail(ctx, db, "postgresql");
+  const char *code = refusal(PQerrorMessage(db->link));
+  if (code[0]) snprintf(db->code, sizeof db->code, "%s", code);
+  return status;
+}
+
 static lurn_status postgres_open (lurn_ctx *ctx, lurn_db *db, const char *where, int read_only) {
   /* What the address itself says comes last and holds. */
-  static const char *const keys[] = {"connect_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count",
-                                     "tcp_user_timeout", "fallback_application_name", "client_encoding", "dbname", NULL};
-  const char *values[] = {"10", "10", "5", "4", "30000", "lurn", "UTF8", where, NULL};
-  db->link = PQconnectdbParams(keys, values, 1);
+  static const char *const keys[] = {"keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout",
+                                     "fallback_application_name", "client_encoding", "dbname", NULL};
+  const char *values[] = {"10", "5", "4", "30000", "lurn", "UTF8", where, NULL};
+  double seconds = db->patience > LEAST_PATIENCE ? db->patience : LEAST_PATIENCE;
+  db->link = PQconnectStartParams(keys, values, 1);
   if (db->link == NULL) return lurn_fail(ctx, LURN_ENOMEM, "postgresql: out of memory");
-  int good = PQstatus(db->link) == CONNECTION_OK;
   PQsetNoticeProcessor(db->link, be_quiet, NULL);
+  PQsetErrorVerbosity(db->link, PQERRORS_VERBOSE);
+  int in_time = connect_within(db, seconds);
+  int good = in_time && PQstatus(db->link) == CONNECTION_OK;
+  if (good) PQsetErrorVerbosity(db->link, PQERRORS_DEFAULT);
   if (good && read_only) good = take(db, PQexec(db->link, "SET default_transaction_read_only = on"));
   if (good) return LURN_OK;
-  lurn_status status = fail(ctx, db, "postgresql");
+  lurn_status status = refused(ctx, db, in_time, seconds);
   postgres_close(db);
   return status;
 }

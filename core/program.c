@@ -76,6 +76,27 @@ static int name_fits (lurn_program *p, const char *what, const char *name, size_
   return 0;
 }
 
+/* ---------- names that are made of others ---------- */
+
+static const char *const derived[] = {[LURN_DERIVED_GRADIENT] = "d:", [LURN_DERIVED_STATE] = "state:",
+  [LURN_STATE_VALUE] = "value:", [LURN_STATE_GRADIENT] = "grad:"};
+
+void lurn_derived_name (char *name, lurn_derived kind, const char *of, const char *state) {
+  snprintf(name, LURN_DERIVED, "%s%s%s%s", derived[kind], of, state ? "." : "", state ? state : "");
+}
+
+int lurn_is_derived (const char *name, lurn_derived kind) {
+  return strncmp(name, derived[kind], strlen(derived[kind])) == 0;
+}
+
+int lurn_source_name (lurn_program *p, const char *what, const char *name) {
+  for (int k = 0; k < (int)(sizeof derived / sizeof *derived); k++)
+    if (lurn_is_derived(name, (lurn_derived)k))
+      return lurn_program_fail(p, "%s '%.100s': names that begin with '%s' are the engine's own", what, name,
+                               derived[k]), 0;
+  return name_fits(p, what, name, LURN_NAME);
+}
+
 /* ---------- registers ---------- */
 
 const lurn_register *lurn_reg_info (const lurn_program *p, lurn_reg r) {
@@ -106,13 +127,16 @@ static int count_cols (int rank, const int *dim) {
   return (int)cols;
 }
 
+/* What every op may count on, whoever wrote the shape rule. */
 static lurn_reg add_register (lurn_program *p, const lurn_register *r) {
-  if (r->rank < 0 || r->rank > LURN_MAX_RANK) return lurn_program_fail(p, "a register has at most %d dimensions",
-      LURN_MAX_RANK);
+  if (r->rank < 1) return lurn_program_fail(p, "a register has at least one dimension");
+  if (r->rank > LURN_MAX_RANK) return lurn_program_fail(p, "a register has at most %d dimensions", LURN_MAX_RANK);
   if (r->axis < LURN_ONCE || r->axis >= LURN_NAXES) return lurn_program_fail(p, "there is no axis %d", (int)r->axis);
   int cols = count_cols(r->rank, r->dim), most = most_cols(r->axis);
   if (cols < 1 || cols > most)
     return lurn_program_fail(p, "a register has 1 to %d numbers in a row, with no dimension below 1", most);
+  if (r->dtype == LURN_INDEX && (r->rank != 1 || cols != 1))
+    return lurn_program_fail(p, "a register of indices has one of them in a row");
   void *array = grow(p, p->reg, p->nreg, &p->creg, sizeof *p->reg);
   if (!array) return -1;
   p->reg = array;
@@ -141,7 +165,7 @@ static lurn_reg add_named (lurn_program *p, lurn_named **list, int *n, int *cap,
   void *array = grow(p, *list, *n, cap, sizeof **list);
   if (!array) return -1;
   *list = array;
-  snprintf((*list)[*n].name, LURN_NAME, "%s", name);
+  snprintf((*list)[*n].name, LURN_DERIVED, "%s", name);
   (*list)[(*n)++].reg = reg;
   return reg;
 }
@@ -164,7 +188,7 @@ lurn_reg lurn_input_reg (lurn_program *p, const char *name, lurn_dtype dtype, in
                          const int *dim) {
   lurn_register r = {.kind = LURN_REG_INPUT, .dtype = dtype, .axis = (int16_t)axis, .scan = -1, .rank = rank,
       .index = p->ninput};
-  if (p->status != LURN_OK || !name_fits(p, "input", name, LURN_NAME)) return -1;
+  if (p->status != LURN_OK || !name_fits(p, "input", name, LURN_DERIVED)) return -1;
   lurn_reg known = lurn_find_input(p, name);
   if (known >= 0) {
     const lurn_register *k = &p->reg[known];
@@ -178,7 +202,7 @@ lurn_reg lurn_input_reg (lurn_program *p, const char *name, lurn_dtype dtype, in
 }
 
 lurn_reg lurn_output_reg (lurn_program *p, const char *name, lurn_reg r) {
-  if (p->status != LURN_OK || !name_fits(p, "output", name, LURN_NAME)) return -1;
+  if (p->status != LURN_OK || !name_fits(p, "output", name, LURN_DERIVED)) return -1;
   if (r < 0 || r >= p->nreg) return lurn_program_fail(p, "output '%s' has no value", name);
   if (lurn_find_output(p, name) >= 0) return lurn_program_fail(p, "output '%s' is given twice", name);
   return add_named(p, &p->output, &p->noutput, &p->coutput, name, r);
@@ -188,7 +212,7 @@ lurn_reg lurn_output_reg (lurn_program *p, const char *name, lurn_reg r) {
 
 int lurn_scan_begin (lurn_program *p, const char *name, int reverse, int axis) {
   int mirror = strncmp(name, "d ", 2) == 0;
-  if (p->status != LURN_OK || !name_fits(p, "layer", name + 2 * mirror, LURN_NAME - 2 * (size_t)mirror)) return -1;
+  if (p->status != LURN_OK || !name_fits(p, "layer", name + 2 * mirror, LURN_NAME)) return -1;
   if (p->nscan == INT16_MAX) return lurn_program_fail(p, "more than %d recurrent layers", INT16_MAX);
   if (p->scan >= 0) return lurn_program_fail(p, "scan '%s' inside scan '%s': nested scans are not supported",
                                              name, p->scans[p->scan].name);
@@ -251,7 +275,7 @@ void lurn_scan_next (lurn_program *p, lurn_reg state, lurn_reg next) {
   else if (n->scan != p->scan) n = lurn_reg_info(p, next = lurn_map1(p, LURN_MAP_copy, next));
   if (!n) return;
   s = &p->reg[state];
-  if (n->cols != s->cols || n->dtype != s->dtype)
+  if (n->cols != s->cols || n->dtype != s->dtype || n->axis != s->axis)
     lurn_program_fail(p, "state '%s' of '%s': expected %s, got %s", st->name, p->scans[p->scan].name,
                       lurn_reg_text(p, state, want, sizeof want), lurn_reg_text(p, next, have, sizeof have));
   st->next = next;
@@ -301,13 +325,13 @@ static int place_in_scan (lurn_program *p, const lurn_op *op, const lurn_instr *
                         p->scans[p->scan].name);
       return -1;
     }
-  if (op->flags & LURN_OP_WHOLE)
-    for (int k = 0; k < LURN_MAX_IN; k++)
-      if (i->in[k] >= 0 && p->reg[i->in[k]].axis == p->scans[p->scan].axis) {
-        lurn_program_fail(p, "%s works on whole sequences: it has no place inside the step of '%s'", op->name,
-                          p->scans[p->scan].name);
-        return -1;
-      }
+  int inside = out->axis == p->scans[p->scan].axis;
+  for (int k = 0; k < LURN_MAX_IN; k++) inside |= i->in[k] >= 0 && p->reg[i->in[k]].axis == p->scans[p->scan].axis;
+  if (inside && (op->flags & LURN_OP_WHOLE)) {
+    lurn_program_fail(p, "%s works on whole sequences: it has no place inside the step of '%s'", op->name,
+                      p->scans[p->scan].name);
+    return -1;
+  }
   return out->axis == p->scans[p->scan].axis ? p->scan : -1;
 }
 

@@ -61,8 +61,10 @@ typedef struct lurn_state {
   lurn_reg init;                /* row register: the value before the first step */
 } lurn_state;
 
+#define LURN_DERIVED (LURN_NAME + 32)   /* of a name that is made of others, with its terminator */
+
 typedef struct lurn_scan {
-  char name[LURN_NAME];         /* the layer's path, "lstm1" */
+  char name[LURN_NAME + 2];     /* the layer's path, "lstm1"; its mirror's, "d lstm1" */
   int reverse;                  /* 1: from the last step to the first */
   int axis;                     /* LURN_TIME, or the steps of another time axis */
   int nstate;
@@ -70,7 +72,7 @@ typedef struct lurn_scan {
 } lurn_scan;
 
 typedef struct lurn_name { char text[LURN_NAME]; } lurn_name;
-typedef struct lurn_named { char name[LURN_NAME]; lurn_reg reg; } lurn_named;
+typedef struct lurn_named { char name[LURN_DERIVED]; lurn_reg reg; } lurn_named;
 
 typedef struct lurn_program {
   lurn_ctx *ctx;
@@ -107,6 +109,17 @@ static inline size_t lurn_row_bytes (const lurn_register *x) {
 lurn_reg lurn_param_reg (lurn_program *p, const char *path, int rank, const int *dim, lurn_init init);
 lurn_reg lurn_input_reg (lurn_program *p, const char *name, lurn_dtype dtype, int axis, int rank, const int *dim);
 lurn_reg lurn_output_reg (lurn_program *p, const char *name, lurn_reg r);
+/* Inputs and outputs that variants of a program have (normalise.h): "d:lstm1.f.Wx", "state:lstm1.h" .... Sources have
+ * none: whoever finds such a name finds what was written for it. */
+typedef enum lurn_derived {
+  LURN_DERIVED_GRADIENT, LURN_DERIVED_STATE, LURN_STATE_VALUE, LURN_STATE_GRADIENT
+} lurn_derived;
+/* Of a path, or of a scan and one of its states (NULL: none); name (LURN_DERIVED). */
+void lurn_derived_name (char *name, lurn_derived kind, const char *of, const char *state);
+int lurn_is_derived (const char *name, lurn_derived kind);
+/* Whether a source may call an input or output so. Otherwise 0, the error is set. */
+int lurn_source_name (lurn_program *p, const char *what, const char *name);
+
 lurn_reg lurn_find_input (const lurn_program *p, const char *name);     /* -1: none */
 lurn_reg lurn_find_output (const lurn_program *p, const char *name);
 

@@ -130,7 +130,7 @@ typedef struct reader {
   lurn_program *p;
   const char *at, *end;
   int line;
-  char word[LURN_NAME + 32];
+  char word[LURN_DERIVED];
   lurn_reg *to; int nto;        /* register numbers of the text -> of the program */
   size_t bytes;
 } reader;
@@ -213,11 +213,11 @@ static int choice (const reader *r, const char *const *list, int n) {
 }
 
 static lurn_status read_param (reader *r) {
-  char path[LURN_NAME];
+  char path[sizeof r->word];
   int at, rank, dim[LURN_MAX_RANK], kind;
   double a, b;
   if (!word(r) || !regname(r, &at) || !word(r)) return fail_text(r, "expected a register and a path");
-  snprintf(path, sizeof path, "%.95s", r->word);
+  strcpy(path, r->word);
   if (!dims(r, &rank, dim)) return fail_text(r, "expected dimensions");
   if (!whole(r, &kind) || kind < 0 || kind > LURN_INIT_CHRONO || !number(r, &a)
       || !number(r, &b)) return fail_text(r, "expected an initialiser");
@@ -227,10 +227,11 @@ static lurn_status read_param (reader *r) {
 
 static lurn_status read_input (reader *r) {
   static const char *const dtypes[] = {"real", "index"};
-  char name[LURN_NAME];
+  char name[sizeof r->word];
   int at, rank, dim[LURN_MAX_RANK], dtype, axis;
   if (!word(r) || !regname(r, &at) || !word(r)) return fail_text(r, "expected a register and a name");
-  snprintf(name, sizeof name, "%.95s", r->word);
+  strcpy(name, r->word);
+  if (!lurn_source_name(r->p, "input", name)) return LURN_OK;
   if (!word(r) || (dtype = choice(r, dtypes, 2)) < 0) return fail_text(r, "expected real or index");
   if (!word(r) || (axis = choice(r, lurn_axis_names, LURN_NAXES)) < 0) return fail_text(r, "expected an axis");
   if (!dims(r, &rank, dim)) return fail_text(r, "expected dimensions");
@@ -242,8 +243,8 @@ static lurn_status read_scan (reader *r) {
   int way;
   if (!word(r) || (way = choice(r, ways, 2 * LURN_MAX_AXES)) < 0 || !word(r)) return fail_text(r,
       "expected a direction and a name");
-  char name[LURN_NAME];
-  snprintf(name, sizeof name, "%.95s", r->word);
+  char name[sizeof r->word];
+  strcpy(name, r->word);
   while (r->at < r->end && *r->at == ' ' && strlen(name) + 2 < sizeof name
          && word(r)) {   /* a mirror's name has two words */
     strncat(name, " ", sizeof name - strlen(name) - 1);
@@ -254,21 +255,21 @@ static lurn_status read_scan (reader *r) {
 }
 
 static lurn_status read_state (reader *r) {
-  char name[16];
+  char name[sizeof r->word];
   int at;
   lurn_reg init;
   if (!word(r) || !regname(r, &at) || !word(r)) return fail_text(r, "expected a register and a name");
-  snprintf(name, sizeof name, "%.15s", r->word);
+  strcpy(name, r->word);
   if (!word(r) || !word(r) || !known(r, &init)) return fail_text(r, "expected an initial value");
   r->to[at] = lurn_scan_state(r->p, name, init);
   return LURN_OK;
 }
 
 static lurn_status read_next (reader *r) {
-  char name[16];
+  char name[sizeof r->word];
   lurn_reg next;
   if (!word(r)) return fail_text(r, "expected a state");
-  snprintf(name, sizeof name, "%.15s", r->word);
+  strcpy(name, r->word);
   if (!word(r) || !known(r, &next) || r->p->scan < 0) return fail_text(r, "expected a register, in a scan");
   const lurn_scan *s = &r->p->scans[r->p->scan];
   for (int k = 0; k < s->nstate; k++)
@@ -277,10 +278,11 @@ static lurn_status read_next (reader *r) {
 }
 
 static lurn_status read_output (reader *r) {
-  char name[LURN_NAME];
+  char name[sizeof r->word];
   lurn_reg reg;
   if (!word(r)) return fail_text(r, "expected a name");
-  snprintf(name, sizeof name, "%.95s", r->word);
+  strcpy(name, r->word);
+  if (!lurn_source_name(r->p, "output", name)) return LURN_OK;
   if (!word(r) || !known(r, &reg)) return fail_text(r, "expected a register");
   lurn_output_reg(r->p, name, reg);
   return LURN_OK;
@@ -295,12 +297,12 @@ static int words_left (const reader *r) {
 }
 
 /* [k i0 i1 name] or [k i0 .. i5 name] */
-static lurn_status read_immediates (reader *r, lurn_instr *i, char name[LURN_NAME]) {
+static lurn_status read_immediates (reader *r, lurn_instr *i, char name[LURN_DERIVED]) {
   if (!word(r) || strcmp(r->word, "[") != 0 || !number(r, &i->k)) return fail_text(r, "expected [k i0 i1]");
   int n = words_left(r) < LURN_MAX_IMM ? 2 : LURN_MAX_IMM;
   for (int k = 0; k < n; k++) if (!whole(r, &i->i[k])) return fail_text(r, "expected [k i0 i1]");
   name[0] = 0;
-  if (word(r) && strcmp(r->word, "]") != 0) snprintf(name, LURN_NAME, "%.95s", r->word);
+  if (word(r) && strcmp(r->word, "]") != 0) strcpy(name, r->word);
   return LURN_OK;
 }
 
@@ -322,7 +324,7 @@ static lurn_status read_op (reader *r, int *op) {
 /* r7 = op r1 r2 - [k i0 i1 name] */
 static lurn_status read_instr (reader *r, int at) {
   lurn_instr i = {.k = 0};
-  char name[LURN_NAME];
+  char name[sizeof r->word];
   int op;
   if (!word(r) || strcmp(r->word, "=") != 0 || !word(r)) return fail_text(r, "expected '= op'");
   lurn_status status = read_op(r, &op);
@@ -365,7 +367,8 @@ static lurn_status read_all (reader *r) {
   return r->p->scan < 0 ? LURN_OK : fail_text(r, "a scan is not ended");
 }
 
-/* A register needs a line, and a line has at least eight bytes: so many numbers at most. */
+/* As many numbers of registers as the text has bytes: each register has a line, but those that were dropped before it
+ * was printed have left gaps. */
 lurn_status lurn_program_parse (lurn_program *p, const char *text, size_t size) {
   reader r = {.p = p, .at = text, .end = text + size, .line = 1,
       .nto = (int)(size < (1u << 26) ? size : (1u << 26)) + 16};

@@ -289,38 +289,49 @@ static void make (work *w) {
   lurn_schedule_store(w);
 }
 
+/* An instruction is a unit, and may be one again in a block, which is one too. One walk measures and places. */
+static size_t place_tables (lurn_schedule *s, char *block) {
+  const lurn_program *p = s->program;
+  size_t at = 0, n = (size_t)p->ninstr + 1, r = (size_t)p->nreg + 1, u = 3 * n + (size_t)p->nscan;
+  s->pack = lurn_take(block, &at, sizeof *s->pack * n);
+  s->unit = lurn_take(block, &at, sizeof *s->unit * u);
+  s->order = lurn_take(block, &at, sizeof *s->order * 2 * n);
+  s->packed = lurn_take(block, &at, sizeof *s->packed * n);
+  s->birth = lurn_take(block, &at, sizeof *s->birth * r);
+  s->death = lurn_take(block, &at, sizeof *s->death * r);
+  s->root = lurn_take(block, &at, sizeof *s->root * r);
+  s->slot = lurn_take(block, &at, sizeof *s->slot * r);
+  s->store = lurn_take(block, &at, sizeof *s->store * r);
+  s->phase = lurn_take(block, &at, sizeof *s->phase * u);
+  s->constant = lurn_take(block, &at, sizeof *s->constant * u);
+  return at;
+}
+
+static size_t place_scratch (work *w, char *block) {
+  size_t at = 0, n = (size_t)w->p->ninstr + 1, r = (size_t)w->p->nreg + 1;
+  w->unit_of = lurn_take(block, &at, sizeof *w->unit_of * n);
+  w->top_of = lurn_take(block, &at, sizeof *w->top_of * n);
+  w->again = lurn_take(block, &at, sizeof *w->again * n);
+  w->uses = lurn_take(block, &at, sizeof *w->uses * r);
+  w->where = lurn_take(block, &at, sizeof *w->where * n);
+  w->flag = lurn_take(block, &at, sizeof *w->flag * n);
+  w->known = lurn_take(block, &at, sizeof *w->known * r);
+  return at;
+}
+
 lurn_status lurn_schedule_make (lurn_ctx *ctx, const lurn_program *p, const lurn_choices *c, lurn_schedule *s) {
-  size_t n = (size_t)p->ninstr + 1, r = (size_t)p->nreg + 1, u = 3 * n + (size_t)p->nscan;
   lurn_status status = LURN_OK;
-  memset(s, 0, sizeof *s);
-  s->bytes = sizeof(lurn_pack) * n + sizeof(lurn_section) * u + sizeof(int) * (3 * n + 2 * r) + sizeof(lurn_reg) * r
-             + sizeof(int16_t) * r + r + 2 * u;
-  size_t scratch = sizeof(int) * (3 * n + r) + 2 * n + r;
-  char *block = s->block = lurn_realloc(ctx, NULL, 0, s->bytes);
-  char *temp = lurn_realloc(ctx, NULL, 0, scratch);
-  if (!block || !temp) { lurn_free(ctx, temp, scratch); lurn_schedule_free(ctx, s); return LURN_ENOMEM; }
-  memset(block, 0, s->bytes);
+  *s = (lurn_schedule){.program = p, .choices = *c};
+  work w = {.p = p, .s = s, .dice = c->dice};
+  size_t scratch = place_scratch(&w, NULL);
+  s->bytes = place_tables(s, NULL);
+  s->block = lurn_realloc(ctx, NULL, 0, s->bytes);
+  void *temp = lurn_realloc(ctx, NULL, 0, scratch);
+  if (!s->block || !temp) { lurn_free(ctx, temp, scratch); lurn_schedule_free(ctx, s); return LURN_ENOMEM; }
+  memset(s->block, 0, s->bytes);
   memset(temp, 0, scratch);
-  s->program = p;
-  s->choices = *c;
-  s->pack = (lurn_pack *)block;
-  s->unit = (lurn_section *)(s->pack + n);
-  s->order = (int *)(s->unit + u);
-  s->packed = s->order + 2 * n;
-  s->birth = s->packed + n;
-  s->death = s->birth + r;
-  s->root = s->death + r;
-  s->slot = (int16_t *)(s->root + r);
-  s->store = (uint8_t *)(s->slot + r);
-  s->phase = s->store + r;
-  s->constant = s->phase + u;
-  work w = {.p = p, .s = s, .dice = c->dice, .unit_of = (int *)temp};
-  w.top_of = w.unit_of + n;
-  w.again = w.top_of + n;
-  w.uses = w.again + n;
-  w.where = (uint8_t *)(w.uses + r);
-  w.flag = w.where + n;
-  w.known = w.flag + n;
+  place_tables(s, s->block);
+  place_scratch(&w, temp);
   make(&w);
   lurn_free(ctx, temp, scratch);
   if (c->window && (status = lurn_recompute_classify(ctx, s)) != LURN_OK) lurn_schedule_free(ctx, s);

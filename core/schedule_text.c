@@ -4,7 +4,9 @@
 
 static void put_unit (lurn_sink *s, const lurn_schedule *x, const lurn_section *u, const char *where) {
   static const char *const stores[] = {"none", "strip", "step", "block", "full", "bound"};
-  lurn_sink_put(s, "%s%s\n", where, u->kind == LURN_SECTION_STRIP ? "strip" : "call");
+  static const char *const kinds[] = {[LURN_SECTION_CALL] = "call", [LURN_SECTION_LIST] = "list",
+    [LURN_SECTION_STRIP] = "strip"};
+  lurn_sink_put(s, "%s%s\n", where, kinds[u->kind]);
   for (int k = u->first; k < u->first + u->count; k++) {
     const lurn_instr *i = &x->program->instr[x->order[k]];
     lurn_sink_put(s, "%s  r%d = %s", where, i->out, lurn_op_info(i->op)->name);

@@ -1,6 +1,5 @@
 #include "wave.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "pool.h"
@@ -156,9 +155,29 @@ static lurn_status check_places (const lurn_wave *w) {
   return LURN_OK;
 }
 
+/* One walk measures and places. */
+static size_t place_tables (lurn_wave *w, char *block) {
+  const lurn_program *p = w->program;
+  size_t at = 0, r = (size_t)p->nreg + 1, n = (size_t)p->ninstr + 1, states = (size_t)p->nscan * LURN_MAX_STATES;
+  size_t units = w->schedule ? (size_t)w->schedule->nunit : 0;
+  w->ready = lurn_take(block, &at, w->schedule ? sizeof *w->ready * n : 0);
+  w->base = lurn_take(block, &at, sizeof *w->base * r);
+  w->ready_for = lurn_take(block, &at, sizeof *w->ready_for * r);
+  w->packed = lurn_take(block, &at, sizeof *w->packed * n);
+  w->op = lurn_take(block, &at, sizeof *w->op * n);
+  w->entry = lurn_take(block, &at, sizeof *w->entry * states);
+  w->from = lurn_take(block, &at, sizeof *w->from * states);
+  w->offset = lurn_take(block, &at, sizeof *w->offset * r);
+  w->limit = lurn_take(block, &at, sizeof *w->limit * ((size_t)p->ninput + 1));
+  w->known = lurn_take(block, &at, sizeof *w->known * units);
+  w->sharing = lurn_take(block, &at, sizeof *w->sharing * units);
+  w->axis = lurn_take(block, &at, sizeof *w->axis * n);
+  w->looks = lurn_take(block, &at, sizeof *w->looks * 3 * r);
+  return at;
+}
+
 lurn_status lurn_wave_plan (lurn_ctx *ctx, lurn_wave *w, const lurn_program *p, const lurn_schedule *s,
                             const lurn_kernels *k, const lurn_extent *most) {
-  size_t r = (size_t)p->nreg + 1, n = (size_t)p->ninstr + 1, i = (size_t)p->ninput + 1, u = s ? (size_t)s->nunit : 0;
   memset(w, 0, sizeof *w);
   w->ctx = ctx;
   w->program = p;
@@ -166,25 +185,11 @@ lurn_status lurn_wave_plan (lurn_ctx *ctx, lurn_wave *w, const lurn_program *p, 
   w->kernels = k;
   w->threads = lurn_pool_threads(ctx->pool);
   w->most = *most;
-  size_t states = (size_t)p->nscan * LURN_MAX_STATES;
-  w->table_bytes = sizeof(lurn_ready) * (s ? n : 0) + sizeof(void *) * (2 * r + 2 * n + 2 * states) + sizeof(size_t) * r
-    + sizeof(int32_t) * i + (sizeof(unsigned) + sizeof(lurn_sharing)) * u + n + 3 * r;
-  char *block = w->tables = lurn_realloc(ctx, NULL, 0, w->table_bytes);
-  if (!block) return LURN_ENOMEM;
-  memset(block, 0, w->table_bytes);
-  w->ready = (lurn_ready *)(void *)block;
-  w->base = (void **)(void *)(block + sizeof(lurn_ready) * (s ? n : 0));
-  w->ready_for = w->base + r;
-  w->packed = (real **)(w->ready_for + r);
-  w->op = (const lurn_op **)(w->packed + n);
-  w->entry = (char **)(w->op + n);
-  w->from = w->entry + states;
-  w->offset = (size_t *)(w->from + states);
-  w->limit = (int32_t *)(w->offset + r);
-  w->known = (unsigned *)(w->limit + i);
-  w->sharing = (lurn_sharing *)(w->known + u);
-  w->axis = (uint8_t *)(w->sharing + u);
-  w->looks = w->axis + n;
+  w->table_bytes = place_tables(w, NULL);
+  w->tables = lurn_realloc(ctx, NULL, 0, w->table_bytes);
+  if (!w->tables) return LURN_ENOMEM;
+  memset(w->tables, 0, w->table_bytes);
+  place_tables(w, w->tables);
   w->weights = 1;
   for (int at = 0; at < p->ninstr; at++) {
     w->op[at] = lurn_op_info(p->instr[at].op);
@@ -219,6 +224,15 @@ void lurn_wave_free (lurn_wave *w) {
 
 /* ---------- binding ---------- */
 
+/* The output that is the gradient of parameter k; -1: nothing flows into it. */
+static lurn_reg gradient_of (const lurn_program *p, int k) {
+  char name[LURN_DERIVED];
+  lurn_derived_name(name, LURN_DERIVED_GRADIENT, p->params.p[k].path, NULL);
+  lurn_reg g = lurn_find_output(p, name);
+  const lurn_register *x = lurn_reg_info(p, g);
+  return x && x->dtype == LURN_REAL && x->axis == LURN_ONCE && (size_t)x->cols == p->params.p[k].count ? g : -1;
+}
+
 /* A gradient is written where the model keeps it; the first register that claims a place has it. */
 static void bind_gradient (lurn_wave *w, const lurn_param *p, lurn_reg g) {
   const lurn_schedule *s = w->schedule;
@@ -232,25 +246,21 @@ static void bind_gradient (lurn_wave *w, const lurn_param *p, lurn_reg g) {
 
 void lurn_wave_params (lurn_wave *w, real *value, real *grad) {
   const lurn_params *t = &w->program->params;
-  char name[LURN_NAME];
   w->value = value;
   w->grad = grad;
   for (lurn_reg r = 0; r < w->program->nreg; r++)
     if (w->program->reg[r].kind == LURN_REG_PARAM) w->base[r] = value + t->p[w->program->reg[r].index].offset;
   for (int k = 0; grad && k < t->n; k++) {
-    snprintf(name, sizeof name, "d:%.90s", t->p[k].path);
-    lurn_reg g = lurn_find_output(w->program, name);
+    lurn_reg g = gradient_of(w->program, k);
     if (g >= 0) bind_gradient(w, &t->p[k], g);
   }
 }
 
 void lurn_wave_finish_grads (lurn_wave *w) {
   const lurn_params *t = &w->program->params;
-  char name[LURN_NAME];
   for (int k = 0; w->grad && k < t->n; k++) {
     real *to = w->grad + t->p[k].offset;
-    snprintf(name, sizeof name, "d:%.90s", t->p[k].path);
-    lurn_reg g = lurn_find_output(w->program, name);
+    lurn_reg g = gradient_of(w->program, k);
     if (g < 0) memset(to, 0, sizeof *to * t->p[k].count);
     else if (w->base[g] != (void *)to) memcpy(to, w->base[g], sizeof *to * t->p[k].count);
   }
@@ -298,7 +308,7 @@ static const char *mismatch (int have, int want) {
 static lurn_status bind_field (lurn_wave *w, const lurn_named *in) {
   const lurn_register *x = &w->program->reg[in->reg];
   const lurn_field *f = lurn_batch_field(w->batch, in->name);
-  if (!f && strncmp(in->name, "state:", 6) == 0) return LURN_OK;
+  if (!f && lurn_is_derived(in->name, LURN_DERIVED_STATE)) return LURN_OK;
   if (!f) return lurn_fail(w->ctx, LURN_EINVAL, "the model asks for '%s', which the batch does not have",
                            in->name);
   char want[96];

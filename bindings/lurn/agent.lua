@@ -41,7 +41,7 @@ return function (lurn)
     local o = schema.check("lurn.agent", options, OPTIONS)
     local spec = handle:spec()
     local self = setmetatable({handle = handle, spec = spec, o = o, view = o.view or silent, slots = {}, tails = {},
-      ended = {}, failures = {}, trials = {}, errors = 0, complete = 0, busy = 0, free = 0,
+      ended = {}, failures = {}, trials = {}, errors = 0, works = false, busy = 0, free = 0,
       idle = {store = 0, others = 0}, clock = lurn.sys.clock, began = lurn.sys.clock()}, Agent)
     for k = 1, o.workers do self.slots[k] = {index = k, worker = ("%s-%d"):format(o.name, k)} end
     self.choose = lurn.sweep.chooser(handle, experiment)
@@ -68,23 +68,36 @@ return function (lurn)
 
   ---------------------------------------------------------------- the store
 
-  -- Whatever the store answers: nil and a message of the outside world make new trials wait, and are said once.
-  function Agent:store_trouble (message)
-    if not self.trouble then self.view:say("store: %s; trials go on, new ones wait", message) end
-    self.trouble = message
+  -- What the outside world says makes new trials wait, and is said once; again when it says something else.
+  function Agent:store_trouble (message, code)
+    local is_news = not self.trouble or code and self.code and code ~= self.code
+    if is_news then self.view:say("store: %s; trials go on, new ones wait", message) end
+    self.trouble, self.code = message, code or self.code
     self.backoff = math.min(10, (self.backoff or 0.25) * 2)
     self.retry = self.clock() + self.backoff
   end
 
   local function store_works (self)
     if self.trouble then self.view:say("store: it answers again") end
-    self.trouble, self.backoff, self.retry = nil, nil, nil
+    self.trouble, self.code, self.backoff, self.retry = nil, nil, nil, nil
+  end
+
+  -- What waits in the spool goes into the store a moment at a time, between all else; then claims may go on.
+  local function catch_up (self)
+    local store = self.handle.store
+    if store:waits() and (self.catching or not self.retry or self.clock() >= self.retry) then
+      local done, message, code = store:drain()
+      self.catching = code == "EAGAIN"
+      if done then self.retry = nil
+      elseif not self.catching or self.code ~= code then self:store_trouble(message, code) end
+    end
+    for _, text in ipairs(store:orphans()) do self.view:say("%s", text) end
   end
 
   --- The trials there are, as far as the store can say now.
   function Agent:sync ()
-    local trials, message = self.handle:sync()
-    if not trials then return self:store_trouble(message) end
+    local trials, message, code = self.handle:sync()
+    if not trials then return self:store_trouble(message, code) end
     self.trials = trials
     return trials
   end
@@ -154,12 +167,13 @@ return function (lurn)
     end
   end
 
-  -- How many configurations there shall be may be changed while the study runs.
-  local function look_up_total (self)
+  -- How many configurations there shall be may be changed while the study runs: looked up once a second at most, and
+  -- with `sync` all trials, too.
+  local function look_up_total (self, sync)
     local now = self.clock()
     if self.looked and now - self.looked < 1 then return end
     self.looked = now
-    self:sync()
+    if sync then self:sync() end
     self.choose.total = self.handle:get "trials" or self.choose.total
     self.view.total = self.choose.total < math.huge and self.choose.total * (self.spec.seeds or 1) or nil
   end
@@ -171,20 +185,25 @@ return function (lurn)
     local number = #trials
     local ahead = not choose.blind and choose.propose(number, trials) or nil
     return {worker = slot.worker, host = process.host(), pid = lurn.sys.pid(), lease = self.o.lease,
-      propose = function (n) return n == number and ahead or choose.propose(n, trials) end}
+      propose = function (n)
+        if n == number and not choose.blind then return ahead end
+        return choose.propose(n, trials)
+      end}
   end
 
   --- Whether the next trial of a slot can be claimed together with the result of the one before. A sampler that looks
   -- at trials has to see that one first, and thinks while nobody waits for it; so do those that promote.
   function Agent:goes_on ()
     if not self.choose.blind or self.stopping or self.finished or self.trouble then return false end
-    look_up_total(self)
+    look_up_total(self, true)
     return not self.choose.promote(self.trials)
   end
 
+  -- Whether somebody is yet to come to the end; the store may be away, or another agent have seen to it.
   local function finish_leader (self)
     local number = self.choose.leader(self.trials)
-    return number and self.handle:promote(number)
+    if number then self.handle:promote(number) end
+    return number ~= nil
   end
 
   --- Claims a trial for a free slot. True when it plays.
@@ -197,7 +216,12 @@ return function (lurn)
       store_works(self)
       return self:start(slot, trial)
     end
-    if code then self:store_trouble(message) return false end
+    if code == "ENOENT" then      -- there is no study any more
+      self.failed = true
+      self:stop(message)
+      return false
+    end
+    if code then self:store_trouble(message, code) return false end
     store_works(self)
     self.finished = message == "done" and not self.choose.starved and not finish_leader(self)
     -- Nothing is left to hand out, but what others play may come back.
@@ -267,23 +291,27 @@ return function (lurn)
     end
   end
 
-  local function renew (self, slot, now)
-    if now - slot.renewed < self.o.lease / 3 then return end
-    slot.renewed = now
-    local held, message = self.handle:renew(slot.trial, self.o.lease)
+  local function renew (self, slot, lease)
+    slot.renewed = self.clock()
+    local held, message = self.handle:renew(slot.trial, lease)
     if not held and message == "lost" then
       self.view:say("trial %d: its lease ran out and somebody else has it; ended here", slot.trial.number)
       kill(slot, "LOST")
     end
   end
 
+  -- Leases are good for so many seconds more; without a word, those that were renewed a while ago last as ever.
+  local function keep_leases (self, seconds)
+    for _, slot in ipairs(self.slots) do
+      local due = slot.pid and (seconds or self.clock() - slot.renewed >= self.o.lease / 3)
+      if due then renew(self, slot, seconds or self.o.lease) end
+    end
+  end
+
   local function look_after (self)
     local now = self.clock()
     for _, slot in ipairs(self.slots) do
-      if slot.pid then
-        check_limits(self, slot, now)
-        renew(self, slot, now)
-      end
+      if slot.pid then check_limits(self, slot, now) end
     end
     if self.stopping and now > self.stopping + self.o.grace then
       for _, slot in ipairs(self.slots) do
@@ -318,11 +346,17 @@ return function (lurn)
     return #self.ended > 0
   end
 
-  -- One data set at a time, when the trials have been heard.
+  -- So many times as long as it took its trial may it take to load data here, beside trials that play.
+  local SLOWER = 10
+
+  -- One data set at a time, when the trials have been heard. Nobody renews a lease meanwhile.
   local function load_data (self)
     local data = self.to_load
     self.to_load = nil
-    if data then lurn.warm.load(data.name, data.path, data.options) end
+    if not data then return end
+    local seconds = SLOWER * (data.seconds or 0)
+    if seconds > self.o.lease / 3 then keep_leases(self, self.o.lease + seconds) end
+    lurn.warm.load(data.name, data.path, data.options)
   end
 
   --- One turn of the loop; false when there is nothing left to do.
@@ -330,6 +364,8 @@ return function (lurn)
   ---@return boolean
   function Agent:turn (seconds)
     heed(self)
+    keep_leases(self)      -- first: what ran out while data were loaded is anybody's, and a claim would take it
+    catch_up(self)
     fill(self)
     count_idle(self)
     self:settle()
@@ -342,6 +378,16 @@ return function (lurn)
     return true
   end
 
+  -- Nobody waits to be heard any more: what the spool still has may take its time.
+  local function take_leave (self)
+    local till = self.clock() + self.o.grace
+    repeat catch_up(self) until not self.catching or self.clock() > till
+    take_stock(self)
+    self.view:over(self)
+    local waits, why = self.handle.store:waits()
+    if waits then self.view:say("what the store was not told is kept, and told at the next start: %s", why) end
+  end
+
   --- Plays until the study is done, or until it is told to stop.
   ---@return "done"|"stopped"|"failed"|"INT"|"TERM" how
   ---@return string? why
@@ -350,11 +396,7 @@ return function (lurn)
     take_stock(self)
     while self:turn(0.1) do end
     lurn.signal.restore()
-    take_stock(self)
-    self.view:over(self)
-    if self.handle.store:waits() then
-      self.view:say("the store is away: what it has not been told is kept, and told at the next start")
-    end
+    take_leave(self)
     if self.failed then return "failed", self.why end
     return self.signal or (self.stopping and "stopped") or "done", self.why
   end

@@ -19,19 +19,37 @@ return function (lurn, Agent)
     return function () return handle:finish(trial, result) end, result
   end
 
+  -- An end is said behind the reports that nobody took (see hear_report).
+  local function behind_reports (self, slot, say)
+    local trial, untold = slot.trial, slot.untold
+    if not untold then return say end
+    return function ()
+      local told, message, code = self.handle:report(trial, untold.points, untold.metrics)
+      if not told and message ~= "lost" then return nil, message, code end
+      return say()
+    end
+  end
+
   local function write_end (self, slot, e, say, result)
-    if not result or e.state == "FAIL" or not self:goes_on() then return say() end
+    if not result or e.state == "FAIL" or slot.untold or not self:goes_on() then return say() end
     local both, message, code = self.handle:turn(slot.trial, result, self:request(slot))
     if not both then return nil, message, code end
     slot.next = both.trial
     return both.done, both.state
   end
 
-  -- A script that fails from the first trial on is not tried a hundred times.
+  local function worked (trials)
+    for _, t in ipairs(trials) do if t.state == "COMPLETE" or t.state == "PRUNED" then return true end end
+    return false
+  end
+
+  -- A script that fails from the first trial of the study on is not tried a hundred times.
   local function count_errors (self, e)
-    if e.state == "COMPLETE" or e.state == "PRUNED" then self.complete = self.complete + 1 end
+    self.works = self.works or e.state == "COMPLETE" or e.state == "PRUNED"
     if e.reason == "ERROR" then self.errors = self.errors + 1 end
-    if self.complete == 0 and self.errors >= MOST_ERRORS and not self.stopping then
+    if self.works or self.errors < MOST_ERRORS then return end
+    self.works = worked(self.trials)
+    if not self.works and not self.stopping then
       self:stop(("the first %d trials failed, the last one: %s"):format(self.errors, e.message or "?"))
       self.failed = true
     end
@@ -93,6 +111,7 @@ return function (lurn, Agent)
   local function finish (self, slot, e)
     self.busy = self.busy + self.clock() - slot.began
     local say, result = saying(self, slot, e)
+    say = behind_reports(self, slot, say)
     local ended = {trial = slot.trial, e = e, say = say, has_file = slot.outcome ~= nil and slot.outcome.run ~= nil}
     local held = heard(self, write_end(self, slot, e, say, result))
     ended.unsaid = held == nil
@@ -100,7 +119,7 @@ return function (lurn, Agent)
     if held == false then say_lost(self, slot.trial) else table.insert(self.ended, ended) end
     if not self.trouble then self.retry = nil end
     look_at_place(self, slot.trial, e)
-    slot.trial, slot.pid, slot.channel, slot.lost, slot.over = nil, nil, nil, nil, nil
+    slot.trial, slot.pid, slot.channel, slot.lost, slot.over, slot.untold = nil, nil, nil, nil, nil, nil
     return held ~= false and ended or nil
   end
 
@@ -204,17 +223,29 @@ return function (lurn, Agent)
     for _, series in next, slot.trial.metrics do cut(series, step + 1) end
   end
 
+  -- What neither the store nor its spool takes (both disks are full) is told again with the next report, or before the
+  -- trial's end: no trial waits for that.
+  local function tell_reports (self, slot)
+    local untold = slot.untold
+    local held, message = self.handle:report(slot.trial, untold.points, untold.metrics)
+    if held or message == "lost" then slot.untold = nil else self:store_trouble(message) end
+    if not held and message == "lost" then slot.lost = true end
+  end
+
   -- What the trial has noted beside its value goes with it into the store, and is there for the pruner.
   local function hear_report (self, slot, point, beside)
-    local trial, step, value, metrics = slot.trial, point[1], point[2], {}
+    local trial, step, value = slot.trial, point[1], point[2]
+    local untold = slot.untold or {points = {}, metrics = {}}
+    slot.untold = untold
     add(trial.reports, {step, value})
+    add(untold.points, {step, value})
     for name, p in next, beside or {} do
-      trial.metrics[name], metrics[name] = trial.metrics[name] or {}, {{p[1], p[2]}}
+      trial.metrics[name], untold.metrics[name] = trial.metrics[name] or {}, untold.metrics[name] or {}
       add(trial.metrics[name], {p[1], p[2]})
+      add(untold.metrics[name], {p[1], p[2]})
     end
     slot.moved = self.clock()
-    local held, message = self.handle:report(trial, {{step, value}}, metrics)
-    if not held and message == "lost" then slot.lost = true end
+    tell_reports(self, slot)
     self.view:reported(trial, step, value)
     if self.spec.pruner.name == "nop" then return end
     self:sync()

@@ -38,6 +38,14 @@ return function (cli)
     return study or cli.fail(cli.INPUT, ("%s: %s"):format(url, message))
   end
 
+  --- The spec of a study that a sweep made; the end of the command where it says nothing of what its trials play.
+  function M.spec_of (study, url)
+    local spec = study:spec()
+    if spec.script and spec.sampler and spec.pruner then return spec end
+    cli.fail(cli.INPUT, ("%s: the study '%s' has no script: lurn sweep did not make it, so its trials can be shown and "
+      .. "exported, and not played"):format(url, study.name))
+  end
+
   -- "lurn study show NAME": the name may be anywhere among the stores.
   local function find (lurn, options, name)
     local urls = urls_of(lurn, options)
@@ -47,9 +55,10 @@ return function (cli)
     end
     for _, url in ipairs(name and urls or {}) do
       local store = open(lurn, url)
-      local study = store:study(name)
+      local study, message, code = store:study(name)
       if study then return study, url, store end
       store:close()
+      if code ~= "ENOENT" then cli.fail(cli.INPUT, ("%s: %s"):format(url, message)) end
     end
     if name then cli.fail(cli.INPUT, ("there is no study '%s' in %s"):format(name, table.concat(urls, ", "))) end
     cli.usage("which study? lurn study list shows them", cli.describe(cli.verbs.study))
@@ -57,8 +66,9 @@ return function (cli)
 
   ---------------------------------------------------------------- results
 
-  --- The command that plays a trial again.
+  --- The command that plays a trial again; nil where the study has no script.
   function M.command (lurn, spec, trial)
+    if not spec.script then return nil end
     local all, names, words = {}, {}, {}
     for name, value in next, spec.fixed or {} do all[name] = value end
     for _, name in ipairs(trial.attrs and trial.attrs.unused or {}) do all[name] = nil end
@@ -100,7 +110,7 @@ return function (cli)
     for _, name in ipairs(lurn.study_table.names {{params = best.params}}) do
       print(("  %s %s"):format(name, lurn.json.plain(best.params[name])))
     end
-    print("again: " .. best.command)
+    if best.command then print("again: " .. best.command) end
     if best.run then print("weights: " .. best.run) end
     if (study:spec().seeds or 1) == 1 and document.counts.COMPLETE < 2 then return end
     local usual = document.store == require "lurn.cli_sweep" (cli).default_store(study.name)
@@ -190,7 +200,8 @@ return function (cli)
     for _, a in ipairs(t.attempts) do
       print(("attempt by %s, process %s: %s"):format(a.worker, a.pid or "?", (a.reason or "running"):lower()))
     end
-    print("again: " .. M.command(lurn, study:spec(), t))
+    local again = M.command(lurn, study:spec(), t)
+    if again then print("again: " .. again) end
     if t.run and lurn.sys.exists(t.run) then print("weights: " .. t.run) end
   end
 
@@ -271,7 +282,7 @@ return function (cli)
   --- Whether the store is whole, and whether the sampler proposes every trial again: this executes the study's script.
   function verbs.check (lurn, options, name)
     local study, url, store = find(lurn, options, name)
-    local precision = study:spec().precision or lurn.precision
+    local precision = M.spec_of(study, url).precision or lurn.precision
     if precision ~= lurn.precision then
       store:close()
       lurn = cli.lurn(precision)

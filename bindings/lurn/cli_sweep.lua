@@ -79,6 +79,7 @@ return function (cli)
   -- nil where create is false and there is none; the end of the command where it cannot be opened.
   local function open (lurn, url, create)
     local store, message, code = lurn.store.open(url, {create = create, spool = M.FOLDER .. "/.spool"})
+    for _, text in ipairs(store and store:orphans() or {}) do io.stderr:write("lurn: ", text, "\n") end
     if store or code == "ENOENT" and not create then return store, message end
     cli.fail(cli.INPUT, message)
   end
@@ -103,13 +104,20 @@ return function (cli)
     return stem:match "[^/]*$" == name and stem or stem .. "/" .. name
   end
 
+  -- The study of that name; nil where there is none.
+  local function find (store, url, name)
+    local study, message, code = store:study(name)
+    if not study and code ~= "ENOENT" then cli.fail(cli.INPUT, ("%s: %s"):format(url, message)) end
+    return study
+  end
+
+  -- nil where somebody else has made it meanwhile.
   local function make_study (lurn, store, url, now, options)
-    local study, message, code = store:create {name = now.name, direction = now.direction, spec = now.spec}
-    if not study and code == "EEXIST" then return assert(store:study(now.name)) end
-    if not study then cli.fail(cli.INPUT, message) end
-    study:set("trials", now.trials)
-    study:set("folder", lurn.shell.absolute(options.folder or folder_for(lurn, url, now.name)))
-    return study, true
+    local folder = lurn.shell.absolute(options.folder or folder_for(lurn, url, now.name))
+    local study, message, code = store:create {name = now.name, direction = now.direction, spec = now.spec,
+      keys = {trials = now.trials, folder = folder}}
+    if not study and code ~= "EEXIST" then cli.fail(cli.INPUT, message) end
+    return study
   end
 
   -- The study is taken up where it is; nothing of it may have changed, but how many trials there shall be.
@@ -119,6 +127,9 @@ return function (cli)
       cli.usage(("the study '%s' was begun with something else:\n  %s\nanother study: --study NAME"):format(study.name,
         table.concat(list, "\n  ")))
     end
+    local total, message, code = study:get "trials"
+    if total == nil and not code then total, message = study:set("trials", now.trials) end      -- made by other means
+    if not total then cli.fail(cli.INPUT, message) end
   end
 
   -- How many configurations there shall be, after so many more were enqueued: a grid has no more than its cells and
@@ -127,7 +138,9 @@ return function (cli)
     local most, was = now.size or math.huge, study:get "trials"
     for _ in next, now.size and lurn.sampler.enqueued(assert(study:sync())) or {} do most = most + 1 end
     local total = math.min(options.trials or (was == most - added and most or was), most)
-    if total ~= was then study:set("trials", total) end
+    if total == was then return end
+    local done, message = study:set("trials", total)
+    if not done then cli.fail(cli.INPUT, message) end
   end
 
   ---------------------------------------------------------------- enqueue
@@ -139,7 +152,7 @@ return function (cli)
     if not text then cli.fail(cli.INPUT, message or path .. ": cannot be read") end
     if text:find "^%s*[%[{]" then
       local list, why = lurn.json.decode(text)
-      list = type(list) == "table" and list[1] == nil and {list} or list
+      if list and text:find "^%s*{" then list = {list} end
       for _, row in ipairs(list or {}) do if type(row) ~= "table" then list = nil end end
       if not list then cli.fail(cli.INPUT, path .. ": " .. (why or "expected a list of objects")) end
       return list, text
@@ -194,42 +207,89 @@ return function (cli)
   local function read_configurations (lurn, experiment, spec, path)
     if not path then return nil end
     local list, text = read_list(lurn, path)
+    if not list[1] then cli.fail(cli.INPUT, path .. ": no configuration is in it") end
     for k, row in ipairs(list) do list[k] = configuration(lurn, experiment, spec, path, k, row) end
     return list, "enqueued " .. lurn.sys.sha256(text):sub(1, 16)
   end
 
-  -- The same file is put in once, also when the command is given again. How many configurations were put in.
+  -- The configurations of trials that were put in, by name; which seeds each configuration has; the last number of one.
+  local function configurations_of (trials)
+    local named, seeds, last = {}, {}, -1
+    for _, t in ipairs(trials) do
+      local c = t.config
+      seeds[c] = seeds[c] or {}
+      seeds[c][t.seed], last = true, math.max(last, c)
+      if t.attrs.enqueued then named[t.attrs.enqueued] = c end
+    end
+    return named, seeds, last
+  end
+
+  -- The same file is put in once, also when the command is given again; what a command that was cut short had put in
+  -- stays. How many configurations are new to the study's total. With one seed the store gives them their numbers.
   local function enqueue (study, list, key)
     if not list or study:get(key) then return 0 end
-    local seeds, configs, base = study:spec().seeds or 1, {}, 0
-    for _, t in ipairs(assert(study:sync())) do base = math.max(base, t.config + 1) end
+    local named, had, last = configurations_of(assert(study:sync()))
+    local seeds, new = study:spec().seeds or 1, {}
     for k, params in ipairs(list) do
+      local name = ("%s %d"):format(key:match "%S+$", k)      -- of the file, and the place in it
+      local config = named[name]
+      if not config and seeds > 1 then config, last = last + 1, last + 1 end
       for seed = 1, seeds do
-        configs[#configs + 1] = {params = params, config = base + k - 1, seed = seed, attrs = {enqueued = true}}
+        if not (named[name] and had[config][seed]) then
+          new[#new + 1] = {params = params, config = config, seed = seed, attrs = {enqueued = name}}
+        end
       end
     end
-    assert(study:enqueue(configs))
-    study:set(key, #list)
+    assert(study:enqueue(new))
     return #list
   end
 
   ---------------------------------------------------------------- the agent
 
+  local function fresh_id (lurn)
+    local random = io.open("/dev/urandom", "rb")
+    local bytes = random and random:read(16) or ""
+    if random then random:close() end
+    return lurn.sys.sha256(lurn.store_dir.instance() .. bytes):sub(1, 8)
+  end
+
+  local function read_id (path)
+    local file = io.open(path, "rb")
+    local id = file and file:read "a":match "^%x+$"
+    if file then file:close() end
+    return id
+  end
+
+  -- What a folder is called wherever it is seen: chance has said so once, in a file of it. Locks keep those apart who
+  -- share a folder; those who do not, be their folders' paths, their hosts' names or their jobs the same, are told
+  -- apart by this. Whether the file is there for the next one.
+  local function folder_id (lurn, folder)
+    local path, id = folder .. "/.agents", fresh_id(lurn)
+    local temp = ("%s.%s"):format(path, id)
+    if not read_id(path) and lurn.sys.append(temp, id) then
+      lurn.sys.claim(temp, path)
+      lurn.sys.remove(temp)
+    end
+    local kept = read_id(path)
+    return kept or id, kept ~= nil
+  end
+
   -- What an agent is called: by the task of a batch system, which keeps its name when it is started again on another
-  -- host, or by the host.
-  local function names_of (lurn)
+  -- host that has the same folder, or by the host.
+  local function names_of (lurn, id)
     local job, task = os.getenv "SLURM_ARRAY_JOB_ID", os.getenv "SLURM_ARRAY_TASK_ID"
     job = job and task and job .. "_" .. task or os.getenv "SLURM_JOB_ID"
-    if job then return function (k) return k == 1 and "slurm-" .. job or ("slurm-%s.%d"):format(job, k) end end
-    local host = lurn.process.host()
-    return function (k) return ("%s-%d"):format(host, k) end
+    local stem = ("%s-%s"):format(job and "slurm-" .. job or lurn.process.host(), id)
+    if job then return function (k) return k == 1 and stem or ("%s.%d"):format(stem, k) end end
+    return function (k) return ("%s-%d"):format(stem, k) end
   end
 
   -- The first name that no living agent has, so that one that is started again takes up its own trials at once, and two
   -- that live do not take them from each other. Where the file system knows no locks, nobody's name comes again.
   local function agent_name (lurn, folder)
-    local name_of = names_of(lurn)
-    for k = 1, 10000 do
+    local id, kept = folder_id(lurn, folder)
+    local name_of = names_of(lurn, id)
+    for k = 1, kept and 10000 or 0 do
       local held, is_real = lurn.sys.lock(("%s/%s.agent"):format(folder, name_of(k)))
       if held and is_real then return name_of(k), held end
       if held then break end
@@ -309,17 +369,25 @@ return function (cli)
     if options.dry_run then return nil, require "lurn.cli_dry_run" (cli).run(lurn, experiment, now, options) end
     local url = options.store or (default or M.default_store)(now.name)
     local store = open(lurn, url, false)
-    local study = store and store:study(now.name)
-    if study and study:spec().precision ~= lurn.precision and not options.precision then
+    local study = store and find(store, url, now.name)
+    local precision = study and require "lurn.cli_study" (cli).spec_of(study, url).precision
+    if precision and precision ~= lurn.precision and not options.precision then
       store:close()
-      options.precision = study:spec().precision
+      options.precision = precision
       return M.prepare(options, rest, words, what, default)
     end
     if study then take_up(lurn, study, now, given) end
     -- What cannot be read must not leave a study behind.
     local list, key = read_configurations(lurn, experiment, study and study:spec() or now.spec, options.enqueue)
-    study = study or make_study(lurn, store or M.open_store(lurn, url, true), url, now, options)
-    settle_total(lurn, study, now, options, enqueue(study, list, key))
+    store = store or M.open_store(lurn, url, true)
+    study = study or make_study(lurn, store, url, now, options)
+    if not study then
+      store:close()
+      return M.prepare(options, rest, words, what, default)
+    end
+    local added = enqueue(study, list, key)
+    settle_total(lurn, study, now, options, added)
+    if added > 0 then assert(study:set(key, added)) end      -- last: a command that was cut short begins here again
     return {lurn = lurn, experiment = experiment, study = study, url = url}
   end
 
@@ -341,7 +409,7 @@ return function (cli)
     local results = require "lurn.cli_study" (cli)
     local store = M.open_store(lurn, options.store, false)
     local study = results.study_of(store, options.store, options.study)
-    local precision = study:spec().precision
+    local precision = results.spec_of(study, options.store).precision
     if precision and precision ~= lurn.precision then
       store:close()
       lurn = cli.lurn(precision)

@@ -49,7 +49,7 @@ local verbs = {
       sampler = {"text", "grid, random, sobol, tpe, with options: grid:points=5 (tpe)", "NAME"},
       pruner = {"text", "median, asha, hyperband, promotion, ... or none (median)", "NAME"},
       seeds = {"integer", "runs of a configuration, as long as it may win; training seeds from train_seed on (1)"},
-      all_seeds = {"flag", "all seeds of all configurations, also of those that can no longer win"},
+      all_seeds = {"flag", "all seeds of all configurations, also of those that can no longer win; no default pruner"},
       seed = {"integer", "of the search (1)"},
       train_seed = {"integer", "of the trials (1)"},
       direction = {{"minimize", "maximize"}, "what is better (as the script says)"},

@@ -11,8 +11,8 @@
 -- incumbent's at level alpha (one-sided, equal variances; with one seed the incumbent's variance serves for both).
 -- One that failed or was pruned is hopeless, too. Seed k of every configuration is the same training seed.
 --
--- Without racing (race = false) every configuration has all its seeds in turn, and who gets what is a function of
--- the trial's number alone.
+-- Without racing (race = false) every configuration has all its seeds in turn: next is the first place that nobody has
+-- begun, whoever put in what lies behind it. Without seeds a configuration has its trial's number.
 
 return function (lurn)
   local schema = lurn.schema
@@ -35,7 +35,7 @@ return function (lurn)
   function M.new (options)
     local self = setmetatable(schema.check("lurn.racing", options, OPTIONS), Racing)
     self.sign = self.direction == "maximize" and -1 or 1
-    self.fields = setmetatable({}, {__mode = "k"})
+    self.fields, self.tables = setmetatable({}, {__mode = "k"}), setmetatable({}, {__mode = "k"})
     return self
   end
 
@@ -284,22 +284,45 @@ return function (lurn)
     return c and {config = c.config, seed = free_seed(self, c.trials)}
   end
 
-  --- What a new trial is to play. number: of that trial; only needed without racing.
+  -- ---- all seeds in turn --------------------------------------------------------------------------------
+
+  -- What has been begun: `had`, of each configuration the seeds and how many; no configuration below `first` lacks one.
+  local function begin (begun, trial)
+    local config, seed = trial.config or trial.number, trial.seed or 1
+    local c = begun.had[config] or {n = 0}
+    begun.had[config] = c
+    if not c[seed] then c[seed], c.n = true, c.n + 1 end
+  end
+
+  local function all_begun (trials)
+    local begun = {had = {}, first = 0}
+    for _, trial in ipairs(trials) do begin(begun, trial) end
+    return begun
+  end
+
+  local function first_place (self, trials)
+    local begun = lurn.changes.follow(self.tables, trials, all_begun, begin)
+    local had, seed = begun.had, 1
+    while had[begun.first] and had[begun.first].n >= self.seeds do begun.first = begun.first + 1 end
+    while had[begun.first] and had[begun.first][seed] do seed = seed + 1 end
+    return {config = begun.first, seed = seed}
+  end
+
+  -- ---- the next trial -----------------------------------------------------------------------------------
+
+  --- What a new trial is to play. number: of that trial; only needed without seeds.
   ---@param trials table
   ---@param number? integer
   ---@return {config: integer, seed: integer}?
   function Racing:next (trials, number)
-    if not self.race or self.seeds == 1 then
-      number = number or #trials
-      local config = number // self.seeds
-      if self.trials and config >= self.trials then return nil end
-      return {config = config, seed = number % self.seeds + 1}
+    local place
+    if self.seeds == 1 then place = {config = number or #trials, seed = 1}
+    elseif not self.race then place = first_place(self, trials)
+    else
+      local field = field_of(self, trials)
+      place = next_seed(self, field) or {config = field.highest + 1, seed = 1}
     end
-    local field = field_of(self, trials)
-    local place = next_seed(self, field)
-    if place then return place end
-    if self.trials and field.highest + 1 >= self.trials then return nil end
-    return {config = field.highest + 1, seed = 1}
+    return (not self.trials or place.config < self.trials) and place or nil
   end
 
   return M

@@ -20,10 +20,10 @@
 -- it outlives every process, but a power cut, which ends its worker too, may take it; then its number is given again.
 --
 -- With a spool, a store that is away costs no result: reports and results wait on the local disk ("spooled") until it
--- is back; claims and renewals say nil, message, code.
+-- is back; claims and renewals say nil, message, code. What waits gets in with the calls that come, a moment each.
 --
 -- Misuse raises; the outside world (and a trial that was lost) is nil, message, code. Codes: ENOENT, EEXIST, EBUSY (try
--- again), ECONN (no connection), EIO, EFORMAT, EREADONLY.
+-- again), ECONN (no connection), EIO, EFORMAT, EREADONLY, EAGAIN (the store is there: what waits in the spool gets in).
 
 return function (lurn)
   local schema, machine, event = lurn.schema, lurn.store_state, lurn.store_event
@@ -212,8 +212,9 @@ return function (lurn)
     return setmetatable({kept = kept, store = self, name = kept.name, direction = kept.direction}, Study)
   end
 
-  --- A new study. nil, message, "EEXIST" when there is one of that name.
-  ---@param study {name: string, direction: string?, spec: table}
+  --- A new study, with plain values (`keys`) that are there as soon as it is. nil, message, "EEXIST" when there is one
+  -- of that name.
+  ---@param study {name: string, direction: string?, spec: table, keys: table<string, any>?}
   function Store:create (study)
     return study_of(self, self.kept:create(event.study("store:create", study)))
   end
@@ -223,12 +224,11 @@ return function (lurn)
   ---@return table? study
   function Store:put (gathered)
     local study, message, code = self:create {name = gathered.name, direction = gathered.direction,
-      spec = gathered.spec}
+      spec = gathered.spec, keys = gathered.keys}
     if not study then return nil, message, code end
     local ok
     ok, message, code = study.kept:put(gathered.trials)
     if not ok then return nil, message, code end
-    for key, value in next, gathered.keys do study:set(key, value) end
     return study
   end
 
@@ -262,7 +262,8 @@ return function (lurn)
     return list
   end
 
-  --- With a spool: writes what waits there into the store. nil, message, code when the store is still away.
+  --- With a spool: writes what waits there into the store, for a fifth of a second. nil, message, "EAGAIN": there is
+  -- more, for the next call; nil, message, another code: the store is still away.
   ---@return true? done
   function Store:drain ()
     if not self.kept.spool then return true end
@@ -277,6 +278,14 @@ return function (lurn)
     return self.kept.spool:waits()
   end
 
+  --- With a spool: what was set aside since this was asked last, as sentences. What waits for a study that is not there
+  -- (its disk is not mounted; it was deleted) stays in a file, and is told nobody.
+  ---@return string[] notes
+  function Store:orphans ()
+    if not self.kept.spool then return {} end
+    return self.kept.spool:orphans()
+  end
+
   --- Waits until the results that were to be on disk later are there. true, "spooled": the disk refused, and they wait
   -- in the spool. nil, message, code: those since the last settle may not outlive a power cut: to be said again.
   ---@return true? done
@@ -288,6 +297,8 @@ return function (lurn)
   --- From now on it is tried for so many seconds, as open's `patience` says.
   function Store:be_patient (seconds) return self.kept.be_patient and self.kept:be_patient(seconds) end
 
+  --- Whoever still works on it is told in a database that its trials are lost, and of a claim nil, message, ENOENT; a
+  -- study of the same name that is made later is another one.
   function Store:delete (name) return self.kept:delete(name) end
   function Store:close () return self.kept:close() end
 

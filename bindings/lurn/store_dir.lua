@@ -1,7 +1,7 @@
 --- "dir:/shared/folder": a store in a folder that several machines see. No server, no locks: any POSIX file system
 -- does.
 --
---   NAME/study.json           name, direction, spec
+--   NAME/study.json           name, direction, spec, plain values that it began with
 --   NAME/logs/ID.jsonl        what one process wrote: it alone appends to it; a line is an event
 --   NAME/claims/0/17.3        the third event of trial 17: a second name (link) of the log that it stands in
 --   NAME/claims/keys/KEY.2    the second value of a plain value of the study
@@ -26,6 +26,9 @@ return function (lurn)
   -- A log that has not grown for so many seconds is looked at every so many seconds only: most are of the dead.
   local QUIET, REST = 3, 0.5
   local NONFINITE = {nonfinite = true}
+  -- What a server has is seen everywhere within moments: so many seconds are enough.
+  local SEEN = 5
+  local ENOENT = 2      -- as io.open says it
 
   -- Raised within this file, caught where a method ends: the outside world said no.
   local function check (value, message, code)
@@ -40,6 +43,13 @@ return function (lurn)
       if type(a) == "table" and a.code then return nil, a.message, a.code end
       error(a, 0)
     end
+  end
+
+  -- A file, to be read; nil where there is none. One that is there and cannot be opened is not one that is missing.
+  local function open (path)
+    local f, message, errno = io.open(path, "rb")
+    if not f and errno ~= ENOENT then check(nil, message, "EIO") end
+    return f
   end
 
   -- Any text as a file name: what is not plain is written %XX.
@@ -161,20 +171,25 @@ return function (lurn)
     list[#list + 1] = e
   end
 
-  -- Facts of one chain are played in order of k, first ones of trials in order of their numbers.
-  local function play_facts (self, chain)
-    local facts = self.facts[chain]
+  -- Facts of one chain are played in order of k. Whether a trial's first one was among them.
+  local function play_chain (self, chain)
+    local facts, begins = self.facts[chain], false
     while facts do
       local k = self.k[chain] or 0
       local e = facts[k + 1]
-      if not e or e.number and k == 0 and e.number ~= #self.state.trials then return end
+      if not e or e.number and k == 0 and e.number ~= #self.state.trials then break end
+      begins = begins or k == 0 and e.number ~= nil
       apply(self, e)
       facts[k + 1] = nil
       self.waiting = self.waiting - 1
-      if next(facts) == nil then self.facts[chain] = nil end
-      if k == 0 and e.number then play_facts(self, e.number + 1) end
-      facts = self.facts[chain]
+      if next(facts) == nil then self.facts[chain], facts = nil, nil end
     end
+    return begins
+  end
+
+  -- First ones of trials are played in order of their numbers: those of the next may have waited for it.
+  local function play_facts (self, chain)
+    while play_chain(self, chain) do chain = chain + 1 end
   end
 
   local function take_fact (self, e)
@@ -190,7 +205,7 @@ return function (lurn)
 
   -- Whose the name of an event is: true this log's, false another's, nil nobody's yet.
   local function owner_is (self, e, id)
-    local f = io.open(claim_path(self, e), "rb")
+    local f = open(claim_path(self, e))
     if not f then return nil end
     local first = f:read "l"
     f:close()
@@ -211,19 +226,21 @@ return function (lurn)
 
   local function read_log (self, name, log)
     -- Opened each time: a network file system then looks at what the server has.
-    local f = io.open(("%s/logs/%s"):format(self.folder, name), "rb")
+    local f = open(("%s/logs/%s"):format(self.folder, name))
     if not f then return end
     local now_, grown = sys.clock(), f:seek "end" > log.at
     if grown or not log.grew then log.grew = now_ end
     log.later = now_ - log.grew > QUIET and now_ + REST or nil
+    local text, message = "", nil
     if grown then
       f:seek("set", log.at)
-      for line in f:read "a":gmatch "[^\n]*\n" do
-        log.at = log.at + #line
-        take_line(self, log, line)
-      end
+      text, message = f:read "a"
     end
     f:close()
+    for line in check(text, message, "EIO"):gmatch "[^\n]*\n" do
+      log.at = log.at + #line
+      take_line(self, log, line)
+    end
     if not log.open then return end
     local owner = owner_is(self, log.open, log.id)
     if owner then take_fact(self, log.open) end
@@ -259,22 +276,36 @@ return function (lurn)
     return number
   end
 
-  -- Tries with make() until the event it gives is a fact; nil and what make says when it gives none.
+  local function unseen (self)
+    check(nil, ("%s: what other processes wrote is not to be seen"):format(self.folder), "EIO")
+  end
+
+  -- Numbers below may have been taken since.
+  local function wait_for (self, e)
+    local till = sys.clock() + SEEN
+    repeat
+      if (self.k[e.key or e.number] or 0) >= e.k then return e end
+      refresh(self)
+      if self.waiting > 0 then sys.sleep(0.005) end
+    until sys.clock() > till
+    unseen(self)
+  end
+
+  -- Tries with make() until the event it gives is a fact; nil and what make says when it gives none. Where an event's
+  -- name is taken, it is to be read soon what somebody else has made of it.
   local function insist (self, make)
+    local taken, till
     while true do
       refresh(self)
       local e, why = make()
       if not e then return nil, why end
       if try(self, e) then
         take_fact(self, e)
-        -- Numbers below may have been taken since; what a server has is seen everywhere within moments.
-        for _ = 1, 1000 do
-          if (self.k[e.key or e.number] or 0) >= e.k then return e end
-          refresh(self)
-          if self.waiting > 0 then sys.sleep(0.005) end
-        end
-        check(nil, ("%s: what other processes wrote is not to be seen"):format(self.folder), "EIO")
+        return wait_for(self, e)
       end
+      local path = claim_path(self, e)
+      if path ~= taken then taken, till = path, sys.clock() + SEEN end
+      if sys.clock() > till then unseen(self) end
       sys.sleep(0.002 * math.random())
     end
   end
@@ -315,10 +346,17 @@ return function (lurn)
     return true
   end)
 
+  -- An event is of a claim. Where that is not to be read yet, though somebody has made one, nobody can say "lost".
+  local function check_seen (self, e)
+    local t = self.state.trials[e.number + 1]
+    if t and e.epoch <= t.epoch then return end
+    if sys.exists(claim_path(self, e, (self.k[e.number] or 0) + 1)) then unseen(self) end
+  end
+
   -- The trial is the event's, as far as is known here, and nobody has made its next event since.
   local function is_held (self, e)
     if not self.state:held(e) then refresh(self) end
-    if not self.state:held(e) then return false end
+    if not self.state:held(e) then return check_seen(self, e) end
     return not sys.exists(claim_path(self, e, self.k[e.number] + 1))
   end
 
@@ -348,6 +386,7 @@ return function (lurn)
       return true, self.state.trials[e.number + 1].state
     end
     refresh(self)
+    check_seen(self, e)
     local known = self.state:known(e.number, e.epoch, e.id)
     if known == "counted" then return true end
     if not known and machine.OVER[e.state] and self.state.trials[e.number + 1] then
@@ -433,7 +472,7 @@ return function (lurn)
 
   local function handle (store, folder, study)
     return setmetatable({store = store, folder = folder, name = study.name, direction = study.direction,
-      state = machine.new(study.spec), view = machine.view(), logs = {}, k = {}, facts = {}, early = {},
+      state = machine.new(study.spec, study.keys), view = machine.view(), logs = {}, k = {}, facts = {}, early = {},
       made = {}, waiting = 0}, Handle)
   end
 
@@ -444,23 +483,23 @@ return function (lurn)
     check(sys.mkdir(folder .. "/logs"))
     check(sys.mkdir(folder .. "/claims/keys"))
     local temp = ("%s/logs/.%s.study"):format(folder, new_id())
-    check(sys.append(temp, json.encode {name = s.name, direction = s.direction, spec = s.spec}))
+    check(sys.append(temp, json.encode {name = s.name, direction = s.direction, spec = s.spec, keys = s.keys}))
     local ours = check(sys.claim(temp, folder .. "/study.json"))
     sys.remove(temp)
     if not ours then return nil, ("there is a study '%s' already"):format(s.name), "EEXIST" end
     return handle(self, folder, s)
   end)
 
-  function Store:study (name)
+  Store.study = guarded(function (self, name)
     local folder = folder_of(self, name)
-    local f = io.open(folder .. "/study.json", "rb")
+    local f = open(folder .. "/study.json")
     if not f then return nil, ("there is no study '%s'"):format(name), "ENOENT" end
-    local text = f:read "a"
+    local text, why = f:read "a"
     f:close()
-    local study, message = json.decode(text, NONFINITE)
+    local study, message = json.decode(check(text, why, "EIO"), NONFINITE)
     if not study then return nil, ("%s/study.json: %s"):format(folder, message), "EFORMAT" end
     return handle(self, folder, study)
-  end
+  end)
 
   Store.names = guarded(function (self)
     local list = {}
@@ -487,7 +526,11 @@ return function (lurn)
     if options.create and not options.read_only then
       local made, message, code = sys.mkdir(folder)
       if not made then return nil, message, code end
-    elseif not sys.list(folder) then return nil, folder .. ": there is no such folder", "ENOENT" end
+    else
+      local names, message, code = sys.list(folder)
+      if not names and sys.exists(folder) then return nil, message, code end
+      if not names then return nil, folder .. ": there is no such folder", "ENOENT" end
+    end
     return setmetatable({folder = folder, clock = options.clock}, Store)
   end
 

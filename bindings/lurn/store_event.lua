@@ -33,7 +33,8 @@ return function (lurn)
 
   local STUDY = {name = {"string", schema.required},
     spec = {"table", schema.required, nil, "space, trials, seeds, ..."},
-    direction = {"string", "minimize", {"minimize", "maximize"}}}
+    direction = {"string", "minimize", {"minimize", "maximize"}},
+    keys = {"table", nil, nil, "plain values by name, as study:set sets them"}}
   local CLAIM = {worker = {"string", schema.required, nil, "who asks: a name that stays when the process does not"},
     lease = {"number", 60, {0, 1e9}, "seconds"}, host = {"string"}, pid = {"integer"},
     propose = {"function", nil, nil, "number -> {params =, config =, seed =, note =, attrs =} or nil"}}
@@ -48,7 +49,7 @@ return function (lurn)
   function M.study (where, study)
     local s = schema.check(where, study, STUDY, 2)
     if s.name == "" or #s.name > 512 then error(where .. ": a name has 1 to 512 bytes", 3) end
-    s.spec = plain(where, "spec", s.spec)
+    s.spec, s.keys = plain(where, "spec", s.spec), plain(where, "keys", s.keys or {})
     return s
   end
 
@@ -75,7 +76,7 @@ return function (lurn)
     if type(trial) ~= "table" or math.type(trial.number) ~= "integer" or math.type(trial.epoch) ~= "integer" then
       error(("%s: expected a trial as claim gives it, got %s"):format(where, schema.describe(trial)), 4)
     end
-    return {number = trial.number, epoch = trial.epoch}
+    return {number = trial.number, epoch = trial.epoch, worker = trial.worker}
   end
 
   function M.renewal (where, trial, lease)
@@ -84,21 +85,26 @@ return function (lurn)
     return e
   end
 
+  -- A copy of a series, each step once: the value that was said last is the one.
   local function check_points (where, points)
+    local list, place = {}, {}
     for _, p in ipairs(points) do
       if type(p) ~= "table" or math.type(p[1]) ~= "integer" or type(p[2]) ~= "number" then
         error(("%s: expected a list of {step, value}, step a whole number"):format(where), 4)
       end
-      p[2] = p[2] + 0.0
+      local k = place[p[1]] or #list + 1
+      list[k], place[p[1]] = {p[1], p[2] + 0.0}, k
     end
-    return points
+    return list
   end
 
   function M.report (where, trial, points, metrics)
     local e = event_of(where, trial)
     e.points = check_points(where, points or {})
-    for name, series in next, metrics or {} do check_points(where .. ": " .. tostring(name), series) end
-    e.metrics = metrics
+    e.metrics = metrics and {}
+    for name, series in next, metrics or {} do
+      e.metrics[name] = check_points(where .. ": " .. tostring(name), series)
+    end
     return e
   end
 

@@ -98,7 +98,8 @@ return function (lurn)
 
   function Store:create (study)
     if self.all[study.name] then return nil, ("there is a study '%s' already"):format(study.name), "EEXIST" end
-    self.all[study.name] = {name = study.name, direction = study.direction, state = machine.new(study.spec)}
+    self.all[study.name] = {name = study.name, direction = study.direction,
+      state = machine.new(study.spec, study.keys)}
     return handle(self, self.all[study.name])
   end
 

@@ -24,6 +24,7 @@ return function (lurn)
         enumeration("studydirection", "'NOT_SET', 'MINIMIZE', 'MAXIMIZE'"),
         enumeration("trialvaluetype", "'FINITE', 'INF_POS', 'INF_NEG'"),
         enumeration("trialintermediatevaluetype", "'FINITE', 'INF_POS', 'INF_NEG', 'NAN'")}},
+    study_id = "DEFAULT",      -- of a sequence, which gives no number twice
     begin = "BEGIN", look = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     lock = " FOR UPDATE", skip = " FOR UPDATE SKIP LOCKED",
     returning = " RETURNING %s",

@@ -11,6 +11,7 @@ return function (lurn)
 
   local LONGEST = 2        -- seconds between two tries while it is away
   local A_MOMENT = 0.05    -- that such a try waits for others who write
+  local REST = 5           -- times as long as such a try took
 
   ---------------------------------------------------------------- a connection
 
@@ -75,12 +76,16 @@ return function (lurn)
     if not self.db then return end
     -- SQLite complains where there is nothing to undo.
     local _, rolled = pcall(self.db.run, self.db, "ROLLBACK")
-    if trouble.code == "ECONN" or not rolled then disconnect(self) end
+    -- Whoever only reads may not be who answers next time: another server, a file system that was mounted again.
+    local another = trouble.code == "ECONN" or trouble.code == "EREADONLY"
+    if another or not rolled then disconnect(self) end
   end
 
-  local function go_away (self, trouble, started)
+  -- Tries that take long, since the server is silent, are made the less often: others wait meanwhile.
+  local function go_away (self, trouble, started, began)
     local now = lurn.sys.clock()
-    self.since, self.away, self.trouble = self.since or started, now + LONGEST, trouble
+    local rest = math.max(LONGEST, REST * (now - began))
+    self.since, self.away, self.trouble = self.since or started, now + rest, trouble
     if trouble.code == "EBUSY" then
       trouble.message = self.dialect.busy(self.place, now - self.since) or trouble.message
     end
@@ -96,6 +101,7 @@ return function (lurn)
     if self.away and started < self.away then return nil, self.trouble.message, self.trouble.code end
     wait_at_most(self, self.away and A_MOMENT or self.patience)
     while true do
+      local began = lurn.sys.clock()
       local ok, a, b, c = pcall(once, self, begin, f, durable)
       if ok then
         self.away, self.since = nil, nil
@@ -106,7 +112,7 @@ return function (lurn)
       if not trouble then error(a, 0) end
       local again = trouble.code == "ECONN" or trouble.code == "EBUSY"
       if not again or self.away or lurn.sys.clock() - started >= self.patience then
-        if again then go_away(self, trouble, started) end
+        if again then go_away(self, trouble, started, began) end
         return nil, trouble.message, trouble.code
       end
       -- Two who met once must not meet again.
@@ -189,10 +195,15 @@ return function (lurn)
   end
 
   local function insert_study (link, run_, s)
-    local id = link:insert(run_, "INSERT INTO studies (study_name) VALUES ($1)", "study_id", s.name)
+    local id = link:insert(run_, ("INSERT INTO studies (study_id, study_name) VALUES (%s, $1)"):format(
+      link.dialect.study_id), "study_id", s.name)
     run_("INSERT INTO study_directions (study_id, objective, direction) VALUES ($1, 0, $2)", id, s.direction:upper())
     run_("INSERT INTO lurn_study (study_id, spec, next_number, version) VALUES ($1, $2, 0, 0)", id,
       lurn.json.encode(s.spec))
+    for key, value in next, s.keys do
+      run_("INSERT INTO study_user_attributes (study_id, key, value_json) VALUES ($1, $2, $3)", id, key,
+        lurn.json.encode(value))
+    end
     return id
   end
 

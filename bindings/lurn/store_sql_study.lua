@@ -128,7 +128,9 @@ return function (lurn)
 
   -- The counter of trials, whose row is ours until the transaction ends.
   local function counter (self, run)
-    return run("SELECT next_number FROM lurn_study WHERE study_id = $1" .. self.link.dialect.lock, self.id)[1][1]
+    local row = run("SELECT next_number FROM lurn_study WHERE study_id = $1" .. self.link.dialect.lock, self.id)[1]
+    if not row then error({message = ("the study '%s' was deleted"):format(self.name), code = "ENOENT"}, 0) end
+    return row[1]
   end
 
   -- Moves it on; the version of the change.
@@ -204,9 +206,9 @@ return function (lurn)
 
   -- The trial's row when the event's attempt still has it; else false.
   local function held (self, run, e)
-    local row = run("SELECT trial_id, crashes FROM lurn_trial WHERE study_id = $1 AND number = $2 AND epoch = $3 "
-      .. "AND state = 'RUNNING'" .. self.link.dialect.lock, self.id, e.number, e.epoch)[1]
-    return row or false
+    local row = run("SELECT trial_id, crashes, worker FROM lurn_trial WHERE study_id = $1 AND number = $2 "
+      .. "AND epoch = $3 AND state = 'RUNNING'" .. self.link.dialect.lock, self.id, e.number, e.epoch)[1]
+    return row and machine.is_of(e, row[3]) and row or false
   end
 
   local function or_lost (done, why, code)
@@ -259,9 +261,9 @@ return function (lurn)
 
   -- A result that came too late: kept, once.
   local function orphan (self, run, e)
-    local there = run("SELECT id FROM lurn_attempt WHERE study_id = $1 AND number = $2 AND epoch = $3"
+    local there = run("SELECT id, worker FROM lurn_attempt WHERE study_id = $1 AND number = $2 AND epoch = $3"
       .. self.link.dialect.lock, self.id, e.number, e.epoch)[1]
-    if not there then return false end
+    if not there or not machine.is_of(e, there[2]) then return false end
     if there[1] == e.id then return true end
     if not machine.OVER[e.state] then return false end
     local n = run("SELECT count(*) FROM lurn_orphan WHERE study_id = $1 AND number = $2 AND epoch = $3", self.id,
@@ -382,9 +384,12 @@ return function (lurn)
 
   function Handle:set (key, value)
     return self.link:write(function (run)
-      run("DELETE FROM study_user_attributes WHERE study_id = $1 AND key = $2", self.id, key)
-      if value ~= nil then
-        run("INSERT INTO study_user_attributes (study_id, key, value_json) VALUES ($1, $2, $3)", self.id, key,
+      counter(self, run)
+      if value == nil then
+        run("DELETE FROM study_user_attributes WHERE study_id = $1 AND key = $2", self.id, key)
+      else
+        run("INSERT INTO study_user_attributes (study_id, key, value_json) VALUES ($1, $2, $3) "
+          .. "ON CONFLICT (study_id, key) DO UPDATE SET value_json = excluded.value_json", self.id, key,
           json.encode(value))
       end
       return true

@@ -8,6 +8,9 @@ return function (lurn)
     types = {id = "INTEGER NOT NULL PRIMARY KEY", double = "FLOAT", bigint = "INTEGER", time = "DATETIME",
       enum = "VARCHAR(8)", trialintermediatevaluetype = "VARCHAR(7)", trialvaluetype = "VARCHAR(7)",
       keyed = " WITHOUT ROWID"},
+    -- By itself it would give the number of a study that was deleted to the next one, and who still works on the former
+    -- would write into the latter. So chance gives it.
+    study_id = "random() & 2147483647",
     begin = "BEGIN IMMEDIATE", look = "BEGIN",
     -- All who use the file are on this machine: a power cut that takes a claim has taken its worker too, and the number
     -- is given again, to be played from the start. The end of processes takes nothing.

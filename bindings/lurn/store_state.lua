@@ -83,9 +83,10 @@ return function (lurn)
   State.__index = State
 
   --- An empty study. Trials stand in `trials` by number + 1; what a user does not see of them in `inner`. `log`
-  -- says in which order they changed, so that a view of them is brought up to date at the cost of what changed.
-  function M.new (spec)
-    return setmetatable({spec = spec, total = M.total(spec), trials = {}, inner = {}, keys = {}, log = {},
+  -- says in which order they changed, so that a view of them is brought up to date at the cost of what changed. keys:
+  -- the plain values that it begins with.
+  function M.new (spec, keys)
+    return setmetatable({spec = spec, total = M.total(spec), trials = {}, inner = {}, keys = keys or {}, log = {},
       running = {}, back = {}, fresh = 0}, State)
   end
 
@@ -125,10 +126,25 @@ return function (lurn)
     return t
   end
 
+  --- Whether an event was written by whom the attempt is of: one of a study that was deleted, or of a claim that a
+  -- power cut took, may have the number and the epoch of another. Of one without a name (older spools) nobody knows
+  -- better.
+  ---@param e {worker: string?}
+  ---@param worker string?
+  ---@return boolean
+  function M.is_of (e, worker) return e.worker == nil or e.worker == worker end
+
   --- The trial that an event of an attempt is meant for; nil when the attempt has lost it.
   function State:held (e)
     local t = self.trials[e.number + 1]
-    return t and t.state == "RUNNING" and t.epoch == e.epoch and t or nil
+    return t and t.state == "RUNNING" and t.epoch == e.epoch and M.is_of(e, t.worker) and t or nil
+  end
+
+  -- The attempt that an event is of, over or not.
+  local function attempt_of (self, e)
+    local t = self.trials[e.number + 1]
+    local attempt = t and t.attempts[e.epoch]
+    return attempt and M.is_of(e, attempt.worker) and attempt or nil
   end
 
   --- e: {number, epoch, at, lease}
@@ -155,6 +171,7 @@ return function (lurn)
   -- metrics = {NAME = points}}
   function State:report (e)
     local t, inner = self.trials[e.number + 1], self.inner[e.number]
+    if not attempt_of(self, e) then return end
     for _, p in ipairs(e.points or {}) do upsert(t.reports, inner.epochs, p[1], p[2], e.epoch) end
     for name, points in next, e.metrics or {} do
       inner.metrics[name] = inner.metrics[name] or {}
@@ -185,13 +202,12 @@ return function (lurn)
 
   --- What came too late, kept with its attempt. e: as for finish.
   function State:orphan (e)
-    local t = self.trials[e.number + 1]
-    local attempt = t and t.attempts[e.epoch]
+    local attempt = attempt_of(self, e)
     if not attempt then return false end
     attempt.orphans = attempt.orphans or {}
     table.insert(attempt.orphans, {id = e.id, at = e.at, state = e.state, reason = e.reason, value = e.value,
       run = e.run, attrs = e.attrs})
-    self.log[#self.log + 1] = t.number
+    self.log[#self.log + 1] = e.number
     return true
   end
 

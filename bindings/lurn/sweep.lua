@@ -7,6 +7,12 @@ return function (lurn)
 
   M.SAMPLER, M.PRUNER, M.TRIALS = "tpe", "median", 50      -- where nothing is said
 
+  -- Who wants all seeds of all configurations wants them whole.
+  local function default_pruner (o)
+    local all = o.race == false and (o.seeds or 1) > 1
+    return {name = all and "nop" or M.PRUNER}
+  end
+
   ---------------------------------------------------------------- words of the command line
 
   local plain = {["true"] = true, ["false"] = false}
@@ -68,7 +74,8 @@ return function (lurn)
   lr = {1e-3, float = {1e-4, 1e-1}, log = true}, cell = {"lstm", choice = {"lstm", "gru"}}
 or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
 
-  --- A study of an experiment: {name, direction, spec, trials}, or nil and a message.
+  --- A study of an experiment: {name, direction, spec, trials, size = how many configurations there can be, or nil}, or
+  -- nil and a message.
   ---@param experiment lurn.Experiment
   ---@param o table   words (parameters as the command line has them), study, direction, trials, seeds, seed,
   -- train_seed, sampler, pruner, limits, keep
@@ -80,7 +87,7 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
     if #space == 0 and (o.seeds or 1) == 1 then return nil, NOTHING:format(experiment.path or experiment.name) end
     local direction = o.direction or experiment.direction
     local spec = {script = script_of(experiment), fixed = fixed, space = space,
-      sampler = o.sampler or {name = M.SAMPLER}, pruner = o.pruner or {name = M.PRUNER},
+      sampler = o.sampler or {name = M.SAMPLER}, pruner = o.pruner or default_pruner(o),
       seeds = o.seeds or 1, race = o.race, seed = o.seed or 1, train_seed = o.train_seed or 1,
       limits = o.limits or {}, retries = {crashed = 2}, keep = o.keep or 5, precision = lurn.precision, threads = 1}
     if spec.pruner.name == "none" then spec.pruner.name = "nop" end
@@ -91,7 +98,7 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
     local name = o.study or experiment.name
     local size = sampler.size or #space == 0 and 1 or nil      -- more there are not
     local trials = math.min(o.trials or size or M.TRIALS, size or math.huge)
-    return {name = name, direction = direction, spec = spec, trials = trials, size = sampler.size}
+    return {name = name, direction = direction, spec = spec, trials = trials, size = size}
   end
 
   --- All that a run of these parameters is given: they and what the study fixes, without what means nothing there.
@@ -217,9 +224,9 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
     return self.first[config]
   end
 
-  -- A race looks at all trials: where others have begun some since, it waits for the next look.
+  -- Who gets the next seed depends on all trials: where others have begun some since, it waits for the next look.
   local function place_of (self, trials, number)
-    if self.racing.race and self.seeds > 1 and number ~= #trials then
+    if self.seeds > 1 and number ~= #trials then
       self.starved = true
       return nil
     end
@@ -264,7 +271,6 @@ or give one here: --lr 1e-4..1e-1,log --cell lstm,gru]]
     end
     function self.propose (number, trials)
       self.starved = false
-      if number >= self.total * self.seeds then return nil end
       local place = place_of(self, trials, number)
       if not place then return nil end
       local known, note = self.seeds > 1 and params_of(self, trials, place.config) or nil, nil

@@ -99,8 +99,10 @@ return function (lurn)
       self.raced, self.leader = complete, rows[1]
     end
     local r = self.leader
-    return r.mean and ("best %.6g ± %s of %d (configuration %d)"):format(r.mean, r.sd and ("%.2g"):format(r.sd) or "?",
-      r.n, r.config)
+    -- None while the store is away and no list says yet what was heard.
+    if not r or not r.mean then return nil end
+    local sd = r.sd and ("%.2g"):format(r.sd) or "?"
+    return ("best %.6g ± %s of %d (configuration %d)"):format(r.mean, sd, r.n, r.config)
   end
 
   local function line (self, agent, is_last)

@@ -9,7 +9,8 @@
 -- mixture, made of the trials that have them all.
 --
 -- A configuration with several seeds is one observation: its value is the mean over the seeds that are complete.
--- The note says which trials were open at the time (the rest is what became of them), so a proposal can be repeated.
+-- The note says which trials were open at the time (the rest is what became of them), so a proposal can be repeated;
+-- where many are paused it says what is not as in the note of an earlier trial.
 
 return function (lurn)
   local space, parzen = lurn.space, lurn.core.parzen
@@ -23,7 +24,8 @@ return function (lurn)
   }}
   lurn.sampler.kinds.tpe = tpe
   tpe.looks = true
-  require "lurn.tpe_history" (tpe)
+  require "lurn.tpe_history" (lurn, tpe)
+  require "lurn.tpe_note" (tpe)
 
   -- ---- groups of parameters ---------------------------------------------------------------------------
 
@@ -200,7 +202,7 @@ return function (lurn)
   end
 
   function tpe:propose (number, trials)
-    local view, seen = self:survey(trials)
+    local view, seen = self:survey(trials, number)
     local params, startup = {}, view.finished < self.n_startup_trials
     for _, p in ipairs(self.space) do
       if startup or not self.open[p.name] then

@@ -1,10 +1,12 @@
---- What the sampler tpe makes of the trials there are: configurations, which of them are good, and what to note so that
--- they can be seen again as they were. Not a module of its own: tpe.lua calls this with the class it adds methods to.
+--- What the sampler tpe makes of the trials there are: configurations, and which of them are good. Not a module of its
+-- own: tpe.lua calls this with the class it adds methods to.
 --
 -- A proposal looks at a view: trials in order of number that count, with what they add up to. Most of them were there
 -- at the proposal before and will never change, so a view of these is kept (`settled`) and only the rest is looked at.
 
-return function (tpe)
+return function (lurn, tpe)
+  local over = lurn.store_state.OVER
+
   -- How a trial counts. What waits or is paused has a configuration, like what runs.
   local counts = {COMPLETE = "complete", PRUNED = "pruned", PAUSED = "pruned", RUNNING = "running", WAITING = "running"}
 
@@ -72,13 +74,23 @@ return function (tpe)
     best[at], values[at] = trial, value
   end
 
+  local function same (a, b)
+    for name, value in pairs(a) do if b[name] ~= value then return false end end
+    for name in pairs(b) do if a[name] == nil then return false end end
+    return true
+  end
+
   -- Notes the parameters of a configuration. Those of one number hardly ever change; what was made of others is
-  -- forgotten.
+  -- forgotten. A store makes a new table of a trial whenever something of it changes: what was made of equal ones
+  -- stays, since a parzen never lets go of an observation.
   local function learn (self, number, params)
+    local known = self.params[number]
+    self.params[number] = params
+    if known and same(known, params) then return end
     local names = {}
     for name in pairs(params) do if self.open[name] then names[#names + 1] = name end end
     table.sort(names)
-    self.params[number], self.kind[number] = params, table.concat(names, "\0")
+    self.kind[number] = table.concat(names, "\0")
     for _, pair in pairs(self.pairs_of) do pair.below.places[number], pair.above.places[number] = nil, nil end
   end
 
@@ -100,8 +112,6 @@ return function (tpe)
     if not view.known[kind] then view.known[kind], view.kinds[#view.kinds + 1] = true, params end
   end
 
-  local final = {COMPLETE = true, PRUNED = true, FAIL = true}
-
   -- How many trials from the first on are settled: without a gap, without seeds, for ever what they are. self.settled
   -- is brought up to date; it begins anew when it was made of other trials.
   local function settle (self, trials)
@@ -113,7 +123,7 @@ return function (tpe)
     end
     while true do
       local trial = trials[m + 1]
-      if not trial or not final[trial.state] or trial.number ~= m or (trial.config or m) ~= m then return m end
+      if not trial or not over[trial.state] or trial.number ~= m or (trial.config or m) ~= m then return m end
       m = m + 1
       raw[m] = trial
       take(self, self.settled, trial)
@@ -124,15 +134,17 @@ return function (tpe)
   function tpe:forget ()
     self.params, self.kind = {}, {}              -- of each configuration, by number + 1: see learn
     self.raw, self.settled = {}, new_view()      -- trials of the settled view, and the view
+    self.noted = {}                              -- the last note that was looked into: see tpe_note.lua
   end
 
   --- Looks at all trials.
   ---@param trials table
+  ---@param number? integer   of the configuration that is to be proposed
   ---@return table view
   ---@return string seen   what recall needs to see them again
-  function tpe:survey (trials)
+  function tpe:survey (trials, number)
     local m = settle(self, trials)
-    local seen, plain, open = tpe.seen(trials, m)
+    local seen, plain, open = self:seen(trials, m, number)
     local view = fork(self.settled)
     if plain and (self.constant_liar or open == 0) then
       for i = m + 1, #trials do take(self, view, trials[i]) end
@@ -174,92 +186,5 @@ return function (tpe)
     for _, trial in ipairs(below) do chosen[trial.number + 1] = true end
     table.sort(below, function (x, y) return x.number < y.number end)
     return below, chosen
-  end
-
-  -- ---- what was seen ----------------------------------------------------------------------------------
-
-  -- "17" or "17-20".
-  local function range_text (first, last) return first == last and tostring(first) or first .. "-" .. last end
-
-  -- Numbers in ascending order as ranges: "1,4-6".
-  local function ranges (numbers)
-    local out, first, last = {}, nil, nil
-    for _, n in ipairs(numbers) do
-      if last and n == last + 1 then last = n
-      else
-        if first then out[#out + 1] = range_text(first, last) end
-        first, last = n, n
-      end
-    end
-    if first then out[#out + 1] = range_text(first, last) end
-    return table.concat(out, ",")
-  end
-
-  --- What there was: "N" trials, then those that were not finished: "rA,B-C" running or waiting, "sN:STEP" paused after
-  -- that step, "aN" not there yet. The others were what they are now.
-  ---@param trials table
-  ---@param settled? integer  how many of the first ones need no look: none of them is open or absent
-  ---@return string
-  ---@return boolean plain   without seeds trials are configurations
-  ---@return integer open    how many are running or waiting
-  function tpe.seen (trials, settled)
-    local open, absent, paused, expected, plain = {}, {}, {}, settled or 0, true
-    for i = expected + 1, #trials do
-      local trial = trials[i]
-      local number, state, config = trial.number, trial.state, trial.config
-      if config ~= number and config then plain = false end
-      while expected < number do absent[#absent + 1], expected = expected, expected + 1 end
-      expected = number + 1
-      if state == "RUNNING" or state == "WAITING" then open[#open + 1] = number
-      elseif state == "PAUSED" then
-        local last = trial.reports and trial.reports[#trial.reports]
-        paused[#paused + 1] = ("s%d:%d"):format(trial.number, last and last[1] or -1)
-      end
-    end
-    local words = {tostring(expected)}
-    if open[1] then words[#words + 1] = "r" .. ranges(open) end
-    if absent[1] then words[#words + 1] = "a" .. ranges(absent) end
-    table.move(paused, 1, #paused, #words + 1, words)
-    return table.concat(words, " "), plain, #open
-  end
-
-  local function each_number (text, set, value)
-    for first, last in text:gmatch("(%d+)%-?(%d*)") do
-      for n = first, last ~= "" and last or first do set[math.tointeger(n)] = value end
-    end
-  end
-
-  -- The trial as it was when it was paused after a step.
-  local function paused_at (trial, step)
-    local reports = {}
-    for i, report in ipairs(trial.reports or {}) do
-      if report[1] > step then break end
-      reports[i] = report
-    end
-    return {number = trial.number, config = trial.config, seed = trial.seed, params = trial.params, state = "PAUSED",
-      reports = reports}
-  end
-
-  --- The trials as a proposal saw them.
-  ---@param note table    {seen = text}
-  ---@param trials table  as they are by now
-  ---@return table
-  function tpe:recall (note, trials)    -- luacheck: ignore self
-    local seen = note and note.seen or error("lurn.sampler: tpe: without its note a proposal cannot be repeated", 3)
-    local total, was, out = math.tointeger(seen:match("^%d+")), {}, {}
-    for word in seen:gmatch("%f[%S]r(%S+)") do each_number(word, was, "running") end
-    for word in seen:gmatch("%f[%S]a(%S+)") do each_number(word, was, "absent") end
-    for number, step in seen:gmatch("%f[%S]s(%d+):(%-?%d+)") do was[math.tointeger(number)] = math.tointeger(step) end
-    for _, trial in ipairs(trials) do
-      local state = was[trial.number]
-      if trial.number >= total then break end
-      if state == "running" then
-        out[#out + 1] = {number = trial.number, config = trial.config, seed = trial.seed, params = trial.params,
-          state = "RUNNING"}
-      elseif state ~= "absent" then
-        out[#out + 1] = state and paused_at(trial, state) or trial
-      end
-    end
-    return out
   end
 end

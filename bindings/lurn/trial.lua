@@ -185,8 +185,8 @@ return function (lurn)
       if job.script.folder and job.script.folder ~= os.getenv "PWD" then process.enter(job.script.folder) end
       if job.core then process.pin(job.core) end
       if job.memory then assert(process.limit(2 * job.memory + (256 << 20))) end
-      lurn.warm.on_load = function (name, path, options)
-        channel:send {data = {name = name, path = path, options = options}}
+      lurn.warm.on_load = function (name, path, options, seconds)
+        channel:send {data = {name = name, path = path, options = options, seconds = seconds}}
       end
       return judge(job, play(job, channel))
     end, function (e) return type(e) == "string" and debug.traceback(e, 2) or tostring(e) end)

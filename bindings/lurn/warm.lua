@@ -13,7 +13,7 @@ return function (lurn)
   local LOADERS = {"text", "open", "csv", "npz"}
   local plain, kept, count = {}, {}, 0
 
-  --- Called as on_load(name, path, options) when something was loaded that nobody had.
+  --- Called as on_load(name, path, options, seconds) when something was loaded, in so many seconds, that nobody had.
   M.on_load = nil
 
   local function is_plain (value)
@@ -47,9 +47,10 @@ return function (lurn)
         if lurn.current then lurn.current:adopt("data", data) end
         return data
       end
+      local began = lurn.sys.clock()
       local message, code
       data, message, code = plain[name](path, options, ...)
-      if data and key and M.on_load then M.on_load(name, path, options) end
+      if data and key and M.on_load then M.on_load(name, path, options, lurn.sys.clock() - began) end
       return data, message, code
     end
   end

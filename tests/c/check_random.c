@@ -8,6 +8,7 @@
 
 #include "cell.h"
 #include "check.h"
+#include "lots.h"
 #include "normalise.h"
 #include "op.h"
 #include "pool.h"
@@ -17,17 +18,6 @@
 enum { V = 9, PROGRAMS = 200, POOL = 64, MAX_T = 9, MAX_B = 14 };
 
 #define CHECK(ok) check(ok, "%s:%d: %s (%s)", __func__, __LINE__, #ok, ctx->message)
-
-/* ---------- lots ---------- */
-
-static uint64_t lot_state;
-
-static int lot (int n) {
-  uint64_t z = (lot_state += 0x9e3779b97f4a7c15u);
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return (int)((z ^ (z >> 31)) % (uint64_t)n);
-}
 
 static double lot_real (void) { return lot(2001) / 1000.0 - 1; }
 

@@ -74,7 +74,7 @@ return lurn.experiment {name = "ends", params = {x = {0.5, float = {0, 1}}, what
 
 local experiment, script
 
--- A study in memory and its agent. more: fields of the spec, and `agent`, options of the agent.
+-- A study in memory (or in `store`) and its agent. more: fields of the spec, and `agent`, options of the agent.
 local function sweep (what, more, configs)
   local m = more or {}
   local spec = {script = script, race = m.race or false, fixed = {what = what}, space = lurn.space.of(experiment, {}),
@@ -82,7 +82,7 @@ local function sweep (what, more, configs)
     seeds = m.seeds or 1, seed = 1, train_seed = 1, limits = m.limits, keep = m.keep or 5,
     precision = lurn.precision, retries = m.retries}
   for name, value in pairs(m.fixed or {}) do spec.fixed[name] = value end
-  local store = assert(lurn.store.open("memory:", {spool = m.spool}))
+  local store = assert(lurn.store.open(m.store or "memory:", {spool = m.spool}))
   local study = assert(store:create {name = "s" .. what, spec = spec})
   if configs then study:enqueue(configs) end
   local folder = shell.path("runs-" .. what)
@@ -160,6 +160,14 @@ describe("an agent", function ()
     assert.equal("failed", how)
     assert.equal(5, #trials)
     assert.matches("no luck", why)
+  end)
+
+  it("goes on where the script has played other trials of the study", function ()
+    local trials, how = sweep("error", {trials = 8, prepare = function (agent)
+      local trial = agent.handle:claim {worker = "other", propose = function () return {params = {x = 0.1}} end}
+      agent.handle:finish(trial, {state = "COMPLETE", value = 0.1})
+    end})
+    assert.same({"done", 8}, {how, #trials})
   end)
 
   it("ends what takes too long, from outside", function ()
@@ -297,6 +305,21 @@ describe("an agent", function ()
     assert.equal(1, complete)
   end)
 
+  it("stays while another agent lets the trial that is ahead come to its end", function ()
+    local late = 0
+    local trials, how = sweep("train", {trials = 2, pruner = {name = "promotion", min_resource = 4},
+      prepare = function (agent)
+        local promote = agent.handle.promote
+        function agent.handle.promote (...)
+          late = late + 1
+          assert.is_true(promote(...))      -- the other one
+          return promote(...)
+        end
+      end})
+    local counts = lurn.store_state.count(trials)
+    assert.same({"done", 1, 1, 1}, {how, late, counts.COMPLETE, counts.PAUSED})
+  end)
+
   it("knows which part of the time its workers were at work, and what the others waited for", function ()
     local _, _, _, _, agent = sweep("slow", {trials = 1, workers = 4})
     local share, why = agent:share()
@@ -322,6 +345,31 @@ describe("an agent", function ()
     assert.equal(2, #rows)
     assert.equal(3, rows[1].n)
     assert.is_true(rows[1].bound < rows[2].bound and rows[1].bound > rows[1].mean and rows[1].sd > 0)
+  end)
+
+  it("gives every configuration all seeds once, whatever was put in meanwhile, on 1 and 8 workers", function ()
+    local first
+    for _, workers in ipairs {1, 8} do
+      local trials, how = sweep("fine", {trials = 4, seeds = 5, workers = workers, prepare = function (agent)
+        local kept, claims = agent.handle.kept, 0
+        local claim = kept.claim
+        function kept.claim (_, c)
+          claims = claims + 1
+          if claims == 8 then
+            local more = {}
+            for seed = 1, 5 do more[seed] = {params = {x = 0.25}, config = 2, seed = seed} end
+            agent.handle:enqueue(more)
+          end
+          return claim(kept, c)
+        end
+      end})
+      assert.same({"done", 20}, {how, #trials})
+      local seen = {}
+      for k, t in ipairs(trials) do seen[k] = ("%d.%d %g"):format(t.config, t.seed, t.params.x) end
+      first = first or seen
+      assert.same(first, seen)
+      assert.matches("^2%.5 0%.25 1%.3 .* 1%.4 .* 1%.5 .* 3%.1 ", table.concat(seen, " ", 12))
+    end
   end)
 
   it("goes on while the store is away, and tells it all when it is back", function ()
@@ -354,6 +402,54 @@ describe("an agent", function ()
     assert.matches("^store: .* away; trials go on, new ones wait$", said[1])
     assert.equal("store: it answers again", said[2])
     assert.equal("store", select(2, agent:share()))
+  end)
+
+  it("says so when the store says something else", function ()
+    local said, answers = {}, {"ECONN", "EREADONLY"}
+    local view = setmetatable({say = function (_, format, ...) said[#said + 1] = format:format(...) end},
+      {__index = function () return function () end end})
+    sweep("fine", {agent = {view = view}, prepare = function (a)
+      local kept = a.handle.kept
+      local claim = kept.claim
+      function kept.claim (_, c)
+        local code = table.remove(answers, 1)
+        if code then return nil, "it is " .. code, code end
+        return claim(kept, c)
+      end
+    end})
+    local rest = "; trials go on, new ones wait"
+    assert.same({"store: it is ECONN" .. rest, "store: it is EREADONLY" .. rest, "store: it answers again"}, said)
+  end)
+
+  it("tells what waits between all else, begins nothing new before, and says so", function ()
+    local said, told, asked = {}, 0, 0
+    local view = setmetatable({say = function (_, format, ...) said[#said + 1] = format:format(...) end},
+      {__index = function () return function () end end})
+    local trials, how, _, _, agent = sweep("fine", {trials = 3, spool = shell.path "full", agent = {view = view},
+      prepare = function (a)
+        local study = a.handle.kept.kept      -- behind the spool
+        local report = study.report
+        local trial = a.handle:claim {worker = "other", propose = function (n) return a.choose.propose(n, {}) end}
+        function study.report () return nil, "the store is away", "ECONN" end
+        for step = 1, 60 do a.handle:report(trial, {{step, 1}}) end
+        a.handle:finish(trial, {state = "PRUNED"})
+        function a.handle.claim (handle, ...)
+          local t, why, code = getmetatable(handle).claim(handle, ...)
+          if code == "EAGAIN" then asked = asked + 1 end
+          return t, why, code
+        end
+        function study.report (...)
+          told = told + 1
+          lurn.sys.sleep(0.02)
+          return report(...)
+        end
+      end})
+    assert.is_true(asked > 0 and asked < 5, asked)      -- the moments that claims give would not do
+    assert.same({"done", 60, 60, false}, {how, told, #trials[1].reports, (agent.handle.store:waits())})
+    assert.same({"PRUNED", "COMPLETE", "COMPLETE"}, {trials[1].state, trials[2].state, trials[3].state})
+    assert.equal(2, #said)
+    assert.matches("^store: what waited for it is being written, .* to go; trials go on, new ones wait$", said[1])
+    assert.equal("store: it answers again", said[2])
   end)
 
   it("gives trials back while the folder of their files is away, and plays them when it is there again", function ()
@@ -403,6 +499,34 @@ describe("an agent", function ()
     assert.equal(2, refused)
     assert.is_nil(next(ids, (next(ids))))      -- by one name
     for _, t in ipairs(trials) do assert.same({"COMPLETE", 1}, {t.state, #t.attempts}) end
+  end)
+
+  it("tells reports that neither the store nor its spool takes with the next, or before the end", function ()
+    local said, refused = {}, 0
+    local view = setmetatable({say = function (_, format, ...) said[#said + 1] = format:format(...) end},
+      {__index = function () return function () end end})
+    local trials, _, _, _, agent = sweep("train", {trials = 2, agent = {view = view}, prepare = function (a)
+      local kept = a.handle.kept
+      local report, finish = kept.report, kept.finish
+      function kept.report (_, e)
+        local last = e.points[#e.points][1]
+        if e.number == 0 and last == 4 or e.number == 1 and last == 12 and refused < 3 then
+          refused = refused + 1
+          return nil, "no space left on device", "ENOSPC"
+        end
+        return report(kept, e)
+      end
+      function kept.finish (_, e)
+        assert.equal(3, #kept.state.trials[e.number + 1].reports)
+        return finish(kept, e)
+      end
+    end})
+    assert.equal(3, refused)
+    for k, t in ipairs(trials) do
+      assert.same({"COMPLETE", 3, 3}, {t.state, #t.reports, #agent.handle:metrics(k - 1).loss})
+    end
+    local word = "store: no space left on device; trials go on, new ones wait"
+    assert.same({word, "store: it answers again", word}, {said[1], said[2], said[3]})
   end)
 
   it("calls a trial done when it is on disk, and plays the next one meanwhile", function ()
@@ -463,6 +587,24 @@ describe("an agent", function ()
     end
   end)
 
+  it("asks a sampler that looks at trials once for each claim, also when there is nothing left", function ()
+    local proposals, claims = 0, 0
+    sweep("fine", {trials = 1000, sampler = {name = "tpe"}, prepare = function (agent)
+      agent.handle:set("trials", 3)
+      local propose, claim = agent.choose.propose, agent.handle.claim
+      function agent.choose.propose (...)
+        proposals = proposals + 1
+        return propose(...)
+      end
+      function agent.handle.claim (...)
+        claims = claims + 1
+        return claim(...)
+      end
+    end})
+    assert.is_true(claims > 3)
+    assert.equal(claims, proposals)
+  end)
+
   it("gives back what it claimed together with a result when it is stopped then", function ()
     local trials, how = sweep("slow", {trials = 5, prepare = function (agent)
       function agent.view.ended () agent:stop "enough" end
@@ -494,6 +636,27 @@ describe("an agent", function ()
     end})
     assert.equal(0, ended)
     assert.same({"PRUNED", 1, 0.5}, {trials[1].state, trials[1].value, trials[1].attempts[1].orphans[1].value})
+  end)
+
+  it("stops when its study was deleted, and writes nothing into another one of that name", function ()
+    local url, other = shell.path "gone.db", nil
+    local _, how, why = sweep("fine", {trials = 4, store = url, prepare = function (agent)
+      local kept = agent.handle.kept
+      local turn = kept.turn
+      function kept.turn (...)
+        local store = assert(lurn.store.open(url))
+        if not other then
+          assert(store:delete "sfine")
+          other = assert(store:create {name = "sfine", spec = agent.spec})
+          other:claim {worker = "other", propose = function () return {params = {x = 0.25}} end}
+        end
+        return turn(...)
+      end
+    end})
+    assert.same({"failed", "the study 'sfine' was deleted"}, {how, why})
+    local t = other:sync()
+    assert.same({1, "RUNNING", "other", 0.25}, {#t, t[1].state, t[1].worker, t[1].params.x})
+    other.store:close()
   end)
 
   it("ends what an earlier attempt left behind, when it is in the way", function ()
@@ -540,5 +703,52 @@ describe("an agent", function ()
     local values = {}
     for k, t in ipairs(study:sync()) do values[k] = t.value end
     assert.same({1, 0, 0, 0}, values)
+  end)
+
+  -- Plays two trials, of which one loads data and plays on, as then does the agent: slowly(whether it is, study).
+  local function load_slowly (name, slowly)
+    local path, here, import = shell.path(name .. ".lua"), lurn.sys.pid(), lurn.core.text
+    shell.write(name .. ".txt", ("to be or not to be "):rep(50))
+    shell.write(name .. ".lua", [[
+      local lurn = require "lurn"
+      return lurn.experiment {name = "slowly", params = {x = {0.5, float = {0, 1}}, path = "text.txt"},
+        run = function (run, p)
+          if p.x ~= 0.5 then return p.x end
+          lurn.sys.sleep(0.1)
+          assert(lurn.text(p.path))
+          lurn.sys.sleep(1.3)
+          return p.x
+        end}]])
+    local other = assert(lurn.experiment.load(path))
+    local store = assert(lurn.store.open "memory:")
+    local study = assert(store:create {name = name, spec = {script = {path = path, text = other.script, lua = {}},
+      fixed = {path = shell.path(name .. ".txt")}, space = lurn.space.of(other, {}), sampler = {name = "random"},
+      pruner = {name = "nop"}, trials = 2, seeds = 1, seed = 1, keep = 0}})
+    function lurn.core.text (...)
+      slowly(lurn.sys.pid() == here, study)
+      return import(...)
+    end
+    lurn.agent.new(study, other, {folder = shell.folder, name = "here", workers = 2, lease = 0.4}):run()
+    lurn.core.text = import
+    for _, t in ipairs(study:sync()) do assert.same({"COMPLETE", 1}, {t.state, #t.attempts}) end
+  end
+
+  it("keeps its leases while it loads what took its trial long to load", function ()
+    local taken, asked
+    load_slowly("long", function (is_agent, study)
+      lurn.sys.sleep(is_agent and 0.6 or 0.15)
+      if is_agent then taken, asked = study:claim {worker = "other"}, true end
+    end)
+    assert.is_true(asked)
+    assert.is_nil(taken)
+  end)
+
+  it("renews leases that ran out while it loaded before it claims anything", function ()
+    local asked
+    load_slowly("longer", function (is_agent)
+      asked = is_agent
+      if is_agent then lurn.sys.sleep(1.2) end
+    end)
+    assert.is_true(asked)
   end)
 end)

@@ -220,3 +220,49 @@ describe("a run file", function ()
     assert.is_true(messages > 0)
   end)
 end)
+
+-- Programs that no script makes. Each was once a crash, or wrote where nothing of it was.
+describe("a program's text that nobody printed", function ()
+  local long = ("n"):rep(96)
+  local REFUSED = {
+    {"line 3: reshape: expected as many numbers", "input r0 x real time (1)", "r1 = reshape r0 [0 0 0]"},
+    {"line 5: scatter: operand 1: expected %(1000000, 1%)", "param r0 b (1) 0 0 0", "input r1 x index time (1)",
+      "r2 = live r1 [0 0 0]", "r3 = scatter r0 r2 r1 [0 1000000 0]", "output out r3"},
+    {"scatter: operand 2: expected vectors of numbers", "input r0 x index time (1)", "r1 = scatter - r0 r0 [0 5 0]"},
+    {"ctc_grad: operand 1: expected one number per row", "input r0 x real time (3)", "input r1 y index time2 (1)",
+      "input r2 d index row (1)", "r3 = ctc_grad r2 r0 r1 [0 0 0]"},
+    {"line 2: input 'state:q': names that begin with 'state:' are the engine's own", "input r0 state:q real row (1)"},
+    {"line 3: output 'd:w': names that begin with 'd:' are", "input r0 x real time (1)", "output d:w r0"},
+    {"line 3: output 'grad:a.h': names", "input r0 x real time (1)", "output grad:a.h r0"},
+    {"line 3: output 'value:a.h': names", "input r0 x real time (1)", "output value:a.h r0"},
+    {"unlast works on whole sequences: it has no place inside the step of 's'", "input r0 x real row (1)",
+      "scan forward s", "  r1 = unlast r0 [0 0 0]"},
+    {"state 'h' of 's': expected time %(1%) real, got time2 %(1%) real", "input r0 x real row (1)",
+      "input r1 z real time2 (1)", "scan forward s", "  state r2 h from r0", "  next h r1", "end"},
+    {"indices has one of them in a row", "input r0 x index time (3)"},
+    {"indices has one of them in a row", "input r0 x index time (1,1)"},
+    {"parameter '" .. long, "param r0 " .. long .. " (1) 0 0 0"},
+    {"input '" .. long, "input r0 " .. long .. " real time (1)"},
+    {"state '" .. long:sub(1, 16) .. "': expected a name of at most 15 bytes", "input r0 x real row (1)",
+      "scan forward s", "  state r1 " .. long:sub(1, 16) .. " from r0"},
+  }
+
+  it("is refused by its first line that makes no sense", function ()
+    for _, l in ipairs {lurn.f32, lurn.f64} do
+      for _, case in ipairs(REFUSED) do
+        local model, message = l.from_program("lurn program 1\n" .. table.concat(case, "\n", 2) .. "\n")
+        assert.is_nil(model, case[1])
+        assert.matches(case[1], message)
+      end
+    end
+  end)
+
+  -- What starts anew is known from an input, which this program has for something else.
+  it("is refused when it is to be played in a way for which it has no place", function ()
+    local model = assert(lurn.from_program("lurn program 1\ninput r0 reset index time (1)\ninput r1 x real row (1)\n"
+      .. "scan forward s\n  state r2 h from r1\n  r3 = live r0 [0 0 0]\n  r4 = add r2 r3 [0 0 0]\n  next h r4\nend\n"
+      .. "output out r4\n"))
+    assert.error_matches(function () model.native:player {reset = true} end,
+      "input 'reset' is asked for twice with different shapes")
+  end)
+end)

@@ -506,4 +506,50 @@ describe("misuse has one message:", function ()
   it("a plan beyond counting", function ()
     refuses("frames", function () model:plan(1 << 27, 1 << 20) end)
   end)
+
+  it("a name that the engine's own begin with", function ()
+    local p = l.core.program()
+    refuses("input 'state:q': names that begin with 'state:'", function () p:input("state:q", "real", "row", {1}) end)
+    local x = p:input("x", "real", "row", {1})
+    refuses("output 'd:w': names that begin with 'd:'", function () p:output("d:w", x) end)
+    assert.is_nil(p:scan("a"))                     -- no symbol: it has no value
+    assert.is_nil(p:close())
+  end)
+end)
+
+describe("a schedule", function ()
+  it("names its units: calls, lists of products, strips of maps, loops", function ()
+    local units = {}
+    for word in ("\n" .. model_of(lurn, "lstm"):player():schedule()):gmatch "\n *(%l+)%f[ \n]" do units[word] = true end
+    for _, word in ipairs {"call", "list", "strip", "loop"} do assert.is_true(units[word], word) end
+  end)
+end)
+
+describe("a name", function ()
+  -- Of two weights and two states whose names end differently, and nowhere else: each has what is its own.
+  it("may be 95 bytes long", function ()
+    local w, s, text = ("w"):rep(94), ("s"):rep(94), {"lurn program 1"}
+    local function add (...) text[#text + 1] = string.format(...) end
+    for i = 1, 2 do add("param r%d %s%d (1) 0 0 0", i, w, i) end
+    add("input r3 x real time (1)")
+    add("r4 = fill [0 1 1]")
+    for i = 1, 2 do
+      add("scan forward %s%d\n state r%d h from r4\n r%d = add r%d r3 [0 0 0]\n next h r%d\nend", s, i, 4 + i, 6 + i,
+        4 + i, 6 + i)
+    end
+    add("r9 = mul r7 r1 [0 0 0]\nr10 = mul_imm r8 [3 0 0]\nr11 = detach r2 [0 0 0]\nr12 = mul r10 r%s [0 0 0]", "%d")
+    add("r13 = add r9 r12 [0 0 0]\nr14 = total r13 [0 0 0]\noutput loss r14\noutput out r13\n")
+    for second, want in pairs {[2] = 21, [11] = 0} do         -- with a gradient, and without one
+      local model = assert(lurn.from_program((table.concat(text, "\n"):gsub("%%d", second))))
+      for i = 1, 2 do
+        model:forward(lurn.batch {x = lurn.tensor {{{1}}, {{1}}}, carry = i > 1})
+        model:backward()
+      end
+      local list = model:parameters()
+      assert.same({{7}, {want}}, {list[1].grad:totable(), list[2].grad:totable()})
+      model.train_player:commit()
+      assert.same({[s .. "1.h"] = {{4}}, [s .. "2.h"] = {{4}}}, {[s .. "1.h"] = model:state()[s .. "1.h"]:totable(),
+        [s .. "2.h"] = model:state()[s .. "2.h"]:totable()})
+    end
+  end)
 end)

@@ -66,9 +66,33 @@ describe("racing", function ()
     assert.is_true(spent < all / 2, spent .. " of " .. all)
   end)
 
-  it("without racing is a function of the number", function ()
-    local r = lurn.racing.new {seeds = 3, race = false, trials = 2}
-    assert.same({config = 1, seed = 2}, r:next({}, 4))
+  it("gives all seeds in turn without racing: the first place that nobody has", function ()
+    local r = lurn.racing.new {seeds = 3, race = false, trials = 4}
+    local trials = lurn.changes.begin {}
+    local function put (config, seed)
+      trials[#trials + 1] = {number = #trials, config = config, seed = seed, state = "RUNNING"}
+      lurn.changes.note(trials, #trials - 1)
+    end
+    local function play (count)
+      local played = {}
+      for k = 1, count do
+        local place = r:next(trials)
+        assert.same(place, lurn.racing.new({seeds = 3, race = false}):next {table.unpack(trials)})
+        put(place.config, place.seed)
+        played[k] = ("%d.%d"):format(place.config, place.seed)
+      end
+      return table.concat(played, " ")
+    end
+    assert.equal("0.1 0.2 0.3 1.1", play(4))
+    for seed = 1, 3 do put(2, seed) end      -- put in while configuration 1 has one of its seeds
+    lurn.changes.note(trials, 0)
+    assert.equal("1.2 1.3 3.1 3.2 3.3", play(5))
+    assert.is_nil(r:next(trials))
+  end)
+
+  it("has a configuration for each number without seeds", function ()
+    local r = lurn.racing.new {trials = 6}
+    assert.same({config = 5, seed = 1}, r:next({}, 5))
     assert.is_nil(r:next({}, 6))
   end)
 

@@ -228,12 +228,126 @@ describe("tpe", function ()
     assert.matches("configuration 30: parameter", message)
   end)
 
+  it("keeps what it made of a trial when another table stands for it", function ()
+    local trials, s = study(SPACE, loss, 40, {seed = 4}, 3)
+    for _ = 1, 5 do
+      for i, trial in ipairs(trials) do trials[i] = lurn.store_state.copy(trial) end
+      s:suggest(40, trials)
+    end
+    for _, pair in pairs(s.pairs_of) do
+      for _, mixture in pairs {pair.below, pair.above} do
+        for _, place in pairs(mixture.places) do assert.is_true(place <= #trials) end
+      end
+    end
+    trials[3] = lurn.store_state.copy(trials[3])
+    trials[3].params.lr = 0.05      -- of other parameters it makes something else
+    assert.same((lurn.sampler.new("tpe", SPACE, {seed = 4}):suggest(40, trials)), (s:suggest(40, trials)))
+  end)
+
   it("says in few words what it saw", function ()
     local function t (number, state, step) return {number = number, state = state, reports = step and {{step, 1.0}}} end
-    local seen = lurn.sampler.kinds.tpe.seen
-    assert.equal("0", (seen {}))
-    assert.equal("9 r2-4,7 a5-6 s8:30", (seen {t(0, "COMPLETE"), t(1, "FAIL"), t(2, "RUNNING"), t(3, "WAITING"),
-      t(4, "RUNNING"), t(7, "RUNNING"), t(8, "PAUSED", 30)}))
+    local s = lurn.sampler.new("tpe", SPACE)
+    assert.equal("0", (s:seen {}))
+    local list = {t(0, "COMPLETE"), t(1, "FAIL"), t(2, "RUNNING"), t(3, "WAITING"), t(4, "RUNNING"), t(7, "RUNNING"),
+      t(8, "PAUSED", 30)}
+    assert.equal("9 r2-4,7 s8:30", (s:seen(list)))
+    -- As studies say it that were made before: of those that were not there yet, too.
+    local got = {}
+    table.insert(list, 6, t(5, "COMPLETE"))
+    for i, trial in ipairs(s:recall({seen = "9 r2-3,7 a5-6 s4:10 s8:20"}, list)) do
+      got[i] = trial.number .. trial.state
+    end
+    assert.equal("0COMPLETE 1FAIL 2RUNNING 3RUNNING 4PAUSED 7RUNNING 8PAUSED", table.concat(got, " "))
+  end)
+
+  -- Trials rest, go on, rest again and end; what proposals saw, and their notes.
+  local function resting (count, see)
+    local trials, seen = lurn.changes.begin {}, {}
+    local function put (trial)
+      trials[trial.number + 1] = trial
+      lurn.changes.note(trials, trial.number)
+    end
+    local function u (what, i) return lurn.rng.uniform(3, "search", what, i + 1) end
+    for number = 0, count - 1 do
+      local text, params = see(number, trials)
+      local was = {}
+      for i, trial in ipairs(trials) do was[i] = trial.state .. (trial.state == "PAUSED" and #trial.reports or "") end
+      seen[number + 1] = was
+      put {number = number, config = number, state = "RUNNING", params = params or {}, reports = {},
+        note = {seen = text}}
+      for k = 1, 3 do
+        local t = lurn.store_state.copy(trials[1 + (u("who" .. k, number)^0.5 * #trials) // 1])
+        if t.state == "PAUSED" then t.state = k < 3 and "RUNNING" or t.state
+        elseif t.state == "RUNNING" then
+          t.state, t.reports[#t.reports + 1] = #t.reports < 3 and "PAUSED" or "PRUNED", {#t.reports + 1, 1.0}
+        end
+        put(t)
+      end
+    end
+    return trials, seen
+  end
+
+  it("says of many that are paused what changed since an earlier note", function ()
+    local agents = {[0] = lurn.sampler.new("tpe", SPACE), lurn.sampler.new("tpe", SPACE)}
+    local trials, seen = resting(1100, function (number, list)
+      local _, text = agents[number % 3 // 2]:survey(list, number)
+      return text
+    end)
+    local longest, whole, fresh = 0, 0, lurn.sampler.new("tpe", SPACE)
+    for _, order in ipairs {{1, #trials, 13}, {#trials, 1, -53}} do
+      for k = order[1], order[2], order[3] do
+        local got = {}
+        for i, trial in ipairs(fresh:recall(trials[k].note, trials)) do
+          got[i] = trial.state .. (trial.state == "PAUSED" and #trial.reports or "")
+        end
+        assert.same(seen[k], got)
+      end
+    end
+    for _, trial in ipairs(trials) do
+      local said = trial.note.seen:gsub(" r%S+", "")
+      if said:find " b" then longest = math.max(longest, #said) else whole = whole + 1 end
+    end
+    assert.is_true(longest < 60 and whole < 20, ("%d bytes, %d whole"):format(longest, whole))
+    assert.is_true(lurn.store_state.count(trials).PAUSED > 200)
+    trials[1100].note.seen = trials[1100].note.seen:gsub("b%d+", "b1099")
+    assert.error_matches(function () fresh:recall(trials[1100].note, trials) end, "in a circle")
+    trials[1050].note = nil
+    assert.error_matches(function () fresh:recall(trials[1090].note, trials) end, "the note of trial 1049, which")
+  end)
+
+  it("repeats every proposal where trials rest and go on", function ()
+    local s, fresh = lurn.sampler.new("tpe", SPACE), lurn.sampler.new("tpe", SPACE)
+    local trials = resting(70, function (number, list)
+      local params, note = s:suggest(number, list)
+      return note and note.seen, params
+    end)
+    for k = #trials, 1, -1 do
+      assert.is_true(fresh:replay(k - 1, trials[k].params, trials[k].note, trials))
+    end
+    assert.is_truthy(trials[70].note.seen:find " b68 ")
+    assert.is_true(lurn.store_state.count(trials).PRUNED > 0)
+  end)
+
+  it("repeats proposals within the brackets of hyperband, and does not speak of the others", function ()
+    local function bracket () return lurn.pruner.new("hyperband", {study = "s", max_resource = 27}) end
+    local s, pruner, trials = lurn.sampler.new("tpe", SPACE, {n_startup_trials = 4}), bracket(), {}
+    for number = 0, 59 do
+      local p, note = s:suggest(number, pruner:peers(number, trials))
+      trials[number + 1] = {number = number, config = number, seed = 1, state = "COMPLETE", params = p, note = note,
+        value = loss(p)}
+    end
+    local fresh, again, longest = lurn.sampler.new("tpe", SPACE, {n_startup_trials = 4}), bracket(), 0
+    for k = 2, 60 do
+      local trial, peers = trials[k], again:peers(k - 1, trials)
+      assert.is_true(fresh:replay(k - 1, trial.params, trial.note, peers))
+      longest = math.max(longest, #trial.note.seen)
+      -- As a study says it that was made before.
+      local there, words = {}, {trial.note.seen}
+      for _, t in ipairs(peers) do there[t.number] = true end
+      for n = 0, k - 2 do if not there[n] then words[#words + 1] = "a" .. n end end
+      assert.is_true(fresh:replay(k - 1, trial.params, {seen = table.concat(words, " ")}, peers))
+    end
+    assert.is_true(longest <= 2)
   end)
 
   it("draws conditional parameters from those trials that have them", function ()

@@ -58,6 +58,16 @@ describe("a study in " .. kind, function ()
     assert.same({1, "a"}, store:study "s":get "k")
   end)
 
+  it("has from the start the values it was made with", function ()
+    assert(store:create {name = "t", spec = SPEC, keys = {trials = 7, folder = "a b"}})
+    local t = store:study "t"
+    assert.same({7, "a b"}, {t:get "trials", t:get "folder"})
+    assert.is_true(t:set("trials", 9))
+    assert.is_true(t:set("folder", nil))
+    assert.same({9}, {store:study "t":get "trials", store:study "t":get "folder"})
+    assert.equal(9, t:gather().keys.trials)
+  end)
+
   it("gives numbers in turn up to the total, and says when all is done", function ()
     for number = 0, 3 do
       local t = claim("w" .. number)
@@ -83,6 +93,9 @@ describe("a study in " .. kind, function ()
     assert.same({nil, "lost"}, {study:renew(first, 10)})
     assert.is_true(study:report(again, {{2, 0.25}, {1, 0.5}}))
     assert.same({{1, 0.5}, {2, 0.25}}, study:sync()[1].reports)
+    assert.is_true(study:report(again, {{3, 1}, {3, 2}}, {loss = {{1, 4}, {2, 3}, {1, 5}}}))
+    assert.same({3, 2.0}, study:sync()[1].reports[3])
+    assert.same({loss = {{1, 5.0}, {2, 3.0}}}, study:metrics(0))
   end)
 
   it("gives away a trial whose lease ran out; what comes late is an orphan, and counts nowhere", function ()
@@ -127,6 +140,30 @@ describe("a study in " .. kind, function ()
     study:release(c)
     assert.equal(3, claim "d".number)
     assert.equal(1, claim "e".number)
+  end)
+
+  it("that was deleted is told so, and another one of its name gets nothing of what was meant for it", function ()
+    local mine = claim "a"
+    assert(store:delete "s")
+    local other = assert(store:create {name = "s", spec = SPEC})
+    local theirs = other:claim {worker = "b", lease = 10, propose = propose}
+    assert.same({0, 1, 0, 1}, {mine.number, mine.epoch, theirs.number, theirs.epoch})
+    if kind == "dir" or kind == "memory" then      -- the handle is of the name there
+      assert.same({nil, "lost"}, {other:report(mine, {{1, 0.5}})})
+      assert.same({nil, "lost"}, {other:finish(mine, {state = "COMPLETE", value = 1})})
+    else
+      assert.same({nil, "lost"}, {study:report(mine, {{1, 0.5}})})
+      assert.same({nil, "lost"}, {study:renew(mine, 10)})
+      assert.same({nil, "lost"}, {study:finish(mine, {state = "COMPLETE", value = 1})})
+      for _, told in ipairs {{claim "a"}, {study:set("k", 1)}, {study:enqueue {{params = propose(0).params}}}} do
+        assert.same({nil, "the study 's' was deleted", "ENOENT"}, told)
+      end
+    end
+    local t = other:sync()[1]
+    assert.same({"RUNNING", "b", 1, 0}, {t.state, t.worker, #t.attempts, #t.reports})
+    assert.is_nil(t.attempts[1].orphans)
+    assert.is_true(other:finish(theirs, {state = "COMPLETE", value = 2}))
+    assert.same({}, other:check())
   end)
 
   it("pauses and promotes", function ()
@@ -194,8 +231,24 @@ end
 -- Between what a claim sees and what it does, others are at work.
 describe("a shared folder", function ()
   local sys = lurn.sys
-  local exists, link = sys.exists, sys.claim
-  after_each(function () sys.exists, sys.claim = exists, link end)
+  local exists, link, clock, sleep = sys.exists, sys.claim, sys.clock, sys.sleep
+  after_each(function () sys.exists, sys.claim, sys.clock, sys.sleep = exists, link, clock, sleep end)
+
+  -- So many handles of a study, each with a log of its own.
+  local function handles (count, spec)
+    stores.clear "dir"
+    local list = {assert(lurn.store.open(stores.urls.dir)):create {name = "s", spec = spec or SPEC}}
+    for k = 2, count do list[k] = assert(lurn.store.open(stores.urls.dir)):study "s" end
+    return table.unpack(list)
+  end
+
+  -- A log that is not to be seen: removed, or new and not yet in the listing that a network file system has kept.
+  local function hide (study)
+    local path = study.kept.own.path
+    local hidden = path:gsub("[^/]*$", ".%0")
+    assert(os.rename(path, hidden))
+    return function () assert(os.rename(hidden, path)) end
+  end
 
   it("gives nobody a trial that was taken away before the claim was through", function ()
     local now = 1000.0
@@ -224,6 +277,55 @@ describe("a shared folder", function ()
     local mine = claim(a, "a")
     assert.same({2, 1, "a", "RUNNING"}, {mine.number, mine.epoch, mine.worker, mine.state})
     assert.equal("c", theirs.worker)
+    assert.same({}, a:check())
+  end)
+
+  it("plays what has waited for a log that is read later one after the other, not one within the other", function ()
+    local first, others, reader = handles(3, {trials = 40, space = SPEC.space})
+    assert(first:claim {worker = "w0", propose = propose})
+    for k = 1, 39 do assert(others:claim {worker = "w" .. k, propose = propose}) end
+    local show = hide(first)
+    assert.equal(0, #reader:sync())
+    show()
+    local depths, state = {}, reader.kept.state
+    function state.create (self, e)
+      local depth = 1
+      while debug.getinfo(depth, "l") do depth = depth + 1 end
+      depths[#depths + 1] = depth
+      return getmetatable(state).create(self, e)
+    end
+    assert.equal(40, #reader:sync())
+    for k = 2, 40 do assert.equal(depths[2], depths[k]) end
+  end)
+
+  it("says so when what somebody has made is not to be seen", function ()
+    local a, b, c = handles(3)
+    local passed, turns = 0, 0      -- seconds go by where somebody sleeps
+    function sys.clock () return clock() + passed end
+    function sys.sleep (seconds)
+      passed, turns = passed + 100 * seconds, turns + 1
+      assert(turns < 10000, "without end")
+    end
+    local function check_unseen (f)
+      local show = hide(b)
+      local done, message, code = f()
+      assert.same({nil, "EIO"}, {done, code})
+      assert.matches("what other processes wrote is not to be seen", message)
+      show()
+    end
+    local function claim (study, worker) return study:claim {worker = worker, lease = 60, propose = propose} end
+    assert.is_true(b:set("k", 1))
+    check_unseen(function () return a:set("k", 2) end)
+    assert.is_true(a:set("k", 2))
+    assert.is_true(a:pause(claim(a, "a")))
+    c:sync()
+    assert.is_true(b:promote(0))
+    check_unseen(function () return c:promote(0) end)
+    assert.same({nil, "not paused"}, {c:promote(0)})
+    local mine = claim(b, "b")
+    check_unseen(function () return claim(c, "c") end)
+    assert.equal(1, claim(c, "c").number)
+    assert.is_true(b:finish(mine, {state = "PRUNED"}))
     assert.same({}, a:check())
   end)
 end)
@@ -299,4 +401,30 @@ describe("a file on a network file system", function ()
   end)
 end)
 
-if stores.why then pending("a study in postgresql: " .. stores.why) end
+if stores.why then pending("a study in postgresql: " .. stores.why)
+else
+describe("a server", function ()
+  local function opened (url, patience)
+    local began = lurn.sys.clock()
+    local store, message, code = lurn.store.open(url, {patience = patience})
+    return store, message, code, lurn.sys.clock() - began
+  end
+
+  it("that is silent is waited for as long as patience says", function ()
+    local pid = stores.postmaster()
+    finally(function () os.execute("kill -CONT " .. pid) end)
+    os.execute("kill -STOP " .. pid)
+    local store, message, code, seconds = opened(stores.urls.postgresql, 1)
+    assert.same({nil, "postgresql: the server has not answered for 1 s", "ECONN"}, {store, message, code})
+    assert.is_true(seconds >= 1 and seconds < 4, seconds)
+  end)
+
+  it("that refuses is asked once", function ()
+    local url = stores.urls.postgresql:gsub("/trials", "/nowhere")
+    local store, message, code, seconds = opened(url, 30)
+    assert.same({nil, "EIO"}, {store, code})
+    assert.matches("database \"nowhere\" does not exist", message)
+    assert.is_true(seconds < 10)
+  end)
+end)
+end

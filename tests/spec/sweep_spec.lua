@@ -151,6 +151,68 @@ describe("lurn sweep", function ()
     assert.is_false(shell.exists "forged")
   end)
 
+  when_built("may be started by several at once, and only with the same", function ()
+    local command = "sweep quick.lua --sampler random --quiet --trials 6"
+    for _, store in ipairs {"at.db", "dir:other/at"} do
+      local one = ("{ %s %s --store %s >>all 2>&1 || touch failed; }"):format(shell.bin, command, store)
+      shell.run(("%s & %s & %s & wait"):format(one, one, one))
+      assert.is_false(shell.exists "failed", shell.exists "all" and shell.read "all")
+    end
+    assert.equal(6, #trials_of("at.db", "quick"))
+    -- This one has looked, and found no study; while it reads what it shall enqueue, another one makes it.
+    local code, _, err = shell.run(("mkfifo rows; "
+      .. "{ timeout 20 %s %s --x 0..2 --store late.db --enqueue rows 2>said; echo $? >code; } & "
+      .. "exec 3>rows; %s %s --store late.db --x 0..1 && echo '[{\"x\": 0.5}]' >&3; exec 3>&-; wait"):format(shell.bin,
+      command, shell.bin, command))
+    assert.equal(0, code, err)
+    assert.equal("2\n", shell.read "code", shell.read "said")
+    assert.matches("the study 'quick' was begun with something else", shell.read "said")
+    assert.equal(6, #trials_of("late.db", "quick"))
+  end)
+
+  when_built("shows and exports a study that has no script, and says that it cannot be played", function ()
+    local store = assert(lurn.store.open(shell.path "made.db"))
+    local study = assert(store:create {name = "quick", spec = {trials = 100,
+      space = {{name = "lr", kind = "float", low = 1e-5, high = 1e-1, log = true}}}})
+    local trial = study:claim {worker = "me", propose = function () return {params = {lr = 0.01}} end}
+    study:finish(trial, {state = "COMPLETE", value = 0.7})
+    store:close()
+    for arguments, pattern in pairs {best = "^best 0%.7, trial 0\n  lr 0.01\n$", ["show --json"] = '"value": 0.7',
+      ["show --trial 0"] = "attempt by me", ["export quick -o made.json"] = "^$", list = "made.db"} do
+      local code, out, err = shell.lurn("study " .. arguments .. " --store made.db", "timeout 5")
+      assert.equal(0, code, err)
+      assert.matches(pattern, out)
+    end
+    local db = assert(lurn.core.db.open("sqlite", shell.path "made.db"))
+    assert(db:run "INSERT INTO studies (study_name) VALUES ('two')")
+    for k = 0, 1 do
+      assert(db:run("INSERT INTO study_directions (study_id, objective, direction) SELECT study_id, $1, 'MINIMIZE' "
+        .. "FROM studies WHERE study_name = 'two'", k))
+    end
+    db:close()
+    for _, command in ipairs {"study show two", "study best two", "sweep quick.lua --study two"} do
+      local code, _, err = shell.lurn(command .. " --store made.db", "timeout 5")
+      assert.equal(3, code)
+      assert.matches("made.db: study 'two' has 2 objectives", err)
+    end
+    for _, command in ipairs {"sweep quick.lua", "worker --study quick", "study check quick"} do
+      local code, _, err = shell.lurn(command .. " --store made.db", "timeout 5")
+      assert.equal(3, code)
+      assert.matches("^lurn: made.db: the study 'quick' has no script", err)
+    end
+  end)
+
+  when_built("gives a study that has none a total", function ()
+    local command = "sweep quick.lua --sampler grid --x 0.5 --y 0.1 --lr 1e-3 --k 0..1 --cell a,b --quiet"
+    assert.equal(0, (shell.lurn(command)))
+    local store = assert(lurn.store.open(shell.path "sweeps/quick.db"))
+    assert(store:study "quick":set("trials", nil))
+    store:close()
+    local code, _, err = shell.lurn(command)
+    assert.equal(0, code, err)
+    assert.equal(4, #trials_of("sweeps/quick.db", "quick"))
+  end)
+
   when_built("fixes and narrows parameters, keeps logarithms, and leaves out what means nothing", function ()
     local code, _, err = shell.lurn("sweep quick.lua --sampler random --trials 30 --quiet --x 0.25 --lr 1e-4..1e-2 "
       .. "--cell b,c --k 0..1")
@@ -218,6 +280,37 @@ describe("lurn sweep", function ()
     code, _, err = shell.lurn "sweep quick.lua --sampler random --trials 6 --quiet --enqueue wrong.json"
     assert.equal(3, code)
     assert.matches("parameter 'note' is not searched in this study, it is plain", err)
+    for name, text in pairs {["empty.json"] = "[]", ["empty.csv"] = "x,cell\n"} do
+      shell.write(name, text)
+      code, _, err = shell.lurn("sweep quick.lua --sampler random --trials 6 --quiet --enqueue " .. name)
+      assert.equal(3, code)
+      assert.matches(name .. ": no configuration is in it", err)
+    end
+  end)
+
+  when_built("puts in what a command that was cut short had not put in yet, and counts it once", function ()
+    shell.write("first.json", '[{"cell": "b"}, {"cell": "c"}]')
+    local command = "sweep quick.lua --sampler grid --x 0.5 --y 0.5 --lr 1e-3 --k 1 --cell a,b,c --seeds 2 "
+      .. "--all_seeds --quiet --enqueue first.json --store dir:"
+    assert.equal(0, (shell.lurn(command .. "whole")))
+    local function played (folder)
+      local list = {}
+      local study = assert(lurn.store.open("dir:" .. shell.path(folder))):study "quick"
+      for k, t in ipairs(study:sync()) do list[k] = {t.params, t.config, t.seed, t.state} end
+      return list
+    end
+    local whole = assert(lurn.store.open("dir:" .. shell.path "whole")):study "quick":gather()
+    assert.same({10, 5}, {#whole.trials, whole.keys.trials})
+    for key in pairs(whole.keys) do if key:find "^enqueued" then whole.keys[key] = nil end end
+    whole.keys.trials, whole.keys.folder = 3, shell.path "again-runs"
+    for k = #whole.trials, 4, -1 do whole.trials[k] = nil end      -- one seed of the second one
+    assert(assert(lurn.store.open("dir:" .. shell.path "again")):put(whole))
+    for _ = 1, 2 do
+      local code, _, err = shell.lurn(command .. "again")
+      assert.equal(0, code, err)
+      assert.same(played "whole", played "again")
+    end
+    os.execute(("cd %s && rm -rf whole again*"):format(shell.folder))
   end)
 
   when_built("plays every cell of a grid, beside what was enqueued before and later", function ()
@@ -372,6 +465,23 @@ describe("lurn sweep", function ()
     assert.truthy(next(workers, next(workers)))
   end)
 
+  when_built("is called by its folder too: agents that share none have no name in common", function ()
+    local total = 0
+    local function worker_in (folder, before)
+      total = total + 1
+      local code, _, err = shell.lurn(("sweep quick.lua --sampler random --trials %d --workers 1 --quiet "
+        .. "--store two.db --folder %s"):format(total, folder), before)
+      assert.equal(0, code, err)
+      return trials_of("two.db", "quick")[total].worker
+    end
+    for _, before in ipairs {"-u SLURM_JOB_ID A=1", "SLURM_JOB_ID=7"} do
+      local here, there = worker_in("other/here", before), worker_in("other/there", before)
+      assert.not_equal(here, there)
+      assert.equal(here, worker_in("other/here", before))
+    end
+    assert.matches("^slurm%-7%-%x+%-1$", trials_of("two.db", "quick")[total].worker)
+  end)
+
   when_built("is told apart from mistakes by one message", function ()
     shell.write("plain.lua", [[return require "lurn".experiment {name = "plain", params = {lr = 1},
       run = function () end}]])
@@ -395,6 +505,14 @@ describe("lurn sweep", function ()
     assert.equal(3, (shell.lurn "worker --store nowhere.db"))
     assert.equal(3, (shell.lurn "study list"))
     assert.equal(3, (shell.lurn "sweep nowhere.lua"))
+  end)
+
+  when_built("stops no seed of those that all have all, unless a pruner is named", function ()
+    for _, case in ipairs {{"--seeds 2 --all-seeds", "nop"}, {"--seeds 2 --all-seeds --pruner asha", "asha"},
+      {"--seeds 2", "median"}, {"--all-seeds", "median"}} do
+      local _, out = shell.lurn("sweep quick.lua --dry-run --study other " .. case[1])
+      assert.matches("%(tpe, pruner " .. case[2] .. "%)", out)
+    end
   end)
 
   when_built("shows, exports, copies and deletes studies", function ()
@@ -436,6 +554,15 @@ describe("lurn sweep", function ()
       assert.equal(0, code, err)
       assert.same({4, 4}, {document(out).trials, document(out).counts.COMPLETE})
       assert.matches("4/4 done", err)
+    end
+  end)
+
+  when_built("plays one configuration where there is nothing to search, with all its seeds", function ()
+    for _, trials in ipairs {6, 5} do
+      local code, out, err = shell.lurn("sweep quick.lua --x 0.5 --k 1 --lr 1e-3 --cell a --y 0 --seeds 2 --all_seeds "
+        .. "--json --trials " .. trials)
+      assert.equal(0, code, err)
+      assert.same({1, 2}, {document(out).trials, document(out).counts.COMPLETE})
     end
   end)
 

@@ -71,6 +71,14 @@ describe("the view of a sweep", function ()
     assert.matches("best 0%.11 ± 0%.01 of 3 %(configuration 0%)", text())
   end)
 
+  it("has nothing to say of seeds while the store is away and only this agent knows what ended", function ()
+    local view, agent, text, at = seen({tty = true, columns = 100, direction = "minimize", seeds = 3}, {})
+    at(1)
+    view:ended(trial(0, "COMPLETE", 0.5), {state = "COMPLETE", value = 0.5})
+    view:update(agent)
+    assert.matches("\r0/10 done  0 running  1s", text())
+  end)
+
   it("counts what there is where fewer are asked for", function ()
     local view, agent, text = seen({tty = false}, {trial(0, "COMPLETE", 0.5), trial(1, "COMPLETE", 0.7)})
     view.total = 1

@@ -60,6 +60,17 @@ function kinds.racing (watched)
     end}
 end
 
+-- Every configuration has all its seeds in turn.
+function kinds.seeds ()
+  local racing = lurn.racing.new {seeds = SEEDS, race = false}
+  return {spec = {seeds = SEEDS},
+    past = function (number) return past(number, "COMPLETE", {}, 1, number // SEEDS, number % SEEDS + 1) end,
+    turn = function (study)
+      local place = clocked(racing.next, racing, study:sync())
+      finish(study, claim(study, {params = {}, config = place.config, seed = place.seed}), "COMPLETE", 1)
+    end}
+end
+
 -- Three of four of the past rest at the first rung, as many of the rest at the second one, and so on.
 function kinds.promotion ()
   local pruner = lurn.pruner.new("promotion", {max_resource = 256})
@@ -141,7 +152,7 @@ end
 
 tool.run(function (words)
   local o = tool.parse("choice_bench", words, {least = 1000, most = 100000, turns = 300,
-    kinds = "racing,promotion,median,asha,keeper"})
+    kinds = "racing,seeds,promotion,median,asha,keeper"})
   for name in o.kinds:gmatch "%a+" do
     local n = o.least
     while n <= o.most do

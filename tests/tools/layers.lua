@@ -56,7 +56,7 @@ local core = {
   npy         = "tensor sha256",
   db          = "base",
   sqlite      = "db sys",
-  postgres    = "db",
+  postgres    = "db sys",
   zip         = "base",
   data        = "h5 batch rng sha256 sys",
   text        = "data",
@@ -93,10 +93,11 @@ local only = {
   {"^arm_%w+%.h$",           "^core/kernel/vf_"},
   {"^cpuid%.h$",             "^core/kernel/"},
   {"^pthread%.h$",           "^core/pool%.c$", "^core/sys%.c$", "^tests/"},
-  -- what is not standard C lives in two files of core, the system's and that of processes; signals in their binding
+  -- what is not standard C lives in two files of core, the system's and that of processes; signals in their binding;
+  -- libpq has whoever connects poll its socket
   {"^sys/",                  "^core/sys%.c$", "^core/process%.c$", "^tests/"},
   {"^linux/",                "^core/sys%.c$"},
-  {"^poll%.h$",              "^core/sys%.c$", "^core/process%.c$"},
+  {"^poll%.h$",              "^core/sys%.c$", "^core/process%.c$", "^core/postgres%.c$"},
   {"^sched%.h$",             "^core/sys%.c$", "^core/process%.c$", "^core/pool%.c$"},
   {"^unistd%.h$",            "^core/sys%.c$", "^core/process%.c$", "^bindings/", "^tests/"},
   {"^fcntl%.h$",             "^core/sys%.c$", "^core/process%.c$", "^tests/"},
