@@ -44,6 +44,4 @@ return function (lurn)
     end
     return n > 0 and edits / n or 0, n
   end
-
-  return M
 end
