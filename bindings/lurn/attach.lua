@@ -28,6 +28,13 @@ return function (session)
 
   function lazy.model (self) return self:build() end
 
+  -- As a run has them, for who stands for its data, too; `missing` says why there are none.
+  function lazy.datasets (self)
+    local _ <close> = lurn.source.aside()
+    local data, message = lurn.source.own_data(self.file)
+    return data and {data} or {missing = message .. " (the run's own data)"}
+  end
+
   function Attached.__index (self, key)
     if Attached[key] ~= nil then return Attached[key] end
     if lazy[key] then

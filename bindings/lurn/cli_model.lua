@@ -65,20 +65,6 @@ return function (cli)
 
   ---------------------------------------------------------------- eval
 
-  -- A relative path of the run's own data is looked for here, then where the run was started.
-  local function locate (lurn, file, path)
-    local folder = file.manifest.folder
-    if lurn.sys.exists(path) or path:find("^/") or not folder then return path end
-    return folder .. "/" .. path
-  end
-
-  -- Of what file the run's data were, and how they were read.
-  local function own_source (lurn, file)
-    for _, source in ipairs(file.manifest.data or {}) do
-      if source.path and not lurn.source.is_arrays(source) then return source end
-    end
-  end
-
   -- How a table is written, where it is not as the run's own one was.
   local function written (options)
     local o = {sep = options.sep, decimal = options.decimal, missing = tonumber(options.missing) or options.missing}
@@ -89,16 +75,9 @@ return function (cli)
   local function own_data (lurn, file, options)
     local how = options and next(written(options) or {})
     if how then cli.usage(("--%s is of a table that --data names; the run's own one is read as it was"):format(how)) end
-    local source = own_source(lurn, file)
-      or cli.fail(cli.INPUT, file.path .. ": the run's data came from no file; give --data FILE")
-    local path = locate(lurn, file, source.path)
-    local data, message = lurn.source.open(source, path, file.vocab)
-    if not data then cli.fail(cli.INPUT, message .. " (the run's own data; or give --data FILE)") end
-    if source.hash and data.hash ~= source.hash then
-      io.stderr:write(("lurn: %s is not the data of the run any more: its hash is %.12s, and was %.12s\n")
-        :format(path, data.hash, source.hash))
-    end
-    return data, source.hash and data.hash == source.hash
+    local data, same = lurn.source.own_data(file)
+    if not data then cli.fail(cli.INPUT, same .. " (the run's own data; or give --data FILE)") end
+    return data, same
   end
 
   local function same_vocabulary (a, b)
@@ -120,7 +99,7 @@ return function (cli)
   end
 
   local function given_data (lurn, file, options, targets, own)
-    local path, source = options.data, own_source(lurn, file)
+    local path, source = options.data, lurn.source.own_source(file)
     local text = lurn.sys.exists(path) and not lurn.data.is_hdf5(path)
     if text and source and source.csv then return given_table(lurn, file, source, options, targets, own) end
     local how = lurn.sys.exists(path) and next(written(options) or {})

@@ -110,7 +110,7 @@ return function (cli)
     return start(lurn, experiment, resolve(experiment, words), options, arguments)
   end
 
-  -- --data says where the run's data are now; they must be the same.
+  -- --data says where the run's data are now; they must be the same, or --other-data says that they are not.
   local function start_resumed (lurn, options, words, arguments)
     local data = words.data
     words.data = nil
@@ -126,11 +126,13 @@ return function (cli)
       lurn = cli.lurn(file.precision)
       file = read_file(lurn, options.resume)
     end
-    require "lurn.replay" (lurn).find_data(file, input.words(data), data ~= nil)
+    require "lurn.replay" (lurn).find_data(file, input.words(data), not options.other_data,
+      "; --other-data goes on with them")
     lurn.repro.install {seed = file.seed, name = "load", i = 0}
     local experiment = experiment_of(lurn, file)
     return experiment:start(experiment:known(file.params), {resume = file, out = out, lock = lock,
-      quiet = options.quiet, threads = options.threads, keep = options.keep, arguments = arguments}), nil, lurn
+      other_data = options.other_data, quiet = options.quiet, threads = options.threads, keep = options.keep,
+      arguments = arguments}), nil, lurn
   end
 
   -- Parameters of the file that the experiment knows, those of the command line before them.
@@ -275,6 +277,7 @@ return function (cli)
     local whole = options.resume and "resume" or options.fork and "fork"
     if rest[1] and whole then cli.usage(("--%s takes the script from the run file; leave it out"):format(whole)) end
     if options.partial and not options.init then cli.usage("--partial belongs to --init") end
+    if options.other_data and not options.resume then cli.usage("--other-data belongs to --resume") end
     if options.force and not options.out then cli.usage("--force belongs to --out") end
     local lurn = cli.lurn(options.precision)
     local arguments = M.arguments()

@@ -33,6 +33,7 @@ local verbs = {
       fork = {"text", "a new run that goes on from the state of this one, with other parameters", "RUN.h5"},
       init = {"text", "a new run that begins with the weights of this one, by name", "RUN.h5"},
       partial = {"flag", "init: takes the weights that fit, where not all do"},
+      other_data = {"flag", "resume: goes on though the data are not what they were"},
       keep = {"integer", "checkpoints of evaluations to keep, and the best: RUN.step-000400.h5"},
       json = JSON,
       quiet = {"flag", "no progress"},

@@ -69,6 +69,7 @@ return function (lurn, Model)
   function Model:evaluate (split, options)
     schema.check_split("model:evaluate", split)
     local o = schema.check("model:evaluate", options or {}, EVALUATE)
+    lurn.targets.check_loss("model:evaluate", self, split, 2)
     local collector = o.metrics and lurn.metrics.collector(o.metrics)
     -- Taken away while it is used: who evaluates at a prompt while this one is paused gets another.
     local player = self.eval_player or self.native:player {carry = not self.info.no_carry}

@@ -62,8 +62,9 @@ return function (lurn)
 
   -- Words that `lurn run` and its relatives keep for themselves.
   local reserved = {}
-  for word in ("seed seeds threads precision out json quiet resume fork init partial force keep help trials store "
-    .. "study workers sampler pruner timeout train_seed limit_time limit_memory enqueue dry_run"):gmatch "[%w_]+" do
+  for word in ("seed seeds threads precision out json quiet resume fork init partial other_data force keep help "
+    .. "trials store study workers sampler pruner timeout train_seed limit_time limit_memory enqueue "
+    .. "dry_run"):gmatch "[%w_]+" do
     reserved[word] = true
   end
 

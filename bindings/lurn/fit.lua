@@ -6,6 +6,8 @@
 --   best.loss, best.step          of the best evaluation; the model has its weights again
 --   best.value                    what was the best there: the loss, or the metric that `monitor` names
 
+local direction = require "lurn.direction"
+
 return function (lurn)
   local schema, spikes = lurn.schema, lurn.spike
 
@@ -17,7 +19,7 @@ return function (lurn)
     epochs = {"number", nil, {0, 1e12}, "passes over train; parts of a pass count"},
     steps = {"integer", nil, {0, 1e15}, "iterations, instead of epochs"},
     batch = {"integer", 32, {1, 1e9}, "sequences side by side"},
-    seq = {"integer", 50, {0, 1e9}, "time steps in a window; 0: whole sequences"},
+    seq = {"integer", nil, {0, 1e9}, "time steps in a window, 50; 0: whole sequences, so where each has one target"},
     shuffle = {"boolean", nil, nil, "another order every epoch"},
     stride = {"integer", nil, {1, 1e9}, "new time steps in a window of seq, see split:feed"},
     bucket = {"boolean|integer", nil, {1, 1e9}, "sequences of like length together, see split:feed"},
@@ -73,21 +75,33 @@ return function (lurn)
     end
   end
 
+  -- What is wrong with the metrics, and what decides, is said before the first step, not an epoch later.
+  local function check_metrics (o)
+    local wanted = o.metrics and next(o.metrics) ~= nil
+    if not o.valid and (wanted or o.monitor ~= "loss") then
+      error("run:fit: metrics: they are of valid, and there is none (data.valid is nil: the split has no such part)", 3)
+    end
+    local why = wanted and lurn.metrics.fault(o.metrics, o.valid)
+    if why then error("run:fit: metrics: " .. why, 3) end
+  end
+
   -- The experiment says which way is better. A loss, and a metric that lurn knows, is better one way only.
   local function check_monitor (run, o)
-    local name, direction = o.monitor, run.experiment.direction
-    local there, known = name == "loss", name == "loss"
-    for key, what in next, o.valid and o.metrics or {} do
-      there = there or name == (type(key) == "string" and key or what)
-      known = known or name == what and type(key) ~= "string"
+    local name, given = o.monitor, run.experiment.direction
+    local names, what, right = {"loss"}, nil, direction.of(name)
+    for key, metric in next, o.metrics or {} do
+      local own = type(key) == "string" and key or type(metric) == "string" and metric or nil
+      names[#names + 1] = own
+      if own == name then what = metric end
+      if key == name and type(metric) == "string" then right = direction.of(metric) end
     end
-    if not there then
-      error(("run:fit: option 'monitor' must be loss, or one of metrics, of valid; got '%s'"):format(name), 3)
+    if name ~= "loss" and not what then
+      error(schema.unknown("run:fit: option 'monitor' must be loss, or one of metrics, of valid; got", name, names), 3)
     end
-    local right = name ~= "loss" and lurn.metrics.grows(name) and "maximize" or "minimize"
-    if known and direction ~= right then
+    if what == "confusion" then error(("run:fit: monitor = \"%s\": a matrix is no number to go by"):format(name), 3) end
+    if right and given ~= right then
       error(("run:fit: monitor = \"%s\" needs an experiment with direction = \"%s\", and this one has \"%s\"")
-        :format(name, right, direction), 3)
+        :format(name, right, given), 3)
     end
   end
 
@@ -124,7 +138,7 @@ return function (lurn)
     end
     local stream = o.valid.data and o.valid.data.stream
     local result = o.model:evaluate(o.valid, {batch = o.eval_batch or (stream and 1 or o.batch),
-      seq = o.eval_seq or o.seq, metrics = o.metrics})
+      seq = o.eval_seq or o.seq or run.default_seq(o.valid), metrics = o.metrics})
     log_metrics(run, o, result)
     return result.loss, result[o.monitor] or 0 / 0, "valid_" .. o.monitor      -- of one class there is no AUC
   end
@@ -169,7 +183,9 @@ return function (lurn)
   ---@return {loss: number, value: number, step: integer, steps: integer, skipped: integer}
   return function (run, options)
     local o = schema.check("run:fit", options, OPTIONS)
+    check_metrics(o)
     check_monitor(run, o)
+    lurn.targets.check_loss("run:fit", o.model, o.train, 2)
     local model = run:adopt("model", o.model)
     run:adopt("optim", o.optim)
     local s = run:keep("fit", {waiting = 0, sum = 0.0, count = 0, skipped = 0, in_a_row = 0})

@@ -144,6 +144,10 @@ return function (lurn)
     if why ~= "" and not run.options.partial then
       run.refuse(("init: %s does not fit model %d: %s; --partial takes what fits"):format(file.path, k, why))
     end
+    local others = k == 1 and lurn.manifest.other_data(file.manifest or {}, run.sources, true) or {}
+    if others[1] then
+      io.stderr:write("lurn: init: other data than the parent's: ", lurn.manifest.say_other(others), "\n")
+    end
     for _, p in ipairs(fits) do p.value:copy(weights_of(file, k, best)[p.path]) end
     model:touch()
     run.first[k] = {}

@@ -21,8 +21,8 @@ return function (session)
   end
 
   local function data_of (run, where)
-    local data = type(run) == "table" and run.datasets and run.datasets[1]
-    return data or error(where .. ": there are no data here, and none are given", 4)
+    local list = type(run) == "table" and run.datasets or {}
+    return list[1] or error(("%s: %s, and none are given"):format(where, list.missing or "there are no data here"), 4)
   end
 
   local function with_split (run, where)

@@ -24,12 +24,15 @@ return function (lurn)
   end
 
   -- A loss of numbers or of classes: frame (m, out, y, o) gives what a frame costs, and for weighted classes how
-  -- much the frame counts beside its mask. shape (out): columns of the targets, where they are not out's.
+  -- much the frame counts beside its mask. shape (out): columns of the targets, where they are not out's. Targets of
+  -- losses in PROBABILITIES are checked before the first step (targets.lua).
+  local PROBABILITIES = {bce = true, kl = true}
+
   local function define (name, index, help, options, frame, shape)
     options.reduction = REDUCTION
     M[name] = function (given)
       local o = schema.check("lurn.loss." .. name, given or {}, options)
-      return {name = name, help = help, index = index, build = function (_, m, out)
+      return {name = name, help = help, index = index, probabilities = PROBABILITIES[name], build = function (_, m, out)
         local y, weight = targets(m, index, out.axis, index and {1} or shape and shape(out) or out.shape)
         local l, share = frame(m, out, y, o)
         if share then weight = weight * share end

@@ -205,6 +205,33 @@ return function (lurn)
     return list
   end
 
+  --- Files of data that are not what a manifest has of them: a list {path, was, is}, of hashes. The k-th data of a
+  -- script are the k-th of its manifest, wherever they are now; `by_path`: those of the same path, of another script.
+  ---@param m table
+  ---@param sources table[]    of a run
+  ---@param by_path? boolean
+  function M.other_data (m, sources, by_path)
+    local list, known = {}, {}
+    for _, was in ipairs(m.data or {}) do if was.path then known[was.path] = was end end
+    for i, source in ipairs(sources) do
+      local was
+      if by_path then was = known[source.path] else was = m.data and m.data[i] end
+      if source.path and was and was.path and was.hash and source.hash ~= was.hash then
+        list[#list + 1] = {path = source.path, was = was.hash, is = source.hash}
+      end
+    end
+    return list
+  end
+
+  --- Says what M.other_data found, in one line.
+  function M.say_other (list)
+    local words = {}
+    for i, d in ipairs(list) do
+      words[i] = ("%s (the hash of the content is %.12s, and was %.12s)"):format(d.path, d.is, d.was)
+    end
+    return table.concat(words, ", ")
+  end
+
   ---------------------------------------------------------------- attempts
 
   local function attempt_of (run, first)
@@ -222,11 +249,13 @@ return function (lurn)
     return attempt
   end
 
-  -- Data may be opened, Lua files required and OpenBLAS loaded late; what is known already stays as it was at first.
+  -- Data may be opened, Lua files required and OpenBLAS loaded late; what is known already stays as it was at first,
+  -- but for data of a run that goes on with others.
   local function complete (m, run)
     m.data, m.files = m.data or {}, m.files or {}
-    local data = #run.sources > #m.data and data_of(run) or {}
-    for i = #m.data + 1, #data do m.data[i] = data[i] end
+    local others = run.options.other_data
+    local data = (others or #run.sources > #m.data) and data_of(run) or {}
+    for i = others and 1 or #m.data + 1, #data do m.data[i] = data[i] end
     for name, text in next, M.required(run) do m.files[name] = m.files[name] or sha256(text) end
     if not m.blas then add_blas(m) end
   end

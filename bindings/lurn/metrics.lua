@@ -64,8 +64,27 @@ return function (lurn)
 
   local views = {}
 
-  -- counts[c][d]: how often class c was called class d. Targets that are numbers are decisions of two classes each, 2
-  -- being the positive one, a column being a logit.
+  local FOR_CLASSES = "%s is for classes, and the targets are numbers; of numbers: mae, rmse"
+  local FOR_BITS = "%s is for classes, and the targets are numbers other than 0 and 1; of numbers: mae, rmse"
+  local FOR_NUMBERS = "%s is for targets that are numbers, not classes"
+
+  -- What speaks against a view of such targets: a format for the name of a metric, or nil. binary: all are 0 or 1.
+  local function against (view, ids, binary)
+    if view == "errors" then return ids and FOR_NUMBERS or nil end
+    if ids then return nil end
+    if view == "likelihoods" or view == "edits" then return FOR_CLASSES end
+    return not binary and FOR_BITS or nil
+  end
+
+  local function refuse (view, name, ids, binary)
+    local why = against(view, ids, binary)
+    if why then error("metrics: " .. why:format(name), 0) end
+  end
+
+  local function is_bit (target) return target == 0 or target == 1 end
+
+  -- counts[c][d]: how often class c was called class d. Targets that are numbers, 0 or 1, are decisions of two classes
+  -- each, 2 being the positive one, a column being a logit.
   function views.decisions ()
     local v = {classes = 2, counts = {}}
     local function note (truth, guess)
@@ -82,7 +101,10 @@ return function (lurn)
       end
       local out = values(f)
       each_frame(f, function (t, r, y)
-        for k, target in ipairs(y) do note(target > 0.5 and 2 or 1, out[t][r][k] > 0 and 2 or 1) end
+        for k, target in ipairs(y) do
+          refuse("decisions", "accuracy", false, is_bit(target))
+          note(target + 1 | 0, out[t][r][k] > 0 and 2 or 1)
+        end
       end)
     end
     return v
@@ -98,7 +120,10 @@ return function (lurn)
       local out = values(f)
       each_frame(f, function (t, r, y)
         local z, positive = out[t][r], f.ids and y == 2
-        if not f.ids then positive = y[1] > 0.5 end
+        if not f.ids then
+          refuse("scores", "auc", false, is_bit(y[1]))
+          positive = y[1] == 1
+        end
         v[#v + 1] = {f.cols == 2 and z[2] - z[1] or z[1], positive}
       end)
     end
@@ -108,7 +133,7 @@ return function (lurn)
   function views.errors ()
     local v = {squares = 0.0, sizes = 0.0, n = 0}
     function v.add (f)
-      if f.ids then error("metrics: rmse and mae are for targets that are numbers, not classes", 0) end
+      refuse("errors", "mae", f.ids)
       local out = values(f)
       each_frame(f, function (t, r, y)
         for k, target in ipairs(y) do
@@ -124,7 +149,7 @@ return function (lurn)
   function views.likelihoods ()
     local v = {sum = 0.0, n = 0}
     function v.add (f)
-      if not f.ids then error("metrics: perplexity and bits_per_character are for targets that are classes", 0) end
+      refuse("likelihoods", "perplexity", f.ids)
       local lse = f.out:logsumexp(3):totable()
       each_frame(f, function (t, r, y)
         v.sum, v.n = v.sum + lse[t][r] - f.out(t, r, y), v.n + 1
@@ -152,7 +177,7 @@ return function (lurn)
   function views.edits ()
     local v = {edits = 0, n = 0}
     function v.add (f)
-      if not f.ids then error("metrics: edit_distance is for targets that are classes", 0) end
+      refuse("edits", "edit_distance", f.ids)
       local guess, rows = decided(f), {}
       each_frame(f, function (t, r, y)
         rows[r] = rows[r] or {{}, {}}
@@ -262,48 +287,6 @@ return function (lurn)
     perplexity = "likelihoods", bits_per_character = "likelihoods", edit_distance = "edits"}
   metrics.f1_macro = metrics.f1
 
-  ---------------------------------------------------------------- labels without their places
-
-  --- The labels that the likeliest class of every step spells (Graves et al. 2006, best path): without repeats, and
-  -- then without blanks.
-  ---@param out any          (T,B,C)
-  ---@param lengths integer[]   of the rows
-  ---@param blank? integer   1
-  ---@return integer[][]      a list of ids for each row
-  function M.best_path (out, lengths, blank)
-    local guess, rows = out:argmax(3):totable(), {}
-    for r, length in ipairs(lengths) do
-      local spelled, last = {}, nil
-      for t = 1, length do
-        local id = guess[t][r]
-        if id ~= last and id ~= (blank or 1) then spelled[#spelled + 1] = id end
-        last = id
-      end
-      rows[r] = spelled
-    end
-    return rows
-  end
-
-  -- Column r of ids (S,B), without what is none.
-  local function labels_of (y, r)
-    local list = {}
-    for s = 1, y:size(1) do
-      local id = y[s][r]
-      if id ~= 0 then list[#list + 1] = id end
-    end
-    return list
-  end
-
-  --- Edits between best path and labels, divided by the number of labels: a metric for models of lurn.loss.ctc.
-  function M.label_error (out, y, lengths, _)
-    local edits, n = 0, 0
-    for r, spelled in ipairs(M.best_path(out, lengths)) do
-      local labels = labels_of(y, r)
-      edits, n = edits + M.distance(spelled, labels), n + #labels
-    end
-    return n > 0 and edits / n or 0, n
-  end
-
   ---------------------------------------------------------------- collectors
 
   --- Names of the metrics, sorted.
@@ -314,14 +297,6 @@ return function (lurn)
     table.sort(names)
     return names
   end
-
-  local more_is_better = {accuracy = true, balanced_accuracy = true, f1 = true, f1_macro = true, f1_micro = true,
-    auc = true}
-
-  --- Whether more of it is better: "accuracy", and what run:fit logs as "valid_accuracy".
-  ---@param name string
-  ---@return boolean
-  function M.grows (name) return more_is_better[name:gsub("^valid_", "")] == true end
 
   local function name_of (key, what)
     if type(key) == "string" then return key end
@@ -340,13 +315,34 @@ return function (lurn)
   local Collector = {}
   Collector.__index = Collector
 
+  local function unknown (what)
+    if type(what) == "function" or view_of[what] then return nil end
+    return ("%s (known: %s)"):format(type(what) == "string" and schema.unknown("unknown metric", what, M.names())
+      or "a metric is a name or a function, got " .. schema.describe(what), table.concat(M.names(), ", "))
+  end
+
+  --- What is wrong with such a list for the targets of a split, before anything is played: a message, or nil. Nobody
+  -- knows of a function.
+  ---@param list table<any, string|function>
+  ---@param split any
+  ---@return string?
+  function M.fault (list, split)
+    local kind, range = lurn.targets.kind(split), nil
+    for _, what in next, list do
+      local why = unknown(what)
+      if why then return why end
+      local view = view_of[what]
+      if view and kind == "numbers" and view ~= "errors" then range = range or lurn.targets.of(split) end
+      why = view and kind and against(view, kind == "classes", range and range.binary)
+      if why then return why:format(what) end
+    end
+  end
+
   local function take (self, key, what)
+    local why = unknown(what)
+    if why then error("metrics: " .. why, 0) end
     if type(what) == "function" then
       self.functions[name_of(key, what)] = {f = what, sum = 0.0, n = 0}
-    elseif type(what) ~= "string" or not view_of[what] then
-      error(("metrics: %s (known: %s)"):format(type(what) == "string" and schema.unknown("unknown metric", what,
-        M.names()) or "a metric is a name or a function, got " .. schema.describe(what), table.concat(M.names(), ", ")),
-        0)
     else
       self.wanted[name_of(key, what)] = what
       self.views[view_of[what]] = self.views[view_of[what]] or views[view_of[what]]()

@@ -393,7 +393,7 @@ return function (lurn)
       if not loss then return {out = x} end
       local l, weight = loss:build(m, x)
       return {loss = l, weight = weight, out = x}
-    end, {lean = not o.keep_out, window = window(o.checkpoint)})
+    end, {lean = not o.keep_out, window = window(o.checkpoint), loss = loss})
   end
 
   return M

@@ -30,6 +30,7 @@ return {
   {"conv", spread = true},
   {"cells"},
   {"loss"},
+  {"targets", inner = true},
   {"probe", inner = true},
   {"model", spread = {"stack", "model", "show", "gradcheck", "from_program"}},
   {"op", late = true, spread = {"load_op", "check_op"}},
@@ -49,6 +50,7 @@ return {
   {"experiment", spread = {"load"}},
 
   {"metrics", late = true},
+  {"metric_labels", adds_to = "metrics", inner = true},
   {"beside", late = true},
   {"plot", late = true},
   {"screen", late = true, inner = true},

@@ -12,7 +12,9 @@ return function (lurn)
   ---@param play function    gives nil, message, code when it fails
   function M.attempt (player, level, play, ...)
     while true do
-      local value, more, code = play(player, ...)
+      local ok, value, more, code = pcall(play, player, ...)
+      -- What the engine raises, as of a batch that does not fit, has no place yet; what Lua does has one.
+      if not ok then error(lurn.targets.advise(value), debug.getinfo(play, "S").what == "C" and level + 1 or 0) end
       if value ~= nil then return value, more end
       if code ~= "EINTR" then error(more, level + 1) end
       player:undo()

@@ -10,14 +10,16 @@ return function (lurn)
   -- Functions that give a data set or arrays.
   local READERS = {"text", "open", "csv", "npy", "npz", "idx"}
 
-  -- Hashes of what a reader gave in the run, and what a path's was. A run file of before arrays had hashes has none
-  -- of them.
+  -- Hashes of what a reader gave in the run, and what a path's was, or that of the data that come now: a script opens
+  -- them in the same order again. A run that had not come so far has none; nor has a run file of before arrays had
+  -- hashes any of them.
   local function hashes_of (file, name, path)
     local hashes, was, kind = {}, nil, lurn.source.is_arrays {[name] = true}
-    for _, source in ipairs(file.manifest.data or {}) do
+    local place = lurn.current and #lurn.current.sources + 1
+    for i, source in ipairs(file.manifest.data or {}) do
       if source.hash and source.path and lurn.source.is_arrays(source) == kind then
         hashes[source.hash] = true
-        if not was or source.path == path then was = source.hash end
+        if source.path == path or not was and i == place then was = source.hash end
       end
     end
     return hashes, was
@@ -37,7 +39,7 @@ return function (lurn)
     return nil, first, message, code
   end
 
-  local function found_by_hash (name, file, given, strict)
+  local function found_by_hash (name, file, given, strict, or_else)
     local open = lurn[name]
     return function (path, ...)
       if type(path) ~= "string" then return open(path, ...) end
@@ -48,7 +50,7 @@ return function (lurn)
         lurn.data.failure = ("%s (data of the run; --data FILE says where they are)"):format(message)
       else
         lurn.data.failure = ("%s: not the data of the run: the hash of the content is %.12s, and was %.12s; --data "
-          .. "FILE says where they are"):format(path, lurn.source.of(first).hash, was)
+          .. "FILE says where they are%s"):format(path, lurn.source.of(first).hash, was, or_else or "")
       end
       return nil, lurn.data.failure, code or "EFORMAT"
     end
@@ -59,8 +61,9 @@ return function (lurn)
   ---@param file table      what lurn.runfile.read gave
   ---@param given string[]  files that may be the data
   ---@param strict boolean
-  function M.find_data (file, given, strict)
-    for _, name in ipairs(READERS) do lurn[name] = found_by_hash(name, file, given, strict) end
+  ---@param or_else? string   what else can be done, for the message
+  function M.find_data (file, given, strict, or_else)
+    for _, name in ipairs(READERS) do lurn[name] = found_by_hash(name, file, given, strict, or_else) end
   end
 
   --- A run that waits, of an experiment that came out of a run file.

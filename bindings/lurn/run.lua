@@ -43,6 +43,7 @@ return function (lurn)
     resume = {"table", nil, nil, "what lurn.runfile.read returned"},
     fork = {"table", nil, nil, "the same: a new run goes on from its state"},
     init = {"table", nil, nil, "the same: a new run begins with its weights, by name"},
+    other_data = {"boolean", false, nil, "resume: goes on with other data than those so far"},
     partial = {"boolean", false, nil, "init: takes what fits, where not all do"},
     arguments = {"table", nil, nil, "the command line, for the record"},
     threads = {"integer", nil, {1, 64}, "of the engine; 1 by default"},

@@ -120,9 +120,20 @@ return function (lurn, Run)
     for k, optim in ipairs(saved.optims) do self.optims[k]:load(optim) end
   end
 
+  -- A run that goes on with other data is another run: its numbers and its scale would be of neither. A fork is one.
+  local function check_data (self, saved)
+    local others = lurn.manifest.other_data(saved.manifest or {}, self.sources, saved.forked)
+    if not others[1] then return end
+    local text = lurn.manifest.say_other(others)
+    if saved.forked then io.stderr:write("lurn: fork: other data than the parent's: ", text, "\n")
+    elseif self.options.other_data then self.progress:say("resume: other data from here on: %s", text)
+    else Run.refuse(("resume: not the data of the run: %s; --other-data goes on with them"):format(text)) end
+  end
+
   -- At the first boundary after a resume: whatever the script did up to here, the saved state holds.
   local function restore (self)
     local saved = self.saved
+    check_data(self, saved)
     local ok, message = pcall(put_back, self)
     if not ok and type(message) == "string" then
       Run.refuse(("resume: %s: damaged run file: %s"):format(saved.path,
@@ -155,7 +166,7 @@ return function (lurn, Run)
 
   local BATCHES = {
     batch = {"integer", 32, {1, 1e9}, "sequences side by side"},
-    seq = {"integer", 50, {0, 1e9}, "time steps in a window; 0: whole sequences"},
+    seq = {"integer", nil, {0, 1e9}, "time steps in a window, 50; 0: whole sequences, so where each has one target"},
     epochs = {"number", nil, {0, 1e12}, "passes over the split; parts of a pass count"},
     steps = {"integer", nil, {0, 1e15}, "iterations, instead of epochs"},
     shuffle = {"boolean", nil, nil, "another order every epoch; streams of text keep theirs"},
@@ -163,12 +174,20 @@ return function (lurn, Run)
     bucket = {"boolean|integer", nil, {1, 1e9}, "sequences of like length together, see split:feed"},
   }
 
+  --- Time steps in a window where nobody says: sequences with one target each are read whole.
+  ---@param split any
+  ---@return integer
+  function Run.default_seq (split)
+    local set = split.data and split.data.set
+    return set and set.targets == "sequence" and 0 or 50
+  end
+
   local function open_feed (self, split, o)
     if type(split) == "table" and split.batch and split.steps then return split end     -- it is a feed already
     schema.check_split("run:batches", split)
     if split.data then self.progress.unit = split.data.unit end
-    return assert(split:feed {batch = o.batch, seq = o.seq, stride = o.stride, shuffle = o.shuffle, bucket = o.bucket,
-      seed = self.seed})
+    return assert(split:feed {batch = o.batch, seq = o.seq or Run.default_seq(split), stride = o.stride,
+      shuffle = o.shuffle, bucket = o.bucket, seed = self.seed})
   end
 
   local function steps_of (feed, epoch)

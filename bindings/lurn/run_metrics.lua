@@ -2,6 +2,8 @@
 --
 -- Not a module of its own: run.lua calls this with the class it adds methods to.
 
+local direction = require "lurn.direction"
+
 return function (lurn, Run)
   local schema = lurn.schema
 
@@ -163,7 +165,7 @@ return function (lurn, Run)
     local out = {}
     for name, series in next, self.metrics do
       local best, at
-      local upwards = self.experiment.direction == "maximize" or lurn.metrics and lurn.metrics.grows(name)
+      local upwards = direction.grows(name, self.experiment.direction)
       for i, value in ipairs(series.value) do
         local gains = best == nil or upwards and value > best or not upwards and value < best
         if value == value and gains then best, at = value, series.step[i] end

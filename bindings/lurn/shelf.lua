@@ -3,6 +3,8 @@
 -- A row is {path, name, status, steps, seconds, seed, precision, params, metrics = {NAME = {last, best, step}}, ...},
 -- or {path, error} for a file that cannot be read. Nothing of a run file is executed.
 
+local direction = require "lurn.direction"
+
 return function (lurn)
   local M = {}
 
@@ -131,7 +133,7 @@ return function (lurn)
     for _, row in ipairs(rows) do
       local known = row.metrics and row.metrics[name:gsub("%.%a+$", "")]
       if name == "best" or known then
-        return row.direction == "maximize" or name ~= "best" and lurn.metrics and lurn.metrics.grows(name)
+        return direction.grows(name:gsub("%.%a+$", ""), row.direction)
       end
     end
     return false

@@ -104,6 +104,33 @@ return function (lurn)
     return lurn[arrays or "open"](path)
   end
 
+  --- The first source of a run that is a data set's file; nil where there is none.
+  ---@param file table   what lurn.runfile.read gave
+  function M.own_source (file)
+    for _, source in ipairs(file.manifest.data or {}) do
+      if source.path and not M.is_arrays(source) then return source end
+    end
+  end
+
+  --- The data set of that source, from where it was: looked for here, then where the run was started. Says on stderr
+  -- when it is no longer the same.
+  ---@param file table
+  ---@return lurn.Data? data
+  ---@return boolean|string? same   or a message
+  function M.own_data (file)
+    local source = M.own_source(file)
+    if not source then return nil, file.path .. ": data that came from no file" end
+    local path, folder = source.path, file.manifest.folder
+    if not lurn.sys.exists(path) and not path:find "^/" and folder then path = folder .. "/" .. path end
+    local data, message = M.open(source, path, file.vocab)
+    if not data then return nil, message end
+    if source.hash and data.hash ~= source.hash then
+      io.stderr:write(("lurn: %s is not the data of the run any more: its hash is %.12s, and was %.12s\n")
+        :format(path, data.hash, source.hash))
+    end
+    return data, source.hash and data.hash == source.hash
+  end
+
   --- Whether the options of a table say how it came out; those of earlier versions said what was asked for.
   ---@param source table   of a manifest: {csv = ...}
   function M.is_settled (source)

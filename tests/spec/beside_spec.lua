@@ -114,4 +114,25 @@ describe("lurn.beside", function ()
     end
     assert.has_error.matches(function () words.gates(model) end, "gates: there are no data here")
   end)
+
+  it("an attached run, too: its data are read again from where they were", function ()
+    local stem = os.tmpname()
+    local f = assert(io.open(stem, "w"))
+    f:write "id,a,state\n1,0.5,low\n1,0.25,low\n2,0.75,high\n3,0.5,low\n"
+    f:close()
+    local run = lurn.experiment {name = "own", run = function (run)
+      local data = assert(lurn.csv(stem, {sequence = "id", x = "a", y = "state"}))
+      local m = lurn.stack {input = data, lurn.gru {hidden = 2}, lurn.linear(), loss = lurn.loss.cross_entropy()}
+      return run:fit {model = m, optim = lurn.optim.sgd(m), train = data.train, steps = 1, seq = 0}.loss
+    end}:start({}, {quiet = true, out = stem .. ".h5"}):play()
+    assert.equal("done", run.status, run.error)
+    local words = prompt.session().words
+    assert.matches("taken for +high +low\n", prompt.printed(ENV, function () words.confusion(words.attach(run)) end))
+    assert.matches("of 2 wrong", prompt.printed(ENV, function () words.beside(words.attach(run)) end))
+    os.remove(stem)
+    assert.has_error.matches(function () words.confusion(words.attach(run)) end,
+      "confusion: .-No such file or directory.- %(the run's own data%), and none are given")
+    os.remove(stem .. ".h5")
+    os.remove(stem .. ".jsonl")
+  end)
 end)

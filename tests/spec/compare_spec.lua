@@ -128,6 +128,32 @@ describe("run files side by side", function ()
     assert.matches("m.h5,done,%d+,[%d.]+,7,0.01\n", out)
   end)
 
+  when_built("a loss is best where it is smallest, also where the experiment maximises", function ()
+    shell.write("up.lua", [[
+      local lurn = require "lurn"
+      return lurn.experiment {name = "up", direction = "maximize", params = {least = 0.5}, run = function (run, p)
+        for _, x in ipairs {0.9, p.least, 0.7} do
+          run:note {valid_loss = x, grad_norm = x, own = x}
+          run:report(1 - x, "valid_accuracy")
+        end
+      end}]])
+    for name, least in pairs {x = 0.5, y = 0.25} do
+      local code, _, err = shell.lurn(("run up.lua --quiet --least %g --out up/%s.h5"):format(least, name))
+      assert.equal(0, code, err)
+    end
+    local runs = (lurn_json "ls up --sort valid_loss").runs
+    assert.same({"y.h5", "x.h5"}, names(runs))
+    assert.same({"y.h5", "x.h5"}, names((lurn_json "ls up --sort valid_loss.best").runs))
+    assert.same({"y.h5", "x.h5"}, names((lurn_json "ls up --sort valid_accuracy").runs))
+    for name, best in pairs {valid_loss = 0.25, grad_norm = 0.25, own = 0.9, valid_accuracy = 0.75} do
+      assert.equal(best, runs[1].metrics[name].best, name)
+    end
+    local code, _, err = shell.lurn "bundle up/x.h5 up/y.h5 -o up.h5"
+    assert.equal(0, code, err)
+    local _, out = shell.lurn "bundle up.h5 --metric valid_loss"
+    assert.matches("0.25", out)
+  end)
+
   when_built("sorts and filters by parameters and metrics", function ()
     local d = lurn_json "ls --sort mean_loss"
     for i = 2, 4 do assert.is_true(d.runs[i - 1].metrics.mean_loss.best <= d.runs[i].metrics.mean_loss.best) end

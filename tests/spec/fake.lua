@@ -187,7 +187,8 @@ function M.new ()
     below = function (seed, _, name, i, n) return math.floor(math.abs(math.sin(seed + #name + i)) * 1e6) % n end}}
   lurn.data = {}
   for _, name in ipairs {"schema", "json", "shell", "quantity", "screen", "experiment", "progress", "repro", "lock",
-                         "manifest", "runfile", "patience", "run", "watch", "lineage", "spike", "fit", "sample"} do
+                         "manifest", "runfile", "patience", "run", "watch", "lineage", "spike", "targets", "fit",
+                         "sample"} do
     part(name)
   end
   lurn.h5 = fake_h5(lurn)

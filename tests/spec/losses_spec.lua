@@ -117,3 +117,70 @@ describe("class weights", function ()
     end, "out has 3 columns; it takes as many means as log variances")
   end)
 end)
+
+describe("a cross-entropy of numbers", function ()
+  local function outcome (kind, y, mask)
+    local data = lurn.dataset {{x = {{1}, {2}}, y = y, mask = mask}, {x = {{3}}, y = {{1}}, mask = mask and {1}}}
+    local m = lurn.stack {input = data, lurn.linear {size = 1}, loss = lurn.loss[kind](), mask = mask ~= nil}
+    local _, evaluated = pcall(m.evaluate, m, data.all)
+    local run = lurn.experiment {name = "bce", run = function (run)
+      return run:fit {model = m, optim = lurn.optim.sgd(m), train = data.train, steps = 1, seq = 0}.loss
+    end}:start({}, {write = false, quiet = true}):play()
+    return run, evaluated
+  end
+
+  it("refuses targets that are no probabilities", function ()
+    for _, kind in ipairs {"bce", "kl"} do
+      for _, y in ipairs {{{1.5}, {0}}, {{-0.5}, {1}}} do
+        local run, evaluated = outcome(kind, y)
+        assert.equal("failed", run.status)
+        assert.matches("losses_spec.lua:%d+: run:fit: lurn.loss." .. kind .. " is for targets from 0 to 1, and there "
+          .. 'are .-; a table\'s normalise = "x" leaves targets', run.error)
+        assert.matches("model:evaluate: lurn.loss." .. kind .. " is for targets from 0 to 1", evaluated)
+      end
+    end
+  end)
+
+  it("takes all others, and none where they do not count", function ()
+    for _, case in ipairs {{{{0.25}, {1}}}, {{{0}, {-7}}, {1, 0}}} do
+      local run, evaluated = outcome("bce", case[1], case[2])
+      assert.equal("done", run.status, run.error)
+      assert.is_true(evaluated.loss > 0)
+    end
+    assert.equal("done", (outcome("mse", {{7}, {-7}})).status)
+  end)
+end)
+
+describe("a model whose targets do not fit", function ()
+  local numbers, classes = {{x = {{1}, {2}}, y = {{0.5}, {3}}}}, {{x = {{1}, {2}}, y = {1, 2}}}
+  local one_number = {{x = {{1}, {2}}, y = {{0.5}}}, targets = "sequence"}
+  local one_class = {{x = {{1}, {2}}, y = {2}}, targets = "sequence"}
+
+  it("is told what to do", function ()
+    for _, case in ipairs {
+      {one_number, "mse", "got row %(1%) real %(one a sequence, not one a step%); give the last recurrent layer "
+        .. 'pool = "last"$'},
+      {one_class, "mse", 'pool = "last"; y is a class: lurn.loss.cross_entropy%(%)$'},
+      {classes, "bce", "expects time %(1%) real, got time %(1%) index; y is a class: lurn.loss.cross_entropy%(%)$"},
+      {numbers, "cross_entropy", "got time %(1%) real; y is numbers: lurn.loss.mse%(%), or class = true in lurn.csv$"},
+    } do
+      local data = lurn.dataset(case[1])
+      local function model ()
+        return lurn.stack {input = data, lurn.gru {hidden = 2}, lurn.linear {size = 1}, loss = lurn.loss[case[2]]()}
+      end
+      assert.error_matches(function () model():evaluate(data.all) end, case[3])
+      local function plays (how)
+        local run = lurn.experiment {name = "told", run = how}:start({}, {write = false, quiet = true}):play()
+        assert.matches(case[3], run.error)
+      end
+      plays(function (run)
+        local m = model()
+        run:fit {model = m, optim = lurn.optim.sgd(m), train = data.train, steps = 1, seq = 0}
+      end)
+      plays(function (run)
+        local m = model()
+        for batch in run:batches(data.train, {seq = 0}) do m:forward(batch) end
+      end)
+    end
+  end)
+end)

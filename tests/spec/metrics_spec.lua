@@ -295,7 +295,7 @@ describe("an evaluation", function ()
     for _, case in ipairs {
       {"minimize", {metrics = {"accuracy"}, monitor = "accuracy"},
         'monitor = "accuracy" needs an experiment with direction = "maximize", and this one has "minimize"'},
-      {"maximize", {metrics = {"mae"}, monitor = "mae"}, 'monitor = "mae" needs .* "minimize"'},
+      {"maximize", {metrics = {"perplexity"}, monitor = "perplexity"}, 'monitor = "perplexity" needs .* "minimize"'},
       {"maximize", {}, 'monitor = "loss" needs an experiment with direction = "minimize"'},
       {"maximize", {metrics = {"accuracy"}, monitor = "acuracy"}, "'monitor' must be loss, .*; got 'acuracy'"},
       {"maximize", {monitor = "accuracy"}, "must be loss, or one of metrics"},
@@ -305,5 +305,59 @@ describe("an evaluation", function ()
       assert.matches("metrics_spec.lua:%d+: run:fit: ", run.error)
       assert.matches(case[3], run.error)
     end
+  end)
+
+  it("in run:fit are looked at before the first step", function ()
+    local numbers = lurn.dataset {{x = {{1}, {2}}, y = {{0.5}, {3}}}, {x = {{3}}, y = {{1}}},
+      split = {train = {1, 1}, valid = {2, 2}}}
+    for _, case in ipairs {
+      {{"balancd_accuracy"}, "metrics: unknown metric 'balancd_accuracy', did you mean 'balanced_accuracy'"},
+      {{"balancd_accuracy"}, "unknown metric .- did you mean 'balanced_accuracy'", monitor = "balancd_accuracy"},
+      {{"accuracy"}, "got 'acuracy', did you mean 'accuracy'", monitor = "acuracy"},
+      {{"rmse"}, "rmse is for targets that are numbers, not classes"},
+      {{most = "confusion"}, 'monitor = "most": a matrix is no number to go by', monitor = "most"},
+      {{"perplexity"}, "perplexity is for classes, and the targets are numbers; of numbers: mae, rmse", numbers},
+      {{"f1"}, "f1 is for classes, and the targets are numbers other than 0 and 1; of numbers: mae, rmse", numbers},
+      {{auc = "auc"}, "auc is for classes", numbers},
+      {{"accuracy"}, "metrics: they are of valid, and there is none %(data.valid is nil", false},
+      {nil, "metrics: they are of valid, and there is none %(data.valid is nil", false, monitor = "mae"},
+    } do
+      local d = case[3] or data
+      local e = lurn.experiment {name = "first", direction = "maximize", run = function (run)
+        local loss = d == data and lurn.loss.cross_entropy() or lurn.loss.mse()
+        local m = lurn.stack {input = d, lurn.linear {size = d == data and 3 or 1}, loss = loss}
+        run:fit {model = m, optim = lurn.optim.adam(m), train = d.train, steps = 2, seq = 0, metrics = case[1],
+          valid = case[3] ~= false and d.valid or nil, monitor = case.monitor}
+      end}
+      local run = e:start({}, {write = false, quiet = true}):play()
+      assert.same({"failed", 0}, {run.status, run.done})
+      assert.matches("metrics_spec.lua:%d+: run:fit: ", run.error)
+      assert.matches(case[2], run.error)
+    end
+  end)
+
+  it("of classes are not those of a regression", function ()
+    local numbers = lurn.dataset {{x = {{1}, {2}}, y = {{0}, {3}}}}
+    local m = lurn.stack {input = numbers, lurn.linear {size = 1}, loss = lurn.loss.mse()}
+    for _, name in ipairs {"accuracy", "balanced_accuracy", "f1", "confusion", "auc"} do
+      assert.error_matches(function () m:evaluate(numbers.all, {metrics = {name}}) end,
+        "metrics: %a+ is for classes, and the targets are numbers other than 0 and 1; of numbers: mae, rmse")
+    end
+    assert.is_true(m:evaluate(numbers.all, {metrics = {"mae"}}).mae > 0)
+  end)
+
+  it("reads sequences with one target each whole, in training too, where no seq is given", function ()
+    local one = lurn.dataset {{x = {{1}, {2}}, y = {{0.5}}}, {x = {{3}, {1}, {4}}, y = {{1}}}, targets = "sequence",
+      split = {train = {1, 2}, valid = {1, 2}}}
+    local seen = {}
+    lurn.experiment {name = "whole", run = function (run)
+      local m = lurn.stack {input = one, lurn.gru {hidden = 2, pool = "last"}, lurn.linear {size = 1},
+        loss = lurn.loss.mse()}
+      local optim = lurn.optim.adam(m)
+      run:fit {model = m, optim = optim, train = one.train, valid = one.valid, epochs = 1}
+      for batch in run:batches(one.train, {batch = 1}) do seen[#seen + 1] = batch.T end
+    end}:run({}, {write = false, quiet = true})
+    table.sort(seen)
+    assert.same({2, 3}, seen)
   end)
 end)

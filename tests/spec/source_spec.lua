@@ -200,7 +200,7 @@ describe("what a run has read", function ()
   end)
 
   it("is not missing because reading it was interrupted", function ()
-    local own, current = lurn.csv, {}
+    local own, current = lurn.csv, {sources = {}}
     local function interrupted () error(lurn.interrupted, 0) end
     local file = {manifest = {data = {{path = "table.csv", hash = "x", csv = {}}}}}
     local readers = {}

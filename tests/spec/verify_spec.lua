@@ -165,6 +165,46 @@ describe("lurn verify", function ()
     assert.same(whole.metrics.loss, stopped.metrics.loss)
   end)
 
+  when_built("resume refuses data that are not what they were, and goes on with them when it is told to", function ()
+    local code, _, err = shell.lurn "run stops.lua --quiet --lr 0.02 --seed 3 --out grown.h5"
+    assert.equal(130, code, err)
+    local lurn = require "lurn"
+    local function hash () return lurn.runfile.read(shell.path "grown.h5", true).manifest.data[1].hash end
+    local was = hash()
+    shell.write("text.txt", text() .. text())
+    code, _, err = shell.lurn("run --resume grown.h5 --quiet", "GO_ON=1")
+    assert.equal(3, code)
+    assert.matches("text.txt: not the data of the run: .- %-%-other%-data goes on with them", err)
+    -- Started by hand, as a trial of a sweep is: refused where it would go on, so that a sweep begins it anew.
+    local file = assert(lurn.runfile.read(shell.path "grown.h5"))
+    shell.run "mkdir -p hand && cp grown.h5 hand"
+    shell.write("hand.lua", [[
+      local lurn = require "lurn"
+      local file = assert(lurn.runfile.read "hand/grown.h5")
+      local experiment = assert(lurn.experiment.restore(file.script))
+      local run = experiment:start(file.params, {resume = file, out = "hand/grown.h5", quiet = true}):play()
+      print(run.status, run.refused, run.error)]])
+    local out
+    code, out, err = shell.run(('eval "$(%s env)" && GO_ON=1 lua5.4 hand.lua'):format(shell.bin))
+    assert.equal(0, code, err)
+    assert.matches("failed%strue%sresume: not the data of the run: text.txt %(the hash", out)
+    assert.equal(was, hash())
+    assert.equal(file.steps, lurn.runfile.read(shell.path "grown.h5", true).steps)
+    code, _, err = shell.lurn("run --resume grown.h5 --other-data", "GO_ON=1")
+    assert.equal(0, code, err)
+    assert.matches("resume: other data from here on: text.txt", err)
+    assert.not_equal(was, hash())
+    local attempts = lurn.runfile.read(shell.path "grown.h5", true).manifest.attempts
+    assert.equal(hash(), attempts[2].differs["data.1.hash"])
+    for _, how in ipairs {"fork", "init"} do
+      code, _, err = shell.lurn(("run --%s a.h5 --quiet --steps 112 --out grown_%s.h5"):format(how, how))
+      assert.equal(0, code, err)
+      assert.matches("lurn: " .. how .. ": other data than the parent's: text.txt", err)
+    end
+    assert.equal(2, (shell.lurn "run tiny.lua --other-data"))
+    shell.write("text.txt", text())
+  end)
+
   when_built("names the data when one byte differs, and finds them by their content", function ()
     for _, change in ipairs {{"1 bottles", "2 bottles"}, {"80 bottles", "81 bottles"}} do      -- of train, of test
       shell.write("text.txt", (text():gsub(change[1], change[2], 1)))
