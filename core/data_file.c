@@ -139,36 +139,29 @@ static lurn_status look_splits (lurn_ctx *ctx, lurn_data *d) {
 
 /* ------------------------------------------------------------------ memory */
 
-/* The next piece of `base`, or of nothing while measuring. */
-static void *take (char *base, size_t *at, size_t size) {
-  void *p = base ? base + *at : NULL;
-  *at += lurn_align(size);
-  return p;
-}
-
 static void lay_out_column (lurn_data *d, lurn_column *c, char *base, size_t *at) {
   size_t row = (size_t)c->cols * store_size[c->store];
   if (c->rows == 0 || (size_t)c->rows <= (size_t)d->whole / row) {
-    c->data = take(base, at, (size_t)c->rows * row);
+    c->data = lurn_take(base, at, (size_t)c->rows * row);
     return;
   }
   c->page_rows = row < PAGE_BYTES ? (int64_t)(PAGE_BYTES / row) : 1;
-  c->page = take(base, at, LURN_PAGES * sizeof *c->page);
-  c->used = take(base, at, LURN_PAGES * sizeof *c->used);
-  c->slots = take(base, at, LURN_PAGES * (size_t)c->page_rows * row);
+  c->page = lurn_take(base, at, LURN_PAGES * sizeof *c->page);
+  c->used = lurn_take(base, at, LURN_PAGES * sizeof *c->used);
+  c->slots = lurn_take(base, at, LURN_PAGES * (size_t)c->page_rows * row);
 }
 
 /* One walk measures and places. */
 static int64_t *lay_out (lurn_data *d, char *base) {
   size_t at = 0, many = (size_t)(d->n + 1) * sizeof *d->offset;
-  int64_t *offset = take(base, &at, many);
+  int64_t *offset = lurn_take(base, &at, many);
   if (d->offset2) {
-    const int64_t *second = take(base, &at, many);
+    const int64_t *second = lurn_take(base, &at, many);
     if (base) d->offset2 = second;
   }
-  for (int i = 0; i < d->nsplit; i++) d->split[i].range = take(base, &at, (size_t)d->split[i].nrange * 16);
-  d->vocab.text = take(base, &at, (size_t)(d->vocab.n * d->vocab.width));
-  d->classes.text = take(base, &at, (size_t)(d->classes.n * d->classes.width));
+  for (int i = 0; i < d->nsplit; i++) d->split[i].range = lurn_take(base, &at, (size_t)d->split[i].nrange * 16);
+  d->vocab.text = lurn_take(base, &at, (size_t)(d->vocab.n * d->vocab.width));
+  d->classes.text = lurn_take(base, &at, (size_t)(d->classes.n * d->classes.width));
   for (int i = 0; i < d->ncolumn; i++) lay_out_column(d, &d->column[i], base, &at);
   d->bytes = at;
   return offset;

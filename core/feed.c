@@ -89,12 +89,6 @@ static lurn_status check_how (lurn_ctx *ctx, const lurn_feed *f) {
 
 /* ------------------------------------------------------------------ memory */
 
-static void *take (char *base, size_t *at, size_t size) {
-  void *p = base ? base + *at : NULL;
-  *at += lurn_align(size);
-  return p;
-}
-
 static size_t value_size (const lurn_column *c) {
   return (size_t)c->cols * lurn_dtype_size(c->store == LURN_STORE_REAL ? LURN_REAL : LURN_INDEX);
 }
@@ -104,32 +98,32 @@ static int64_t groups_of (const lurn_feed *f) { return f->B > 0 ? (f->nitem + f-
 static void lay_out (lurn_feed *f, char *base) {
   const lurn_data *d = f->data;
   size_t at = 0, B = (size_t)f->B, T = (size_t)f->T, widest = 1;
-  f->item = take(base, &at, (size_t)f->nitem * 3 * sizeof *f->item);
-  f->order = take(base, &at, (size_t)f->nitem * sizeof *f->order);
-  f->scratch = take(base, &at, f->how.bucket ? (size_t)f->nitem * sizeof *f->scratch : 0);
-  f->group = take(base, &at, (size_t)(groups_of(f) + 1) * sizeof *f->group);
-  f->at = take(base, &at, B * sizeof *f->at);
-  f->pos = take(base, &at, B * sizeof *f->pos);
-  f->seq = take(base, &at, B * sizeof *f->seq);
-  f->length = take(base, &at, B * sizeof *f->length);
-  f->live = take(base, &at, T * sizeof *f->live);
-  f->start = take(base, &at, (T + 1) * sizeof *f->start);
+  f->item = lurn_take(base, &at, (size_t)f->nitem * 3 * sizeof *f->item);
+  f->order = lurn_take(base, &at, (size_t)f->nitem * sizeof *f->order);
+  f->scratch = lurn_take(base, &at, f->how.bucket ? (size_t)f->nitem * sizeof *f->scratch : 0);
+  f->group = lurn_take(base, &at, (size_t)(groups_of(f) + 1) * sizeof *f->group);
+  f->at = lurn_take(base, &at, B * sizeof *f->at);
+  f->pos = lurn_take(base, &at, B * sizeof *f->pos);
+  f->seq = lurn_take(base, &at, B * sizeof *f->seq);
+  f->length = lurn_take(base, &at, B * sizeof *f->length);
+  f->live = lurn_take(base, &at, T * sizeof *f->live);
+  f->start = lurn_take(base, &at, (T + 1) * sizeof *f->start);
   size_t second = d->offset2 ? B : 0;
-  f->seq2 = take(base, &at, second * sizeof *f->seq2);
-  f->pos2 = take(base, &at, second * sizeof *f->pos2);
-  f->length2 = take(base, &at, second * sizeof *f->length2);
-  f->place = take(base, &at, second * sizeof *f->place);
-  f->rank = take(base, &at, second * sizeof *f->rank);
-  f->live2 = take(base, &at, (size_t)f->T2 * sizeof *f->live2);
-  f->start2 = take(base, &at, ((size_t)f->T2 + 1) * sizeof *f->start2);
+  f->seq2 = lurn_take(base, &at, second * sizeof *f->seq2);
+  f->pos2 = lurn_take(base, &at, second * sizeof *f->pos2);
+  f->length2 = lurn_take(base, &at, second * sizeof *f->length2);
+  f->place = lurn_take(base, &at, second * sizeof *f->place);
+  f->rank = lurn_take(base, &at, second * sizeof *f->rank);
+  f->live2 = lurn_take(base, &at, (size_t)f->T2 * sizeof *f->live2);
+  f->start2 = lurn_take(base, &at, ((size_t)f->T2 + 1) * sizeof *f->start2);
   for (int i = 0; i < fields_of(d); i++) {
     int shift;
     const lurn_column *c = &d->column[source_of(d, i, &shift)];
     size_t rows = c->axis == LURN_ROW ? B : c->axis == LURN_TIME2 ? (size_t)f->N2 : (size_t)f->N;
-    f->field[i] = take(base, &at, rows * value_size(c));
+    f->field[i] = lurn_take(base, &at, rows * value_size(c));
     if (value_size(c) > widest) widest = value_size(c);
   }
-  f->run = take(base, &at, (size_t)most(f->T, f->T2) * widest);
+  f->run = lurn_take(base, &at, (size_t)most(f->T, f->T2) * widest);
   f->bytes = at;
 }
 
