@@ -133,17 +133,11 @@ return function (cli)
     print(("%s  over %.0f %s"):format(line, r.count, language and "characters" or "targets"))
   end
 
-  -- The metrics that are asked for, each a name that lurn knows.
+  -- The metrics that are asked for, each a name that lurn knows; whether they are of such targets is seen with these.
   local function metrics_of (lurn, text)
-    local list, known = text and input.words(text), lurn.metrics.names()
-    for _, name in ipairs(list or {}) do
-      local there = false
-      for _, one in ipairs(known) do there = there or one == name end
-      if not there then
-        local message = lurn.schema.unknown("unknown metric", name, known)
-        cli.usage(("--metrics: %s (known: %s)"):format(message, table.concat(known, ", ")))
-      end
-    end
+    local list = text and input.words(text)
+    local why = list and lurn.metrics.fault(list)
+    if why then cli.usage("--metrics: " .. why) end
     return list
   end
 

@@ -324,7 +324,7 @@ return function (lurn)
   --- What is wrong with such a list for the targets of a split, before anything is played: a message, or nil. Nobody
   -- knows of a function.
   ---@param list table<any, string|function>
-  ---@param split any
+  ---@param split? any   without one only names are looked at
   ---@return string?
   function M.fault (list, split)
     local kind, range = lurn.targets.kind(split), nil
