@@ -48,11 +48,12 @@ return function (lurn, Model)
 
   -- Targets of a batch, as metrics see them: neither those of none, nor those whose mask is 0. nil: it has none.
   local function targets_of (batch)
-    local y, mask = batch.y or batch.labels, batch.mask
+    local own, mask = batch.y, batch.mask      -- copies, each time they are asked for
+    local y = own or batch.labels
     if not y then return nil end
     local ids = y:dtype() == "ids"
     local over_time, n = y:dim() == (ids and 2 or 3), 0
-    if not over_time or not batch.y then mask = nil end
+    if not (over_time and own) then mask = nil end
     if ids then
       local there = y:real():gt(0)
       return (mask and there * mask:reshape(y:size(1), y:size(2)):ne(0) or there):sum()
